@@ -1,0 +1,31 @@
+//! Procedurally drawn furnished rooms: scenes with true masks, edit pairs with
+//! instructions, and the RoomBench score.
+//!
+//! Everything follows from `(domain, seed, index)`: the same numbers give the same
+//! scene, pair and instruction on every platform, and training and benchmark draw
+//! from streams that never meet.
+//!
+//! # Layout
+//!
+//! - [`rng`]: the portable random stream that everything is drawn from
+//! - [`scene`]: colors, objects, and where they stand in a room
+//! - `furniture`: the shapes that each object is made of
+//! - [`draw`](mod@draw): the picture of a scene and the true masks of its objects
+//! - [`instruction`]: how an edit is worded
+//! - [`pair`]: a scene, its edited twin and the instruction between them
+//! - [`score`]: what RoomBench measures
+#![forbid(unsafe_code)]
+
+pub mod draw;
+mod furniture;
+pub mod instruction;
+pub mod pair;
+pub mod rng;
+pub mod scene;
+pub mod score;
+
+pub use draw::{Part, draw, mask};
+pub use instruction::{Instruction, Task};
+pub use pair::{Pair, PairOptions, Target, TaskMix, bench_pair, train_pair};
+pub use rng::{Domain, Rng};
+pub use scene::{Color, Item, Object, Placement, Scene};

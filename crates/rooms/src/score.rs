@@ -1,0 +1,1 @@
+//! What RoomBench measures, on pictures and masks of one size.
