@@ -1,8 +1,9 @@
 //! Writes training pairs for a trainer outside this workspace.
 //!
 //! `pairs.u8` holds, for each pair in order, the picture before ([size, size, 3] u8), the
-//! picture after (the same) and the region of the edit ([size, size] u8, 0 or 255);
-//! `pairs.jsonl` holds a line of JSON for each pair.
+//! picture after (the same), the region of the edit ([size, size] u8, 0 or 255) and what each
+//! pixel of the picture before shows ([size, size] u8: 0 wall, 1 floor, 2 and on the objects in
+//! `Object::ALL`'s order); `pairs.jsonl` holds a line of JSON for each pair.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Parser;
 use image::{RgbImage, imageops};
-use limekiln_rooms::{Pair, PairOptions, draw, train_pair};
+use limekiln_rooms::{Object, Pair, PairOptions, Part, Scene, draw, mask, train_pair};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -77,6 +78,7 @@ fn record(pair: &Pair, size: u32) -> (Vec<u8>, serde_json::Value) {
     let mut bytes = draw(&pair.before, size).into_raw();
     bytes.extend(draw(&pair.after, size).into_raw());
     bytes.extend(pair.region(size).into_raw());
+    bytes.extend(labels(&pair.before, size));
     let targets: Vec<_> = pair
         .targets
         .iter()
@@ -90,6 +92,19 @@ fn record(pair: &Pair, size: u32) -> (Vec<u8>, serde_json::Value) {
         "entangled": pair.entangled,
     });
     (bytes, line)
+}
+
+/// What each pixel shows: 0 wall, 1 floor, 2 and on the objects.
+fn labels(scene: &Scene, size: u32) -> Vec<u8> {
+    let mut labels: Vec<u8> =
+        (0..size * size).map(|at| u8::from((at / size) as f32 + 0.5 > scene.horizon * size as f32)).collect();
+    for (class, object) in (2..).zip(Object::ALL) {
+        let shown = mask(scene, object, Part::Whole, size);
+        for (label, _) in labels.iter_mut().zip(shown.iter()).filter(|(_, shown)| **shown == 255) {
+            *label = class;
+        }
+    }
+    labels
 }
 
 fn sheet(args: &Args) -> RgbImage {
