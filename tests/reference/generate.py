@@ -1,0 +1,15 @@
+"""Writes the reference checkpoints and goldens. `python generate.py [part ...]`; no part means all."""
+
+import sys
+
+import torch
+
+import layouts
+
+PARTS = {"checkpoints": layouts.write}
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for part in sys.argv[1:] or PARTS:
+        print(part)
+        PARTS[part]()
