@@ -5,8 +5,10 @@ import sys
 import torch
 
 import layouts
+import networks
+import taps
 
-PARTS = {"checkpoints": layouts.write}
+PARTS = {"checkpoints": layouts.write, "networks": networks.write, "taps": taps.write}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

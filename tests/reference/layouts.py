@@ -31,6 +31,7 @@ def tensors(folder):
 
 def store(states, path):
     safetensors.torch.save_file({name: t.contiguous() for name, t in states.items()}, path, metadata={"format": "pt"})
+    path.chmod(0o644)
 
 
 def tidy(folder):
