@@ -1,10 +1,14 @@
 //! The picture of a scene and the true masks of its objects.
 
 use image::{GrayImage, RgbImage};
-use tiny_skia::{Color as Ink, FillRule, Paint, Path, PathBuilder, Pixmap, Rect, Shader, Transform};
+use tiny_skia::{
+    Color as Ink, FillRule, Paint, Path, PathBuilder, Pixmap, Rect, Shader, Transform,
+};
 
+use crate::color::Rgb;
 use crate::furniture::{Material, Shapes};
-use crate::scene::{Object, Rgb, Scene};
+use crate::object::Object;
+use crate::scene::Scene;
 
 /// Which part of an object a mask covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +32,21 @@ pub fn draw(scene: &Scene, size: u32) -> RgbImage {
         return RgbImage::new(0, 0);
     };
     canvas.band(scene.horizon, 1.0, scene.floor);
-    canvas.band(scene.horizon - BASEBOARD, scene.horizon, shade(scene.wall, 0.8));
+    canvas.band(
+        scene.horizon - BASEBOARD,
+        scene.horizon,
+        shade(scene.wall, 0.8),
+    );
     for item in &scene.items {
         let base = item.rgb();
         for (path, material) in &Shapes::of(item).0 {
-            canvas.fill(path, match *material {
-                Material::Colored(factor) => shade(base, factor),
-                Material::Fixed(rgb) => rgb,
-            });
+            canvas.fill(
+                path,
+                match *material {
+                    Material::Colored(factor) => shade(base, factor),
+                    Material::Fixed(rgb) => rgb,
+                },
+            );
         }
     }
     RgbImage::from_fn(size, size, |x, y| image::Rgb(canvas.rgb(x, y)))
@@ -58,7 +69,9 @@ pub fn mask(scene: &Scene, object: Object, part: Part, size: u32) -> GrayImage {
             canvas.fill(path, if shown { WHITE } else { BLACK });
         }
     }
-    GrayImage::from_fn(size, size, |x, y| image::Luma([if canvas.rgb(x, y)[0] >= 128 { 255 } else { 0 }]))
+    GrayImage::from_fn(size, size, |x, y| {
+        image::Luma([if canvas.rgb(x, y)[0] >= 128 { 255 } else { 0 }])
+    })
 }
 
 fn shade(color: Rgb, factor: f32) -> Rgb {
@@ -75,12 +88,20 @@ impl Canvas {
     fn new(size: u32, background: Rgb) -> Option<Self> {
         let mut pixels = Pixmap::new(size, size)?;
         pixels.fill(ink(background));
-        Some(Self { pixels, scale: Transform::from_scale(size as f32, size as f32) })
+        Some(Self {
+            pixels,
+            scale: Transform::from_scale(size as f32, size as f32),
+        })
     }
 
     fn fill(&mut self, path: &Path, color: Rgb) {
-        let paint = Paint { shader: Shader::SolidColor(ink(color)), anti_alias: true, ..Paint::default() };
-        self.pixels.fill_path(path, &paint, FillRule::Winding, self.scale, None);
+        let paint = Paint {
+            shader: Shader::SolidColor(ink(color)),
+            anti_alias: true,
+            ..Paint::default()
+        };
+        self.pixels
+            .fill_path(path, &paint, FillRule::Winding, self.scale, None);
     }
 
     fn band(&mut self, top: f32, bottom: f32, color: Rgb) {

@@ -2,7 +2,9 @@
 
 use tiny_skia::{Path, PathBuilder, Rect};
 
-use crate::scene::{Item, Object, Placement, Rgb};
+use crate::color::Rgb;
+use crate::object::{Object, Placement};
+use crate::scene::Item;
 
 /// What a shape is filled with.
 #[derive(Clone, Copy, Debug)]
@@ -77,8 +79,22 @@ impl Shapes {
         self.block(x0, arm, x0 + 0.07, y1, Colored(0.95), 0.025);
         self.block(x1 - 0.07, arm, x1, y1, Colored(0.95), 0.025);
         let (cushion, (cx, _)) = (y0 + p.height * 0.5, p.center());
-        self.block(x0 + 0.06, cushion, cx - 0.003, y1 - 0.02, Colored(1.05), 0.02);
-        self.block(cx + 0.003, cushion, x1 - 0.06, y1 - 0.02, Colored(1.05), 0.02);
+        self.block(
+            x0 + 0.06,
+            cushion,
+            cx - 0.003,
+            y1 - 0.02,
+            Colored(1.05),
+            0.02,
+        );
+        self.block(
+            cx + 0.003,
+            cushion,
+            x1 - 0.06,
+            y1 - 0.02,
+            Colored(1.05),
+            0.02,
+        );
         self.block(x0 + 0.05, y1 - 0.05, x1 - 0.05, y1, Colored(0.9), 0.01);
     }
 
@@ -88,11 +104,26 @@ impl Shapes {
         self.block(cx - 0.05, y1 - 0.015, cx + 0.05, y1, METAL, 0.0);
         let (upper, lower) = (p.width * 0.3, p.width * 0.5);
         let rim = y0 + 0.15;
-        self.quad([(cx - upper, y0), (cx + upper, y0), (cx + lower, rim), (cx - lower, rim)], Colored(1.05));
+        self.quad(
+            [
+                (cx - upper, y0),
+                (cx + upper, y0),
+                (cx + lower, rim),
+                (cx - lower, rim),
+            ],
+            Colored(1.05),
+        );
     }
 
     fn ottoman(&mut self, p: &Placement) {
-        self.block(p.left, p.top + 0.015, p.right(), p.base(), Colored(0.88), 0.02);
+        self.block(
+            p.left,
+            p.top + 0.015,
+            p.right(),
+            p.base(),
+            Colored(0.88),
+            0.02,
+        );
         self.ellipse(p.left, p.top, p.right(), p.top + 0.05, Colored(1.08));
     }
 
@@ -101,11 +132,32 @@ impl Shapes {
         let ((cx, _), y0) = (p.center(), p.top);
         for tip in [cx - 0.042, cx, cx + 0.042] {
             let (low, high, half) = (y0 + 0.02, y0 - 0.07, STEM_HALF_WIDTH);
-            self.quad([(cx - half, low), (tip - half, high), (tip + half, high), (cx + half, low)], STEM);
+            self.quad(
+                [
+                    (cx - half, low),
+                    (tip - half, high),
+                    (tip + half, high),
+                    (cx + half, low),
+                ],
+                STEM,
+            );
         }
-        self.ellipse(p.left, y0 + p.height * 0.3, p.right(), p.base(), Colored(1.0));
+        self.ellipse(
+            p.left,
+            y0 + p.height * 0.3,
+            p.right(),
+            p.base(),
+            Colored(1.0),
+        );
         let neck = p.width * 0.22;
-        self.block(cx - neck, y0, cx + neck, y0 + p.height * 0.5, Colored(0.95), 0.0);
+        self.block(
+            cx - neck,
+            y0,
+            cx + neck,
+            y0 + p.height * 0.5,
+            Colored(0.95),
+            0.0,
+        );
     }
 
     fn ellipse(&mut self, x0: f32, y0: f32, x1: f32, y1: f32, material: Material) {

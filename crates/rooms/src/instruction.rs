@@ -1,37 +1,13 @@
 //! How an edit is worded.
 
+use crate::color::Color;
+use crate::object::Object;
 use crate::rng::Rng;
-use crate::scene::{Color, Object};
-
-/// The kind of an edit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Task {
-    Recolor,
-    Remove,
-    Add,
-    Replace,
-    /// Two objects recolored at once.
-    Two,
-}
-
-impl Task {
-    pub const ALL: [Self; 5] = [Self::Recolor, Self::Remove, Self::Add, Self::Replace, Self::Two];
-
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Recolor => "recolor",
-            Self::Remove => "remove",
-            Self::Add => "add",
-            Self::Replace => "replace",
-            Self::Two => "two",
-        }
-    }
-}
 
 /// An instruction in English, lower case, and the words in it that carry its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instruction {
+    /// The instruction itself.
     pub text: String,
     /// The object and color words, in order and exactly as written in `text`.
     pub content: Vec<String>,
@@ -100,7 +76,10 @@ impl Instruction {
     #[must_use]
     pub fn recolor(rng: &mut Rng, object: Object, color: Color) -> Self {
         let template = rng.pick(&RECOLOR);
-        Words::new(rng).object("{o}", object).color("{c}", color).write(template)
+        Words::new(rng)
+            .object("{o}", object)
+            .color("{c}", color)
+            .write(template)
     }
 
     /// "remove the sofa"
@@ -114,20 +93,31 @@ impl Instruction {
     #[must_use]
     pub fn add(rng: &mut Rng, object: Object, color: Color) -> Self {
         let template = rng.pick(&ADD);
-        Words::new(rng).object("{o}", object).color("{c}", color).write(template)
+        Words::new(rng)
+            .object("{o}", object)
+            .color("{c}", color)
+            .write(template)
     }
 
     /// "replace the vase with a blue lamp"
     #[must_use]
     pub fn replace(rng: &mut Rng, old: Object, new: Object, color: Color) -> Self {
         let template = rng.pick(&REPLACE);
-        Words::new(rng).object("{o}", old).object("{p}", new).color("{c}", color).write(template)
+        Words::new(rng)
+            .object("{o}", old)
+            .object("{p}", new)
+            .color("{c}", color)
+            .write(template)
     }
 
     /// "make the sofa teal and the lamp red", or "make the sofa and the lamp red".
     #[must_use]
     pub fn two(rng: &mut Rng, first: (Object, Color), second: (Object, Color)) -> Self {
-        let template = rng.pick(if first.1 == second.1 { &TWO_ALIKE } else { &TWO_APART });
+        let template = rng.pick(if first.1 == second.1 {
+            &TWO_ALIKE
+        } else {
+            &TWO_APART
+        });
         Words::new(rng)
             .object("{o}", first.0)
             .color("{c}", first.1)
@@ -145,7 +135,10 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn new(rng: &'a mut Rng) -> Self {
-        Self { rng, slots: Vec::new() }
+        Self {
+            rng,
+            slots: Vec::new(),
+        }
     }
 
     fn object(self, slot: &'static str, object: Object) -> Self {
@@ -162,14 +155,26 @@ impl<'a> Words<'a> {
         self.word(slot, color.name(), (color == Color::Gray).then_some("grey"))
     }
 
-    fn word(mut self, slot: &'static str, usual: &'static str, synonym: Option<&'static str>) -> Self {
-        let word = synonym.filter(|_| self.rng.chance(SYNONYM)).unwrap_or(usual);
+    fn word(
+        mut self,
+        slot: &'static str,
+        usual: &'static str,
+        synonym: Option<&'static str>,
+    ) -> Self {
+        let word = synonym
+            .filter(|_| self.rng.chance(SYNONYM))
+            .unwrap_or(usual);
         self.slots.push((slot, word));
         self
     }
 
     fn write(self, template: &str) -> Instruction {
-        let find = |slot: &str| self.slots.iter().find(|(name, _)| *name == slot).map(|&(_, word)| word);
+        let find = |slot: &str| {
+            self.slots
+                .iter()
+                .find(|(name, _)| *name == slot)
+                .map(|&(_, word)| word)
+        };
         let mut content = Vec::new();
         let words: Vec<&str> = template
             .split(' ')
@@ -182,12 +187,19 @@ impl<'a> Words<'a> {
                 None => token,
             })
             .collect();
-        Instruction { text: words.join(" "), content }
+        Instruction {
+            text: words.join(" "),
+            content,
+        }
     }
 }
 
 fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    }
 }
 
 #[cfg(test)]
@@ -209,10 +221,19 @@ mod tests {
                 Instruction::two(&mut rng, (sofa, Color::Red), (lamp, Color::Gray)),
             ] {
                 let text = &instruction.text;
-                assert!(text.chars().all(|c| c.is_ascii_lowercase() || c == ' '), "{text}");
+                assert!(
+                    text.chars().all(|c| c.is_ascii_lowercase() || c == ' '),
+                    "{text}"
+                );
                 assert!(!text.contains("a orange"), "{text}");
                 let mut words = text.split(' ');
-                assert!(instruction.content.iter().all(|word| words.any(|w| w == word)), "{text}");
+                assert!(
+                    instruction
+                        .content
+                        .iter()
+                        .all(|word| words.any(|w| w == word)),
+                    "{text}"
+                );
             }
         }
     }
@@ -220,7 +241,11 @@ mod tests {
     #[test]
     fn two_alike_name_their_color_once() {
         let mut rng = Rng::new(Domain::Train, 6, 0);
-        let two = Instruction::two(&mut rng, (Object::Lamp, Color::Red), (Object::Vase, Color::Red));
+        let two = Instruction::two(
+            &mut rng,
+            (Object::Lamp, Color::Red),
+            (Object::Vase, Color::Red),
+        );
         assert_eq!(two.content, ["lamp", "vase", "red"]);
     }
 }

@@ -8,24 +8,33 @@
 //! # Layout
 //!
 //! - [`rng`]: the portable random stream that everything is drawn from
-//! - [`scene`]: colors, objects, and where they stand in a room
+//! - [`color`]: the palette
+//! - [`object`]: what furnishes a room, and where it can stand
+//! - [`scene`]: a furnished room
 //! - `furniture`: the shapes that each object is made of
 //! - [`draw`](mod@draw): the picture of a scene and the true masks of its objects
+//! - [`task`]: the kinds of edits and how often each is asked for
 //! - [`instruction`]: how an edit is worded
 //! - [`pair`]: a scene, its edited twin and the instruction between them
 //! - [`score`]: what RoomBench measures
 #![forbid(unsafe_code)]
 
+pub mod color;
 pub mod draw;
 mod furniture;
 pub mod instruction;
+pub mod object;
 pub mod pair;
 pub mod rng;
 pub mod scene;
 pub mod score;
+pub mod task;
 
+pub use color::{Color, Rgb};
 pub use draw::{Part, draw, mask};
-pub use instruction::{Instruction, Task};
-pub use pair::{Pair, PairOptions, Target, TaskMix, bench_pair, train_pair};
+pub use instruction::Instruction;
+pub use object::{Object, Placement};
+pub use pair::{Pair, Target, bench_pair, train_pair};
 pub use rng::{Domain, Rng};
-pub use scene::{Color, Item, Object, Placement, Scene};
+pub use scene::{Item, Scene};
+pub use task::{PairOptions, Task, TaskMix};

@@ -2,74 +2,35 @@
 
 use image::GrayImage;
 
+use crate::color::{Color, Rgb};
 use crate::draw::{Part, mask};
-use crate::instruction::{Instruction, Task};
+use crate::instruction::Instruction;
+use crate::object::Object;
 use crate::rng::{Domain, Rng};
-use crate::scene::{Color, Item, Object, Rgb, Scene};
-
-/// The relative share of each task; what is negative or not a number counts as 0.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TaskMix {
-    pub recolor: f64,
-    pub remove: f64,
-    pub add: f64,
-    pub replace: f64,
-    pub two: f64,
-}
-
-impl Default for TaskMix {
-    fn default() -> Self {
-        Self { recolor: 0.66, remove: 0.10, add: 0.08, replace: 0.06, two: 0.10 }
-    }
-}
-
-impl TaskMix {
-    /// Recoloring alone, as RoomBench asks.
-    pub const RECOLOR: Self = Self { recolor: 1.0, remove: 0.0, add: 0.0, replace: 0.0, two: 0.0 };
-
-    /// A task by its share; recolor where every share is 0.
-    fn draw(&self, rng: &mut Rng) -> Task {
-        let shares = [self.recolor, self.remove, self.add, self.replace, self.two].map(|share| share.max(0.0));
-        let mut left = rng.unit() * shares.iter().sum::<f64>();
-        for (task, share) in Task::ALL.into_iter().zip(shares) {
-            if left < share {
-                return task;
-            }
-            left -= share;
-        }
-        Task::Recolor
-    }
-}
-
-/// What pairs to draw.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PairOptions {
-    pub tasks: TaskMix,
-    /// The share of pairs whose edit leaks into other objects, wall or floor, as the edits of
-    /// generated training pairs do.
-    pub entangle: f64,
-}
-
-impl Default for PairOptions {
-    fn default() -> Self {
-        Self { tasks: TaskMix::default(), entangle: 1.0 / 3.0 }
-    }
-}
+use crate::scene::{Item, Scene};
+use crate::task::{PairOptions, Task, TaskMix};
 
 /// An object that the edit is about, and the color it is to have (`None`: it is to go).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// What it is; one of the rooms before and after has it.
     pub object: Object,
+    /// The color that it has in the room after.
     pub color: Option<Color>,
 }
 
 /// An edit: the room before and after it, and the words that ask for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
+    /// The room that the edit is asked of.
     pub before: Scene,
+    /// The room that the edit is to give.
     pub after: Scene,
+    /// What asks for the edit.
     pub instruction: Instruction,
+    /// The kind of the edit.
     pub task: Task,
+    /// What the edit is about; what goes comes before what takes its place.
     pub targets: Vec<Target>,
     /// Whether the edit leaks beyond its targets.
     pub entangled: bool,
@@ -84,11 +45,15 @@ pub fn train_pair(seed: u64, index: u64, options: &PairOptions) -> Pair {
 /// The benchmark pair `index` of `seed`: one object recolored, nothing leaks.
 #[must_use]
 pub fn bench_pair(seed: u64, index: u64) -> Pair {
-    let options = PairOptions { tasks: TaskMix::RECOLOR, entangle: 0.0 };
+    let options = PairOptions {
+        tasks: TaskMix::RECOLOR,
+        entangle: 0.0,
+    };
     Pair::random(&mut Rng::new(Domain::Bench, seed, index), &options)
 }
 
 impl Pair {
+    /// A pair as `options` ask.
     #[must_use]
     pub fn random(rng: &mut Rng, options: &PairOptions) -> Self {
         let task = options.tasks.draw(rng);
@@ -112,7 +77,9 @@ impl Pair {
     pub fn region(&self, size: u32) -> GrayImage {
         let scenes = [&self.before, &self.after];
         let masks = self.targets.iter().flat_map(|target| {
-            scenes.into_iter().map(|scene| mask(scene, target.object, Part::Whole, size))
+            scenes
+                .into_iter()
+                .map(|scene| mask(scene, target.object, Part::Whole, size))
         });
         union(size, masks)
     }
@@ -121,50 +88,66 @@ impl Pair {
     #[must_use]
     pub fn colored(&self, size: u32) -> GrayImage {
         let kept = self.targets.iter().filter(|target| target.color.is_some());
-        union(size, kept.map(|target| mask(&self.after, target.object, Part::Colored, size)))
+        union(
+            size,
+            kept.map(|target| mask(&self.after, target.object, Part::Colored, size)),
+        )
     }
 
+    /// The edit in this room, or `None` where the room lacks what the task needs.
     fn attempt(rng: &mut Rng, task: Task, before: Scene) -> Option<Self> {
         let mut after = before.clone();
+        let at = rng.below(before.items.len());
         let (instruction, targets) = match task {
             Task::Recolor => {
-                let at = rng.below(before.items.len());
-                let target = recolor(rng, &mut after.items[at], None);
-                (Instruction::recolor(rng, target.0, target.1), vec![target.into()])
+                let (object, color) = recolor(rng, &mut after.items[at], None);
+                let instruction = Instruction::recolor(rng, object, color);
+                (instruction, vec![Target::colored(object, color)])
             }
             Task::Remove => {
-                let object = after.items.remove(rng.below(before.items.len())).object;
-                (Instruction::remove(rng, object), vec![Target { object, color: None }])
+                let object = after.items.remove(at).object;
+                let instruction = Instruction::remove(rng, object);
+                (instruction, vec![Target::gone(object)])
             }
             Task::Add => {
                 let object = *rng.choose(&before.absent())?;
                 let color = rng.pick(&Color::ALL);
+                let behind = before.items.partition_point(|item| item.object < object);
                 let item = before.furnish(rng, object, color);
-                let at = before.items.partition_point(|other| other.object < object);
-                after.items.insert(at, item);
-                (Instruction::add(rng, object, color), vec![(object, color).into()])
+                after.items.insert(behind, item);
+                let instruction = Instruction::add(rng, object, color);
+                (instruction, vec![Target::colored(object, color)])
             }
             Task::Replace => {
-                let at = rng.below(before.items.len());
                 let old = before.items[at];
-                let fitting: Vec<Object> =
-                    before.absent().into_iter().filter(|&object| Kind::of(object) == Kind::of(old.object)).collect();
+                let mut fitting = before.absent();
+                fitting.retain(|object| object.replaces(old.object));
                 let object = *rng.choose(&fitting)?;
                 let color = rng.pick(&Color::ALL);
-                after.items[at] = substitute(&old, before.furnish(rng, object, color));
-                let gone = Target { object: old.object, color: None };
-                (Instruction::replace(rng, old.object, object, color), vec![gone, (object, color).into()])
+                after.items[at] = before.furnish(rng, object, color);
+                after.items[at].take_place_of(&old);
+                let instruction = Instruction::replace(rng, old.object, object, color);
+                let targets = vec![Target::gone(old.object), Target::colored(object, color)];
+                (instruction, targets)
             }
             Task::Two => {
-                let first = rng.below(before.items.len());
-                let second = (first + 1 + rng.below(before.items.len() - 1)) % before.items.len();
-                let one = recolor(rng, &mut after.items[first], None);
+                let step = 1 + rng.below(before.items.len() - 1);
+                let other = (at + step) % before.items.len();
+                let one = recolor(rng, &mut after.items[at], None);
                 let alike = rng.chance(0.5).then_some(one.1);
-                let two = recolor(rng, &mut after.items[second], alike);
-                (Instruction::two(rng, one, two), vec![one.into(), two.into()])
+                let two = recolor(rng, &mut after.items[other], alike);
+                let targets = [one, two].map(|(object, color)| Target::colored(object, color));
+                (Instruction::two(rng, one, two), targets.to_vec())
             }
         };
-        Some(Self { before, after, instruction, task, targets, entangled: false })
+        Some(Self {
+            before,
+            after,
+            instruction,
+            task,
+            targets,
+            entangled: false,
+        })
     }
 
     /// Lets the edit spill over: the asked color (gray for a removal) reaches another object,
@@ -176,7 +159,9 @@ impl Pair {
         if let (true, Some(color)) = (object, color) {
             let at = rng.below(self.after.items.len());
             let item = &mut self.after.items[at];
-            if self.targets.iter().all(|target| target.object != item.object) && item.color != color {
+            let mut targets = self.targets.iter();
+            let bystander = targets.all(|target| target.object != item.object);
+            if bystander && item.color != color {
                 item.color = color;
                 self.entangled = true;
             }
@@ -193,51 +178,24 @@ impl Pair {
     }
 }
 
-impl From<(Object, Color)> for Target {
-    fn from((object, color): (Object, Color)) -> Self {
-        Self { object, color: Some(color) }
+impl Target {
+    fn colored(object: Object, color: Color) -> Self {
+        let color = Some(color);
+        Self { object, color }
+    }
+
+    fn gone(object: Object) -> Self {
+        let color = None;
+        Self { object, color }
     }
 }
 
 /// Gives `item` the color asked for, or any other than its own.
 fn recolor(rng: &mut Rng, item: &mut Item, asked: Option<Color>) -> (Object, Color) {
-    let others = Color::ALL.map(|color| (color != item.color).then_some(color));
-    let mut choice = asked;
-    while choice.is_none() {
-        choice = rng.pick(&others);
-    }
-    item.color = choice.unwrap_or(item.color);
+    let others = Color::ALL.len() - 1;
+    let shifted = item.color as usize + 1 + rng.below(others);
+    item.color = asked.unwrap_or(Color::ALL[shifted % Color::ALL.len()]);
     (item.object, item.color)
-}
-
-/// What can take the place of what.
-#[derive(PartialEq)]
-enum Kind {
-    Lying,
-    Hanging,
-    Standing,
-}
-
-impl Kind {
-    fn of(object: Object) -> Self {
-        match object {
-            Object::Carpet => Self::Lying,
-            Object::Curtain | Object::Picture => Self::Hanging,
-            Object::Sofa | Object::Lamp | Object::Ottoman | Object::Vase => Self::Standing,
-        }
-    }
-}
-
-/// `new` moved to where `old` is, as far as the picture's edges allow; what stands keeps the
-/// old one's distance, what hangs its own height.
-fn substitute(old: &Item, mut new: Item) -> Item {
-    let place = &mut new.placement;
-    let (cx, _) = old.placement.center();
-    place.left = (cx - place.width / 2.0).clamp(0.01, 0.99 - place.width);
-    if Kind::of(new.object) == Kind::Standing {
-        place.top = old.placement.base() - place.height;
-    }
-    new
 }
 
 fn blend(from: Rgb, to: Rgb, share: f32) -> Rgb {

@@ -111,7 +111,10 @@ mod tests {
         for _ in 0..7000 {
             counts[rng.below(7)] += 1;
         }
-        assert!(counts.iter().all(|&n| (850..1150).contains(&n)), "{counts:?}");
+        assert!(
+            counts.iter().all(|&n| (850..1150).contains(&n)),
+            "{counts:?}"
+        );
         assert_eq!(rng.below(0), 0);
         assert!(rng.choose::<u8>(&[]).is_none());
     }
