@@ -4,11 +4,15 @@ import sys
 
 import torch
 
+import drawn
+import edits
 import layouts
 import networks
+import schedules
 import taps
 
-PARTS = {"checkpoints": layouts.write, "networks": networks.write, "taps": taps.write}
+PARTS = {"checkpoints": layouts.write, "networks": networks.write, "taps": taps.write,
+         "schedules": schedules.write, "drawn": drawn.write, "edits": edits.write}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
