@@ -35,6 +35,15 @@ class Components:
         self.inverse = (vectors * values.sqrt()).T.float()  # [4, 48]
         self.mean = self.mean.float()
 
+    @classmethod
+    def load(cls, file):
+        one = cls.__new__(cls)
+        one.__dict__.update(torch.load(file))
+        return one
+
+    def save(self, file):
+        torch.save(self.__dict__, file)
+
     def encode(self, pictures):
         """[n, 3, H, W] in [-1, 1] to [n, 4, H/4, W/4]."""
         centred = F.pixel_unshuffle(pictures, PATCH) - self.mean.view(1, -1, 1, 1)
@@ -129,7 +138,7 @@ def main(source, out, minutes, batch=24, crop=12, noise=0.08):
     torch.manual_seed(0)
     pictures = data.Pairs(source)
     components = Components(pictures.before(range(512)))
-    torch.save(components, f"{out}/components.pt")
+    components.save(f"{out}/components.pt")
     vae = blank()
     write_encoder(vae, components)
     start_decoder(vae, components)
