@@ -17,12 +17,14 @@
 //! - [`instruction`]: how an edit is worded
 //! - [`pair`]: a scene, its edited twin and the instruction between them
 //! - [`score`]: what RoomBench measures
+//! - [`model`]: the built-in checkpoint, embedded
 #![forbid(unsafe_code)]
 
 pub mod color;
 pub mod draw;
 mod furniture;
 pub mod instruction;
+pub mod model;
 pub mod object;
 pub mod pair;
 pub mod rng;
@@ -33,6 +35,7 @@ pub mod task;
 pub use color::{Color, Rgb};
 pub use draw::{Part, draw, mask};
 pub use instruction::Instruction;
+pub use model::{SIDE, checkpoint_files};
 pub use object::{Object, Placement};
 pub use pair::{Pair, Target, bench_pair, train_pair};
 pub use rng::{Domain, Rng};
