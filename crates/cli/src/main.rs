@@ -1,1 +1,77 @@
-fn main() {}
+//! The `limekiln` command.
+//!
+//! # Layout
+//!
+//! | module | holds |
+//! |---|---|
+//! | `args` | the command line as typed |
+//! | `settings`, `models` | arguments checked and made into a preset and a model |
+//! | `input`, `output` | pictures read and files written, whole or not at all |
+//! | `edit` | `limekiln edit` |
+//! | `artifacts`, `paint` | the stages of an edit as files and as pictures |
+//! | `rooms`, `demo` | drawn rooms; one of them edited, every stage on one sheet |
+//! | `bench` | `limekiln eval rooms` |
+//! | `engine`, `progress`, `sheet` | an edit run to its end; how far it is; pictures side by side |
+
+mod args;
+mod artifacts;
+mod bench;
+mod demo;
+mod edit;
+mod engine;
+mod input;
+mod models;
+mod output;
+mod paint;
+mod progress;
+mod rooms;
+mod settings;
+mod sheet;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command, Eval};
+
+/// candle asks for and frees large buffers at every operation; the system allocator gives them back each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // --help and --version come as errors that belong on stdout.
+        Err(error) if !error.use_stderr() => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return fail(&args::one_line(&error), args::USAGE),
+    };
+    let done = match &cli.command {
+        Command::Edit(args) => edit::run(args),
+        Command::Rooms(args) => rooms::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Eval(Eval::Rooms(args)) => bench::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let status = if error.is::<settings::Usage>() {
+                args::USAGE
+            } else {
+                1
+            };
+            fail(&format!("error: {error:#}"), status)
+        }
+    }
+}
+
+/// One line on stderr, whatever a message was made of.
+fn fail(message: &str, status: u8) -> ExitCode {
+    eprintln!(
+        "{}",
+        message.split_whitespace().collect::<Vec<_>>().join(" ")
+    );
+    ExitCode::from(status)
+}

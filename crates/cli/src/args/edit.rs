@@ -1,0 +1,72 @@
+//! `limekiln edit`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{ModelArgs, PresetArgs};
+
+/// Edit one picture where the instruction means it.
+///
+/// PNG, JPEG and WebP are read; EXIF orientation is honoured; transparency is kept where the output can hold it
+/// (PNG, WebP). The result has the working size (see --size), or with --keep-outside the picture's own size and,
+/// outside the edited region, its own bytes.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct EditArgs {
+    /// The picture (PNG, JPEG or WebP)
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: PathBuf,
+
+    /// What to change, in English: "make the sofa red"
+    #[arg(value_name = "INSTRUCTION")]
+    pub(crate) instruction: String,
+
+    /// Picture to write: .png, .webp (both lossless) or .jpg [default: IMAGE-edited.png beside IMAGE]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Seed of the noise; a seed gives the picture that diffusers gives for torch.Generator().manual_seed(N)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Bound on the longer side of what the model works on, in pixels, 64 to 2048; nothing is enlarged
+    /// [default: 512, or 128 for the built-in model]
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(64..=2048))]
+    pub(crate) size: Option<u32>,
+
+    /// Where to edit, instead of finding it: a picture of IMAGE's size, white where the edit may act
+    #[arg(long, value_name = "PNG")]
+    pub(crate) mask: Option<PathBuf>,
+
+    /// Give the result IMAGE's full size, and outside the edited region IMAGE's own pixels
+    #[arg(long)]
+    pub(crate) keep_outside: bool,
+
+    /// Also write roi.png, segments.png, attention.png, overlay.png, report.json and latents.safetensors to DIR
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artifacts: Option<PathBuf>,
+
+    /// Print the report as JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) preset: PresetArgs,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  limekiln edit room.png \"make the sofa red\"
+      edit with the built-in model; writes room-edited.png
+  limekiln edit photo.jpg \"make the sofa red\" --model hf:timbrooks/instruct-pix2pix --keep-outside -o red.png
+      a photograph, with the original checkpoint; everything but the sofa keeps its bytes
+  limekiln edit photo.jpg \"make it snowy\" --model ./instruct-pix2pix --preset base --text-scale 7.5
+      plain InstructPix2Pix, for edits of the whole picture
+  limekiln edit room.png \"make the sofa red\" --mask sofa.png
+      edit inside your own mask
+  limekiln edit room.png \"make the sofa red\" --artifacts stages --json
+      keep every stage, and print the report";

@@ -1,0 +1,118 @@
+//! What the command line says, before anything is checked against anything else.
+//!
+//! One `clap::Args` struct per concern; [`crate::settings`] turns them into validated settings, once.
+
+mod bench;
+mod edit;
+mod model;
+mod number;
+mod preset;
+mod rooms;
+
+pub(crate) use bench::{BenchArgs, Variant};
+pub(crate) use edit::EditArgs;
+pub(crate) use model::ModelArgs;
+pub(crate) use preset::{Field, PresetArgs};
+pub(crate) use rooms::{DemoArgs, RoomsArgs};
+
+use clap::{Parser, Subcommand};
+
+/// The exit status for a command line that cannot be right.
+pub(crate) const USAGE: u8 = 2;
+
+/// Edit a picture where the instruction means it, and leave the rest alone.
+///
+/// Limekiln runs InstructPix2Pix checkpoints with LIME: it finds the region that an instruction is about, from the
+/// model's own features and attention, and keeps the edit inside it. A small model that knows drawn rooms is built
+/// in, so that every command works without a download.
+#[derive(Debug, Parser)]
+#[command(name = "limekiln", version, max_term_width = 110, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  limekiln demo                                        draw a room, edit it, show every stage in one picture
+  limekiln rooms --count 4 --out rooms                 draw rooms with true masks and instructions
+  limekiln edit rooms/00000-input.png \"make the sofa red\"
+  limekiln edit photo.jpg \"make the sofa red\" --model hf:timbrooks/instruct-pix2pix --keep-outside
+  limekiln eval rooms --count 20                       score the presets on rooms the model has not seen
+
+Exit status: 0 done, 1 failed, 2 the command line is wrong.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Edit one picture
+    Edit(Box<EditArgs>),
+    /// Draw rooms, with true masks and instructions
+    Rooms(RoomsArgs),
+    /// Draw a room, edit it, and leave one picture that shows every stage
+    Demo(DemoArgs),
+    /// Score presets
+    #[command(subcommand)]
+    Eval(Eval),
+}
+
+/// What to score on.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Eval {
+    /// RoomBench: recolor one object in each of N rooms that the model has not seen
+    Rooms(BenchArgs),
+}
+
+/// A clap error as one line: its first paragraph, any tip, and where to read on.
+pub(crate) fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let mut line = String::new();
+    let mut paragraph = 0;
+    for part in text.lines().map(str::trim) {
+        if part.starts_with("Usage:") || part.starts_with("For more information") {
+            break;
+        }
+        if part.is_empty() {
+            paragraph += 1;
+        } else if paragraph == 0 || part.starts_with("tip:") {
+            let gap = if line.is_empty() {
+                ""
+            } else if part.starts_with("tip:") {
+                "; "
+            } else {
+                " "
+            };
+            line.push_str(gap);
+            line.push_str(part);
+        }
+    }
+    line + " (--help explains)"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn errors_become_one_line() {
+        for line in [
+            "limekiln edit a.png",
+            "limekiln edit a.png b --size 9999",
+            "limekiln edti",
+            "limekiln edit a b --pre x",
+        ] {
+            let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
+            let text = one_line(&error);
+            assert!(
+                text.starts_with("error: ") && !text.contains('\n'),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Which model, where it runs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Which model, where it runs.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// The checkpoint: `rooms` (built in, knows drawn rooms only), a folder or single file, or hf:owner/name
+    ///
+    /// Read as they are: diffusers folders (safetensors, fp16 variants, sharded, .bin) and single .safetensors or
+    /// .ckpt files of InstructPix2Pix. hf:owner/name is looked up in the hub's cache first (HF_HOME, HF_HUB_CACHE)
+    /// and downloaded when it is not there.
+    #[arg(
+        long,
+        value_name = "MODEL",
+        env = "LIMEKILN_MODEL",
+        default_value = "rooms"
+    )]
+    pub(crate) model: String,
+
+    /// Take the averaged (EMA) weights of a single-file checkpoint
+    #[arg(long)]
+    pub(crate) ema: bool,
+
+    /// Take this variant of a diffusers folder's weights, such as fp16
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: Option<String>,
+
+    /// Folder with what a single file lacks: tokenizer/, scheduler/ [default: the folder that the file lies in]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) companion: Option<PathBuf>,
+
+    /// Where to compute: auto, cpu, cuda or cuda:N
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        env = "LIMEKILN_DEVICE",
+        default_value = "auto"
+    )]
+    pub(crate) device: String,
+
+    /// Number type of the networks: f32, bf16 or f16 [default: f32 on the processor, bf16 on a GPU]
+    #[arg(long, value_name = "DTYPE")]
+    pub(crate) dtype: Option<String>,
+}

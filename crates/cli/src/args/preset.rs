@@ -1,0 +1,159 @@
+//! The preset, and the fields of it that the command line replaces.
+
+use std::str::FromStr;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::number::{scale, strength};
+
+/// The presets' names.
+const PRESETS: [&str; 4] = limekiln_lime::Preset::NAMES;
+
+/// The preset that serves users best, by RoomBench.
+const PRESET_DEFAULT: &str = "official";
+
+/// How to edit: a preset, and what replaces its fields.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Method")]
+pub(crate) struct PresetArgs {
+    /// Where the numbers of the method come from
+    ///
+    /// paper: the publication's method, 75 of 100 steps to locate and 100 to edit;
+    /// official: the authors' later code, 11 of 30 steps to locate and 30 to edit;
+    /// fast: few steps of a better solver, the input's own noise outside the region;
+    /// base: plain InstructPix2Pix, 100 steps, edits the whole picture.
+    #[arg(long, value_name = "PRESET", default_value = PRESET_DEFAULT, value_parser = PRESETS)]
+    pub(crate) preset: String,
+
+    /// Solver of both stages: euler-ancestral, ddim, pndm, dpm++2m or unipc [default: the preset's, else the model's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scheduler: Option<String>,
+
+    /// Steps of each stage, 1 to 1000; the windows of steps that are read and regularised scale along
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) steps: Option<u16>,
+
+    /// How strongly the edit follows the instruction (s_T), 0 to 100; 2 to 7.5 is usual
+    #[arg(long, value_name = "X", value_parser = scale)]
+    pub(crate) text_scale: Option<f64>,
+
+    /// How strongly the edit follows the picture (s_I), 0 to 100; 1.2 to 2 is usual
+    #[arg(long, value_name = "X", value_parser = scale)]
+    pub(crate) image_scale: Option<f64>,
+
+    /// As --text-scale, while locating
+    #[arg(long, value_name = "X", value_parser = scale)]
+    pub(crate) locate_text_scale: Option<f64>,
+
+    /// As --image-scale, while locating
+    #[arg(long, value_name = "X", value_parser = scale)]
+    pub(crate) locate_image_scale: Option<f64>,
+
+    /// How many of the attention map's highest points choose segments, on a grid of 128x128 (paper: 256x256)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub(crate) points: Option<u32>,
+
+    /// Into how many segments the picture is divided, 1 to 64
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) clusters: Option<u32>,
+
+    /// Locate by |eps_text - eps_image| (Watch Your Steps) instead of attention
+    #[arg(long)]
+    pub(crate) relevance: bool,
+
+    /// Outside the region, take the input's own noised latents after every step
+    #[arg(long, overrides_with = "no_blend")]
+    pub(crate) blend: bool,
+
+    /// Do not, where the preset does
+    #[arg(long)]
+    pub(crate) no_blend: bool,
+
+    /// Raise the attention to the located words by STRENGTH instead of penalising all others (eq. 4), 0 to 1000000
+    #[arg(long, value_name = "STRENGTH", value_parser = strength)]
+    pub(crate) reward: Option<f64>,
+
+    /// Replace any field of the preset; report.json shows them all
+    ///
+    /// Such as --set locate.select.rule=share --set locate.select.min=0.1 --set edit.blend=null. May be repeated.
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub(crate) fields: Vec<Field>,
+}
+
+/// A field of a preset, by its dotted name, and what it becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Field {
+    /// As written, or the flag it stands for; for messages.
+    pub(crate) label: String,
+    pub(crate) path: String,
+    pub(crate) value: Value,
+}
+
+impl Field {
+    /// The field that `label` stands for.
+    pub(crate) fn new(label: &str, path: &str, value: impl Into<Value>) -> Self {
+        Self {
+            label: label.to_owned(),
+            path: path.to_owned(),
+            value: value.into(),
+        }
+    }
+
+    /// Noise-space blending in every step.
+    pub(crate) fn blend(label: &str) -> Self {
+        Self::new(
+            label,
+            "edit.blend",
+            json!({ "steps": { "first": 1, "last": 100, "of": 100 }, "grow": 1 }),
+        )
+    }
+
+    /// The relevance map in place of attention.
+    pub(crate) fn relevance(label: &str) -> Self {
+        Self::new(label, "locate.map.evidence", "relevance")
+    }
+}
+
+impl FromStr for Field {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, value) = text
+            .split_once('=')
+            .ok_or("write FIELD=VALUE, such as locate.select.points=1")?;
+        let path = path.trim();
+        if path.is_empty() || path.split('.').any(str::is_empty) {
+            return Err(format!(
+                "{path:?} is not the name of a field, such as locate.select.points"
+            ));
+        }
+        // What is not JSON is a word: rule=share.
+        let value =
+            serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.trim().to_owned()));
+        Ok(Self {
+            label: format!("--set {text}"),
+            path: path.to_owned(),
+            value,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read() {
+        let field: Field = "locate.select.points=1".parse().unwrap();
+        assert_eq!(
+            (field.path.as_str(), field.value),
+            ("locate.select.points", json!(1))
+        );
+        assert_eq!("a=share".parse::<Field>().unwrap().value, json!("share"));
+        assert_eq!("a=null".parse::<Field>().unwrap().value, Value::Null);
+        for bad in ["", "points", "=1", "a..b=1"] {
+            assert!(bad.parse::<Field>().is_err(), "{bad}");
+        }
+    }
+}

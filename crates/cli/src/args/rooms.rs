@@ -1,0 +1,56 @@
+//! `limekiln rooms` and `limekiln demo`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{ModelArgs, PresetArgs};
+
+/// Draw furnished rooms: for each a picture, the true mask of the object its instruction is about, the picture after
+/// a perfect edit, and a line in scenes.jsonl. The same seed gives the same rooms; `eval rooms` scores on these very
+/// rooms.
+#[derive(Args, Debug)]
+pub(crate) struct RoomsArgs {
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) count: u32,
+
+    /// Which rooms
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Side of the square pictures, in pixels
+    #[arg(long, value_name = "PX", default_value_t = 128, value_parser = clap::value_parser!(u32).range(32..=2048))]
+    pub(crate) size: u32,
+
+    /// Folder to write to; made if missing
+    #[arg(long, value_name = "DIR", default_value = "rooms")]
+    pub(crate) out: PathBuf,
+}
+
+/// Draw a room with a sofa, recolor the sofa with plain InstructPix2Pix (`base`) and with LIME, and leave one picture:
+/// input, segments, attention, RoI, base, LIME.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Picture to write (.png, .jpg or .webp)
+    #[arg(short, long, value_name = "FILE", default_value = "limekiln-demo.png")]
+    pub(crate) output: PathBuf,
+
+    /// Which room
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) room: u64,
+
+    /// The color asked for
+    #[arg(long, value_name = "COLOR", default_value = "red")]
+    pub(crate) color: String,
+
+    /// Seed of the noise
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    #[command(flatten)]
+    pub(crate) preset: PresetArgs,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}

@@ -1,0 +1,107 @@
+//! One scene, and one edit of it scored.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use image::{GrayImage, RgbImage};
+use limekiln_diffusion::model::Model;
+use limekiln_diffusion::picture;
+use limekiln_lime::Request;
+use limekiln_rooms::{Color, bench_pair, draw, score};
+use serde::Serialize;
+
+use super::row::Row;
+use crate::engine;
+
+/// A room, what is asked for, and where it may change.
+pub(crate) struct Scene {
+    /// Its number; also the seed of the noise.
+    pub(crate) index: u64,
+    pub(crate) input: RgbImage,
+    pub(crate) instruction: String,
+    pub(crate) color: Color,
+    /// The whole object, 0 or 255.
+    pub(crate) mask: GrayImage,
+    /// Its colored part.
+    colored: GrayImage,
+}
+
+/// What one edit of one scene scored.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Score {
+    /// The room's number.
+    pub(crate) scene: u64,
+    /// Overlap of the region found with the true mask; none where nothing is located.
+    pub(crate) iou: Option<f64>,
+    /// Share of the picture that the object covers.
+    pub(crate) object_share: f64,
+    /// Whether the object has the color asked for.
+    pub(crate) success: bool,
+    /// Mean absolute change outside the true mask, of 255.
+    pub(crate) outside: f64,
+    /// Time the edit took.
+    pub(crate) seconds: f64,
+}
+
+impl Scene {
+    /// The bench's room `index` of `seed`, drawn `size` pixels wide; `None` where other objects hide the one it is
+    /// about, so that there is nothing to score.
+    pub(crate) fn new(seed: u64, index: u64, size: u32) -> Option<Self> {
+        let pair = bench_pair(seed, index);
+        let (mask, colored) = (pair.region(size), pair.colored(size));
+        let visible = score::share(&mask) > 0.0 && score::share(&colored) > 0.0;
+        Some(Self {
+            index,
+            input: draw(&pair.before, size),
+            instruction: pair.instruction.text.clone(),
+            color: pair.targets.first().filter(|_| visible)?.color?,
+            mask,
+            colored,
+        })
+    }
+
+    /// Edits the scene as `row` says, and scores the result.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says.
+    pub(crate) fn score(&self, model: &Model, row: &Row) -> Result<(Score, RgbImage)> {
+        let start = Instant::now();
+        let request = Request {
+            image: self.input.clone(),
+            instruction: self.instruction.clone(),
+            seed: self.index,
+            preset: row.preset.clone(),
+            mask: row.true_mask.then(|| self.mask.clone()),
+            scheduler: None,
+        };
+        let outcome = engine::run(model, request, |_| {})?;
+        let located = outcome
+            .roi
+            .as_ref()
+            .filter(|_| row.preset.locate.is_some() && !row.true_mask);
+        let score = Score {
+            scene: self.index,
+            iou: located.map(|roi| score::iou(roi, &self.mask)).transpose()?,
+            object_share: score::share(&self.mask),
+            success: score::color_success(&outcome.image, &self.colored, self.color)?,
+            outside: score::change_outside(&self.input, &outcome.image, &self.mask)?,
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        Ok((score, outcome.image))
+    }
+
+    /// What encoding and decoding alone change outside the mask, and the picture they leave.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says.
+    pub(crate) fn floor(&self, model: &Model) -> Result<(f64, RgbImage)> {
+        let pixels = picture::to_tensor(&self.input, &model.device)?.to_dtype(model.dtype)?;
+        let decoded = picture::from_tensor(&model.vae.decode(&model.vae.encode_mode(&pixels)?)?)?;
+        Ok((
+            score::change_outside(&self.input, &decoded, &self.mask)?,
+            decoded,
+        ))
+    }
+}

@@ -1,0 +1,260 @@
+//! `limekiln edit`: one picture, from file to file.
+//!
+//! # Layout
+//!
+//! - `size`: the size that the model works at
+//! - `photo`: whether a picture is one that the built-in model knows
+//! - `report`: what `--json` prints
+
+mod photo;
+mod report;
+mod size;
+
+use std::path::Path;
+
+use anyhow::Result;
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, GrayImage, Luma, RgbImage, Rgba, RgbaImage};
+use limekiln_diffusion::model::Model;
+use limekiln_diffusion::picture::resize_lanczos;
+use limekiln_lime::{Outcome, Preset, Request, composite};
+use report::{Composite, Report};
+
+use crate::args::EditArgs;
+use crate::artifacts::Folder;
+use crate::input::{Picture, mask_open, on_white};
+use crate::models::Choice;
+use crate::output::{Target, print};
+use crate::progress::Progress;
+use crate::settings::{self, Usage};
+use crate::{engine, paint};
+
+/// With --keep-outside an edit fades into the picture over this share of its longer side.
+const FEATHER_SHARE: u32 = 128;
+
+/// Everything an edit needs but the model: checked, read, known to be writable.
+struct Job<'a> {
+    args: &'a EditArgs,
+    preset: Preset,
+    picture: Picture,
+    /// Of the picture's size.
+    mask: Option<GrayImage>,
+    target: Target,
+    folder: Option<Folder>,
+}
+
+/// Edits the picture and writes what the arguments ask for.
+///
+/// # Errors
+///
+/// One line that says what to do.
+pub(crate) fn run(args: &EditArgs) -> Result<()> {
+    if args.instruction.trim().is_empty() {
+        return Err(Usage(
+            "the instruction is empty: say what to change, such as \"make the sofa red\""
+                .to_owned(),
+        )
+        .into());
+    }
+    let choice = Choice::new(&args.model)?;
+    let job = Job::new(args)?;
+    let model = choice.open()?;
+    let size = size::working(
+        job.picture.rgb.dimensions(),
+        args.size.unwrap_or(choice.size_default()),
+        factor(&model),
+    )?;
+    if let Some(cut) = model.tokenizer.encode(&args.instruction)?.cut {
+        return Err(Usage(format!(
+            "the instruction has more than 77 tokens; say it shorter, {cut:?} would be cut"
+        ))
+        .into());
+    }
+    let warnings = job.warnings(choice.built_in);
+    warnings
+        .iter()
+        .for_each(|warning| eprintln!("warning: {warning}"));
+
+    let mut progress = Progress::new("");
+    let outcome = engine::run(&model, job.request(size), |edit| progress.edit(edit));
+    progress.finish();
+    job.finish(outcome?, warnings)
+}
+
+fn factor(model: &Model) -> u32 {
+    model.vae.config().factor() as u32
+}
+
+impl<'a> Job<'a> {
+    fn new(args: &'a EditArgs) -> Result<Self> {
+        let preset = settings::preset(&args.preset)?;
+        let picture = Picture::open(&args.image)?;
+        let mask = args
+            .mask
+            .as_deref()
+            .map(|path| mask_open(path, picture.rgb.dimensions()))
+            .transpose()?;
+        let kept: Vec<&Path> = [Some(&args.image), args.mask.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(AsRef::as_ref)
+            .collect();
+        let target = match &args.output {
+            Some(path) => Target::new(path, &kept)?,
+            None => Target::beside(&args.image)?,
+        };
+        let folder = args
+            .artifacts
+            .as_deref()
+            .map(|folder| Folder::new(folder, &kept))
+            .transpose()?;
+        Ok(Self {
+            args,
+            preset,
+            picture,
+            mask,
+            target,
+            folder,
+        })
+    }
+
+    /// What the user should know before waiting.
+    fn warnings(&self, built_in: bool) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if built_in && !photo::looks_drawn(&self.picture.rgb) {
+            warnings.push(photo::ADVICE.to_owned());
+        }
+        if self.picture.alpha.is_some() {
+            let result = if self.target.format.has_alpha() {
+                "the result keeps it"
+            } else {
+                "a JPEG result lies on white, too; name a .png or .webp file to keep it"
+            };
+            warnings.push(format!(
+                "the picture is partly transparent: the model sees it on white; {result}"
+            ));
+        }
+        if self.args.keep_outside && !self.target.format.is_lossless() {
+            warnings.push(
+                "JPEG changes every pixel a little, those outside too; name a .png or .webp file"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
+    fn request(&self, (width, height): (u32, u32)) -> Request {
+        let mask = self.mask.as_ref().map(|mask| {
+            let mut mask = imageops::resize(mask, width, height, FilterType::Triangle);
+            mask.iter_mut()
+                .for_each(|value| *value = if *value >= 128 { 255 } else { 0 });
+            mask
+        });
+        Request {
+            image: resize_lanczos(&self.picture.on_white(), width, height),
+            instruction: self.args.instruction.clone(),
+            seed: self.args.seed,
+            preset: self.preset.clone(),
+            mask,
+            scheduler: None,
+        }
+    }
+
+    fn finish(&self, outcome: Outcome, mut warnings: Vec<String>) -> Result<()> {
+        let input_size = self.picture.rgb.dimensions();
+        // The user's own mask is the region, to the pixel.
+        let roi = outcome
+            .roi
+            .as_ref()
+            .map(|roi| paint::mask_resize(roi, input_size));
+        let roi = self.mask.as_ref().or(roi.as_ref());
+        let (result, composite) = self.composed(&outcome.image, roi);
+        let output_size = result.dimensions();
+        self.target.write(&self.with_alpha(result))?;
+        let artifacts = match &self.folder {
+            Some(folder) => folder.write(&self.picture.on_white(), roi, &outcome)?,
+            None => Vec::new(),
+        };
+
+        let mut edit = outcome.report;
+        edit.warnings
+            .iter()
+            .for_each(|warning| eprintln!("warning: {warning}"));
+        warnings.append(&mut edit.warnings);
+        edit.warnings = warnings;
+        let report = Report {
+            version: env!("CARGO_PKG_VERSION"),
+            input: self.args.image.display().to_string(),
+            input_size,
+            output: self.target.path.display().to_string(),
+            output_size,
+            artifacts,
+            composite,
+            edit,
+        };
+        let json = serde_json::to_string_pretty(&report)?;
+        if let Some(folder) = &self.folder {
+            folder.report(&json)?;
+        }
+        print(if self.args.json {
+            &json
+        } else {
+            &report.output
+        });
+        Ok(())
+    }
+
+    /// The edited picture, or with --keep-outside the input with the edit laid over it inside `roi` (everywhere,
+    /// where there is none).
+    fn composed(
+        &self,
+        edited: &RgbImage,
+        roi: Option<&GrayImage>,
+    ) -> (RgbImage, Option<Composite>) {
+        if !self.args.keep_outside {
+            return (edited.clone(), None);
+        }
+        let (width, height) = self.picture.rgb.dimensions();
+        let everything = GrayImage::from_pixel(width, height, Luma([255]));
+        let feather_px = (width.max(height) / FEATHER_SHARE).max(1);
+        let (result, changed_outside_px) = composite(
+            &self.picture.rgb,
+            edited,
+            roi.unwrap_or(&everything),
+            feather_px,
+        );
+        (
+            result,
+            Some(Composite {
+                feather_px,
+                changed_outside_px,
+            }),
+        )
+    }
+
+    /// The result as it is written: with the input's transparency, or on white where the format has none.
+    fn with_alpha(&self, result: RgbImage) -> DynamicImage {
+        let Some(alpha) = &self.picture.alpha else {
+            return result.into();
+        };
+        let (width, height) = result.dimensions();
+        let alpha = if alpha.dimensions() == (width, height) {
+            alpha.clone()
+        } else {
+            imageops::resize(alpha, width, height, FilterType::Lanczos3)
+        };
+        if !self.target.format.has_alpha() {
+            return if self.args.keep_outside {
+                on_white(&result, &alpha).into()
+            } else {
+                result.into()
+            };
+        }
+        let mut rgba = RgbaImage::new(width, height);
+        for ((out, color), alpha) in rgba.pixels_mut().zip(result.pixels()).zip(alpha.iter()) {
+            let [r, g, b] = color.0;
+            *out = Rgba([r, g, b, *alpha]);
+        }
+        rgba.into()
+    }
+}

@@ -1,0 +1,73 @@
+//! The size that the model works at.
+
+use anyhow::{Result, bail};
+
+/// The working size of a `width` x `height` picture: shrunk so that the longer side is at most `bound` (never
+/// enlarged), then both sides floored to a multiple of `factor`, as diffusers does.
+///
+/// # Errors
+///
+/// When a side would be nothing.
+pub(crate) fn working((width, height): (u32, u32), bound: u32, factor: u32) -> Result<(u32, u32)> {
+    let longer = width.max(height);
+    let side = |side: u32| {
+        let side = if longer <= bound {
+            side
+        } else {
+            let (side, longer) = (u64::from(side), u64::from(longer));
+            ((side * u64::from(bound) + longer / 2) / longer) as u32
+        };
+        side - side % factor
+    };
+    match (side(width), side(height)) {
+        (0, _) | (_, 0) if longer <= bound => {
+            bail!(
+                "the picture is {width}x{height}: the model needs at least {factor} pixels a side"
+            )
+        }
+        (0, _) | (_, 0) => bail!(
+            "the picture is {width}x{height}: at --size {bound} its shorter side has less than the {factor} pixels that the \
+             model needs; crop it or raise --size"
+        ),
+        size => Ok(size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::working;
+
+    #[test]
+    fn sides_are_bounded_and_floored() {
+        assert_eq!(working((512, 512), 512, 8).unwrap(), (512, 512));
+        assert_eq!(
+            working((500, 333), 512, 8).unwrap(),
+            (496, 328),
+            "latents of 62x41"
+        );
+        assert_eq!(working((1000, 666), 512, 8).unwrap(), (512, 336));
+        assert_eq!(working((666, 1000), 512, 8).unwrap(), (336, 512));
+        assert_eq!(
+            working((100, 60), 512, 8).unwrap(),
+            (96, 56),
+            "nothing is enlarged"
+        );
+        assert_eq!(working((16_384, 6_000), 2048, 8).unwrap(), (2048, 744));
+    }
+
+    #[test]
+    fn nothing_is_left_of_slivers() {
+        assert!(
+            working((7, 100), 512, 8)
+                .unwrap_err()
+                .to_string()
+                .contains("at least 8 pixels")
+        );
+        assert!(
+            working((4000, 40), 512, 8)
+                .unwrap_err()
+                .to_string()
+                .contains("--size 512")
+        );
+    }
+}

@@ -1,0 +1,223 @@
+//! Files written whole or not at all.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::webp::WebPEncoder;
+use image::{DynamicImage, ImageFormat};
+use tempfile::NamedTempFile;
+
+/// JPEG quality, 1 to 100.
+const JPEG_QUALITY: u8 = 95;
+
+/// A picture format that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Png,
+    Jpeg,
+    WebP,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self> {
+        let extension = path
+            .extension()
+            .map(|extension| extension.to_string_lossy().to_lowercase());
+        match extension.as_deref() {
+            Some("png") => Ok(Self::Png),
+            Some("jpg" | "jpeg") => Ok(Self::Jpeg),
+            Some("webp") => Ok(Self::WebP),
+            Some(other) => bail!(
+                "{}: .{other} pictures can't be written: name a .png, .webp or .jpg file",
+                path.display()
+            ),
+            None => bail!(
+                "{}: the name has no extension: name a .png, .webp or .jpg file",
+                path.display()
+            ),
+        }
+    }
+
+    /// Whether a pixel that is written is the pixel that is read.
+    pub(crate) fn is_lossless(self) -> bool {
+        self != Self::Jpeg
+    }
+
+    /// Whether transparency can be written.
+    pub(crate) fn has_alpha(self) -> bool {
+        self != Self::Jpeg
+    }
+
+    fn encode(self, pixels: &DynamicImage) -> Result<Vec<u8>> {
+        let mut bytes = Cursor::new(Vec::new());
+        match self {
+            Self::Png => pixels.write_to(&mut bytes, ImageFormat::Png)?,
+            Self::Jpeg => pixels
+                .write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?,
+            Self::WebP => pixels.write_with_encoder(WebPEncoder::new_lossless(&mut bytes))?,
+        }
+        Ok(bytes.into_inner())
+    }
+}
+
+/// A picture file that is known to be writable.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
+}
+
+impl Target {
+    /// Checks that a picture can be written to `path` and that this would not overwrite one of `kept`.
+    ///
+    /// # Errors
+    ///
+    /// Says what is in the way.
+    pub(crate) fn new(path: &Path, kept: &[&Path]) -> Result<Self> {
+        let format = Format::of(path)?;
+        if path.is_dir() {
+            bail!("{}: is a folder: name a file", path.display());
+        }
+        if let Some(kept) = kept.iter().find(|kept| same_file(path, kept)) {
+            bail!(
+                "{}: would overwrite the input {}: name another file",
+                path.display(),
+                kept.display()
+            );
+        }
+        if fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly()) {
+            bail!("{}: is read-only: name another file", path.display());
+        }
+        folder_probe(folder_of(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+        })
+    }
+
+    /// A free name beside `input`: `room-edited.png`, `room-edited-2.png`, ...
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::new`].
+    pub(crate) fn beside(input: &Path) -> Result<Self> {
+        let stem = input
+            .file_stem()
+            .map_or_else(|| "picture".into(), |stem| stem.to_string_lossy());
+        let name = |n: usize| match n {
+            1 => input.with_file_name(format!("{stem}-edited.png")),
+            n => input.with_file_name(format!("{stem}-edited-{n}.png")),
+        };
+        let path = (1..)
+            .map(name)
+            .find(|path| path.symlink_metadata().is_err());
+        let path = path
+            .ok_or_else(|| anyhow!("no free name beside {}: give one with -o", input.display()))?;
+        Self::new(&path, &[])
+            .with_context(|| "the result goes beside the input unless -o says where")
+    }
+
+    /// Writes the picture.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be written; nothing is left then.
+    pub(crate) fn write(&self, pixels: &DynamicImage) -> Result<()> {
+        let bytes = self
+            .format
+            .encode(pixels)
+            .with_context(|| self.path.display().to_string())?;
+        write(&self.path, &bytes)
+    }
+}
+
+/// Writes a PNG to `path`.
+///
+/// # Errors
+///
+/// As [`write`].
+pub(crate) fn png_write(path: &Path, pixels: impl Into<DynamicImage>) -> Result<()> {
+    let bytes = Format::Png
+        .encode(&pixels.into())
+        .with_context(|| path.display().to_string())?;
+    write(path, &bytes)
+}
+
+/// Writes `bytes` to `path`: all of them, or the file stays as it was.
+///
+/// # Errors
+///
+/// When the folder or the disk does not let it.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |file| Ok(file.as_file().write_all(bytes)?))
+}
+
+/// As [`write`], with `fill` writing into a temporary file beside `path`.
+///
+/// # Errors
+///
+/// As [`write`], and what `fill` says.
+pub(crate) fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&NamedTempFile) -> Result<()>,
+) -> Result<()> {
+    let attempt = || -> Result<()> {
+        let file = temporary(folder_of(path))?;
+        fill(&file)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    attempt().with_context(|| format!("{}: can't be written", path.display()))
+}
+
+/// Makes `folder` if need be and checks that files can be written there.
+///
+/// # Errors
+///
+/// Says what is in the way.
+pub(crate) fn folder_make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)
+        .with_context(|| format!("{}: the folder can't be made", folder.display()))?;
+    folder_probe(folder)
+}
+
+/// Whether two names mean one file that exists.
+pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn folder_probe(folder: &Path) -> Result<()> {
+    if !folder.is_dir() {
+        bail!("{}: no such folder: make it first", folder.display());
+    }
+    temporary(folder)
+        .map(drop)
+        .with_context(|| format!("{}: can't write there", folder.display()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."))
+}
+
+fn temporary(folder: &Path) -> Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".limekiln-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What any program's new file gets: the umask takes away from this.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    Ok(builder.tempfile_in(folder)?)
+}
+
+/// Prints `text` and a line end on stdout; a closed pipe is no error.
+pub(crate) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}

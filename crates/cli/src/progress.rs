@@ -1,0 +1,83 @@
+//! How far an edit is, on stderr: a bar on a terminal, a line a stage elsewhere.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use limekiln_lime::Stage;
+
+/// A bar, or lines.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    /// What comes before every stage.
+    label: String,
+    stage: String,
+}
+
+impl Progress {
+    /// Starts at nothing.
+    pub(crate) fn new(label: &str) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(0);
+            // The template is a constant; the plain bar is what is left if it were wrong.
+            if let Ok(style) =
+                ProgressStyle::with_template("{msg:26} {wide_bar} {percent:>3} %  {eta} left")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        let label = if label.is_empty() {
+            String::new()
+        } else {
+            format!("{label}: ")
+        };
+        Self {
+            bar,
+            label,
+            stage: String::new(),
+        }
+    }
+
+    /// Shows how far an edit is.
+    pub(crate) fn edit(&mut self, edit: &limekiln_lime::Progress) {
+        let stage = match edit.stage {
+            Stage::Locate => "locate",
+            Stage::Edit => "edit",
+            Stage::Decode => "decode",
+        };
+        self.show(stage, (edit.step, edit.steps), (edit.done, edit.total));
+    }
+
+    /// Shows that `step` of `steps` of `stage`, and `done` of `total` steps of everything, are done.
+    pub(crate) fn show(
+        &mut self,
+        stage: &str,
+        (step, steps): (usize, usize),
+        (done, total): (usize, usize),
+    ) {
+        let label = &self.label;
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(total as u64);
+                bar.set_message(format!("{label}{stage} {step}/{steps}"));
+                bar.set_position(done as u64);
+            }
+            None if self.stage != stage => eprintln!(
+                "{label}{stage}, {steps} {}",
+                if steps == 1 { "step" } else { "steps" }
+            ),
+            None => {}
+        }
+        if self.stage != stage {
+            stage.clone_into(&mut self.stage);
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Arguments made into what the engine takes: checked together, once, before anything heavy starts.
+
+use anyhow::Result;
+use limekiln_lime::Preset;
+use serde_json::{Value, json};
+
+use crate::args::{Field, PresetArgs};
+
+/// A command line that cannot be right; exits with the status for that.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// The preset with its fields replaced.
+///
+/// # Errors
+///
+/// [`Usage`] that names the argument which does not fit.
+pub(crate) fn preset(args: &PresetArgs) -> Result<Preset> {
+    let preset = Preset::named(&args.preset)?;
+    let fields: Vec<Field> = shorthands(args, &preset)
+        .into_iter()
+        .chain(args.fields.iter().cloned())
+        .collect();
+    Ok(preset_with(&preset, &fields)?)
+}
+
+/// `preset` with `fields` replaced, in order.
+///
+/// # Errors
+///
+/// [`Usage`] that names the first field which does not fit.
+pub(crate) fn preset_with(preset: &Preset, fields: &[Field]) -> Result<Preset, Usage> {
+    fields.iter().try_fold(preset.clone(), |preset, field| {
+        let part = field.path.split('.').next().unwrap_or_default();
+        if part == "locate" && preset.locate.is_none() {
+            return Err(Usage(format!(
+                "{}: the preset {} does not locate; choose another preset",
+                field.label, preset.name
+            )));
+        }
+        if field.path.starts_with("edit.regularise.") && preset.edit.regularise.is_none() {
+            return Err(Usage(format!(
+                "{}: the preset {} does not regularise; choose another preset",
+                field.label, preset.name
+            )));
+        }
+        preset
+            .with(&nested(&field.path, &field.value))
+            .map_err(|error| Usage(format!("{}: {error}", field.label)))
+    })
+}
+
+fn shorthands(args: &PresetArgs, preset: &Preset) -> Vec<Field> {
+    let mut fields = Vec::new();
+    let mut set = |label: &str, path: &str, value: Option<Value>| {
+        fields.extend(value.map(|value| Field::new(label, path, value)));
+    };
+    let (scheduler, steps) = (
+        args.scheduler.clone().map(Value::from),
+        args.steps.map(Value::from),
+    );
+    set("--scheduler", "edit.scheduler", scheduler.clone());
+    set("--steps", "edit.steps", steps.clone());
+    if preset.locate.is_some() {
+        set("--scheduler", "locate.scheduler", scheduler);
+        set("--steps", "locate.steps", steps);
+    }
+    set(
+        "--text-scale",
+        "edit.scales.text",
+        args.text_scale.map(Value::from),
+    );
+    set(
+        "--image-scale",
+        "edit.scales.image",
+        args.image_scale.map(Value::from),
+    );
+    set(
+        "--locate-text-scale",
+        "locate.scales.text",
+        args.locate_text_scale.map(Value::from),
+    );
+    set(
+        "--locate-image-scale",
+        "locate.scales.image",
+        args.locate_image_scale.map(Value::from),
+    );
+    set(
+        "--points",
+        "locate.select.points",
+        args.points.map(Value::from),
+    );
+    set(
+        "--clusters",
+        "locate.segments.clusters",
+        args.clusters.map(Value::from),
+    );
+    if let Some(strength) = args.reward {
+        set("--reward", "edit.regularise.mode", Some("reward".into()));
+        set(
+            "--reward",
+            "edit.regularise.strength",
+            Some(strength.into()),
+        );
+    }
+    if args.relevance {
+        fields.push(Field::relevance("--relevance"));
+    }
+    if args.blend && preset.edit.blend.is_none() {
+        fields.push(Field::blend("--blend"));
+    } else if args.no_blend && !args.blend {
+        fields.push(Field::new("--no-blend", "edit.blend", Value::Null));
+    }
+    fields
+}
+
+/// `a.b` and a value as `{"a": {"b": value}}`.
+fn nested(path: &str, value: &Value) -> Value {
+    path.rsplit('.')
+        .fold(value.clone(), |value, key| json!({ key: value }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+
+    fn read(line: &str) -> Result<Preset> {
+        let words = ["limekiln", "edit", "a.png", "b"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        let Command::Edit(args) = Cli::try_parse_from(words)?.command else {
+            unreachable!()
+        };
+        preset(&args.preset)
+    }
+
+    #[test]
+    fn flags_replace_fields() {
+        let preset = read("--preset paper --steps 20 --text-scale 5 --locate-image-scale 2 --points 1 --clusters 16 --reward 3").unwrap();
+        let locate = preset.locate.unwrap();
+        assert_eq!((preset.edit.steps, locate.steps), (20, 20));
+        assert_eq!(
+            (
+                preset.edit.scales.text,
+                locate.scales.text,
+                locate.scales.image
+            ),
+            (5.0, 7.5, 2.0)
+        );
+        assert_eq!((locate.select.points, locate.segments.clusters), (1, 16));
+        assert_eq!(preset.edit.regularise.unwrap().strength, 3.0);
+        assert!(
+            read("--preset official --blend")
+                .unwrap()
+                .edit
+                .blend
+                .is_some()
+        );
+        assert!(
+            read("--preset fast --no-blend")
+                .unwrap()
+                .edit
+                .blend
+                .is_none()
+        );
+        assert_eq!(
+            read("--set locate.grid=64").unwrap().locate.unwrap().grid,
+            64
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        for (line, named) in [
+            ("--preset base --points 3", "--points"),
+            ("--preset base --reward 3", "--reward"),
+            ("--scheduler heun", "--scheduler"),
+            ("--set edit.stepz=3", "stepz"),
+            ("--preset official --points 100000", "--points"),
+        ] {
+            let error = read(line).unwrap_err();
+            assert!(
+                error.is::<Usage>() && error.to_string().contains(named),
+                "{line}: {error}"
+            );
+        }
+    }
+}
