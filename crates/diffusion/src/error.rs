@@ -6,4 +6,80 @@ pub enum Error {
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+    /// A file or folder cannot be read or written.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file that a checkpoint needs is not there.
+    #[error("{path} is missing: {hint}")]
+    Missing {
+        /// The file or folder that should be there.
+        path: String,
+        /// What it is for, or where to get it.
+        hint: String,
+    },
+    /// A file's content is not what its name says.
+    #[error("{path}: {reason}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong and, where it can be helped, what to do.
+        reason: String,
+    },
+    /// A tensor is missing, misshapen, or has no place in the network.
+    #[error("{component}: {problem}")]
+    Tensor {
+        /// `unet`, `vae` or `text_encoder`.
+        component: &'static str,
+        /// Names the tensor, the shapes and the file.
+        problem: String,
+    },
+    /// A sound checkpoint of a kind that cannot edit pictures here.
+    #[error("{0}")]
+    Refused(String),
+    /// A checkpoint of the hub is neither in the cache nor can it be downloaded.
+    #[error("hf:{repo}: {reason}")]
+    Hub {
+        /// `owner/name`.
+        repo: String,
+        /// What failed, what to download and where to put it.
+        reason: String,
+    },
+    /// A tokenizer's files are unusable.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+    /// A configuration asks for a network that is not implemented, or contradicts itself.
+    #[error("config: {key} {reason}")]
+    Config {
+        /// The key of the configuration.
+        key: String,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// A device or a precision cannot be used.
+    #[error("{0}")]
+    Device(String),
+    /// The state of a noise generator cannot be restored.
+    #[error("noise: {0}")]
+    Noise(String),
+    /// A scheduler cannot be built or restored; it names the key.
+    #[error("scheduler: {0}")]
+    Scheduler(String),
+    /// A picture cannot be converted.
+    #[error("picture: {0}")]
+    Picture(String),
+}
+
+impl Error {
+    /// About one key of a configuration.
+    pub(crate) fn config(key: &str, reason: impl Into<String>) -> Self {
+        Self::Config {
+            key: key.into(),
+            reason: reason.into(),
+        }
+    }
 }

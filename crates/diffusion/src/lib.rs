@@ -21,6 +21,7 @@ pub mod control;
 pub mod device;
 mod error;
 pub mod guidance;
+mod kernels;
 pub mod model;
 pub mod noise;
 pub mod picture;

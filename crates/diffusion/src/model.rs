@@ -1,1 +1,106 @@
-//! .
+//! Everything that a checkpoint holds, built and ready on a device.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::Error;
+use crate::checkpoint::Checkpoint;
+use crate::scheduler::SchedulerConfig;
+use crate::text::TextEncoder;
+use crate::tokenizer::Tokenizer;
+use crate::unet::Unet;
+use crate::vae::Vae;
+
+/// An InstructPix2Pix model.
+pub struct Model {
+    /// What the checkpoint calls itself.
+    pub name: String,
+    /// Content hash of its weight files.
+    pub fingerprint: String,
+    /// Text to token ids.
+    pub tokenizer: Tokenizer,
+    /// Token ids to text states.
+    pub text: TextEncoder,
+    /// The denoising network.
+    pub unet: Unet,
+    /// Pictures to latents and back.
+    pub vae: Vae,
+    /// How the network was trained to be stepped.
+    pub scheduler: SchedulerConfig,
+    /// What every instruction must end with (HIVE's conditional model).
+    pub instruction_suffix: Option<String>,
+    /// Where the networks are.
+    pub device: Device,
+    /// The networks' precision.
+    pub dtype: DType,
+}
+
+impl Model {
+    /// Builds the networks of a checkpoint.
+    ///
+    /// # Errors
+    /// When a tensor is missing, misshapen or has no place in its network.
+    pub fn load(checkpoint: Checkpoint, device: &Device, dtype: DType) -> Result<Self, Error> {
+        let fingerprint = checkpoint.fingerprint().to_owned();
+        let Checkpoint {
+            name,
+            tokenizer,
+            text,
+            unet,
+            vae,
+            scheduler,
+            instruction_suffix,
+            ..
+        } = checkpoint;
+        let model = Self {
+            text: TextEncoder::new(text.var_builder(dtype, device), &text.config)?,
+            unet: Unet::new(unet.var_builder(dtype, device), &unet.config)?,
+            vae: Vae::new(vae.var_builder(dtype, device), &vae.config)?,
+            name,
+            fingerprint,
+            tokenizer,
+            scheduler,
+            instruction_suffix,
+            device: device.clone(),
+            dtype,
+        };
+        text.finish()?;
+        unet.finish()?;
+        vae.finish()?;
+        Ok(model)
+    }
+
+    /// Text states of prompts, `[prompts, tokens, width]`; overlong prompts are cut as the tokenizer cuts them.
+    ///
+    /// # Errors
+    /// When a prompt cannot be tokenized.
+    pub fn text_states(&self, prompts: &[&str]) -> Result<Tensor, Error> {
+        let mut ids = Vec::new();
+        for prompt in prompts {
+            ids.extend(self.tokenizer.encode(prompt)?.ids);
+        }
+        let tokens = ids.len() / prompts.len().max(1);
+        self.text.encode(&Tensor::from_vec(
+            ids,
+            (prompts.len(), tokens),
+            &self.device,
+        )?)
+    }
+
+    /// Text states of the empty prompt, `[1, tokens, width]`.
+    ///
+    /// # Errors
+    /// As [`Model::text_states`].
+    pub fn empty_text(&self) -> Result<Tensor, Error> {
+        self.text_states(&[""])
+    }
+
+    /// Channels of the latents.
+    pub fn latent_channels(&self) -> usize {
+        self.vae.config().latent_channels
+    }
+
+    /// Pixels per pixel of the latents, along a side.
+    pub fn factor(&self) -> usize {
+        self.vae.config().factor()
+    }
+}

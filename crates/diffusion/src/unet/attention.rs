@@ -1,0 +1,123 @@
+//! One attention layer, with its [`Control`].
+
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+use super::TextContext;
+use crate::control::{Control, Kind, Site, Tap};
+use crate::kernels::attention::attend;
+use crate::kernels::linear::Linear;
+
+/// The key and value projections of every layer that attends to the text, in the order of construction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Projections(Vec<Linear>);
+
+impl Projections {
+    fn add(&mut self, projection: Linear) -> usize {
+        self.0.push(projection);
+        self.0.len() - 1
+    }
+
+    /// Applies all of them.
+    pub(super) fn project(&self, states: &Tensor) -> Result<Vec<Tensor>> {
+        self.0
+            .iter()
+            .map(|projection| projection.forward(states))
+            .collect()
+    }
+}
+
+/// Where queries, keys and values come from.
+#[derive(Clone, Debug)]
+enum Source {
+    /// The picture: one projection for all three.
+    Picture(Linear),
+    /// Queries from the picture, keys and values at this index of the [`TextContext`].
+    Text(Linear, usize),
+}
+
+/// diffusers' `Attention` with its default processor.
+#[derive(Clone, Debug)]
+pub(super) struct Attention {
+    source: Source,
+    out: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    /// Attention within the picture.
+    pub(super) fn to_picture(channels: usize, heads: usize, vb: VarBuilder) -> Result<Self> {
+        let part = |name| vb.pp(name).get((channels, channels), "weight");
+        let weight = Tensor::cat(&[part("to_q")?, part("to_k")?, part("to_v")?], 0)?;
+        Ok(Self {
+            source: Source::Picture(Linear::from_tensors(&weight, None)?),
+            out: Linear::new(channels, channels, vb.pp("to_out").pp(0))?,
+            heads,
+        })
+    }
+
+    /// Attention to text states `context` wide.
+    pub(super) fn to_text(
+        channels: usize,
+        heads: usize,
+        context: usize,
+        projections: &mut Projections,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let part = |name| vb.pp(name).get((channels, context), "weight");
+        let weight = Tensor::cat(&[part("to_k")?, part("to_v")?], 0)?;
+        let index = projections.add(Linear::from_tensors(&weight, None)?);
+        Ok(Self {
+            source: Source::Text(Linear::no_bias(channels, channels, vb.pp("to_q"))?, index),
+            out: Linear::new(channels, channels, vb.pp("to_out").pp(0))?,
+            heads,
+        })
+    }
+
+    /// Whether keys come from the text.
+    pub(super) fn kind(&self) -> Kind {
+        match self.source {
+            Source::Picture(_) => Kind::SelfAttention,
+            Source::Text(..) => Kind::CrossAttention,
+        }
+    }
+
+    /// `residual` plus the attention of `x`, both `[rows, pixels, channels]`.
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        residual: &Tensor,
+        text: &TextContext,
+        site: &Site,
+        control: &mut dyn Control,
+    ) -> Result<Tensor> {
+        let attended = match &self.source {
+            Source::Picture(projection) => {
+                let both = projection.forward(x)?;
+                let width = both.dim(2)? / 3;
+                let part = |i: usize| both.narrow(2, i * width, width);
+                attend(&part(0)?, &part(1)?, &part(2)?, self.heads, None, false)?
+            }
+            Source::Text(projection, index) => {
+                let both = text.layer(*index)?;
+                let width = both.dim(2)? / 2;
+                let (keys, values) = (both.narrow(2, 0, width)?, both.narrow(2, width, width)?);
+                let bias = control.bias(site)?;
+                let wanted = control.wants_probabilities(site);
+                let queries = projection.forward(x)?;
+                let attended = attend(&queries, &keys, &values, self.heads, bias.as_ref(), wanted)?;
+                if let Some(probabilities) = &attended.probabilities {
+                    control.probabilities(site, probabilities)?;
+                }
+                attended
+            }
+        };
+        let tap = Tap::Attention(*site);
+        if control.wants_features(&tap) {
+            let features = self.out.forward(&attended.values)?;
+            control.features(&tap, &features)?;
+            return features + residual;
+        }
+        self.out.forward_add(&attended.values, residual)
+    }
+}
