@@ -1,0 +1,73 @@
+//! The bytes of one file: mapped, read, or part of the binary.
+
+use std::fs::File;
+use std::ops::Deref;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+use crate::Error;
+
+/// A file's name, for messages, and its bytes.
+pub(super) struct Blob {
+    pub(super) path: String,
+    bytes: Bytes,
+}
+
+enum Bytes {
+    Mapped(Mmap),
+    Embedded(&'static [u8]),
+}
+
+impl Blob {
+    pub(super) fn embedded(path: String, bytes: &'static [u8]) -> Self {
+        Self {
+            path,
+            bytes: Bytes::Embedded(bytes),
+        }
+    }
+
+    pub(super) fn map(path: &Path) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let io = |source| Error::Io {
+            path: name.clone(),
+            source,
+        };
+        let file = File::open(path).map_err(io)?;
+        // SAFETY: the map is read-only and private to this value. The bytes are only ever read as plain bytes, so any
+        // content is valid; what remains is that another process truncates or rewrites the file meanwhile, which would
+        // end this process (SIGBUS) or mix weights. Checkpoints are written once and replaced by renaming; a copy of
+        // several GB in memory for the other case would cost every start.
+        #[expect(
+            unsafe_code,
+            reason = "mapping a file is the one thing here that cannot be done otherwise"
+        )]
+        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        Ok(Self {
+            path: name,
+            bytes: Bytes::Mapped(map),
+        })
+    }
+
+    pub(super) fn text(&self) -> Result<&str, Error> {
+        std::str::from_utf8(self).map_err(|e| self.damaged(format!("not text ({e})")))
+    }
+
+    pub(super) fn damaged(&self, reason: impl Into<String>) -> Error {
+        Error::Damaged {
+            path: self.path.clone(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Deref for Blob {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Mapped(map) => map,
+            Bytes::Embedded(bytes) => bytes,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! One network's configuration and tensors, and the check that both fit exactly.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{DType, Device, Shape, Tensor};
+use candle_nn::VarBuilder;
+use candle_nn::var_builder::SimpleBackend;
+
+use super::tensors::{Stored, Tensors};
+use crate::Error;
+
+/// Most names that an error lists.
+const LISTED: usize = 4;
+
+/// Tensors of text encoders that no network reads: buffers, and what only CLIP's training needs.
+pub(super) const TEXT_INERT: [&str; 4] = [
+    "text_model.embeddings.position_ids",
+    "logit_scale",
+    "text_projection.weight",
+    "text_projection",
+];
+
+/// A network's configuration and its weights, under diffusers' (for the text encoder: `text_model.`) names.
+pub struct Component<C> {
+    /// What the network is to be built from.
+    pub config: C,
+    weights: Arc<Weights>,
+}
+
+impl<C> Component<C> {
+    pub(super) fn new(name: &'static str, config: C, tensors: Tensors) -> Self {
+        let weights = Weights {
+            component: name,
+            tensors,
+            asked: Mutex::default(),
+        };
+        Self {
+            config,
+            weights: Arc::new(weights),
+        }
+    }
+
+    /// Hands out tensors in `dtype` on `device`. A tensor that is missing or of another shape is an error that names it,
+    /// both shapes and the file.
+    pub fn var_builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
+        VarBuilder::from_backend(
+            Box::new(Backend(self.weights.clone())),
+            dtype,
+            device.clone(),
+        )
+    }
+
+    /// Names of all tensors, in order; inert ones are not among them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.weights.tensors.keys().map(String::as_str)
+    }
+
+    /// To be called once the network is built.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] naming tensors that the network did not ask for: configuration and weights then belong to
+    /// different networks.
+    pub fn finish(&self) -> Result<(), Error> {
+        let asked = self.weights.asked();
+        let unused: Vec<_> = self
+            .weights
+            .tensors
+            .iter()
+            .filter(|(name, _)| !asked.contains(*name))
+            .collect();
+        let Some((_, first)) = unused.first() else {
+            return Ok(());
+        };
+        let names: Vec<_> = unused
+            .iter()
+            .take(LISTED)
+            .map(|(name, stored)| both(name, stored))
+            .collect();
+        let more = if unused.len() > LISTED {
+            format!(" and {} more", unused.len() - LISTED)
+        } else {
+            String::new()
+        };
+        let problem = format!(
+            "the network that the configuration describes has no place for {}{more} of {}",
+            names.join(", "),
+            first.blob.path
+        );
+        Err(Error::Tensor {
+            component: self.weights.component,
+            problem,
+        })
+    }
+}
+
+struct Weights {
+    component: &'static str,
+    tensors: Tensors,
+    asked: Mutex<BTreeSet<String>>,
+}
+
+impl Weights {
+    fn asked(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, name: &str) -> candle_core::Result<&Stored> {
+        let Some(stored) = self.tensors.get(name) else {
+            let place = self
+                .tensors
+                .values()
+                .next()
+                .map_or("an empty file", |t| &t.blob.path);
+            return Err(self.problem(format!("tensor {name} is missing in {place}")));
+        };
+        self.asked().insert(name.to_owned());
+        Ok(stored)
+    }
+
+    fn problem(&self, problem: String) -> candle_core::Error {
+        candle_core::Error::wrap(Error::Tensor {
+            component: self.component,
+            problem,
+        })
+    }
+}
+
+struct Backend(Arc<Weights>);
+
+impl SimpleBackend for Backend {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: candle_nn::Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let stored = self.0.find(name)?;
+        if stored.shape != shape.dims() {
+            return Err(self.0.problem(format!(
+                "tensor {} has shape {:?} in {}, but the configuration asks for {:?}",
+                both(name, stored),
+                stored.shape,
+                stored.blob.path,
+                shape.dims()
+            )));
+        }
+        stored.read(dtype, device)
+    }
+
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        self.0.find(name)?.read(dtype, device)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.0.tensors.contains_key(name)
+    }
+}
+
+/// The name, and the file's own where it differs.
+fn both(name: &str, stored: &Stored) -> String {
+    if stored.name == name {
+        name.to_owned()
+    } else {
+        format!("{name} ({})", stored.name)
+    }
+}

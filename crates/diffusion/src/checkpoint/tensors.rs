@@ -1,0 +1,186 @@
+//! Where each tensor lies, whatever the file's format.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use safetensors::{Dtype, SafeTensors};
+
+use super::blob::Blob;
+use super::torch;
+use crate::Error;
+
+/// Tensors by name.
+pub(super) type Tensors = BTreeMap<String, Stored>;
+
+/// One tensor in a file.
+#[derive(Clone)]
+pub(super) struct Stored {
+    /// Its name in the file.
+    pub(super) name: String,
+    /// `None` for types that no network reads.
+    pub(super) dtype: Option<DType>,
+    pub(super) shape: Vec<usize>,
+    /// In elements.
+    strides: Vec<usize>,
+    pub(super) blob: Arc<Blob>,
+    /// First byte.
+    start: usize,
+}
+
+/// Reads the table of a safetensors file or of torch's zip file, whichever it is.
+pub(super) fn table(blob: &Arc<Blob>) -> Result<Tensors, Error> {
+    match blob.get(..4) {
+        Some(b"PK\x03\x04") => torch::table(blob),
+        // Protocol 2 and the first byte of the magic number's opcode: torch.save before 1.6.
+        Some([0x80, 2, 0x8a, _]) => Err(blob.damaged(
+            "a torch file from before torch 1.6; convert it with torch: torch.save(torch.load(OLD, map_location='cpu'), NEW)",
+        )),
+        Some(b"vers") => Err(blob.damaged("a git-lfs pointer, not the weights: fetch them with `git lfs pull`")),
+        Some(b"<!DO" | b"<htm") => Err(blob.damaged("a web page, not weights: download the file itself")),
+        _ => safetensors(blob),
+    }
+}
+
+fn safetensors(blob: &Arc<Blob>) -> Result<Tensors, Error> {
+    let (header, metadata) = SafeTensors::read_metadata(blob)
+        .map_err(|e| blob.damaged(format!("not a whole safetensors file ({e})")))?;
+    let mut tensors = Tensors::new();
+    for (name, info) in metadata.tensors() {
+        let dtype = match info.dtype {
+            Dtype::F64 => Some(DType::F64),
+            Dtype::F32 => Some(DType::F32),
+            Dtype::F16 => Some(DType::F16),
+            Dtype::BF16 => Some(DType::BF16),
+            _ => None,
+        };
+        let start = 8 + header + info.data_offsets.0;
+        let stored = Stored::new(name.clone(), dtype, info.shape.clone(), None, blob, start)?;
+        tensors.insert(name, stored);
+    }
+    Ok(tensors)
+}
+
+impl Stored {
+    /// Checks that the tensor lies inside the file.
+    pub(super) fn new(
+        name: String,
+        dtype: Option<DType>,
+        shape: Vec<usize>,
+        strides: Option<Vec<usize>>,
+        blob: &Arc<Blob>,
+        start: usize,
+    ) -> Result<Self, Error> {
+        let strides = strides.unwrap_or_else(|| contiguous(&shape));
+        let stored = Self {
+            name,
+            dtype,
+            shape,
+            strides,
+            blob: blob.clone(),
+            start,
+        };
+        if stored.dtype.is_none() || stored.inside() == Some(true) {
+            return Ok(stored);
+        }
+        Err(blob.damaged(format!(
+            "tensor {} of shape {:?} reaches beyond the file: it is cut off or damaged",
+            stored.name, stored.shape
+        )))
+    }
+
+    /// Whether the last element lies before the end of the file; `None` on overflow.
+    fn inside(&self) -> Option<bool> {
+        let size = self.dtype?.size_in_bytes();
+        if self.shape.len() != self.strides.len() {
+            return Some(false);
+        }
+        let count = self
+            .shape
+            .iter()
+            .try_fold(1usize, |n, &d| n.checked_mul(d))?;
+        if count == 0 {
+            return Some(true);
+        }
+        let last = self
+            .shape
+            .iter()
+            .zip(&self.strides)
+            .try_fold(0usize, |n, (&d, &s)| n.checked_add((d - 1).checked_mul(s)?))?;
+        let end = self
+            .start
+            .checked_add(last.checked_add(1)?.checked_mul(size)?)?;
+        // An expanded tensor (stride 0) could name more elements than there are bytes; nothing stores weights like that.
+        Some(end <= self.blob.len() && count.checked_mul(size)? <= self.blob.len())
+    }
+
+    /// Part `i` of `n` equal parts of the first dimension.
+    pub(super) fn part(&self, i: usize, n: usize) -> Option<Self> {
+        let (&rows, &stride) = (self.shape.first()?, self.strides.first()?);
+        if rows % n != 0 || i >= n {
+            return None;
+        }
+        let mut part = self.clone();
+        part.shape[0] = rows / n;
+        part.start += i * (rows / n) * stride * self.dtype?.size_in_bytes();
+        Some(part)
+    }
+
+    /// A 1x1 convolution's weight as a linear layer's; anything else unchanged.
+    pub(super) fn linear(mut self) -> Self {
+        if matches!(self.shape[..], [_, _, 1, 1]) {
+            self.shape.truncate(2);
+            self.strides.truncate(2);
+        }
+        self
+    }
+
+    /// Copies the tensor to a device.
+    pub(super) fn read(&self, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        let Some(stored) = self.dtype else {
+            candle_core::bail!(
+                "tensor {} in {} is of a type that no network reads",
+                self.name,
+                self.blob.path
+            )
+        };
+        let size = stored.size_in_bytes();
+        let count: usize = self.shape.iter().product();
+        let tensor = if count == 0 {
+            Tensor::zeros(self.shape.as_slice(), stored, device)?
+        } else if self.strides == contiguous(&self.shape) {
+            Tensor::from_raw_buffer(
+                &self.blob[self.start..self.start + count * size],
+                stored,
+                &self.shape,
+                device,
+            )?
+        } else {
+            Tensor::from_raw_buffer(&self.gather(count, size), stored, &self.shape, device)?
+        };
+        tensor.to_dtype(dtype)
+    }
+
+    /// Elements in row-major order.
+    fn gather(&self, count: usize, size: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(count * size);
+        for i in 0..count {
+            let (mut rest, mut offset) = (i, 0);
+            for (&d, &s) in self.shape.iter().zip(&self.strides).rev() {
+                offset += rest % d * s;
+                rest /= d;
+            }
+            let at = self.start + offset * size;
+            bytes.extend_from_slice(&self.blob[at..at + size]);
+        }
+        bytes
+    }
+}
+
+fn contiguous(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1usize; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i].saturating_mul(shape[i]);
+    }
+    strides
+}
