@@ -1,0 +1,129 @@
+//! Equations 3 and 4: what is added to cross-attention scores inside the region.
+
+use candle_core::{Device, Result, Tensor};
+
+use crate::{
+    lanes::Lane,
+    mask::Mask,
+    preset::{Biased, Mode, Regularise, Sizes},
+};
+
+/// The bias of one edit: `value` at `positions` inside `mask`, 0 elsewhere.
+#[derive(Clone, Debug)]
+pub struct Bias {
+    mask: Mask,
+    positions: Vec<usize>,
+    tokens: usize,
+    value: f32,
+    lanes: Biased,
+    sizes: Sizes,
+}
+
+impl Bias {
+    /// Eq. 3 moves the `penalised` of a text's `tokens` down, eq. 4 the `located` ones up. None when there is nothing to move.
+    pub fn new(
+        mask: &Mask,
+        regularise: &Regularise,
+        penalised: &[usize],
+        located: &[usize],
+        tokens: usize,
+    ) -> Option<Self> {
+        let (positions, value) = match regularise.mode {
+            Mode::Penalise => (penalised, -regularise.strength),
+            Mode::Reward => (located, regularise.strength),
+        };
+        let bias = || Self {
+            mask: mask.clone(),
+            positions: positions.to_vec(),
+            tokens,
+            value: value as f32,
+            lanes: regularise.lanes,
+            sizes: regularise.sizes,
+        };
+        (!positions.is_empty()).then(bias)
+    }
+
+    /// Tokens that are moved.
+    pub fn positions(&self) -> &[usize] {
+        &self.positions
+    }
+
+    /// Layers of which sizes are biased.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    /// The bias of a layer of `height * width` for a call of these lanes: f32 `[lanes, 1, height * width, tokens]`.
+    pub fn at(
+        &self,
+        height: usize,
+        width: usize,
+        lanes: &[Lane],
+        device: &Device,
+    ) -> Result<Tensor> {
+        let mask = self.mask.resized(width, height);
+        let inside: Vec<f32> = mask
+            .inside()
+            .iter()
+            .map(|inside| f32::from(u8::from(*inside)))
+            .collect();
+        let mut values = vec![0f32; lanes.len() * self.tokens];
+        for (lane, row) in lanes.iter().zip(values.chunks_exact_mut(self.tokens)) {
+            if *lane == Lane::Text || self.lanes == Biased::All {
+                self.positions
+                    .iter()
+                    .for_each(|&position| row[position] = self.value);
+            }
+        }
+        let inside = Tensor::from_vec(inside, (1, 1, height * width, 1), device)?;
+        Tensor::from_vec(values, (lanes.len(), 1, 1, self.tokens), device)?.broadcast_mul(&inside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{lanes::LANES, preset::Preset};
+
+    #[test]
+    fn only_the_chosen_tokens_lanes_and_pixels_move() {
+        let mask = Mask::new(4, 4, (0..16).map(|i| i % 4 < 2).collect());
+        let regularise = Preset::paper().edit.regularise.unwrap();
+        let bias = Bias::new(&mask, &regularise, &[0, 5, 76], &[3], 77).unwrap();
+        let values: Vec<Vec<Vec<f32>>> = bias
+            .at(2, 2, &LANES, &Device::Cpu)
+            .unwrap()
+            .squeeze(1)
+            .unwrap()
+            .to_vec3()
+            .unwrap();
+        for (lane, rows) in values.iter().enumerate() {
+            for (pixel, row) in rows.iter().enumerate() {
+                for (token, value) in row.iter().enumerate() {
+                    let moved = lane == 0 && pixel % 2 == 0 && [0, 5, 76].contains(&token);
+                    assert_eq!(
+                        *value,
+                        if moved { -1e4 } else { 0.0 },
+                        "{lane} {pixel} {token}"
+                    );
+                }
+            }
+        }
+        let all = Regularise {
+            mode: Mode::Reward,
+            strength: 2.0,
+            lanes: Biased::All,
+            ..regularise
+        };
+        let bias = Bias::new(&mask, &all, &[0], &[3], 77).unwrap();
+        let sum = bias
+            .at(4, 4, &LANES, &Device::Cpu)
+            .unwrap()
+            .sum_all()
+            .unwrap()
+            .to_scalar::<f32>()
+            .unwrap();
+        assert_eq!(sum, 3.0 * 8.0 * 2.0);
+        assert!(Bias::new(&mask, &all, &[0], &[], 77).is_none());
+    }
+}

@@ -1,0 +1,63 @@
+//! Stage 2: denoise with regularised attention in the region, and the input's own latents outside it where asked for.
+
+use candle_core::Tensor;
+
+use super::{Edit, Setup, Stage};
+use crate::{
+    bias::Bias,
+    error::Result,
+    lanes::{self, Lane},
+    mask::Mask,
+};
+
+/// The stage's bias in `roi`, when there is a region and something to move.
+pub(crate) fn bias(setup: &Setup, roi: Option<&Mask>) -> Option<Bias> {
+    let regularise = setup.request.preset.edit.regularise.as_ref()?;
+    let selection = setup.selection(regularise.tokens);
+    let (end, tokens) = (setup.encoding.end, setup.encoding.ids.len());
+    let words: Vec<usize> = selection
+        .read
+        .iter()
+        .copied()
+        .filter(|position| *position < end)
+        .collect();
+    Bias::new(roi?, regularise, &selection.penalised, &words, tokens)
+}
+
+impl Edit {
+    /// The bias of this step.
+    pub(super) fn bias_now(&self) -> Option<Bias> {
+        let edit = &self.setup.request.preset.edit;
+        let window = edit.regularise.as_ref()?.steps.scaled(self.run.steps());
+        self.bias
+            .clone()
+            .filter(|_| window.contains(&(self.run.step() + 1)))
+    }
+
+    pub(super) fn advance_apply(&mut self, output: &Tensor, lanes: &[Lane]) -> Result<()> {
+        let edit = &self.setup.request.preset.edit;
+        self.run
+            .advance(&lanes::combine(output, lanes, edit.scales)?)?;
+        if let (Some(blend), Some(roi)) = (&edit.blend, &self.found.roi)
+            && blend
+                .steps
+                .scaled(self.run.steps())
+                .contains(&self.run.step())
+        {
+            let (_, _, height, width) = self.setup.shape;
+            let inside = roi.resized(width, height).grown(blend.grow);
+            let outside: Vec<f32> = inside
+                .inside()
+                .iter()
+                .map(|inside| f32::from(u8::from(!inside)))
+                .collect();
+            let outside = Tensor::from_vec(outside, (1, 1, height, width), &self.setup.device)?;
+            let clean = (&self.setup.picture * self.setup.scaling_factor)?;
+            self.run.blend(&outside, &clean, &self.setup.noise)?;
+        }
+        if self.run.step() == self.run.steps() {
+            self.stage = Stage::Decode;
+        }
+        Ok(())
+    }
+}

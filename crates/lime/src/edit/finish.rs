@@ -1,0 +1,71 @@
+//! From latents to a picture and its report.
+
+use std::time::Instant;
+
+use candle_core::Tensor;
+use image::{GrayImage, RgbImage};
+use limekiln_diffusion::{model::Model, picture};
+
+use super::{Edit, milliseconds};
+use crate::{
+    error::{Error, Result},
+    report::{Report, change},
+    roi::{Map, Segments},
+};
+
+/// What an edit leaves.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The edited picture, of the request's size.
+    pub image: RgbImage,
+    /// f32 `[1, channels, h, w]`, before decoding.
+    pub latents: Tensor,
+    /// The region: 0 or 255, of the request's size.
+    pub roi: Option<GrayImage>,
+    /// The clustering that the region was put together from.
+    pub segments: Option<Segments>,
+    /// Where the instruction acts.
+    pub attention: Option<Map>,
+    /// What happened.
+    pub report: Report,
+}
+
+impl Edit {
+    /// Decodes.
+    ///
+    /// # Errors
+    ///
+    /// When steps are left, or the decoder fails.
+    pub fn finish(mut self, model: &Model) -> Result<Outcome> {
+        if !self.is_done() {
+            let progress = self.progress();
+            return Err(Error::Request(format!(
+                "only {} of {} steps are done",
+                progress.done, progress.total
+            )));
+        }
+        let began = Instant::now();
+        let latents = self.run.latents().clone();
+        let scaled = (&latents / self.setup.scaling_factor)?.to_dtype(model.dtype)?;
+        let image = picture::from_tensor(&model.vae.decode(&scaled)?)?;
+        self.timings.decode_ms = milliseconds(began);
+        let (width, height) = self.setup.request.image.dimensions();
+        let roi = self
+            .found
+            .roi
+            .as_ref()
+            .map(|roi| roi.resized(width as usize, height as usize));
+        let report = Report {
+            change: change(&self.setup.request.image, &image, roi.as_ref()),
+            ..Report::new(model, &self)
+        };
+        Ok(Outcome {
+            image,
+            latents,
+            roi: roi.map(|roi| roi.to_image()),
+            segments: self.found.segments,
+            attention: self.found.map,
+            report,
+        })
+    }
+}

@@ -1,0 +1,188 @@
+use super::*;
+use crate::{
+    fuse::{
+        Layer,
+        tests::{layer, stack},
+    },
+    preset::Corners,
+};
+
+/// Lloyd's rounds on the stack itself, in f64.
+fn naive(stack: &[Vec<f64>], picks: &[usize], rounds: usize) -> Clusters {
+    let mut centres: Vec<Vec<f64>> = picks.iter().map(|&index| stack[index].clone()).collect();
+    let mut labels = vec![0u8; stack.len()];
+    let mut inertia = 0.0;
+    for _ in 0..rounds {
+        inertia = 0.0;
+        for (label, pixel) in labels.iter_mut().zip(stack) {
+            let distance = |centre: &Vec<f64>| {
+                centre
+                    .iter()
+                    .zip(pixel)
+                    .map(|(a, b)| (a - b).powi(2))
+                    .sum::<f64>()
+            };
+            let distances: Vec<f64> = centres.iter().map(distance).collect();
+            let best = (0..distances.len())
+                .min_by(|a, b| distances[*a].total_cmp(&distances[*b]))
+                .unwrap();
+            *label = best as u8;
+            inertia += distances[best];
+        }
+        for (label, centre) in centres.iter_mut().enumerate() {
+            let own: Vec<&Vec<f64>> = stack
+                .iter()
+                .zip(&labels)
+                .filter(|(_, l)| usize::from(**l) == label)
+                .map(|(p, _)| p)
+                .collect();
+            for (channel, value) in centre.iter_mut().enumerate() {
+                *value = own.iter().map(|pixel| pixel[channel]).sum::<f64>() / own.len() as f64;
+            }
+        }
+    }
+    Clusters { labels, inertia }
+}
+
+#[test]
+fn agrees_with_the_stack_clustered_naively() {
+    for (corners, shapes) in [
+        (Corners::HalfPixel, [(16, 16, 24), (8, 8, 40), (4, 4, 64)]),
+        (Corners::Aligned, [(15, 10, 24), (8, 5, 40), (4, 3, 64)]),
+    ] {
+        let layers: Vec<Layer> = shapes
+            .iter()
+            .enumerate()
+            .map(|(i, &(h, w, c))| layer(h, w, c, i as u64))
+            .collect();
+        let stack = stack(&layers, 48, corners);
+        let fused = Fused::new(layers, 48, corners);
+        let mut random = Random::new(3);
+        for _ in 0..3 {
+            let picks = plus_plus(&fused, 8, &mut random);
+            let ours = lloyd(&fused, &picks, 200);
+            let theirs = naive(&stack, &picks, 200);
+            let same = ours
+                .labels
+                .iter()
+                .zip(&theirs.labels)
+                .filter(|(a, b)| a == b)
+                .count();
+            assert!(
+                same as f64 >= 0.999 * stack.len() as f64,
+                "{same} of {} labels",
+                stack.len()
+            );
+            assert!(
+                (ours.inertia / theirs.inertia - 1.0).abs() < 1e-4,
+                "{} {}",
+                ours.inertia,
+                theirs.inertia
+            );
+        }
+    }
+}
+
+#[test]
+fn the_same_bytes_on_any_number_of_threads() {
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let fused = Fused::new(
+                vec![layer(32, 24, 20, 1), layer(16, 12, 50, 2)],
+                64,
+                Corners::HalfPixel,
+            );
+            cluster(&fused, 6, 9, 3, 50)
+        })
+    };
+    let one = run(1);
+    assert_eq!(one, run(3));
+    assert_eq!(one, run(8));
+    assert_ne!(one.labels, {
+        let fused = Fused::new(
+            vec![layer(32, 24, 20, 1), layer(16, 12, 50, 2)],
+            64,
+            Corners::HalfPixel,
+        );
+        cluster(&fused, 6, 10, 1, 1).labels
+    });
+}
+
+#[test]
+fn more_starts_are_never_worse() {
+    let fused = Fused::new(
+        vec![layer(12, 12, 20, 4), layer(6, 6, 9, 5)],
+        32,
+        Corners::Aligned,
+    );
+    let inertia: Vec<f64> = (1..6)
+        .map(|starts| cluster(&fused, 7, 1, starts, 100).inertia)
+        .collect();
+    assert!(
+        inertia.windows(2).all(|pair| pair[1] <= pair[0]),
+        "{inertia:?}"
+    );
+}
+
+#[test]
+fn every_cluster_is_used_where_pixels_differ_and_none_invented_where_they_do_not() {
+    // Two kinds of pixel and a gradient between them.
+    let data = vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0];
+    let fused = Fused::new(
+        vec![Layer {
+            height: 2,
+            width: 2,
+            channels: 2,
+            data,
+        }],
+        16,
+        Corners::HalfPixel,
+    );
+    // All centres start on one pixel, so three clusters are empty at first.
+    let mut used = lloyd(&fused, &[0, 0, 0, 0], 50).labels;
+    used.sort_unstable();
+    used.dedup();
+    assert_eq!(used, [0, 1, 2, 3]);
+
+    let flat = Fused::new(
+        vec![Layer {
+            height: 2,
+            width: 2,
+            channels: 2,
+            data: vec![1.0; 8],
+        }],
+        16,
+        Corners::HalfPixel,
+    );
+    let clusters = cluster(&flat, 4, 0, 2, 50);
+    assert!(clusters.labels.iter().all(|&label| label == 0));
+    assert!(clusters.inertia < 1e-3);
+}
+
+#[test]
+fn blobs_are_found() {
+    // Four quarters, each its own direction; the grid is the features' own size.
+    let data: Vec<f32> = (0..64)
+        .flat_map(|cell| (0..4).map(move |c| f32::from(c == 2 * (cell / 32) + (cell % 8) / 4)))
+        .collect();
+    let fused = Fused::new(
+        vec![Layer {
+            height: 8,
+            width: 8,
+            channels: 4,
+            data,
+        }],
+        8,
+        Corners::HalfPixel,
+    );
+    let clusters = cluster(&fused, 4, 0, 4, 50);
+    assert!(clusters.inertia < 1e-9);
+    for (cell, label) in clusters.labels.iter().enumerate() {
+        let corner = if cell / 32 == 0 { 0 } else { 32 } + if cell % 8 < 4 { 0 } else { 4 };
+        assert_eq!(*label, clusters.labels[corner]);
+    }
+}

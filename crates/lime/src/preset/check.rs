@@ -1,0 +1,146 @@
+//! Whether a preset's fields make sense.
+
+use super::*;
+
+/// Most steps of a run: one for each step of training.
+const STEPS: usize = 1000;
+
+impl Preset {
+    /// Errors name the field, what it is, and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(locate) = &self.locate {
+            locate.validate()?;
+        }
+        let edit = &self.edit;
+        count("edit.steps", edit.steps, 1, STEPS)?;
+        guide("edit.scales", edit.scales)?;
+        if let Some(regularise) = &edit.regularise {
+            window("edit.regularise.steps", regularise.steps)?;
+            range("edit.regularise.strength", regularise.strength, 0.0, 1e6)?;
+        }
+        if let Some(blend) = &edit.blend {
+            window("edit.blend.steps", blend.steps)?;
+            count("edit.blend.grow", blend.grow, 0, 64)?;
+        }
+        Ok(())
+    }
+}
+
+impl Locate {
+    fn validate(&self) -> Result<()> {
+        count("locate.steps", self.steps, 1, STEPS)?;
+        guide("locate.scales", self.scales)?;
+        count("locate.grid", self.grid, 8, 1024)?;
+        window("locate.segments.steps", self.segments.steps)?;
+        count("locate.segments.clusters", self.segments.clusters, 1, 64)?;
+        count("locate.segments.starts", self.segments.starts, 1, 100)?;
+        count("locate.segments.rounds", self.segments.rounds, 1, 1000)?;
+        window("locate.map.steps", self.map.steps)?;
+        count(
+            "locate.select.points",
+            self.select.points,
+            1,
+            self.grid * self.grid,
+        )?;
+        range("locate.select.min", self.select.min, 0.0, 1.0)?;
+        range("locate.select.level", self.select.level, 0.0, 1.0)?;
+        range("locate.select.within", self.select.within, 0.0, 1.0)
+    }
+}
+
+fn count(field: &str, value: usize, least: usize, most: usize) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Preset(format!(
+        "{field} is {value}; it must be {least} to {most}"
+    )))
+}
+
+fn range(field: &str, value: f64, least: f64, most: f64) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Preset(format!(
+        "{field} is {value}; it must be {least} to {most}"
+    )))
+}
+
+fn guide(field: &str, scales: Guide) -> Result<()> {
+    range(&format!("{field}.text"), scales.text, 0.0, 100.0)?;
+    range(&format!("{field}.image"), scales.image, 0.0, 100.0)
+}
+
+fn window(field: &str, Window { first, last, of }: Window) -> Result<()> {
+    if 1 <= first && first <= last && last <= of && of <= STEPS {
+        return Ok(());
+    }
+    Err(Error::Preset(format!(
+        "{field} is {first} to {last} of {of}; it must be 1 <= first <= last <= of <= {STEPS}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_named_presets_are_valid_and_survive_json() {
+        for name in Preset::NAMES {
+            let preset = Preset::named(name).unwrap();
+            assert_eq!(preset.name, name);
+            preset.validate().unwrap();
+            let text = serde_json::to_string(&preset).unwrap();
+            assert_eq!(serde_json::from_str::<Preset>(&text).unwrap(), preset);
+        }
+        assert!(
+            Preset::named("slow")
+                .unwrap_err()
+                .to_string()
+                .contains("paper, official, fast, base")
+        );
+    }
+
+    #[test]
+    fn fields_can_be_changed_one_by_one() {
+        let changed = Preset::paper()
+            .with(&json!({"edit": {"scales": {"text": 5.0}, "scheduler": "ddim"}, "locate": {"select": {"points": 7, "rule": "share"}}}))
+            .unwrap();
+        let mut want = Preset::paper();
+        want.edit.scales.text = 5.0;
+        want.edit.scheduler = Some(SchedulerKind::Ddim);
+        let locate = want.locate.as_mut().unwrap();
+        locate.select.points = 7;
+        locate.select.rule = Rule::Share;
+        assert_eq!(changed, want);
+        assert_eq!(
+            Preset::fast()
+                .with(&json!({"locate": null}))
+                .unwrap()
+                .locate,
+            None
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let said = |changes| Preset::paper().with(&changes).unwrap_err().to_string();
+        assert!(said(json!({"edit": {"stepz": 3}})).contains("stepz"));
+        assert!(said(json!({"edit": {"steps": 0}})).contains("edit.steps is 0"));
+        assert!(said(json!({"edit": {"scales": {"text": -1.0}}})).contains("edit.scales.text"));
+        assert!(
+            said(json!({"locate": {"map": {"steps": {"first": 9, "last": 3}}}}))
+                .contains("9 to 3 of 100")
+        );
+        assert!(said(json!({"locate": {"select": {"points": 65537}}})).contains("1 to 65536"));
+        assert!(
+            said(json!({"locate": {"segments": {"clusters": 300}}})).contains("clusters is 300")
+        );
+        assert!(said(json!({"edit": {"scheduler": "heun"}})).contains("heun"));
+        let mut preset = Preset::base();
+        preset.edit.scales.image = f64::NAN;
+        assert!(preset.validate().is_err());
+    }
+}

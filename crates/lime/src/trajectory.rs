@@ -1,0 +1,167 @@
+//! One denoising run that can stop and go on between any two steps.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor};
+use limekiln_diffusion::{
+    noise::TorchRng,
+    scheduler::{self, Scheduler, SchedulerConfig, SchedulerKind},
+};
+
+use crate::error::{Error, Result};
+
+/// Latents on their way from noise to picture. Steps are U-Net calls.
+pub struct Trajectory {
+    scheduler: Box<dyn Scheduler>,
+    rng: TorchRng,
+    latents: Tensor,
+    step: usize,
+}
+
+/// What a stopped run needs to go on.
+pub(crate) struct Saved {
+    pub(crate) step: usize,
+    pub(crate) rng: Vec<u8>,
+    pub(crate) latents: Tensor,
+    pub(crate) history: HashMap<String, Tensor>,
+}
+
+/// The first noise of `seed` and the generator behind it, as diffusers draws them: f32 `[1, channels, h, w]` on the processor.
+pub fn noise(
+    seed: u64,
+    shape: (usize, usize, usize, usize),
+    device: &Device,
+) -> Result<(Tensor, TorchRng)> {
+    let mut rng = TorchRng::new(seed);
+    let noise = draw(&mut rng, shape, device)?;
+    Ok((noise, rng))
+}
+
+fn draw(
+    rng: &mut TorchRng,
+    shape: (usize, usize, usize, usize),
+    device: &Device,
+) -> Result<Tensor> {
+    let (rows, channels, height, width) = shape;
+    Ok(Tensor::from_vec(
+        rng.randn(rows * channels * height * width),
+        shape,
+        &Device::Cpu,
+    )?
+    .to_device(device)?)
+}
+
+impl Trajectory {
+    /// From the first noise of `seed`.
+    pub fn start(
+        config: &SchedulerConfig,
+        kind: Option<SchedulerKind>,
+        steps: usize,
+        seed: u64,
+        shape: (usize, usize, usize, usize),
+        device: &Device,
+    ) -> Result<Self> {
+        let scheduler = scheduler::build(config, kind, steps)?;
+        let (noise, rng) = noise(seed, shape, device)?;
+        let latents = (noise * scheduler.init_noise_sigma())?;
+        Ok(Self {
+            scheduler,
+            rng,
+            latents,
+            step: 0,
+        })
+    }
+
+    /// As it was when [`Trajectory::save`] was called.
+    pub(crate) fn resume(
+        config: &SchedulerConfig,
+        kind: Option<SchedulerKind>,
+        steps: usize,
+        saved: Saved,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut scheduler = scheduler::build(config, kind, steps)?;
+        if saved.step > scheduler.timesteps().len() {
+            return Err(Error::State(format!(
+                "it stands at step {} of {}",
+                saved.step,
+                scheduler.timesteps().len()
+            )));
+        }
+        scheduler.restore(saved.step, &saved.history)?;
+        let rng = TorchRng::restore(&saved.rng)?;
+        Ok(Self {
+            scheduler,
+            rng,
+            latents: saved.latents.to_device(device)?,
+            step: saved.step,
+        })
+    }
+
+    pub(crate) fn save(&self) -> Saved {
+        Saved {
+            step: self.step,
+            rng: self.rng.save(),
+            latents: self.latents.clone(),
+            history: self.scheduler.history().into_iter().collect(),
+        }
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// Steps of the whole run.
+    pub fn steps(&self) -> usize {
+        self.scheduler.timesteps().len()
+    }
+
+    /// f32 `[1, channels, h, w]`.
+    pub fn latents(&self) -> &Tensor {
+        &self.latents
+    }
+
+    /// What the U-Net is given at this step: the latents as the solver scales them, and the timestep.
+    pub fn input(&self) -> Result<(Tensor, f64)> {
+        let timestep = self.scheduler.timesteps().get(self.step).copied();
+        let timestep = timestep
+            .ok_or_else(|| Error::Request(format!("all {} steps are done", self.steps())))?;
+        Ok((
+            self.scheduler.scale_model_input(&self.latents, self.step)?,
+            timestep,
+        ))
+    }
+
+    /// One step with the model's guided output, f32 `[1, channels, h, w]`.
+    pub fn advance(&mut self, output: &Tensor) -> Result<()> {
+        let noise = match self.scheduler.noise_needed(self.step) {
+            true => Some(draw(
+                &mut self.rng,
+                self.latents.dims4()?,
+                self.latents.device(),
+            )?),
+            false => None,
+        };
+        self.latents = self
+            .scheduler
+            .step(output, self.step, &self.latents, noise.as_ref())?
+            .to_dtype(DType::F32)?;
+        self.step += 1;
+        Ok(())
+    }
+
+    /// Puts `clean` latents, noised with `noise` to the level reached, wherever `outside` (`[1, 1, h, w]`) is 1.
+    pub fn blend(&mut self, outside: &Tensor, clean: &Tensor, noise: &Tensor) -> Result<()> {
+        let (alpha, sigma) = match self.step < self.steps() {
+            true => self.scheduler.alpha_sigma(self.step),
+            false => (1.0, 0.0),
+        };
+        let noised = ((clean * alpha)? + (noise * sigma)?)?;
+        self.latents = outside
+            .broadcast_as(noised.shape())?
+            .ne(0f32)?
+            .where_cond(&noised, &self.latents)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,251 @@
+//! The attention control of one U-Net call of one edit: biases in, maps and features out.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Result, Tensor};
+use limekiln_diffusion::control::{Control, Kind, Part, Site, Tap};
+
+use crate::{
+    bias::Bias,
+    lanes::Lane,
+    preset::{MapOf, Parts, Segmentation, Sizes, Source},
+    sums::Sums,
+};
+
+/// What one call of one edit wants in attention, and what it read. Rows are the edit's lanes.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    pub(crate) lanes: Vec<Lane>,
+    /// Size of the latents.
+    pub(crate) latent: (usize, usize),
+    /// Features of the image lane, if this step is read for them.
+    pub(crate) features: Option<Segmentation>,
+    /// Attention of the text lane to the tokens at these positions, if this step is read for it.
+    pub(crate) map: Option<(MapOf, Vec<u32>)>,
+    pub(crate) bias: Option<Bias>,
+    /// Biases by size: many layers share one.
+    pub(crate) built: BTreeMap<(usize, usize), Tensor>,
+    pub(crate) device: Device,
+    pub(crate) read: Sums,
+}
+
+impl Watch {
+    fn row(&self, lane: Lane) -> Option<usize> {
+        self.lanes.iter().position(|other| *other == lane)
+    }
+
+    fn in_size(&self, site: &Site, sizes: Sizes) -> bool {
+        let (height, width) = self.latent;
+        match sizes {
+            Sizes::All => true,
+            Sizes::BelowFull => site.height < height || site.width < width,
+            // Each halving rounds up, so a quarter does too.
+            Sizes::AboveQuarter => {
+                site.height > height.div_ceil(4) || site.width > width.div_ceil(4)
+            }
+        }
+    }
+}
+
+fn in_part(site: &Site, parts: Parts) -> bool {
+    parts == Parts::All || site.part != Part::Mid
+}
+
+/// A name for a tap that stays the same from step to step and in a saved edit.
+fn name(tap: &Tap) -> String {
+    let place = |site: &Site| {
+        let part = match site.part {
+            Part::Down => "down",
+            Part::Mid => "mid",
+            Part::Up => "up",
+        };
+        format!("{part}.{:02}.{:02}", site.block, site.layer)
+    };
+    match tap {
+        Tap::Attention(site) => format!("{}.{:02}.{}", place(site), site.depth, site.order),
+        Tap::Transformer(site) => place(site),
+    }
+}
+
+impl Control for Watch {
+    fn bias(&mut self, site: &Site) -> Result<Option<Tensor>> {
+        let Some(bias) = self
+            .bias
+            .as_ref()
+            .filter(|bias| self.in_size(site, bias.sizes()))
+        else {
+            return Ok(None);
+        };
+        let size = (site.height, site.width);
+        if let Some(built) = self.built.get(&size) {
+            return Ok(Some(built.clone()));
+        }
+        let built = bias.at(site.height, site.width, &self.lanes, &self.device)?;
+        self.built.insert(size, built.clone());
+        Ok(Some(built))
+    }
+
+    fn wants_probabilities(&self, site: &Site) -> bool {
+        let wants = |map: &MapOf| {
+            site.kind == Kind::CrossAttention
+                && in_part(site, map.parts)
+                && self.in_size(site, map.sizes)
+        };
+        self.map.as_ref().is_some_and(|(map, _)| wants(map))
+    }
+
+    fn probabilities(&mut self, site: &Site, probabilities: &Tensor) -> Result<()> {
+        let (Some((map, positions)), Some(row)) = (&self.map, self.row(Lane::Text)) else {
+            return Ok(());
+        };
+        let mean = probabilities.get(row)?.to_dtype(DType::F32)?.mean(0)?;
+        let positions = Tensor::from_slice(positions, positions.len(), mean.device())?;
+        let mut kept = mean.index_select(&positions, 1)?;
+        if map.normalise {
+            kept = Tensor::cat(&[kept, mean.sum_keepdim(1)?], 1)?;
+        }
+        let maps = kept
+            .t()?
+            .contiguous()?
+            .reshape(((), site.height, site.width))?;
+        self.read.map((site.height, site.width), maps)
+    }
+
+    fn wants_features(&self, tap: &Tap) -> bool {
+        let Some(features) = &self.features else {
+            return false;
+        };
+        let site = match (tap, features.source) {
+            (Tap::Attention(site), Source::Attentions)
+            | (Tap::Transformer(site), Source::Transformers) => site,
+            _ => return false,
+        };
+        in_part(site, features.parts) && self.in_size(site, features.sizes)
+    }
+
+    fn features(&mut self, tap: &Tap, features: &Tensor) -> Result<()> {
+        let Some(row) = self.row(Lane::Image) else {
+            return Ok(());
+        };
+        let features = features.get(row)?;
+        let cells = match tap {
+            Tap::Attention(site) => features.reshape((site.height, site.width, ()))?,
+            Tap::Transformer(_) => features.permute((1, 2, 0))?,
+        };
+        self.read.feature(name(tap), cells)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{lanes::LANES, preset::Preset};
+
+    fn site(part: Part, height: usize, width: usize) -> Site {
+        Site {
+            part,
+            block: 1,
+            layer: 0,
+            depth: 0,
+            order: 1,
+            kind: Kind::CrossAttention,
+            height,
+            width,
+        }
+    }
+
+    fn watch(preset: &Preset) -> Watch {
+        let locate = preset.locate.clone().unwrap();
+        Watch {
+            lanes: LANES.to_vec(),
+            latent: (62, 41),
+            features: Some(locate.segments),
+            map: Some((locate.map, vec![2, 3])),
+            bias: None,
+            built: BTreeMap::new(),
+            device: Device::Cpu,
+            read: Sums::default(),
+        }
+    }
+
+    #[test]
+    fn paper_and_official_read_their_own_layers() {
+        let (paper, official) = (watch(&Preset::paper()), watch(&Preset::official()));
+        let (full, half, mid) = (
+            site(Part::Down, 62, 41),
+            site(Part::Up, 31, 21),
+            site(Part::Mid, 8, 6),
+        );
+        let wants = |watch: &Watch, site: &Site| {
+            (
+                watch.wants_probabilities(site),
+                watch.wants_features(&Tap::Attention(*site)),
+                watch.wants_features(&Tap::Transformer(*site)),
+            )
+        };
+        assert_eq!(wants(&paper, &full), (true, false, true));
+        assert_eq!(wants(&paper, &half), (true, false, true));
+        assert_eq!(wants(&paper, &mid), (false, false, false));
+        assert_eq!(wants(&official, &full), (false, false, false));
+        assert_eq!(wants(&official, &half), (true, true, false));
+        assert_eq!(wants(&official, &mid), (true, true, false));
+        let own = Site {
+            kind: Kind::SelfAttention,
+            order: 0,
+            ..half
+        };
+        assert_eq!(wants(&official, &own), (false, true, false));
+    }
+
+    #[test]
+    fn a_quarter_of_an_odd_side_is_rounded_up() {
+        let watch = watch(&Preset::official());
+        let above =
+            |height, width| watch.in_size(&site(Part::Down, height, width), Sizes::AboveQuarter);
+        assert!(above(62, 41) && above(31, 21));
+        assert!(!above(16, 11) && !above(8, 6));
+    }
+
+    #[test]
+    fn maps_are_the_text_lanes_and_features_the_image_lanes() {
+        let mut watch = watch(&Preset::paper());
+        let device = &Device::Cpu;
+        let site = site(Part::Up, 2, 1);
+        // Row r, head h: token t has probability (t == 2 + r) at pixel 0, and 1/77 everywhere at pixel 1.
+        let mut values = vec![0f32; 3 * 2 * 2 * 77];
+        for (row, values) in values.chunks_exact_mut(2 * 2 * 77).enumerate() {
+            for head in values.chunks_exact_mut(2 * 77) {
+                head[2 + row] = 1.0;
+                head[77..].fill(1.0 / 77.0);
+            }
+        }
+        watch
+            .probabilities(
+                &site,
+                &Tensor::from_vec(values, (3, 2, 2, 77), device).unwrap(),
+            )
+            .unwrap();
+        let map: Vec<f32> = watch.read.maps[&(2, 1)]
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap();
+        let want = [1.0, 1.0 / 77.0, 0.0, 1.0 / 77.0, 1.0, 1.0];
+        assert!(
+            map.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6),
+            "{map:?}"
+        );
+
+        let features = Tensor::arange(0f32, 12.0, device)
+            .unwrap()
+            .reshape((3, 2, 2, 1))
+            .unwrap();
+        watch.features(&Tap::Transformer(site), &features).unwrap();
+        let read: Vec<f32> = watch.read.features["up.01.00"]
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap();
+        assert_eq!(read, [4.0, 6.0, 5.0, 7.0]);
+    }
+}

@@ -1,0 +1,216 @@
+//! Which tokens of an instruction are read to find the region, and which are penalised in it (sections 4.1 and 4.2).
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use limekiln_diffusion::tokenizer::Encoding;
+
+use crate::preset::Tokens;
+
+/// Positions of one encoded instruction, each in `0..77`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Positions whose attention makes the map. Empty when the instruction names nothing: the end token never stands alone.
+    pub read: Vec<usize>,
+    /// S: positions penalised in the region. Empty when no word is left to take their place.
+    pub penalised: Vec<usize>,
+}
+
+struct Lists {
+    stop: HashSet<&'static str>,
+    verbs: HashSet<&'static str>,
+}
+
+/// `stop-words.txt`: the usual English list, then the edit verbs that `official` skips.
+static LISTS: LazyLock<Lists> = LazyLock::new(|| {
+    let mut lists = Lists {
+        stop: HashSet::new(),
+        verbs: HashSet::new(),
+    };
+    let mut verbs = false;
+    for line in include_str!("stop-words.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
+        match line.trim() {
+            "[stop]" => verbs = false,
+            "[verbs]" => verbs = true,
+            words => (if verbs {
+                &mut lists.verbs
+            } else {
+                &mut lists.stop
+            })
+            .extend(words.split_whitespace()),
+        }
+    }
+    lists
+});
+
+/// A word as the lists spell it: lower case, without the apostrophe that CLIP leaves on `'s` and `'t`.
+fn plain(word: &str) -> String {
+    word.to_lowercase()
+        .trim_start_matches(['\'', '’'])
+        .to_string()
+}
+
+fn is_stop(word: &str) -> bool {
+    LISTS.stop.contains(plain(word).as_str())
+}
+
+fn is_verb(word: &str) -> bool {
+    LISTS.verbs.contains(plain(word).as_str())
+}
+
+fn is_punctuation(word: &str) -> bool {
+    !word.chars().any(char::is_alphanumeric)
+}
+
+/// The tokens that `rule` selects. Only the first `words` words belong to the user; what follows (a suffix that the model
+/// asks for) is neither read nor penalised. Matched per word, so all pieces of a word go the same way.
+pub fn select(encoding: &Encoding, words: usize, rule: Tokens) -> Selection {
+    let padding = match rule {
+        Tokens::Paper => encoding.end,
+        Tokens::Official => encoding.end + 1,
+    };
+    let mut read = Vec::new();
+    let mut penalised = vec![0];
+    let mut related = false;
+    for (index, piece) in encoding.pieces.iter().enumerate() {
+        // The start token is position 0.
+        let position = index + 1;
+        let word = encoding.words.get(piece.word).map_or("", String::as_str);
+        if is_stop(word) {
+            penalised.push(position);
+            continue;
+        }
+        if piece.word >= words {
+            continue;
+        }
+        related = true;
+        let skipped = rule == Tokens::Official && (is_punctuation(word) || is_verb(word));
+        if !skipped {
+            read.push(position);
+        }
+    }
+    penalised.extend(padding..encoding.ids.len());
+    if rule == Tokens::Official && !read.is_empty() {
+        read.push(encoding.end);
+    }
+    if !related {
+        penalised.clear();
+    }
+    Selection { read, penalised }
+}
+
+/// The text at some positions, for a report: words' pieces as they are, and what surrounds them by name.
+pub fn text_at(encoding: &Encoding, positions: &[usize]) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut padding = false;
+    for &position in positions {
+        match position.checked_sub(1) {
+            None => texts.push("<start>".to_string()),
+            Some(index) => match encoding.pieces.get(index) {
+                Some(piece) => texts.push(piece.text.clone()),
+                None if position == encoding.end => texts.push("<end>".to_string()),
+                None if !padding => {
+                    padding = true;
+                    texts.push("<padding>".to_string());
+                }
+                None => {}
+            },
+        }
+    }
+    texts
+}
+
+/// The whole words that hold some positions, in order, each once.
+pub fn words_at(encoding: &Encoding, positions: &[usize]) -> Vec<String> {
+    let mut indices: Vec<usize> = positions
+        .iter()
+        .filter_map(|position| encoding.pieces.get(position.checked_sub(1)?))
+        .map(|piece| piece.word)
+        .collect();
+    indices.dedup();
+    indices
+        .into_iter()
+        .filter_map(|index| encoding.words.get(index).cloned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use limekiln_diffusion::tokenizer::Piece;
+
+    use super::*;
+
+    /// Each word of `text` is cut in pieces at `-`.
+    fn encode(text: &str) -> Encoding {
+        let mut pieces = Vec::new();
+        let mut words = Vec::new();
+        for (word, parts) in text.split_whitespace().enumerate() {
+            words.push(parts.replace('-', ""));
+            pieces.extend(parts.split('-').map(|part| Piece {
+                id: 5,
+                text: part.to_string(),
+                word,
+            }));
+        }
+        Encoding {
+            ids: vec![7; 77],
+            end: pieces.len() + 1,
+            pieces,
+            words,
+            cut: None,
+        }
+    }
+
+    #[test]
+    fn paper_reads_all_but_stop_words_and_penalises_the_rest() {
+        let encoding = encode("make the ot-toman red .");
+        let Selection { read, penalised } = select(&encoding, 5, Tokens::Paper);
+        assert_eq!(read, [1, 3, 4, 5, 6]);
+        assert_eq!(penalised[..3], [0, 2, 7]);
+        assert_eq!(penalised[2..], (7..77).collect::<Vec<_>>());
+        assert_eq!(
+            text_at(&encoding, &penalised),
+            ["<start>", "the", "<end>", "<padding>"]
+        );
+        assert_eq!(words_at(&encoding, &read), ["make", "ottoman", "red", "."]);
+    }
+
+    #[test]
+    fn official_skips_verbs_and_punctuation_and_keeps_the_end() {
+        let encoding = encode("Make the ot-toman red .");
+        let Selection { read, penalised } = select(&encoding, 5, Tokens::Official);
+        assert_eq!(read, [3, 4, 5, 7]);
+        assert_eq!(
+            penalised,
+            [0, 2].into_iter().chain(8..77).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn an_instruction_that_names_nothing_selects_nothing() {
+        assert_eq!(
+            select(&encode("do it 's"), 3, Tokens::Paper),
+            Selection::default()
+        );
+        let official = select(&encode("remove it"), 2, Tokens::Official);
+        assert!(official.read.is_empty());
+        assert!(
+            !official.penalised.is_empty(),
+            "remove is still a related token"
+        );
+    }
+
+    #[test]
+    fn a_suffix_is_neither_read_nor_related() {
+        let encoding = encode("red sofa , image quality is five");
+        let Selection { read, penalised } = select(&encoding, 2, Tokens::Paper);
+        assert_eq!(read, [1, 2]);
+        assert_eq!(penalised[..2], [0, 6]);
+        assert_eq!(
+            select(&encode("it , image"), 1, Tokens::Paper),
+            Selection::default()
+        );
+    }
+}

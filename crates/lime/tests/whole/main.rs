@@ -1,0 +1,6 @@
+//! Whole edits with the small reference checkpoints.
+
+mod base;
+mod common;
+mod edits;
+mod resume;

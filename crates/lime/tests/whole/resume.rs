@@ -1,0 +1,142 @@
+//! Stopped after any step and resumed, an edit ends in the same bytes.
+
+use crate::common::{model, request, run};
+use limekiln_diffusion::scheduler::SchedulerKind;
+use limekiln_lime::{Edit, Error, Outcome, Preset, Request};
+use serde_json::json;
+
+/// Few steps of each, and little clustering: the machine is what is tested.
+fn short(preset: Preset, locate: usize, edit: usize) -> Preset {
+    let mut preset = preset.with(&json!({"edit": {"steps": edit}})).unwrap();
+    if preset.locate.is_some() {
+        let small = json!({"locate": {"steps": locate, "grid": 32, "segments": {"rounds": 20, "clusters": 4}, "select": {"points": 10}}});
+        preset = preset.with(&small).unwrap();
+    }
+    preset
+}
+
+fn bits(outcome: &Outcome) -> Vec<u32> {
+    let latents: Vec<f32> = outcome.latents.flatten_all().unwrap().to_vec1().unwrap();
+    latents.into_iter().map(f32::to_bits).collect()
+}
+
+fn assert_same(a: &Outcome, b: &Outcome, at: &str) {
+    assert_eq!(bits(a), bits(b), "{at}: latents");
+    assert_eq!(a.image, b.image, "{at}: picture");
+    assert_eq!(a.roi, b.roi, "{at}: region");
+    assert_eq!(a.segments, b.segments, "{at}: segments");
+    assert_eq!(a.attention, b.attention, "{at}: map");
+    assert_eq!(a.report.inertia, b.report.inertia, "{at}");
+    assert_eq!(a.report.steps, b.report.steps, "{at}");
+}
+
+#[test]
+fn every_preset_and_solver_resumes_after_every_step_to_the_same_bytes() {
+    let cases = [
+        ("sd1", short(Preset::paper(), 9, 6), None),
+        (
+            "sd1",
+            short(Preset::official(), 9, 6),
+            Some(SchedulerKind::Ddim),
+        ),
+        ("sd1", short(Preset::fast(), 6, 6), None),
+        (
+            "sd2",
+            short(Preset::fast(), 6, 7),
+            Some(SchedulerKind::UniPc),
+        ),
+        (
+            "sd2",
+            short(Preset::paper(), 7, 7),
+            Some(SchedulerKind::Pndm),
+        ),
+        ("sd2", short(Preset::base(), 0, 6), None),
+    ];
+    for (name, preset, scheduler) in cases {
+        let model = model(name);
+        let request = Request {
+            scheduler,
+            ..request(preset)
+        };
+        let whole = run(&model, Edit::new(&model, request.clone()).unwrap());
+        let mut edit = Edit::new(&model, request.clone()).unwrap();
+        let total = edit.progress().total;
+        for done in 0..=total {
+            assert_eq!((edit.progress().done, edit.progress().total), (done, total));
+            assert_eq!(edit.is_done(), done == total);
+            let saved = edit.save(&model).unwrap();
+            let resumed = Edit::resume(&model, request.clone(), &saved)
+                .unwrap()
+                .unwrap();
+            assert_eq!(resumed.progress(), edit.progress());
+            assert_eq!(
+                resumed.save(&model).unwrap(),
+                saved,
+                "a resumed edit saves the same"
+            );
+            let at = format!("{} on {name} after {done}", request.preset.name);
+            assert_same(&run(&model, resumed), &whole, &at);
+            if done < total {
+                edit.step(&model).unwrap();
+            }
+        }
+        assert!(edit.step(&model).is_err(), "no step is left");
+    }
+}
+
+#[test]
+fn what_cannot_be_resumed_is_refused_and_never_panics() {
+    let model = model("sd1");
+    let asked = request(short(Preset::fast(), 6, 4));
+    let mut edit = Edit::new(&model, asked.clone()).unwrap();
+    edit.step(&model).unwrap();
+    edit.step(&model).unwrap();
+    let saved = edit.save(&model).unwrap();
+
+    let other = Request {
+        seed: 43,
+        ..asked.clone()
+    };
+    assert!(matches!(
+        Edit::resume(&model, other, &saved),
+        Err(Error::State(_))
+    ));
+    let other = Request {
+        instruction: "make the sofa blue".into(),
+        ..asked.clone()
+    };
+    assert!(matches!(
+        Edit::resume(&model, other, &saved),
+        Err(Error::State(_))
+    ));
+
+    // Another version's bytes mean starting over.
+    let text = String::from_utf8_lossy(&saved[8..]).into_owned();
+    let at = 8 + text.find(r#"\"version\":1"#).unwrap() + r#"\"version\":"#.len();
+    let mut newer = saved.clone();
+    newer[at] = b'9';
+    assert!(
+        Edit::resume(&model, asked.clone(), &newer)
+            .unwrap()
+            .is_none()
+    );
+
+    for length in (0..saved.len()).step_by(97) {
+        assert!(
+            Edit::resume(&model, asked.clone(), &saved[..length]).is_err(),
+            "cut to {length}"
+        );
+    }
+    // Flipped bytes in the header are refused or lead to some edit; they never panic.
+    let header = u64::from_le_bytes(saved[..8].try_into().unwrap()) as usize + 8;
+    for at in 0..header {
+        let mut damaged = saved.clone();
+        damaged[at] ^= 0x15;
+        if let Ok(Some(mut edit)) = Edit::resume(&model, asked.clone(), &damaged) {
+            let _ = edit.progress();
+            if at % 16 == 0 {
+                let _ = edit.step(&model);
+            }
+        }
+    }
+}
