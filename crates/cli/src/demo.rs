@@ -149,7 +149,7 @@ fn tiles(
         tile(
             roi.unwrap_or_else(empty),
             "RoI",
-            format!("{share:.0} % of it"),
+            format!("{share:.0} % of the picture"),
         ),
         tile(
             base.image.clone(),

@@ -41,12 +41,12 @@ impl Progress {
 
     /// Shows how far an edit is.
     pub(crate) fn edit(&mut self, edit: &limekiln_lime::Progress) {
-        let stage = match edit.stage {
-            Stage::Locate => "locate",
-            Stage::Edit => "edit",
-            Stage::Decode => "decode",
-        };
-        self.show(stage, (edit.step, edit.steps), (edit.done, edit.total));
+        let total = (edit.done, edit.total);
+        match edit.stage {
+            Stage::Locate => self.show("locate", (edit.step, edit.steps), total),
+            Stage::Edit => self.show("edit", (edit.step, edit.steps), total),
+            Stage::Decode => self.show("decode", (1, 1), total),
+        }
     }
 
     /// Shows that `step` of `steps` of `stage`, and `done` of `total` steps of everything, are done.

@@ -40,6 +40,10 @@ pub(crate) struct BenchArgs {
     )]
     pub(crate) presets: Vec<Variant>,
 
+    /// Give every row this many steps a stage, for a first impression; windows of steps scale along
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) steps: Option<u16>,
+
     /// Also vary the text scale and compare the change outside at equal color success
     #[arg(long)]
     pub(crate) sweep: bool,

@@ -52,9 +52,11 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         .filter_map(|index| Scene::new(args.seed, index, SIDE))
         .take(args.count as usize)
         .collect();
-    let main = row::rows(&args.presets);
+    let steps = args.steps.map(usize::from);
+    let presets = row::with_steps(&args.presets, steps);
+    let main = row::rows(&presets, steps);
     let swept = if args.sweep {
-        sweep::rows(&args.presets, &args.sweep_scales)
+        sweep::rows(&presets, &args.sweep_scales)
     } else {
         Vec::new()
     };
@@ -70,7 +72,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let scores: Vec<Vec<Score>> = results.by_row;
     let summary = table::Summary::new(&main, &rows, &scores, &floors);
     let sweeps = if args.sweep {
-        sweep::compare(&args.presets, &args.sweep_scales, &rows, &scores)
+        sweep::compare(&presets, &args.sweep_scales, &rows, &scores)
     } else {
         Vec::new()
     };

@@ -48,13 +48,32 @@ pub(crate) fn base_like(variant: &Variant) -> Row {
     }
 }
 
+/// The variants with `steps` steps in each stage, where given.
+pub(crate) fn with_steps(variants: &[Variant], steps: Option<usize>) -> Vec<Variant> {
+    let mut variants = variants.to_vec();
+    for (variant, steps) in variants.iter_mut().zip(steps.iter().cycle()) {
+        set_steps(&mut variant.preset, *steps);
+    }
+    variants
+}
+
+fn set_steps(preset: &mut Preset, steps: usize) {
+    preset.edit.steps = steps;
+    if let Some(locate) = &mut preset.locate {
+        locate.steps = steps;
+    }
+}
+
 /// `base` at its own scales, then each variant and `base` at the variant's; no edit twice.
-pub(crate) fn rows(variants: &[Variant]) -> Vec<Row> {
-    let base = Row {
+pub(crate) fn rows(variants: &[Variant], steps: Option<usize>) -> Vec<Row> {
+    let mut base = Row {
         label: "base".to_owned(),
         preset: Preset::base(),
         true_mask: false,
     };
+    if let Some(steps) = steps {
+        set_steps(&mut base.preset, steps);
+    }
     let wanted = variants
         .iter()
         .flat_map(|variant| [Row::new(variant), base_like(variant)]);
@@ -93,7 +112,10 @@ mod tests {
         let variants: Vec<Variant> = ["official", "official+blend", "base"]
             .map(|v| v.parse().unwrap())
             .into();
-        let labels: Vec<String> = rows(&variants).into_iter().map(|row| row.label).collect();
+        let labels: Vec<String> = rows(&variants, None)
+            .into_iter()
+            .map(|row| row.label)
+            .collect();
         assert_eq!(
             labels,
             ["base", "official", "base at official's", "official+blend"]

@@ -109,9 +109,9 @@ mod tests {
 
     #[test]
     fn curves_are_read_at_equal_success() {
-        let curve = [(0.2, 1.0), (0.6, 3.0), (1.0, 9.0)];
-        assert_eq!(outside_at(&curve, 0.4), Some(2.0));
-        assert_eq!(outside_at(&curve, 0.8), Some(6.0));
+        let curve = [(0.25, 1.0), (0.5, 3.0), (1.0, 9.0)];
+        assert_eq!(outside_at(&curve, 0.375), Some(2.0));
+        assert_eq!(outside_at(&curve, 0.75), Some(6.0));
         assert_eq!(
             outside_at(&curve, 0.1),
             Some(1.0),

@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn rows_are_summed_up() {
-        let rows = rows(&["official".parse().unwrap()]);
+        let rows = rows(&["official".parse().unwrap()], None);
         let base = vec![
             score(0, None, 0.1, true, 13.0),
             score(1, None, 0.01, true, 11.0),

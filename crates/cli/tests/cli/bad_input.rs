@@ -1,0 +1,272 @@
+//! Everything that can be wrong gets one clear line, the right status, and leaves nothing behind.
+
+use image::{ImageFormat, RgbImage};
+
+use crate::command::{Place, checkpoint};
+use crate::files::{encoded, gradient, jpeg_oriented, mask, png, png_claiming};
+
+const EDIT: &str = "make the sofa red";
+
+/// Runs a table of (arguments, status, what the line must say).
+#[track_caller]
+fn refused(place: &Place, table: &[(&[&str], i32, &str)]) {
+    let before = place.names();
+    for (args, status, says) in table {
+        let done = place.run(args);
+        let line = done.stderr.trim_end_matches('\n');
+        assert_eq!(done.status, *status, "{args:?}: {line}");
+        assert!(
+            line.starts_with("error: ") && !line.contains('\n'),
+            "{args:?}: {line:?}"
+        );
+        assert!(line.contains(says), "{args:?}: {line}");
+        assert!(!line.contains("panicked"), "{args:?}: {line}");
+        assert_eq!(done.stdout, "", "{args:?}");
+        assert_eq!(place.names(), before, "{args:?} left something");
+    }
+}
+
+/// A folder with a sound picture, `ok.png`.
+fn place() -> Place {
+    let place = Place::new();
+    place.write("ok.png", png(gradient(64, 48)));
+    place
+}
+
+#[test]
+fn pictures_that_cannot_be_read() {
+    let place = place();
+    let (jpeg, webp) = (
+        encoded(gradient(64, 48), ImageFormat::Jpeg),
+        encoded(gradient(64, 48), ImageFormat::WebP),
+    );
+    let sound = png(gradient(64, 48));
+    let mut flipped = sound.clone();
+    flipped
+        .iter_mut()
+        .skip(60)
+        .step_by(7)
+        .for_each(|byte| *byte ^= 0x55);
+    place.write("empty.png", "");
+    place.write("text.png", "this is not a picture, whatever its name says");
+    place.write("cut.png", &sound[..sound.len() / 2]);
+    place.write("head.png", &sound[..20]);
+    place.write("flipped.png", flipped);
+    place.write("cut.jpg", &jpeg[..jpeg.len() * 2 / 3]);
+    place.write("head.jpg", &jpeg[..30]);
+    place.write(
+        "thumbnail.jpg",
+        &jpeg_oriented(gradient(64, 48), 6)[..jpeg.len() / 2],
+    );
+    place.write("cut.webp", &webp[..webp.len() / 2]);
+    place.write("zero.png", png_claiming(0, 7));
+    place.write("wide.png", png_claiming(20_000, 10));
+    place.write("huge.png", png_claiming(16_000, 16_000));
+    place.write("bomb.png", png_claiming(2_000_000_000, 2_000_000_000));
+    place.write("hollow.png", png_claiming(64, 64));
+    place.write("moving.gif", b"GIF89a\x01\0\x01\0\0\0\0;");
+    place.write("sliver.png", png(gradient(600, 2)));
+    place.write("dot.png", png(RgbImage::new(1, 1)));
+    std::fs::create_dir(place.path("folder.png")).unwrap();
+    let model = checkpoint("sd1");
+    let cases = [
+        ("missing.png", "no such file"),
+        ("folder.png", "not a file"),
+        ("empty.png", "the file is empty"),
+        ("text.png", "not a picture"),
+        ("cut.png", "damaged"),
+        ("head.png", "damaged"),
+        ("flipped.png", "damaged"),
+        ("cut.jpg", "stops in the middle"),
+        ("head.jpg", "damaged"),
+        ("thumbnail.jpg", "damaged"),
+        ("cut.webp", "damaged"),
+        ("zero.png", "zero.png: "),
+        ("wide.png", "20000x10: at most 16384 pixels a side"),
+        ("huge.png", "100 megapixels"),
+        ("bomb.png", "shrink it"),
+        ("hollow.png", "damaged"),
+        ("moving.gif", "GIF pictures are not read"),
+        ("sliver.png", "crop it or raise --size"),
+        ("dot.png", "needs at least 2 pixels a side"),
+    ];
+    for (name, says) in cases {
+        refused(
+            &place,
+            &[(&["edit", name, EDIT, "--model", &model], 1, says)],
+        );
+    }
+}
+
+#[test]
+fn masks_that_do_not_fit() {
+    let place = place();
+    place.write("small.png", mask(10, 10, 0, 5));
+    place.write("black.png", mask(64, 48, 0, 0));
+    place.write("text.png", "no mask");
+    let with = |mask: &'static str| ["edit", "ok.png", EDIT, "--mask", mask];
+    refused(
+        &place,
+        &[
+            (
+                &with("small.png"),
+                1,
+                "the mask is 10x10 and the picture 64x48",
+            ),
+            (&with("black.png"), 1, "no white pixel"),
+            (&with("text.png"), 1, "not a picture"),
+            (&with("missing.png"), 1, "no such file"),
+        ],
+    );
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    let place = place();
+    std::fs::create_dir(place.path("folder.png")).unwrap();
+    std::fs::create_dir_all(place.path("stages/roi.png")).unwrap();
+    let locked = place.write("locked.png", "mine");
+    let mut permissions = std::fs::metadata(&locked).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&locked, permissions).unwrap();
+    place.write("mask.png", mask(64, 48, 0, 20));
+    let to = |output: &'static str| ["edit", "ok.png", EDIT, "-o", output];
+    refused(
+        &place,
+        &[
+            (&to("ok.png"), 1, "would overwrite the input"),
+            (&to("./stages/../ok.png"), 1, "would overwrite the input"),
+            (&to("folder.png"), 1, "is a folder"),
+            (&to("nowhere/out.png"), 1, "no such folder"),
+            (&to("out.gif"), 1, ".gif pictures can't be written"),
+            (&to("out"), 1, "has no extension"),
+            (&to("locked.png"), 1, "read-only"),
+            (
+                &[
+                    "edit", "ok.png", EDIT, "--mask", "mask.png", "-o", "mask.png",
+                ],
+                1,
+                "would overwrite the input mask.png",
+            ),
+            (
+                &["edit", "ok.png", EDIT, "--artifacts", "locked.png"],
+                1,
+                "the folder can't be made",
+            ),
+            (
+                &["edit", "ok.png", EDIT, "--artifacts", "stages"],
+                1,
+                "is a folder",
+            ),
+            (&["demo", "-o", "nowhere/demo.png"], 1, "no such folder"),
+            (
+                &["demo", "-o", "demo.bmp"],
+                1,
+                ".bmp pictures can't be written",
+            ),
+            (&["rooms", "--out", "ok.png"], 1, "the folder can't be made"),
+            (
+                &["eval", "rooms", "--pictures", "nowhere/sheet.png"],
+                1,
+                "no such folder",
+            ),
+        ],
+    );
+    let stage = place.write("overlay.png", png(gradient(64, 48)));
+    let args = ["edit", "overlay.png", EDIT, "--artifacts", "."];
+    refused(&place, &[(&args, 1, "would overwrite the input")]);
+    assert_eq!(std::fs::read(stage).unwrap(), png(gradient(64, 48)));
+}
+
+#[test]
+fn models_that_there_are_not() {
+    let place = place();
+    place.write("weights.ckpt", "not weights");
+    place.write("weights.safetensors", [255; 64]);
+    std::fs::create_dir_all(place.path("folder/unet")).unwrap();
+    let with = |model: &'static str| ["edit", "ok.png", EDIT, "--model", model];
+    refused(
+        &place,
+        &[
+            (&with("nowhere"), 1, "nowhere"),
+            (&with("weights.ckpt"), 1, "weights.ckpt"),
+            (&with("weights.safetensors"), 1, "weights.safetensors"),
+            (&with("ok.png"), 1, "ok.png"),
+            (&with("folder"), 1, "folder"),
+            (
+                &with("hf:timbrooks/instruct-pix2pix"),
+                1,
+                "timbrooks/instruct-pix2pix",
+            ),
+            (&with("hf:nobody"), 1, "nobody"),
+        ],
+    );
+}
+
+#[test]
+fn command_lines_that_cannot_be_right() {
+    let place = place();
+    let model = checkpoint("sd1");
+    let long = "make the sofa red and the lamp green and ".repeat(12) + "the seventyseventh word";
+    let with = |flag: &'static str, value: &'static str| ["edit", "ok.png", EDIT, flag, value];
+    refused(
+        &place,
+        &[
+            (&[], 2, "requires a subcommand"),
+            (&["edti"], 2, "edti"),
+            (&["edit"], 2, "<IMAGE>"),
+            (&["edit", "ok.png"], 2, "<INSTRUCTION>"),
+            (&["edit", "ok.png", EDIT, "extra"], 2, "extra"),
+            (&["edit", "ok.png", ""], 2, "instruction is empty"),
+            (&["edit", "ok.png", " \t\n"], 2, "instruction is empty"),
+            (&["edit", "ok.png", &long, "--model", &model], 2, "word"),
+            (&with("--preset", "quick"), 2, "quick"),
+            (&with("--scheduler", "heun"), 2, "--scheduler"),
+            (&with("--seed", "-1"), 2, "--seed"),
+            (&with("--seed", "x"), 2, "--seed"),
+            (&with("--steps", "0"), 2, "--steps"),
+            (&with("--steps", "1001"), 2, "--steps"),
+            (&with("--size", "63"), 2, "64..=2048"),
+            (&with("--size", "2049"), 2, "64..=2048"),
+            (&with("--text-scale", "nan"), 2, "not between 0 and 100"),
+            (&with("--image-scale", "-1"), 2, "--image-scale"),
+            (&with("--locate-text-scale", "lots"), 2, "not a number"),
+            (&with("--points", "0"), 2, "--points"),
+            (&with("--points", "99999"), 2, "--points"),
+            (&with("--clusters", "65"), 2, "--clusters"),
+            (&with("--device", "tpu"), 2, "--device"),
+            (&with("--dtype", "f8"), 2, "--dtype"),
+            (&with("--set", "steps"), 2, "FIELD=VALUE"),
+            (&with("--set", "edit.stepz=3"), 2, "stepz"),
+            (
+                &["edit", "ok.png", EDIT, "--preset", "base", "--points", "3"],
+                2,
+                "base does not locate",
+            ),
+            (
+                &["edit", "ok.png", EDIT, "--preset", "base", "--reward", "3"],
+                2,
+                "base does not regularise",
+            ),
+            (&["demo", "--color", "mauve"], 2, "mauve"),
+            (&["rooms", "--count", "0"], 2, "--count"),
+            (&["rooms", "--size", "1"], 2, "--size"),
+            (&["eval"], 2, "requires a subcommand"),
+            (&["eval", "rooms", "--presets", "slow"], 2, "slow"),
+            (&["eval", "rooms", "--presets", "paper+turbo"], 2, "+turbo"),
+            (&["eval", "rooms", "--jobs", "0"], 2, "--jobs"),
+            (
+                &["eval", "rooms", "--sweep-scales", "1,x"],
+                2,
+                "not a number",
+            ),
+        ],
+    );
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_gpu_that_this_build_cannot_use() {
+    let args = ["edit", "ok.png", EDIT, "--device", "cuda"];
+    refused(&place(), &[(&args, 1, "--features cuda")]);
+}

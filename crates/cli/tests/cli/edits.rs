@@ -1,0 +1,303 @@
+//! What `limekiln edit` writes and reports.
+
+use image::{GenericImageView, GrayImage};
+use serde_json::Value;
+
+use crate::command::{Place, checkpoint};
+use crate::files::{gradient, half_clear, mask, png};
+
+fn open(place: &Place, name: &str) -> image::DynamicImage {
+    image::open(place.path(name)).unwrap()
+}
+
+#[test]
+fn sizes_are_bounded_and_floored() {
+    let place = Place::new();
+    place.write("a.png", png(gradient(301, 201)));
+    place.edit("a.png", &["--size", "64", "-o", "small.png"]);
+    assert_eq!(
+        open(&place, "small.png").dimensions(),
+        (64, 42),
+        "the VAE's factor is 2"
+    );
+    place.edit(
+        "a.png",
+        &["--size", "2048", "-o", "own.png", "--steps", "1"],
+    );
+    assert_eq!(
+        open(&place, "own.png").dimensions(),
+        (300, 200),
+        "nothing is enlarged"
+    );
+    place.edit(
+        "a.png",
+        &["--size", "64", "--keep-outside", "-o", "full.png"],
+    );
+    assert_eq!(open(&place, "full.png").dimensions(), (301, 201));
+}
+
+#[test]
+fn names_beside_the_input_are_never_taken_twice() {
+    let place = Place::new();
+    let bytes = png(gradient(64, 64));
+    place.write("a b.png", &bytes);
+    assert_eq!(place.edit("a b.png", &[]), "a b-edited.png\n");
+    assert_eq!(place.edit("a b.png", &[]), "a b-edited-2.png\n");
+    assert_eq!(
+        place.names(),
+        ["a b-edited-2.png", "a b-edited.png", "a b.png"]
+    );
+    assert_eq!(std::fs::read(place.path("a b.png")).unwrap(), bytes);
+}
+
+#[test]
+fn a_seed_is_a_picture() {
+    let place = Place::new();
+    place.write("a.png", png(gradient(64, 64)));
+    for (seed, output) in [("7", "one.png"), ("7", "two.png"), ("8", "three.png")] {
+        place.edit(
+            "a.png",
+            &["--seed", seed, "-o", output, "--preset", "official"],
+        );
+    }
+    let read = |name| std::fs::read(place.path(name)).unwrap();
+    assert_eq!(read("one.png"), read("two.png"));
+    assert_ne!(read("one.png"), read("three.png"));
+}
+
+#[test]
+fn outside_the_region_every_byte_is_the_inputs() {
+    let place = Place::new();
+    let (width, height) = (157, 101);
+    let input = half_clear(width, height);
+    place.write("a.png", png(input.clone()));
+    place.write("m.png", mask(width, height, 60, 100));
+    for output in ["out.png", "out.webp"] {
+        let args = [
+            "--size",
+            "64",
+            "--mask",
+            "m.png",
+            "--keep-outside",
+            "-o",
+            output,
+            "--json",
+            "--artifacts",
+            "s",
+        ];
+        let report: Value = serde_json::from_str(&place.edit("a.png", &args)).unwrap();
+        let feather = report["composite"]["feather_px"].as_u64().unwrap() as u32;
+        assert_eq!(report["composite"]["changed_outside_px"], 0);
+        let result = open(&place, output).into_rgba8();
+        let mut changed_inside = 0;
+        for (x, y, pixel) in result.enumerate_pixels() {
+            let before = input.get_pixel(x, y);
+            if x + feather < 60 || x >= 100 + feather {
+                assert_eq!(pixel, before, "{x}, {y}");
+            }
+            assert_eq!(pixel.0[3], before.0[3], "transparency is kept");
+            changed_inside += u32::from((60..100).contains(&x) && pixel != before);
+        }
+        assert!(changed_inside > 1000, "{changed_inside}");
+    }
+    let roi = open(&place, "s/roi.png").into_luma8();
+    assert_eq!(
+        roi,
+        open(&place, "m.png").into_luma8(),
+        "the user's mask is the region, to the pixel"
+    );
+}
+
+#[test]
+fn artifacts_show_every_stage_at_the_inputs_size() {
+    let place = Place::new();
+    place.write("a.png", png(gradient(130, 90)));
+    place.edit(
+        "a.png",
+        &[
+            "--preset",
+            "official",
+            "--size",
+            "64",
+            "--artifacts",
+            "deep/stages",
+        ],
+    );
+    for name in ["roi.png", "segments.png", "attention.png", "overlay.png"] {
+        assert_eq!(
+            open(&place, &format!("deep/stages/{name}")).dimensions(),
+            (130, 90),
+            "{name}"
+        );
+    }
+    let roi: GrayImage = open(&place, "deep/stages/roi.png").into_luma8();
+    assert!(
+        roi.iter().all(|value| [0, 255].contains(value)) && roi.iter().any(|value| *value == 255)
+    );
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(place.path("deep/stages/report.json")).unwrap())
+            .unwrap();
+    assert_eq!(report["artifacts"].as_array().unwrap().len(), 6);
+    assert_eq!(
+        latents_shape(&place, "deep/stages/latents.safetensors"),
+        [1, 4, 22, 32]
+    );
+    // Plain edits have no region to show.
+    place.edit("a.png", &["--size", "64", "--artifacts", "plain"]);
+    assert!(
+        !place.path("plain/roi.png").exists() && place.path("plain/latents.safetensors").exists()
+    );
+}
+
+fn latents_shape(place: &Place, name: &str) -> [u64; 4] {
+    let bytes = std::fs::read(place.path(name)).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    assert_eq!(header["latents"]["dtype"], "F32");
+    let shape = header["latents"]["shape"].as_array().unwrap();
+    assert_eq!(shape.len(), 4);
+    std::array::from_fn(|i| shape[i].as_u64().unwrap())
+}
+
+#[test]
+fn the_report_says_what_determined_the_result() {
+    let place = Place::new();
+    place.write("a.png", png(gradient(80, 64)));
+    let args = [
+        "--json",
+        "--preset",
+        "paper",
+        "--text-scale",
+        "4",
+        "--points",
+        "3",
+        "--scheduler",
+        "ddim",
+        "--seed",
+        "5",
+    ];
+    let report: Value = serde_json::from_str(&place.edit("a.png", &args)).unwrap();
+    for (pointer, value) in [
+        ("/input", Value::from("a.png")),
+        ("/output", "a-edited.png".into()),
+        ("/input_size", vec![80, 64].into()),
+        ("/output_size", vec![80, 64].into()),
+        ("/seed", 5.into()),
+        ("/instruction", "make the sofa red".into()),
+        ("/preset/edit/scales/text", 4.0.into()),
+        ("/preset/locate/select/points", 3.into()),
+        ("/preset/edit/scheduler", "ddim".into()),
+        ("/device", "cpu".into()),
+        ("/dtype", "f32".into()),
+        ("/model", "sd1".into()),
+        ("/composite", Value::Null),
+    ] {
+        assert_eq!(report.pointer(pointer), Some(&value), "{pointer}");
+    }
+    for pointer in [
+        "/timings/edit_ms",
+        "/roi_share",
+        "/inertia",
+        "/change/outside",
+        "/change/inside",
+    ] {
+        assert!(
+            report.pointer(pointer).is_some_and(Value::is_number),
+            "{pointer}"
+        );
+    }
+    assert!(!report["tokens_read"].as_array().unwrap().is_empty());
+    assert!(!report["tokens_moved"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn settings_come_from_the_environment_too() {
+    let place = Place::new();
+    place.write("a.png", png(gradient(64, 64)));
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_limekiln"))
+        .args([
+            "edit",
+            "a.png",
+            "make the sofa red",
+            "--preset",
+            "base",
+            "--steps",
+            "1",
+            "--json",
+        ])
+        .current_dir(place.path(""))
+        .env("LIMEKILN_MODEL", checkpoint("sd2"))
+        .env("LIMEKILN_DEVICE", "cpu")
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["model"], "sd2");
+}
+
+#[test]
+fn nothing_to_locate_is_said_and_edited_plainly() {
+    let place = Place::new();
+    place.write("a.png", png(gradient(64, 64)));
+    let model = checkpoint("sd1");
+    let done = place.run(&[
+        "edit",
+        "a.png",
+        "do it now",
+        "--model",
+        &model,
+        "--steps",
+        "2",
+        "--json",
+        "--preset",
+        "paper",
+    ]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert!(
+        report["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("without localisation"),
+        "{report}"
+    );
+    assert!(
+        done.stderr.contains("warning: no word of the instruction"),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
+fn the_built_in_model_edits_rooms_and_is_honest_about_photographs() {
+    let place = Place::new();
+    place.succeed(&["rooms", "--count", "1", "--size", "160", "--out", "."]);
+    let photo = image::RgbImage::from_fn(160, 120, |x, y| {
+        image::Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8])
+    });
+    place.write("photo.png", png(photo));
+    let edit = |image| {
+        let done = place.run(&[
+            "edit",
+            image,
+            "make the sofa red",
+            "--steps",
+            "1",
+            "--preset",
+            "base",
+            "--json",
+        ]);
+        assert_eq!(done.status, 0, "{}", done.stderr);
+        let report: Value = serde_json::from_str(&done.stdout).unwrap();
+        (
+            report["output_size"].clone(),
+            done.stderr
+                .contains("--model hf:timbrooks/instruct-pix2pix"),
+        )
+    };
+    assert_eq!(
+        edit("00000-input.png"),
+        (vec![128, 128].into(), false),
+        "its own size, and no warning"
+    );
+    assert_eq!(edit("photo.png"), (vec![128, 96].into(), true));
+}

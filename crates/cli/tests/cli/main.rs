@@ -1,0 +1,10 @@
+//! The built `limekiln`, driven as people drive it. Small random checkpoints of `tests/reference/` keep it fast.
+
+mod bad_input;
+mod bench;
+mod command;
+mod edits;
+mod files;
+mod pictures;
+mod reference;
+mod rooms;

@@ -1,0 +1,125 @@
+//! Pictures of every kind go in and come out as they should.
+
+use image::{DynamicImage, GenericImageView, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgba};
+
+use crate::command::Place;
+use crate::files::{encoded, gradient, half_clear, jpeg_oriented, png};
+
+#[test]
+fn every_kind_is_read() {
+    let place = Place::new();
+    let (w, h) = (64, 48);
+    let kinds: [(&str, Vec<u8>); 8] = [
+        ("rgb.png", png(gradient(w, h))),
+        (
+            "gray.png",
+            png(ImageBuffer::from_fn(w, h, |x, y| Luma([(x + y) as u8]))),
+        ),
+        (
+            "gray-alpha.png",
+            png(ImageBuffer::from_fn(w, h, |x, y| {
+                LumaA([(x + y) as u8, 255])
+            })),
+        ),
+        (
+            "gray16.png",
+            png(ImageBuffer::from_fn(w, h, |x, y| {
+                Luma([(x * y) as u16 * 20])
+            })),
+        ),
+        (
+            "rgb16.png",
+            png(ImageBuffer::from_fn(w, h, |x, y| {
+                Rgb([x as u16 * 1000, y as u16 * 1000, 7])
+            })),
+        ),
+        (
+            "rgba16.png",
+            png(ImageBuffer::from_fn(w, h, |x, y| {
+                Rgba([x as u16 * 1000, y as u16 * 1000, 7, u16::MAX])
+            })),
+        ),
+        (
+            "gray.jpg",
+            encoded(
+                ImageBuffer::from_fn(w, h, |x, y| Luma([(x + y) as u8])),
+                ImageFormat::Jpeg,
+            ),
+        ),
+        ("rgb.webp", encoded(gradient(w, h), ImageFormat::WebP)),
+    ];
+    for (name, bytes) in kinds {
+        place.write(name, bytes);
+        place.edit(name, &["-o", "out.png", "--steps", "1"]);
+        let result = image::open(place.path("out.png")).unwrap();
+        assert_eq!(result.dimensions(), (w, h), "{name}");
+        assert!(
+            matches!(result, DynamicImage::ImageRgb8(_)),
+            "{name}: nothing was transparent"
+        );
+    }
+}
+
+#[test]
+fn contents_decide_not_names() {
+    let place = Place::new();
+    place.write("picture.png", encoded(gradient(64, 48), ImageFormat::WebP));
+    place.edit("picture.png", &["-o", "out.png", "--steps", "1"]);
+}
+
+#[test]
+fn photographs_are_turned_upright() {
+    let place = Place::new();
+    // Red on the left; turned by a quarter clockwise (6) it is red on top.
+    let sideways = image::RgbImage::from_fn(64, 32, |x, _| {
+        Rgb(if x < 32 { [250, 10, 10] } else { [10, 10, 250] })
+    });
+    place.write("turned.jpg", jpeg_oriented(sideways, 6));
+    let args = [
+        "--keep-outside",
+        "--mask",
+        "m.png",
+        "-o",
+        "out.png",
+        "--steps",
+        "1",
+    ];
+    place.write("m.png", crate::files::mask(32, 64, 0, 2));
+    place.edit("turned.jpg", &args);
+    let result = image::open(place.path("out.png")).unwrap().into_rgb8();
+    assert_eq!(result.dimensions(), (32, 64));
+    assert!(result.get_pixel(28, 5).0[0] > 200 && result.get_pixel(28, 58).0[2] > 200);
+}
+
+#[test]
+fn transparency_is_kept_where_the_format_can() {
+    let place = Place::new();
+    place.write("clear.png", png(half_clear(64, 48)));
+    for (output, kept) in [("out.png", true), ("out.webp", true), ("out.jpg", false)] {
+        place.edit("clear.png", &["-o", output, "--steps", "1"]);
+        let result = image::open(place.path(output)).unwrap();
+        assert_eq!(result.color().has_alpha(), kept, "{output}");
+        if kept {
+            let alpha = |x, y| result.get_pixel(x, y).0[3];
+            assert_eq!((alpha(5, 5), alpha(60, 40)), (0, 255), "{output}");
+        }
+    }
+}
+
+#[test]
+fn files_get_ordinary_permissions() {
+    let place = Place::new();
+    place.write("a.png", png(gradient(64, 48)));
+    place.edit("a.png", &["-o", "out.png", "--steps", "1"]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |name| {
+            std::fs::metadata(place.path(name))
+                .unwrap()
+                .permissions()
+                .mode()
+        };
+        assert_eq!(mode("out.png"), mode("a.png"), "as any program's new file");
+    }
+}

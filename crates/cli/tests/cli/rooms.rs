@@ -1,0 +1,66 @@
+//! `limekiln rooms` and `limekiln demo`.
+
+use image::GenericImageView;
+use serde_json::Value;
+
+use crate::command::{Place, checkpoint};
+
+#[test]
+fn rooms_come_with_masks_and_instructions() {
+    let place = Place::new();
+    assert_eq!(
+        place.succeed(&["rooms", "--count", "3", "--seed", "4", "--out", "one"]),
+        "one/scenes.jsonl\n"
+    );
+    place.succeed(&["rooms", "--count", "3", "--seed", "4", "--out", "two"]);
+    let lines = std::fs::read_to_string(place.path("one/scenes.jsonl")).unwrap();
+    let scenes: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(scenes.len(), 3);
+    for (index, scene) in scenes.iter().enumerate() {
+        let file = |key: &str| format!("one/{}", scene[key].as_str().unwrap());
+        assert_eq!(file("input"), format!("one/{index:05}-input.png"));
+        assert_eq!(file("mask"), format!("one/{index:05}-mask.png"));
+        let [input, mask, target] =
+            ["input", "mask", "target"].map(|key| image::open(place.path(&file(key))).unwrap());
+        assert_eq!(input.dimensions(), (128, 128));
+        let (input, mask, target) = (input.into_rgb8(), mask.into_luma8(), target.into_rgb8());
+        assert!(mask.iter().all(|value| [0, 255].contains(value)));
+        // The perfect edit changes the object and nothing else (its soft edge apart).
+        let moved = |x, y| input.get_pixel(x, y) != target.get_pixel(x, y);
+        let near = |x: u32, y: u32| {
+            (x.saturating_sub(1)..=(x + 1).min(127)).any(|x| {
+                (y.saturating_sub(1)..=(y + 1).min(127)).any(|y| mask.get_pixel(x, y).0[0] == 255)
+            })
+        };
+        assert!(
+            (0..128).all(|y| (0..128).all(|x| !moved(x, y) || near(x, y))),
+            "room {index}"
+        );
+        assert!(!scene["instruction"].as_str().unwrap().is_empty() && scene["object"].is_string());
+        for key in ["input", "mask", "colored", "target"] {
+            let name = scene[key].as_str().unwrap();
+            let read = |folder| std::fs::read(place.path(&format!("{folder}/{name}"))).unwrap();
+            assert_eq!(
+                read("one"),
+                read("two"),
+                "the same seed gives the same rooms"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_demo_leaves_one_picture() {
+    let place = Place::new();
+    let model = checkpoint("sd1");
+    let printed = place.succeed(&["demo", "--steps", "2", "--model", &model, "-o", "sheet.png"]);
+    assert_eq!(printed, "sheet.png\n");
+    let (width, height) = image::open(place.path("sheet.png")).unwrap().dimensions();
+    assert!(
+        width > 900 && height > 700,
+        "three tiles in two rows: {width}x{height}"
+    );
+}
