@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 
 use crate::Error;
 use crate::config::VaeConfig;
-use crate::kernels::attention::attend;
+use crate::kernels::attention::{How, attend};
 use crate::kernels::conv::{After, Before, Conv2d, Padding};
 use crate::kernels::linear::Linear;
 use crate::kernels::norm::GroupNorm;
@@ -107,7 +107,12 @@ impl Attention {
         let (_, channels, height, width) = x.dims4()?;
         let qkv = self.qkv.forward(&tokens(&self.norm.forward(x)?)?)?;
         let part = |i: usize| qkv.narrow(2, i * channels, channels);
-        let attended = attend(&part(0)?, &part(1)?, &part(2)?, 1, None, false)?;
+        let how = How {
+            heads: 1,
+            bias: None,
+            probabilities: false,
+        };
+        let attended = attend(&part(0)?, &part(1)?, &part(2)?, how)?;
         map(
             &self.out.forward_add(&attended.values, &tokens(x)?)?,
             height,

@@ -4,7 +4,7 @@
 use candle_core::{D, DType, Result, Tensor};
 use rayon::prelude::*;
 
-use super::memory::{Matrix, Values, pieces, product, unit_last, with_scratch};
+use super::memory::{Matrix, Values, expect, pieces, product, unit_last, with_scratch};
 use super::native;
 use super::simd::{scale, simd, softmax_unscaled};
 
@@ -14,54 +14,72 @@ const PIECE: usize = 1 << 17;
 /// Scores of one piece elsewhere: 256 MiB.
 const SLICE: usize = 1 << 26;
 
+/// How to attend, and what to show of it.
+#[derive(Clone, Copy)]
+pub(crate) struct How<'a> {
+    /// Heads that the channels are split into.
+    pub(crate) heads: usize,
+    /// Added to the f32 scores; broadcasts against `[rows, heads, queries, keys]`.
+    pub(crate) bias: Option<&'a Tensor>,
+    /// Whether the probabilities are wanted.
+    pub(crate) probabilities: bool,
+}
+
 /// What attention yields.
 pub(crate) struct Attended {
-    /// `[rows, queries, heads * width]`, in the queries' dtype.
+    /// `[rows, queries, channels]`, in the queries' dtype.
     pub(crate) values: Tensor,
     /// f32 `[rows, heads, queries, keys]`, if asked for.
     pub(crate) probabilities: Option<Tensor>,
 }
 
-/// `softmax(q k^T / sqrt(width) + bias) v`, softmax in f32.
+/// `softmax(q k^T / sqrt(channels / heads) + bias) v`, softmax in f32.
 ///
-/// `q` is `[rows, queries, heads * width]`, `k` and `v` `[rows, keys, heads * width]`; `bias` broadcasts against
-/// `[rows, heads, queries, keys]`.
-pub(crate) fn attend(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    heads: usize,
-    bias: Option<&Tensor>,
-    probabilities: bool,
-) -> Result<Attended> {
+/// `q` is `[rows, queries, channels]`, `k` and `v` are `[rows, keys, channels]`.
+pub(crate) fn attend(q: &Tensor, k: &Tensor, v: &Tensor, how: How<'_>) -> Result<Attended> {
     let (rows, queries, channels) = q.dims3()?;
-    let keys = k.dim(1)?;
-    let bias = match bias {
-        Some(bias) => Some(
-            bias.to_dtype(DType::F32)?
-                .broadcast_as((rows, heads, queries, keys))?,
-        ),
-        None => None,
+    expect(
+        "the keys of an attention layer",
+        k,
+        &[rows, k.dim(1)?, channels],
+    )?;
+    expect(
+        "the values of an attention layer",
+        v,
+        &[rows, k.dim(1)?, channels],
+    )?;
+    let shape = (rows, how.heads, queries, k.dim(1)?);
+    let bias = how
+        .bias
+        .map(|bias| bias.to_dtype(DType::F32)?.broadcast_as(shape))
+        .transpose()?;
+    let how = How {
+        bias: bias.as_ref(),
+        ..how
     };
-    let factor = 1.0 / ((channels / heads) as f64).sqrt();
     if native(q.device()) {
-        by_pieces(q, k, v, heads, factor as f32, bias.as_ref(), probabilities)
+        by_pieces(q, k, v, how)
     } else {
-        by_candle(q, k, v, heads, factor, bias.as_ref(), probabilities)
+        by_candle(q, k, v, how, SLICE)
     }
 }
 
-fn by_candle(
+/// With at most `slice` scores at a time, or one query's.
+pub(super) fn by_candle(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    heads: usize,
-    factor: f64,
-    bias: Option<&Tensor>,
-    probabilities: bool,
+    how: How<'_>,
+    slice: usize,
 ) -> Result<Attended> {
+    let How {
+        heads,
+        bias,
+        probabilities,
+    } = how;
     let (rows, queries, channels) = q.dims3()?;
     let keys = k.dim(1)?;
+    let factor = 1.0 / ((channels / heads) as f64).sqrt();
     let split = |x: &Tensor, count: usize| {
         x.reshape((rows, count, heads, channels / heads))?
             .transpose(1, 2)?
@@ -73,7 +91,7 @@ fn by_candle(
         split(k, keys)?.transpose(2, 3)?,
         split(v, keys)?,
     );
-    let step = (SLICE / (rows * heads * keys).max(1)).max(1);
+    let step = (slice / (rows * heads * keys).max(1)).max(1);
     let (mut values, mut seen) = (Vec::new(), Vec::new());
     for start in (0..queries).step_by(step) {
         let count = step.min(queries - start);
@@ -103,17 +121,15 @@ fn by_candle(
     })
 }
 
-fn by_pieces(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    heads: usize,
-    factor: f32,
-    bias: Option<&Tensor>,
-    probabilities: bool,
-) -> Result<Attended> {
+fn by_pieces(q: &Tensor, k: &Tensor, v: &Tensor, how: How<'_>) -> Result<Attended> {
+    let How {
+        heads,
+        bias,
+        probabilities,
+    } = how;
     let (rows, queries, channels) = q.dims3()?;
     let (keys, width, dtype) = (k.dim(1)?, channels / heads, q.dtype());
+    let factor = 1.0 / (width as f32).sqrt();
     let (q, k, v) = (unit_last(q)?, unit_last(k)?, unit_last(v)?);
     let lines = (PIECE / keys.max(1)).clamp(16, 128);
     let mut out = vec![0f32; rows * queries * channels];

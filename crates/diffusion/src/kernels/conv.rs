@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
-use super::memory::{Matrix, Values, channels_last, pieces, plain, product, with_scratch};
+use super::memory::{Matrix, Values, channels_last, expect, pieces, plain, product, with_scratch};
 use super::native;
 use super::norm::{GroupNorm, affine_silu_lines};
 use super::simd::simd;
@@ -151,8 +151,13 @@ impl Conv2d {
     /// itself, since with channels last the kernel's columns lie next to each other.
     fn by_lines(&self, x: &Tensor, before: Before<'_>, after: After<'_>) -> Result<Tensor> {
         let input = channels_last(x)?;
-        let (rows, in_height, in_width, inputs) = input.dims4()?;
-        let outputs = self.weight.dim(3)?;
+        let (rows, in_height, in_width, _) = input.dims4()?;
+        let (_, _, inputs, outputs) = self.weight.dims4()?;
+        expect(
+            "a convolution's input",
+            x,
+            &[rows, inputs, in_height, in_width],
+        )?;
         let (height, width) = match before {
             Before::Resize(height, width) => (height, width),
             Before::Nothing | Before::NormSilu(_) => (in_height, in_width),
@@ -168,6 +173,16 @@ impl Conv2d {
         let out_height = (first + height + last - kernel) / stride + 1;
         let out_width = (padded_width - kernel) / stride + 1;
 
+        if let Some(shift) = after.shift {
+            expect("a convolution's shift", shift, &[rows, outputs])?;
+        }
+        if let Some(residual) = after.residual {
+            expect(
+                "a convolution's residual",
+                residual,
+                &[rows, outputs, out_height, out_width],
+            )?;
+        }
         let affine = match before {
             Before::NormSilu(norm) => Some(norm.affine(&input)?),
             Before::Nothing | Before::Resize(..) => None,

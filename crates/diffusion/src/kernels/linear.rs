@@ -4,7 +4,7 @@ use candle_core::{D, Result, Tensor};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
-use super::memory::{Matrix, Values, pieces, plain, product, with_scratch};
+use super::memory::{Matrix, Values, expect, pieces, plain, product, with_scratch};
 use super::native;
 use super::simd::{gelu, simd};
 
@@ -59,131 +59,114 @@ impl Linear {
 
     /// `[rows, lines, inputs]` to `[rows, lines, outputs]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, None)
+        if self.native {
+            self.by_pieces(x, None, false)
+        } else {
+            self.by_candle(x)
+        }
     }
 
     /// The same plus `residual` `[rows, lines, outputs]`.
     pub(crate) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.run(x, Some(residual))
+        if self.native {
+            self.by_pieces(x, Some(residual), false)
+        } else {
+            self.by_candle(x)? + residual
+        }
     }
 
-    fn run(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-        if !self.native {
-            let (rows, lines, inputs) = x.dims3()?;
-            let y = x
-                .reshape((rows * lines, inputs))?
-                .matmul(&self.weight.t()?)?;
-            let y = match &self.bias {
-                Some(bias) => y.broadcast_add(bias)?,
-                None => y,
-            };
-            let y = y.reshape((rows, lines, ()))?;
-            return match residual {
-                Some(residual) => y + residual,
-                None => Ok(y),
-            };
+    /// Applies the layer and multiplies the first half of its outputs by GELU of the second: `[rows, lines, inputs]` to
+    /// `[rows, lines, outputs / 2]` (diffusers' GEGLU).
+    pub(crate) fn forward_gated(&self, x: &Tensor) -> Result<Tensor> {
+        if self.native {
+            return self.by_pieces(x, None, true);
         }
+        let halves = self.by_candle(x)?.chunk(2, D::Minus1)?;
+        &halves[0] * halves[1].gelu_erf()?
+    }
+
+    fn by_candle(&self, x: &Tensor) -> Result<Tensor> {
         let (rows, lines, inputs) = x.dims3()?;
-        let outputs = self.weight.dim(1)?;
+        let y = x
+            .reshape((rows * lines, inputs))?
+            .matmul(&self.weight.t()?)?;
+        let y = match &self.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        };
+        y.reshape((rows, lines, ()))
+    }
+
+    fn by_pieces(&self, x: &Tensor, residual: Option<&Tensor>, gated: bool) -> Result<Tensor> {
+        let (rows, lines, _) = x.dims3()?;
+        let (inputs, outputs) = self.weight.dims2()?;
+        expect("a linear layer's input", x, &[rows, lines, inputs])?;
+        if let Some(residual) = residual {
+            expect(
+                "a linear layer's residual",
+                residual,
+                &[rows, lines, outputs],
+            )?;
+        }
+        let width = if gated { outputs / 2 } else { outputs };
         let (input, weight) = (plain(x)?, plain(&self.weight)?);
         let bias = self.bias.as_ref().map(plain).transpose()?;
         let residual = residual.map(plain).transpose()?;
-        let mut out = vec![0f32; rows * lines * outputs];
+        let mut out = vec![0f32; rows * lines * width];
         {
             let (input, weight) = (Values::of(&input)?, Values::of(&weight)?);
             let bias = bias.as_ref().map(Values::of).transpose()?;
             let residual = residual.as_ref().map(Values::of).transpose()?;
             let (input, weight): (&[f32], &[f32]) = (&input, &weight);
-            let (bias, residual) = (bias.as_deref(), residual.as_deref());
-            pieces(&mut out, lines * outputs, PIECE * outputs)
-                .into_par_iter()
-                .for_each(|(row, at, out)| {
-                    let count = out.len() / outputs;
-                    let first = row * lines + at / outputs;
-                    match (bias, residual) {
-                        (Some(bias), None) => out
-                            .chunks_exact_mut(outputs)
-                            .for_each(|line| line.copy_from_slice(bias)),
-                        (None, Some(residual)) => {
-                            out.copy_from_slice(&residual[first * outputs..][..out.len()])
-                        }
-                        (Some(bias), Some(residual)) => {
-                            add_lines(out, &residual[first * outputs..], bias)
-                        }
-                        (None, None) => (),
+            let bias = bias.as_deref().map(|bias| &bias[..outputs]);
+            let residual = residual.as_deref();
+            // Lines of the whole batch from `first` on.
+            let run = |first: usize, out: &mut [f32]| {
+                match (bias, residual) {
+                    (Some(bias), None) => {
+                        out.chunks_exact_mut(outputs)
+                            .for_each(|line| line.copy_from_slice(bias));
                     }
-                    product(
-                        (count, inputs, outputs),
-                        out,
-                        outputs,
-                        bias.is_some() || residual.is_some(),
-                        Matrix {
-                            values: &input[first * inputs..],
-                            row: inputs,
-                            column: 1,
-                        },
-                        Matrix {
-                            values: weight,
-                            row: outputs,
-                            column: 1,
-                        },
-                        1.0,
-                    );
-                });
-        }
-        Tensor::from_vec(out, (rows, lines, outputs), x.device())?.to_dtype(x.dtype())
-    }
-
-    /// Applies the layer and gates its first half by GELU of the second: `[rows, lines, inputs]` to
-    /// `[rows, lines, outputs / 2]` (diffusers' GEGLU).
-    pub(crate) fn forward_gated(&self, x: &Tensor) -> Result<Tensor> {
-        if !self.native {
-            let halves = self.forward(x)?.chunk(2, D::Minus1)?;
-            return &halves[0] * halves[1].gelu_erf()?;
-        }
-        let (rows, lines, inputs) = x.dims3()?;
-        let outputs = self.weight.dim(1)?;
-        let half = outputs / 2;
-        let (input, weight) = (plain(x)?, plain(&self.weight)?);
-        let bias = self.bias.as_ref().map(plain).transpose()?;
-        let mut out = vec![0f32; rows * lines * half];
-        {
-            let (input, weight) = (Values::of(&input)?, Values::of(&weight)?);
-            let bias = bias.as_ref().map(Values::of).transpose()?;
-            let (input, weight): (&[f32], &[f32]) = (&input, &weight);
-            let bias = bias.as_deref();
-            pieces(&mut out, lines * half, PIECE * half)
-                .into_par_iter()
-                .for_each(|(row, at, out)| {
-                    let count = out.len() / half;
-                    let first = row * lines + at / half;
-                    with_scratch(count * outputs, |both| {
-                        if let Some(bias) = bias {
-                            both.chunks_exact_mut(outputs)
-                                .for_each(|line| line.copy_from_slice(bias));
-                        }
-                        product(
-                            (count, inputs, outputs),
-                            both,
-                            outputs,
-                            bias.is_some(),
-                            Matrix {
-                                values: &input[first * inputs..],
-                                row: inputs,
-                                column: 1,
-                            },
-                            Matrix {
-                                values: weight,
-                                row: outputs,
-                                column: 1,
-                            },
-                            1.0,
-                        );
-                        gate_lines(out, both, half);
+                    (None, Some(residual)) => {
+                        out.copy_from_slice(&residual[first * outputs..][..out.len()]);
+                    }
+                    (Some(bias), Some(residual)) => {
+                        add_lines(out, &residual[first * outputs..], bias);
+                    }
+                    (None, None) => (),
+                }
+                product(
+                    (out.len() / outputs, inputs, outputs),
+                    out,
+                    outputs,
+                    bias.is_some() || residual.is_some(),
+                    Matrix {
+                        values: &input[first * inputs..],
+                        row: inputs,
+                        column: 1,
+                    },
+                    Matrix {
+                        values: weight,
+                        row: outputs,
+                        column: 1,
+                    },
+                    1.0,
+                );
+            };
+            let work = pieces(&mut out, lines * width, PIECE * width).into_par_iter();
+            work.for_each(|(row, at, out)| {
+                let first = row * lines + at / width;
+                if gated {
+                    with_scratch(out.len() / width * outputs, |both| {
+                        run(first, both);
+                        gate_lines(out, both, width);
                     });
-                });
+                } else {
+                    run(first, out);
+                }
+            });
         }
-        Tensor::from_vec(out, (rows, lines, half), x.device())?.to_dtype(x.dtype())
+        Tensor::from_vec(out, (rows, lines, width), x.device())?.to_dtype(x.dtype())
     }
 }
 

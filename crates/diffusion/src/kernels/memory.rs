@@ -61,6 +61,17 @@ pub(crate) fn unit_last(tensor: &Tensor) -> Result<Tensor> {
     }
 }
 
+/// An error unless the shape is the expected one.
+pub(crate) fn expect(what: &str, tensor: &Tensor, dims: &[usize]) -> Result<()> {
+    if tensor.dims() == dims {
+        return Ok(());
+    }
+    bail!(
+        "{what} has shape {:?} and should have {dims:?}",
+        tensor.dims()
+    )
+}
+
 /// A buffer that its thread uses again and again; its content is whatever was left there.
 pub(crate) fn with_scratch<T>(len: usize, f: impl FnOnce(&mut [f32]) -> T) -> T {
     thread_local!(static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 use candle_nn::{Module, VarBuilder};
 use rayon::prelude::*;
 
-use super::memory::{Values, channels_last, pieces, plain};
+use super::memory::{Values, channels_last, expect, pieces, plain};
 use super::native;
 use super::simd::{silu, simd, sum};
 
@@ -84,6 +84,7 @@ impl GroupNorm {
         let (rows, height, width, channels) = input.dims4()?;
         let (pixels, members) = (height * width, channels / self.groups);
         let lane = pixels * channels;
+        expect("a group normalisation's weight", &self.weight, &[channels])?;
         let (weight, bias) = (plain(&self.weight)?, plain(&self.bias)?);
         let (weight, bias, input) = (Values::of(&weight)?, Values::of(&bias)?, Values::of(input)?);
         let input: &[f32] = &input;
@@ -177,7 +178,9 @@ impl LayerNorm {
             return candle_nn::LayerNorm::new(self.weight.clone(), self.bias.clone(), self.eps)
                 .forward(&x.contiguous()?);
         }
+        let (rows, lines, _) = x.dims3()?;
         let width = self.weight.dim(0)?;
+        expect("a layer normalisation's input", x, &[rows, lines, width])?;
         let (input, weight, bias) = (plain(x)?, plain(&self.weight)?, plain(&self.bias)?);
         let mut out = vec![0f32; input.elem_count()];
         {

@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 
 use super::TextContext;
 use crate::control::{Control, Kind, Site, Tap};
-use crate::kernels::attention::attend;
+use crate::kernels::attention::{How, attend};
 use crate::kernels::linear::Linear;
 
 /// The key and value projections of every layer that attends to the text, in the order of construction.
@@ -96,16 +96,25 @@ impl Attention {
                 let both = projection.forward(x)?;
                 let width = both.dim(2)? / 3;
                 let part = |i: usize| both.narrow(2, i * width, width);
-                attend(&part(0)?, &part(1)?, &part(2)?, self.heads, None, false)?
+                let how = How {
+                    heads: self.heads,
+                    bias: None,
+                    probabilities: false,
+                };
+                attend(&part(0)?, &part(1)?, &part(2)?, how)?
             }
             Source::Text(projection, index) => {
                 let both = text.layer(*index)?;
                 let width = both.dim(2)? / 2;
                 let (keys, values) = (both.narrow(2, 0, width)?, both.narrow(2, width, width)?);
                 let bias = control.bias(site)?;
-                let wanted = control.wants_probabilities(site);
                 let queries = projection.forward(x)?;
-                let attended = attend(&queries, &keys, &values, self.heads, bias.as_ref(), wanted)?;
+                let how = How {
+                    heads: self.heads,
+                    bias: bias.as_ref(),
+                    probabilities: control.wants_probabilities(site),
+                };
+                let attended = attend(&queries, &keys, &values, how)?;
                 if let Some(probabilities) = &attended.probabilities {
                     control.probabilities(site, probabilities)?;
                 }

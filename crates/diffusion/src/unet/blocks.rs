@@ -36,7 +36,7 @@ impl Layer {
 }
 
 fn resnet(inputs: usize, level: &Level, config: &UnetConfig, vb: VarBuilder) -> Result<Resnet> {
-    if inputs % config.norm_num_groups != 0 {
+    if !inputs.is_multiple_of(config.norm_num_groups) {
         bail!(
             "norm_num_groups: {} does not divide {inputs} channels",
             config.norm_num_groups
