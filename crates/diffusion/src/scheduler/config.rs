@@ -1,0 +1,230 @@
+//! `scheduler_config.json`: an object of settings in which each class has its own defaults.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::spacing::Spacing;
+use crate::Error;
+
+/// The solvers, each after a class of diffusers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SchedulerKind {
+    /// `EulerAncestralDiscreteScheduler`.
+    EulerAncestral,
+    /// `DDIMScheduler`, deterministic (eta 0).
+    Ddim,
+    /// `PNDMScheduler`, with or without its Runge-Kutta start.
+    Pndm,
+    /// `DPMSolverMultistepScheduler` as `dpmsolver++`.
+    DpmSolverMultistep,
+    /// `UniPCMultistepScheduler`.
+    UniPc,
+}
+
+impl SchedulerKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::EulerAncestral,
+        Self::Ddim,
+        Self::Pndm,
+        Self::DpmSolverMultistep,
+        Self::UniPc,
+    ];
+
+    /// The name used on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EulerAncestral => "euler-ancestral",
+            Self::Ddim => "ddim",
+            Self::Pndm => "pndm",
+            Self::DpmSolverMultistep => "dpm++2m",
+            Self::UniPc => "unipc",
+        }
+    }
+
+    /// The class in diffusers.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::EulerAncestral => "EulerAncestralDiscreteScheduler",
+            Self::Ddim => "DDIMScheduler",
+            Self::Pndm => "PNDMScheduler",
+            Self::DpmSolverMultistep => "DPMSolverMultistepScheduler",
+            Self::UniPc => "UniPCMultistepScheduler",
+        }
+    }
+}
+
+impl fmt::Display for SchedulerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for SchedulerKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| Error::Scheduler(format!("`{name}` is not one of {}", names())))
+    }
+}
+
+fn names() -> String {
+    SchedulerKind::ALL.map(SchedulerKind::name).join(", ")
+}
+
+/// What the network's output means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prediction {
+    /// The noise in the sample.
+    Epsilon,
+    /// `alpha * noise - sigma * clean` (Salimans and Ho, 2022).
+    V,
+    /// The clean sample.
+    Sample,
+}
+
+/// A `scheduler_config.json`. A key that is absent takes the default of the class that is built, so a config may be
+/// used for another class than its own, as with diffusers' `from_config`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchedulerConfig {
+    values: Map<String, Value>,
+}
+
+impl Default for SchedulerConfig {
+    /// The file of `timbrooks/instruct-pix2pix`, for checkpoints that carry none.
+    fn default() -> Self {
+        let empty = Self { values: Map::new() };
+        empty
+            .with("_class_name", SchedulerKind::EulerAncestral.class())
+            .with("num_train_timesteps", 1000)
+            .with("beta_start", 0.00085)
+            .with("beta_end", 0.012)
+            .with("beta_schedule", "scaled_linear")
+            .with("prediction_type", "epsilon")
+            .with("steps_offset", 1)
+            .with("set_alpha_to_one", false)
+            .with("skip_prk_steps", true)
+            .with("clip_sample", false)
+    }
+}
+
+impl SchedulerConfig {
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a JSON object. Values are judged when a scheduler is built: only those that matter to it.
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        // Python writes infinities (`lambda_min_clipped`) as no JSON has them.
+        let text = text
+            .replace("-Infinity", "null")
+            .replace("Infinity", "null")
+            .replace("NaN", "null");
+        match serde_json::from_str(&text) {
+            Ok(Value::Object(values)) => Ok(Self { values }),
+            Ok(_) => Err(Error::Scheduler("the config is not a JSON object".into())),
+            Err(e) => Err(Error::Scheduler(format!("the config is not JSON: {e}"))),
+        }
+    }
+
+    /// The same config with one key set, such as `timestep_spacing`.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.values.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The config's own class.
+    ///
+    /// # Errors
+    ///
+    /// Names the class if it is none of [`SchedulerKind`].
+    pub fn class(&self) -> Result<SchedulerKind, Error> {
+        let class: String = self.get(
+            "_class_name",
+            SchedulerKind::EulerAncestral.class().to_owned(),
+        )?;
+        let found = SchedulerKind::ALL
+            .into_iter()
+            .find(|kind| kind.class() == class);
+        found.ok_or_else(|| {
+            Error::Scheduler(format!(
+                "_class_name `{class}` is not supported: choose one of {}",
+                names()
+            ))
+        })
+    }
+
+    /// What the network predicts.
+    ///
+    /// # Errors
+    ///
+    /// Names an unknown value.
+    pub fn prediction(&self) -> Result<Prediction, Error> {
+        match self.get("prediction_type", "epsilon".to_owned())?.as_str() {
+            "epsilon" => Ok(Prediction::Epsilon),
+            "v_prediction" => Ok(Prediction::V),
+            "sample" => Ok(Prediction::Sample),
+            other => Err(unsupported(
+                "prediction_type",
+                other,
+                "`epsilon`, `v_prediction` or `sample`",
+            )),
+        }
+    }
+
+    /// Steps of the schedule that the network was trained on.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a count from 2 to 100,000.
+    pub fn num_train_timesteps(&self) -> Result<usize, Error> {
+        match self.get("num_train_timesteps", 1000usize)? {
+            n @ 2..=100_000 => Ok(n),
+            n => Err(unsupported(
+                "num_train_timesteps",
+                n,
+                "2 to 100000, usually 1000",
+            )),
+        }
+    }
+
+    /// The config's spacing of timesteps; `None` means the default of the class.
+    ///
+    /// # Errors
+    ///
+    /// Names an unknown value.
+    pub fn spacing(&self) -> Result<Option<Spacing>, Error> {
+        self.get::<Option<String>>("timestep_spacing", None)?
+            .map(|name| name.parse())
+            .transpose()
+    }
+
+    /// The value of `key`; `default` where it is absent or null.
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &str, default: T) -> Result<T, Error> {
+        match self.values.get(key) {
+            None | Some(Value::Null) => Ok(default),
+            Some(value) => serde_json::from_value(value.clone())
+                .map_err(|e| Error::Scheduler(format!("{key}: {e}"))),
+        }
+    }
+
+    /// Errors if any of these switches is on.
+    pub(super) fn refuse(&self, switches: &[&str]) -> Result<(), Error> {
+        for key in switches {
+            if self.get(key, false)? {
+                return Err(unsupported(key, true, "`false`, or another scheduler"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error that names a key, its value and what would do.
+pub(super) fn unsupported(key: &str, value: impl fmt::Display, choose: &str) -> Error {
+    Error::Scheduler(format!("{key} `{value}` is not supported: choose {choose}"))
+}

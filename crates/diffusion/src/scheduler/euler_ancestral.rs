@@ -1,0 +1,110 @@
+//! Euler's method with noise put back after each step (Karras et al., 2022; k-diffusion's `sample_euler_ancestral`).
+
+use candle_core::{DType, Result, Tensor};
+
+use super::config::{Prediction, SchedulerConfig, unsupported};
+use super::schedule::{ZeroSnr, alphas_cumprod, preserving, sigmas};
+use super::spacing::{Grid, Spacing, interpolate};
+use super::{Scheduler, check, sum};
+use crate::Error;
+
+/// Samples here are `clean + sigma * noise`; the network is shown them divided by `sqrt(sigma^2 + 1)`.
+pub(super) struct EulerAncestral {
+    timesteps: Vec<f64>,
+    /// One more than there are timesteps; the last is 0.
+    sigmas: Vec<f64>,
+    init: f64,
+    prediction: Prediction,
+}
+
+impl EulerAncestral {
+    pub(super) fn new(config: &SchedulerConfig, steps: usize) -> std::result::Result<Self, Error> {
+        let prediction = config.prediction()?;
+        if prediction == Prediction::Sample {
+            return Err(unsupported(
+                "prediction_type",
+                "sample",
+                "`epsilon` or `v_prediction`, or another scheduler",
+            ));
+        }
+        let trained = sigmas(&alphas_cumprod(config, ZeroSnr::Finite)?);
+        let grid = Grid {
+            train: trained.len(),
+            last: trained.len(),
+            offset: config.get("steps_offset", 0)?,
+            spare: 0,
+        };
+        let spacing = config.spacing()?.unwrap_or(Spacing::Linspace);
+        // Timesteps stay broken numbers, in f32.
+        let timesteps: Vec<f64> = grid
+            .timesteps(spacing, steps)
+            .into_iter()
+            .map(|t| f64::from(t as f32))
+            .collect();
+        let mut sigmas: Vec<f64> = timesteps
+            .iter()
+            .map(|t| f64::from(interpolate(&trained, *t) as f32))
+            .collect();
+        let most = sigmas.iter().copied().fold(0.0, f64::max);
+        let init = if spacing == Spacing::Leading {
+            (most * most + 1.0).sqrt()
+        } else {
+            most
+        };
+        sigmas.push(0.0);
+        Ok(Self {
+            timesteps,
+            sigmas,
+            init,
+            prediction,
+        })
+    }
+}
+
+impl Scheduler for EulerAncestral {
+    fn timesteps(&self) -> &[f64] {
+        &self.timesteps
+    }
+
+    fn init_noise_sigma(&self) -> f64 {
+        self.init
+    }
+
+    fn scale_model_input(&self, sample: &Tensor, step: usize) -> Result<Tensor> {
+        check(step, &self.timesteps)?;
+        sample.to_dtype(DType::F32)? * preserving(self.sigmas[step]).0
+    }
+
+    /// Always, the last step included, where it is drawn and multiplied by 0: as diffusers does.
+    fn noise_needed(&self, _step: usize) -> bool {
+        true
+    }
+
+    fn step(
+        &mut self,
+        output: &Tensor,
+        step: usize,
+        sample: &Tensor,
+        noise: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        check(step, &self.timesteps)?;
+        let Some(noise) = noise else {
+            candle_core::bail!("euler-ancestral needs noise at step {step}")
+        };
+        let (from, to) = (self.sigmas[step], self.sigmas[step + 1]);
+        let up = (to * to * (from * from - to * to) / (from * from)).sqrt();
+        let down = (to * to - up * up).sqrt();
+        // The derivative of the sample by sigma is the noise in it.
+        let (alpha, sigma) = preserving(from);
+        let (s, o) = self.prediction.noise((alpha, sigma));
+        sum(&[
+            (1.0 + (down - from) * s * alpha, sample),
+            ((down - from) * o, output),
+            (up, noise),
+        ])
+    }
+
+    fn alpha_sigma(&self, step: usize) -> (f64, f64) {
+        (1.0, self.sigmas.get(step).copied().unwrap_or(0.0))
+    }
+}

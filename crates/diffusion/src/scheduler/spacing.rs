@@ -1,0 +1,205 @@
+//! Which timesteps are visited (Lin et al., 2023, table 2) and the noise level at each, rounded as numpy rounds.
+
+use std::str::FromStr;
+
+use super::config::{SchedulerConfig, unsupported};
+use super::schedule;
+use crate::Error;
+
+/// How visited timesteps spread over the training steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spacing {
+    /// Evenly, both ends included.
+    Linspace,
+    /// A whole step apart, from the clean end.
+    Leading,
+    /// Evenly, from the noisy end.
+    Trailing,
+}
+
+impl FromStr for Spacing {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "linspace" => Ok(Self::Linspace),
+            "leading" => Ok(Self::Leading),
+            "trailing" => Ok(Self::Trailing),
+            other => Err(unsupported(
+                "timestep_spacing",
+                other,
+                "`linspace`, `leading` or `trailing`",
+            )),
+        }
+    }
+}
+
+/// The grid to choose timesteps from.
+pub(super) struct Grid {
+    /// Steps the network was trained on.
+    pub(super) train: usize,
+    /// Training steps below this one are used.
+    pub(super) last: usize,
+    /// Added to `leading` timesteps.
+    pub(super) offset: usize,
+    /// Points past the clean end that are laid out and not visited.
+    pub(super) spare: usize,
+}
+
+impl Grid {
+    /// `steps` timesteps, the noisiest first, not rounded for `Linspace`.
+    pub(super) fn timesteps(&self, spacing: Spacing, steps: usize) -> Vec<f64> {
+        let points = steps + self.spare;
+        match spacing {
+            Spacing::Linspace => {
+                let (end, gaps) = ((self.last - 1) as f64, (points - 1) as f64);
+                let at = |i: usize| {
+                    if i + 1 == points && points > 1 {
+                        end
+                    } else {
+                        i as f64 * (end / gaps.max(1.0))
+                    }
+                };
+                (self.spare..points).rev().map(at).collect()
+            }
+            Spacing::Leading => {
+                let gap = self.last / points;
+                (self.spare..points)
+                    .rev()
+                    .map(|i| (i * gap + self.offset) as f64)
+                    .collect()
+            }
+            Spacing::Trailing => {
+                // numpy's arange(last, 0, -gap). For some step counts (61, 103, ...) rounding gives it one point more, at
+                // timestep -1; diffusers then reads the noisiest level for the cleanest, which nobody can want.
+                let (first, gap) = (self.last as f64, self.train as f64 / steps as f64);
+                let (delta, count) = ((first - gap) - first, (first / gap).ceil() as usize);
+                (0..count.min(steps))
+                    .map(|i| (first + i as f64 * delta).round_ties_even() - 1.0)
+                    .collect()
+            }
+        }
+    }
+}
+
+/// numpy's `interp` of `values` at whole and broken places, ends held.
+pub(super) fn interpolate(values: &[f32], at: f64) -> f64 {
+    let last = values.len() - 1;
+    let low = (at.max(0.0).floor() as usize).min(last);
+    let (a, b) = (
+        f64::from(values[low]),
+        f64::from(values[(low + 1).min(last)]),
+    );
+    (b - a) * (at.max(0.0) - low as f64).min(1.0) + a
+}
+
+/// Timesteps, and the noise level at each and after the last, of the multistep solvers.
+pub(super) struct Levels {
+    /// Whole timesteps.
+    pub(super) timesteps: Vec<f64>,
+    /// One more than there are timesteps; f32 as diffusers keeps them.
+    pub(super) sigmas: Vec<f32>,
+}
+
+impl Levels {
+    /// `clips` says that the class knows `lambda_min_clipped` (and does not round timesteps of a cosine schedule).
+    pub(super) fn new(config: &SchedulerConfig, steps: usize, clips: bool) -> Result<Self, Error> {
+        config.refuse(&[
+            "use_exponential_sigmas",
+            "use_beta_sigmas",
+            "use_lu_lambdas",
+            "use_flow_sigmas",
+            "use_dynamic_shifting",
+        ])?;
+        let alphas = schedule::alphas_cumprod(config, schedule::ZeroSnr::Finite)?;
+        let trained = schedule::sigmas(&alphas);
+        let mut levels = if config.get("use_karras_sigmas", false)? {
+            let whole =
+                !clips || config.get("beta_schedule", String::new())? != "squaredcos_cap_v2";
+            karras(config, &trained, steps, whole)?
+        } else {
+            let least: f64 = if clips {
+                config.get("lambda_min_clipped", f64::NEG_INFINITY)?
+            } else {
+                f64::NEG_INFINITY
+            };
+            let clipped = trained
+                .iter()
+                .filter(|s| -f64::from(**s).ln() < least)
+                .count();
+            let grid = Grid {
+                train: trained.len(),
+                last: trained.len() - clipped,
+                offset: config.get("steps_offset", 0)?,
+                spare: 1,
+            };
+            if grid.last == 0 {
+                return Err(unsupported(
+                    "lambda_min_clipped",
+                    least,
+                    "a value below 5, or none",
+                ));
+            }
+            let spacing = config.spacing()?.unwrap_or(Spacing::Linspace);
+            let timesteps: Vec<f64> = grid
+                .timesteps(spacing, steps)
+                .into_iter()
+                .map(f64::round_ties_even)
+                .collect();
+            Self {
+                sigmas: timesteps
+                    .iter()
+                    .map(|t| interpolate(&trained, *t) as f32)
+                    .collect(),
+                timesteps,
+            }
+        };
+        levels.sigmas.push(
+            match config.get("final_sigmas_type", "zero".to_owned())?.as_str() {
+                "zero" => 0.0,
+                "sigma_min" => trained[0],
+                other => {
+                    return Err(unsupported(
+                        "final_sigmas_type",
+                        other,
+                        "`zero` or `sigma_min`",
+                    ));
+                }
+            },
+        );
+        Ok(levels)
+    }
+}
+
+/// Noise levels after Karras et al. (2022), eq. 5, rho 7, and the timesteps nearest to them.
+fn karras(
+    config: &SchedulerConfig,
+    trained: &[f32],
+    steps: usize,
+    whole: bool,
+) -> Result<Levels, Error> {
+    let least: f64 = config.get("sigma_min", f64::from(trained[0]))?;
+    let most: f64 = config.get("sigma_max", f64::from(trained[trained.len() - 1]))?;
+    let (low, high) = (least.powf(1.0 / 7.0), most.powf(1.0 / 7.0));
+    let at = |i: usize| (high + i as f64 / (steps - 1).max(1) as f64 * (low - high)).powf(7.0);
+    let sigmas: Vec<f64> = (0..steps).map(at).collect();
+    let logs: Vec<f64> = trained.iter().map(|s| f64::from(s.ln())).collect();
+    let timestep = |sigma: &f64| {
+        let log = sigma.max(1e-10).ln();
+        let i = logs
+            .partition_point(|l| *l <= log)
+            .saturating_sub(1)
+            .min(logs.len() - 2);
+        let w = ((logs[i] - log) / (logs[i] - logs[i + 1])).clamp(0.0, 1.0);
+        let t = (1.0 - w) * i as f64 + w * (i + 1) as f64;
+        if whole {
+            t.round_ties_even()
+        } else {
+            t.floor()
+        }
+    };
+    Ok(Levels {
+        timesteps: sigmas.iter().map(timestep).collect(),
+        sigmas: sigmas.iter().map(|s| *s as f32).collect(),
+    })
+}

@@ -1,0 +1,214 @@
+//! UniPC (Zhao et al., 2023): a predictor, and a corrector that reuses the next step's network call. B(h) versions 1 and 2.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Result, Tensor};
+
+use super::config::{Prediction, SchedulerConfig, unsupported};
+use super::schedule::preserving;
+use super::spacing::Levels;
+use super::{Scheduler, check, outputs_history, outputs_restored, restored, sum};
+use crate::Error;
+
+pub(super) struct UniPc {
+    levels: Levels,
+    prediction: Prediction,
+    order: usize,
+    first_version: bool,
+    lower_order_final: bool,
+    uncorrected: Vec<usize>,
+    /// Past clean samples, oldest first, at most `order`.
+    outputs: Vec<Tensor>,
+    /// The corrected sample that the last step began with.
+    began: Option<Tensor>,
+}
+
+impl UniPc {
+    pub(super) fn new(config: &SchedulerConfig, steps: usize) -> std::result::Result<Self, Error> {
+        config.refuse(&["thresholding"])?;
+        if !config.get("predict_x0", true)? {
+            return Err(unsupported("predict_x0", false, "`true`"));
+        }
+        if config
+            .get::<Option<serde_json::Value>>("solver_p", None)?
+            .is_some()
+        {
+            return Err(unsupported("solver_p", "of its own", "`null`"));
+        }
+        let first_version = match config.get("solver_type", "bh2".to_owned())?.as_str() {
+            "bh1" => true,
+            "bh2" | "midpoint" | "heun" | "logrho" => false,
+            other => return Err(unsupported("solver_type", other, "`bh1` or `bh2`")),
+        };
+        let order = config.get("solver_order", 2)?;
+        if !(1..=3).contains(&order) {
+            return Err(unsupported("solver_order", order, "1, 2 or 3"));
+        }
+        let levels = Levels::new(config, steps, false)?;
+        let lower_order_final = config.get("lower_order_final", true)?;
+        if !lower_order_final && order > 1 && levels.sigmas[steps] == 0.0 {
+            return Err(unsupported(
+                "lower_order_final",
+                false,
+                "`true`, or final_sigmas_type `sigma_min`",
+            ));
+        }
+        Ok(Self {
+            levels,
+            prediction: config.prediction()?,
+            order,
+            first_version,
+            lower_order_final,
+            uncorrected: config.get("disable_corrector", Vec::new())?,
+            outputs: Vec::new(),
+            began: None,
+        })
+    }
+
+    fn sigma(&self, i: usize) -> f64 {
+        f64::from(self.levels.sigmas[i])
+    }
+
+    fn order_at(&self, step: usize) -> usize {
+        let left = if self.lower_order_final {
+            self.levels.timesteps.len() - step
+        } else {
+            self.order
+        };
+        self.order.min(left).min(step + 1)
+    }
+
+    /// From level `from` to the next: what the sample and the clean samples, newest first, are multiplied by. The
+    /// corrector knows one clean sample more, that at the end of the step; its factor comes last.
+    fn coefficients(&self, from: usize, order: usize, corrects: bool) -> (f64, Vec<f64>) {
+        let lambda = |i: usize| -self.sigma(i).ln();
+        let ((alpha, sigma), (_, sigma_from)) = (
+            preserving(self.sigma(from + 1)),
+            preserving(self.sigma(from)),
+        );
+        let h = lambda(from) - lambda(from + 1);
+        let phi = h.exp_m1();
+        let scale = if self.first_version { h } else { phi };
+        let mut ratios: Vec<f64> = (1..order)
+            .map(|i| (lambda(from) - lambda(from - i)) / h)
+            .collect();
+        ratios.extend(corrects.then_some(1.0));
+
+        let mut past = vec![-alpha * phi];
+        for (weight, ratio) in weights(&ratios, h, scale).into_iter().zip(&ratios) {
+            let factor = -alpha * scale * weight / ratio;
+            past[0] -= factor;
+            past.push(factor);
+        }
+        (sigma / sigma_from, past)
+    }
+
+    /// The sample of `step` once more, knowing what the network says of it.
+    fn corrected(&self, clean: &Tensor, step: usize, began: &Tensor) -> Result<Tensor> {
+        let (keep, past) = self.coefficients(step - 1, self.order_at(step - 1), true);
+        let known = self
+            .outputs
+            .iter()
+            .rev()
+            .take(past.len() - 1)
+            .chain([clean]);
+        let mut terms = vec![(keep, began)];
+        terms.extend(past.iter().copied().zip(known));
+        sum(&terms)
+    }
+}
+
+/// Weights of the divided differences: those for which the step is exact for polynomials of the clean sample in lambda
+/// (eq. 11 of the paper: `R rho = b / B(h)`). One difference alone weighs a half.
+fn weights(ratios: &[f64], h: f64, scale: f64) -> Vec<f64> {
+    let n = ratios.len();
+    if n < 2 {
+        return vec![0.5; n];
+    }
+    let (mut phi, mut factorial) = (h.exp_m1() / h - 1.0, 1.0);
+    let mut rows = Vec::with_capacity(n);
+    for i in 0..n {
+        let mut row: Vec<f64> = ratios.iter().map(|r| r.powi(i as i32)).collect();
+        row.push(phi * factorial / scale);
+        rows.push(row);
+        factorial *= (i + 2) as f64;
+        phi = phi / h - 1.0 / factorial;
+    }
+    solve(rows)
+}
+
+/// Solves a small system, given as rows with the right-hand side last, by elimination with pivots.
+fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
+    let n = rows.len();
+    for i in 0..n {
+        let pivot = (i..n).fold(i, |best, j| {
+            if rows[j][i].abs() > rows[best][i].abs() {
+                j
+            } else {
+                best
+            }
+        });
+        rows.swap(i, pivot);
+        for j in (0..n).filter(|j| *j != i) {
+            let factor = rows[j][i] / rows[i][i];
+            for k in i..=n {
+                rows[j][k] -= factor * rows[i][k];
+            }
+        }
+    }
+    (0..n).map(|i| rows[i][n] / rows[i][i]).collect()
+}
+
+impl Scheduler for UniPc {
+    fn timesteps(&self) -> &[f64] {
+        &self.levels.timesteps
+    }
+
+    fn step(
+        &mut self,
+        output: &Tensor,
+        step: usize,
+        sample: &Tensor,
+        _noise: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        check(step, &self.levels.timesteps)?;
+        let (s, o) = self.prediction.clean(preserving(self.sigma(step)));
+        let clean = sum(&[(s, sample), (o, output)])?;
+        let sample = match self.began.take() {
+            Some(began) if step > 0 && !self.uncorrected.contains(&(step - 1)) => {
+                self.corrected(&clean, step, &began)?
+            }
+            _ => sample.to_dtype(DType::F32)?,
+        };
+        self.outputs.push(clean);
+        let extra = self.outputs.len().saturating_sub(self.order);
+        self.outputs.drain(..extra);
+
+        let (keep, past) = self.coefficients(step, self.order_at(step), false);
+        let mut terms = vec![(keep, &sample)];
+        terms.extend(past.into_iter().zip(self.outputs.iter().rev()));
+        let next = sum(&terms)?;
+        self.began = Some(sample);
+        Ok(next)
+    }
+
+    fn history(&self) -> Vec<(String, Tensor)> {
+        let mut out = outputs_history(&self.outputs);
+        out.extend(self.began.iter().map(|t| ("began".to_owned(), t.clone())));
+        out
+    }
+
+    fn restore(&mut self, step: usize, history: &HashMap<String, Tensor>) -> Result<()> {
+        self.outputs = outputs_restored(history, step.min(self.order))?;
+        self.began = if step > 0 {
+            Some(restored(history, "began")?)
+        } else {
+            None
+        };
+        Ok(())
+    }
+
+    fn alpha_sigma(&self, step: usize) -> (f64, f64) {
+        preserving(self.sigma(step.min(self.levels.timesteps.len())))
+    }
+}
