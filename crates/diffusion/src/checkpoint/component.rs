@@ -119,10 +119,11 @@ impl Weights {
     }
 
     fn problem(&self, problem: String) -> candle_core::Error {
-        candle_core::Error::wrap(Error::Tensor {
+        // Not `Error::wrap`, which would append a backtrace to the one line.
+        candle_core::Error::Wrapped(Box::new(Error::Tensor {
             component: self.component,
             problem,
-        })
+        }))
     }
 }
 

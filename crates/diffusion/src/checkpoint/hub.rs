@@ -156,7 +156,8 @@ fn fetch(agent: &Agent, url: &str, target: &Path) -> Result<(), Problem> {
         .call()
         .map_err(|e| Problem(format!("{url}: {e}")))?;
     let wanted = response.body().content_length();
-    let part = target.with_added_extension(format!("{}.incomplete", std::process::id()));
+    let mut part = target.as_os_str().to_owned();
+    part.push(format!(".{}.incomplete", std::process::id()));
     let mut file = fs::File::create(&part)?;
     let copied = io::copy(&mut response.body_mut().as_reader(), &mut file)
         .and_then(|n| file.flush().map(|()| n));

@@ -1,6 +1,7 @@
 //! Where each tensor lies, whatever the file's format.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
@@ -54,22 +55,23 @@ fn safetensors(blob: &Arc<Blob>) -> Result<Tensors, Error> {
             Dtype::BF16 => Some(DType::BF16),
             _ => None,
         };
-        let start = 8 + header + info.data_offsets.0;
-        let stored = Stored::new(name.clone(), dtype, info.shape.clone(), None, blob, start)?;
+        let data = 8 + header;
+        let within = data + info.data_offsets.0..data + info.data_offsets.1;
+        let stored = Stored::new(name.clone(), dtype, info.shape.clone(), None, blob, within)?;
         tensors.insert(name, stored);
     }
     Ok(tensors)
 }
 
 impl Stored {
-    /// Checks that the tensor lies inside the file.
+    /// Checks that the tensor, whose first element is the first of `within`, ends there too.
     pub(super) fn new(
         name: String,
         dtype: Option<DType>,
         shape: Vec<usize>,
         strides: Option<Vec<usize>>,
         blob: &Arc<Blob>,
-        start: usize,
+        within: Range<usize>,
     ) -> Result<Self, Error> {
         let strides = strides.unwrap_or_else(|| contiguous(&shape));
         let stored = Self {
@@ -78,9 +80,10 @@ impl Stored {
             shape,
             strides,
             blob: blob.clone(),
-            start,
+            start: within.start,
         };
-        if stored.dtype.is_none() || stored.inside() == Some(true) {
+        let end = within.end.min(blob.len());
+        if stored.dtype.is_none() || stored.ends_by(end) == Some(true) {
             return Ok(stored);
         }
         Err(blob.damaged(format!(
@@ -89,8 +92,8 @@ impl Stored {
         )))
     }
 
-    /// Whether the last element lies before the end of the file; `None` on overflow.
-    fn inside(&self) -> Option<bool> {
+    /// Whether the last element ends by then; `None` on overflow.
+    fn ends_by(&self, limit: usize) -> Option<bool> {
         let size = self.dtype?.size_in_bytes();
         if self.shape.len() != self.strides.len() {
             return Some(false);
@@ -111,13 +114,13 @@ impl Stored {
             .start
             .checked_add(last.checked_add(1)?.checked_mul(size)?)?;
         // An expanded tensor (stride 0) could name more elements than there are bytes; nothing stores weights like that.
-        Some(end <= self.blob.len() && count.checked_mul(size)? <= self.blob.len())
+        Some(end <= limit && count.checked_mul(size)? <= self.blob.len())
     }
 
     /// Part `i` of `n` equal parts of the first dimension.
     pub(super) fn part(&self, i: usize, n: usize) -> Option<Self> {
         let (&rows, &stride) = (self.shape.first()?, self.strides.first()?);
-        if rows % n != 0 || i >= n {
+        if !rows.is_multiple_of(n) || i >= n {
             return None;
         }
         let mut part = self.clone();

@@ -79,6 +79,15 @@ fn entries(blob: &Arc<Blob>) -> Result<HashMap<String, Range<usize>>, Error> {
     Ok(entries)
 }
 
+/// A tensor as a view of the file.
+struct View {
+    dtype: Option<DType>,
+    shape: Vec<usize>,
+    strides: Vec<usize>,
+    /// From the first element to the end of the storage.
+    within: Range<usize>,
+}
+
 struct File<'a> {
     blob: &'a Arc<Blob>,
     root: &'a str,
@@ -144,22 +153,16 @@ impl<'a> File<'a> {
     }
 
     fn tensor(&self, name: &str, id: Id) -> Result<Stored, Error> {
-        let (dtype, shape, strides, start) = self.parts(id).ok_or_else(|| {
+        let view = self.view(id).ok_or_else(|| {
             self.blob.damaged(format!(
                 "tensor {name} is described in a way that torch.save does not write"
             ))
         })?;
-        Stored::new(
-            name.to_owned(),
-            dtype,
-            shape,
-            Some(strides),
-            self.blob,
-            start,
-        )
+        let (dtype, shape, strides) = (view.dtype, view.shape, Some(view.strides));
+        Stored::new(name.into(), dtype, shape, strides, self.blob, view.within)
     }
 
-    fn parts(&self, mut id: Id) -> Option<(Option<DType>, Vec<usize>, Vec<usize>, usize)> {
+    fn view(&self, mut id: Id) -> Option<View> {
         for _ in 0..WRAPPINGS {
             let (name, args) = self.call(id)?;
             match (name, args) {
@@ -178,11 +181,7 @@ impl<'a> File<'a> {
     }
 
     /// `_rebuild_tensor_v2(storage, offset, size, stride, ...)`; a storage is `('storage', type, key, location, numel)`.
-    fn rebuilt(
-        &self,
-        function: &str,
-        args: &[Id],
-    ) -> Option<(Option<DType>, Vec<usize>, Vec<usize>, usize)> {
+    fn rebuilt(&self, function: &str, args: &[Id]) -> Option<View> {
         let [storage, offset, size, stride, ..] = *args else {
             return None;
         };
@@ -190,7 +189,12 @@ impl<'a> File<'a> {
             function,
             "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor"
         ) {
-            return Some((None, self.numbers(size)?, self.numbers(stride)?, 0));
+            return Some(View {
+                dtype: None,
+                shape: self.numbers(size)?,
+                strides: self.numbers(stride)?,
+                within: 0..0,
+            });
         }
         let Node::Persistent(storage) = self.pickle.node(storage) else {
             return None;
@@ -209,20 +213,17 @@ impl<'a> File<'a> {
             return None;
         };
         let entry = self.entries.get(&format!("{}data/{key}", self.root))?;
-        let bytes = self
+        let offset = self
             .number(offset)?
             .checked_mul(dtype.map_or(1, |d| d.size_in_bytes()))?;
-        let (size, stride) = (self.numbers(size)?, self.numbers(stride)?);
-        let start = entry.start.checked_add(bytes)?;
-        // Inside its own storage, not only inside the file.
-        let last = size.iter().zip(&stride).try_fold(0usize, |n, (&d, &s)| {
-            n.checked_add(d.saturating_sub(1).checked_mul(s)?)
-        })?;
-        let end = start.checked_add(
-            last.checked_add(1)?
-                .checked_mul(dtype.map_or(1, |d| d.size_in_bytes()))?,
-        )?;
-        (dtype.is_none() || size.contains(&0) || end <= entry.end)
-            .then_some((dtype, size, stride, start))
+        Some(View {
+            dtype,
+            shape: self.numbers(size)?,
+            strides: self.numbers(stride)?,
+            within: entry.start.checked_add(offset)?..entry.end,
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

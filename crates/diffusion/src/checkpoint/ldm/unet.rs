@@ -14,7 +14,7 @@ pub(super) fn network(tensors: Tensors, blob: &Blob) -> Result<Network, Error> {
     let per_level = (1..blocks)
         .find(|i| tensors.contains_key(&format!("input_blocks.{i}.0.op.weight")))
         .unwrap_or(blocks);
-    if per_level < 2 || blocks % per_level != 0 {
+    if per_level < 2 || !blocks.is_multiple_of(per_level) {
         let problem = format!(
             "{blocks} input blocks in {} do not divide into levels",
             blob.path
