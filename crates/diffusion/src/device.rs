@@ -33,15 +33,17 @@ impl DeviceChoice {
     }
 }
 
-#[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<Device, Error> {
-    Device::new_cuda(index).map_err(|e| Error::Device(format!("cuda:{index} cannot be used: {e}")))
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cuda(index: usize) -> Result<Device, Error> {
+    let reason = if candle_core::utils::cuda_is_available() {
+        match Device::new_cuda(index) {
+            Ok(device) => return Ok(device),
+            Err(e) => e.to_string(),
+        }
+    } else {
+        "this build runs on the processor only; build with `--features cuda`".into()
+    };
     Err(Error::Device(format!(
-        "cuda:{index} cannot be used: this build runs on the processor only; build with `--features cuda`"
+        "cuda:{index} cannot be used: {reason}"
     )))
 }
 
@@ -122,5 +124,47 @@ impl fmt::Display for DtypeChoice {
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Cuda(3)] {
+            assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice);
+        }
+        assert_eq!(
+            "CUDA".parse::<DeviceChoice>().unwrap(),
+            DeviceChoice::Cuda(0)
+        );
+        for choice in [DtypeChoice::F32, DtypeChoice::Bf16, DtypeChoice::F16] {
+            assert_eq!(choice.to_string().parse::<DtypeChoice>().unwrap(), choice);
+        }
+        for wrong in ["", "gpu", "cuda:", "cuda:x", "cuda:-1"] {
+            let error = wrong.parse::<DeviceChoice>().unwrap_err().to_string();
+            assert!(error.contains("cuda:N"), "{error}");
+        }
+        assert!(
+            "f64"
+                .parse::<DtypeChoice>()
+                .unwrap_err()
+                .to_string()
+                .contains("bf16")
+        );
+    }
+
+    #[test]
+    fn the_processor_is_always_there() {
+        assert!(DeviceChoice::Cpu.open().unwrap().is_cpu());
+        assert!(DeviceChoice::Auto.open().is_ok());
+    }
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_an_error() {
+        let error = DeviceChoice::Cuda(999).open().unwrap_err().to_string();
+        assert!(error.contains("cuda:999 cannot be used"), "{error}");
     }
 }

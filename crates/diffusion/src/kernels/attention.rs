@@ -2,14 +2,16 @@
 //! [`Control`](crate::control::Control) may want.
 
 use candle_core::{D, DType, Result, Tensor};
-use rayon::prelude::*;
 
-use super::memory::{Matrix, Values, expect, pieces, product, unit_last, with_scratch};
+use super::memory::{Matrix, Values, each, expect, pieces, product, unit_last, with_scratch};
 use super::native;
 use super::simd::{scale, simd, softmax_unscaled};
 
-/// Scores of one piece on the processor: half a megabyte.
-const PIECE: usize = 1 << 17;
+/// Scores of one piece on the processor: a megabyte, about the second-level cache.
+const PIECE: usize = 1 << 18;
+
+/// Most queries of one piece on the processor.
+const LINES: usize = 128;
 
 /// Scores of one piece elsewhere: 256 MiB.
 const SLICE: usize = 1 << 26;
@@ -131,7 +133,7 @@ fn by_pieces(q: &Tensor, k: &Tensor, v: &Tensor, how: How<'_>) -> Result<Attende
     let (keys, width, dtype) = (k.dim(1)?, channels / heads, q.dtype());
     let factor = 1.0 / (width as f32).sqrt();
     let (q, k, v) = (unit_last(q)?, unit_last(k)?, unit_last(v)?);
-    let lines = (PIECE / keys.max(1)).clamp(16, 128);
+    let lines = (PIECE / keys.max(1)).clamp(LINES / 4, LINES);
     let mut out = vec![0f32; rows * queries * channels];
     // One piece of probabilities per piece of the output, put in order afterwards.
     let seen = {
@@ -142,75 +144,73 @@ fn by_pieces(q: &Tensor, k: &Tensor, v: &Tensor, how: How<'_>) -> Result<Attende
         let strides = |x: &Tensor| (x.stride()[0], x.stride()[1]);
         let ((q_row, q_line), (k_row, k_line), (v_row, v_line)) =
             (strides(&q), strides(&k), strides(&v));
-        pieces(&mut out, queries * channels, lines * channels)
-            .into_par_iter()
-            .map(|(row, at, out)| {
-                let (first, count) = (at / channels, out.len() / channels);
-                let mut seen = Vec::new();
-                for head in 0..heads {
-                    let column = head * width;
-                    with_scratch(count * keys, |scores| {
-                        product(
-                            (count, width, keys),
-                            scores,
-                            keys,
-                            false,
-                            Matrix {
-                                values: &query[row * q_row + first * q_line + column..],
-                                row: q_line,
-                                column: 1,
-                            },
-                            Matrix {
-                                values: &key[row * k_row + column..],
-                                row: 1,
-                                column: k_line,
-                            },
-                            factor,
-                        );
-                        let out = &mut out[column..];
-                        let mut sums = [1f32; 128];
-                        for (i, (line, total)) in
-                            scores.chunks_exact_mut(keys).zip(&mut sums).enumerate()
-                        {
-                            if let Some((bias, s)) = bias {
-                                add(
-                                    line,
-                                    &bias[row * s[0] + head * s[1] + (first + i) * s[2]..],
-                                    s[3],
-                                );
-                            }
-                            *total = softmax_unscaled(line);
-                            if probabilities {
-                                scale(line, 1.0 / *total);
-                                *total = 1.0;
-                                seen.extend_from_slice(line);
-                            }
+        let work = pieces(&mut out, queries * channels, lines * channels);
+        each(work, rows * queries * keys * channels, |(row, at, out)| {
+            let (first, count) = (at / channels, out.len() / channels);
+            let mut seen = Vec::new();
+            for head in 0..heads {
+                let column = head * width;
+                with_scratch(count * keys, |scores| {
+                    product(
+                        (count, width, keys),
+                        scores,
+                        keys,
+                        false,
+                        Matrix {
+                            values: &query[row * q_row + first * q_line + column..],
+                            row: q_line,
+                            column: 1,
+                        },
+                        Matrix {
+                            values: &key[row * k_row + column..],
+                            row: 1,
+                            column: k_line,
+                        },
+                        factor,
+                    );
+                    let out = &mut out[column..];
+                    let mut sums = [1f32; LINES];
+                    for (i, (line, total)) in
+                        scores.chunks_exact_mut(keys).zip(&mut sums).enumerate()
+                    {
+                        if let Some((bias, s)) = bias {
+                            add(
+                                line,
+                                &bias[row * s[0] + head * s[1] + (first + i) * s[2]..],
+                                s[3],
+                            );
                         }
-                        product(
-                            (count, keys, width),
-                            out,
-                            channels,
-                            false,
-                            Matrix {
-                                values: scores,
-                                row: keys,
-                                column: 1,
-                            },
-                            Matrix {
-                                values: &value[row * v_row + column..],
-                                row: v_line,
-                                column: 1,
-                            },
-                            1.0,
-                        );
-                        for (line, total) in out.chunks_mut(channels).zip(sums) {
-                            scale(&mut line[..width], 1.0 / total);
+                        *total = softmax_unscaled(line);
+                        if probabilities {
+                            scale(line, 1.0 / *total);
+                            *total = 1.0;
+                            seen.extend_from_slice(line);
                         }
-                    });
-                }
-                (row, first, count, seen)
-            })
-            .collect::<Vec<_>>()
+                    }
+                    product(
+                        (count, keys, width),
+                        out,
+                        channels,
+                        false,
+                        Matrix {
+                            values: scores,
+                            row: keys,
+                            column: 1,
+                        },
+                        Matrix {
+                            values: &value[row * v_row + column..],
+                            row: v_line,
+                            column: 1,
+                        },
+                        1.0,
+                    );
+                    for (line, total) in out.chunks_mut(channels).zip(sums) {
+                        scale(&mut line[..width], 1.0 / total);
+                    }
+                });
+            }
+            (row, first, count, seen)
+        })
     };
     let probabilities = if probabilities {
         let mut all = vec![0f32; rows * heads * queries * keys];

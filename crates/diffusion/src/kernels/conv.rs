@@ -2,9 +2,10 @@
 
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use rayon::prelude::*;
 
-use super::memory::{Matrix, Values, channels_last, expect, pieces, plain, product, with_scratch};
+use super::memory::{
+    Matrix, Values, channels_last, each, expect, pieces, plain, product, with_scratch,
+};
 use super::native;
 use super::norm::{GroupNorm, affine_silu_lines};
 use super::simd::simd;
@@ -205,57 +206,57 @@ impl Conv2d {
             let (input, weight, residual): (&[f32], &[f32], _) =
                 (&input, &weight, residual.as_deref());
             let (out_lane, out_line) = (out_height * out_width * outputs, out_width * outputs);
-            pieces(&mut out, out_lane, per_piece * out_line)
-                .into_par_iter()
-                .for_each(|(row, at, out)| {
-                    let count = out.len() / out_line;
-                    let top = at / out_line * stride;
-                    let base = &base[row * outputs..][..outputs];
-                    match residual {
-                        Some(residual) => {
-                            add_pixels(out, &residual[row * out_lane + at..][..out.len()], base)
-                        }
-                        None => out
-                            .chunks_exact_mut(outputs)
-                            .for_each(|pixel| pixel.copy_from_slice(base)),
+            let work = pieces(&mut out, out_lane, per_piece * out_line);
+            let cost = rows * out_lane * kernel * kernel * inputs;
+            each(work, cost, |(row, at, out)| {
+                let count = out.len() / out_line;
+                let top = at / out_line * stride;
+                let base = &base[row * outputs..][..outputs];
+                match residual {
+                    Some(residual) => {
+                        add_pixels(out, &residual[row * out_lane + at..][..out.len()], base)
                     }
-                    let lines = (count - 1) * stride + kernel;
-                    with_scratch(lines * line, |scratch| {
-                        let lane = &input[row * in_height * in_width * inputs..]
-                            [..in_height * in_width * inputs];
-                        for (i, padded) in scratch.chunks_exact_mut(line).enumerate() {
-                            let y = (top + i).checked_sub(first).filter(|&y| y < height);
-                            source.pad_line(
-                                padded,
-                                lane,
-                                y,
-                                first,
-                                affine.as_ref().map(|a| a.row(row, inputs)),
+                    None => out
+                        .chunks_exact_mut(outputs)
+                        .for_each(|pixel| pixel.copy_from_slice(base)),
+                }
+                let lines = (count - 1) * stride + kernel;
+                with_scratch(lines * line, |scratch| {
+                    let lane = &input[row * in_height * in_width * inputs..]
+                        [..in_height * in_width * inputs];
+                    for (i, padded) in scratch.chunks_exact_mut(line).enumerate() {
+                        let y = (top + i).checked_sub(first).filter(|&y| y < height);
+                        source.pad_line(
+                            padded,
+                            lane,
+                            y,
+                            first,
+                            affine.as_ref().map(|a| a.row(row, inputs)),
+                        );
+                    }
+                    for (y, out) in out.chunks_exact_mut(out_line).enumerate() {
+                        for ky in 0..kernel {
+                            product(
+                                (out_width, kernel * inputs, outputs),
+                                out,
+                                outputs,
+                                true,
+                                Matrix {
+                                    values: &scratch[(y * stride + ky) * line..],
+                                    row: stride * inputs,
+                                    column: 1,
+                                },
+                                Matrix {
+                                    values: &weight[ky * kernel * inputs * outputs..],
+                                    row: outputs,
+                                    column: 1,
+                                },
+                                1.0,
                             );
                         }
-                        for (y, out) in out.chunks_exact_mut(out_line).enumerate() {
-                            for ky in 0..kernel {
-                                product(
-                                    (out_width, kernel * inputs, outputs),
-                                    out,
-                                    outputs,
-                                    true,
-                                    Matrix {
-                                        values: &scratch[(y * stride + ky) * line..],
-                                        row: stride * inputs,
-                                        column: 1,
-                                    },
-                                    Matrix {
-                                        values: &weight[ky * kernel * inputs * outputs..],
-                                        row: outputs,
-                                        column: 1,
-                                    },
-                                    1.0,
-                                );
-                            }
-                        }
-                    });
+                    }
                 });
+            });
         }
         Tensor::from_vec(out, (rows, out_height, out_width, outputs), x.device())?
             .to_dtype(x.dtype())?

@@ -2,9 +2,8 @@
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::VarBuilder;
-use rayon::prelude::*;
 
-use super::memory::{Matrix, Values, expect, pieces, plain, product, with_scratch};
+use super::memory::{Matrix, Values, each, expect, pieces, plain, product, with_scratch};
 use super::native;
 use super::simd::{gelu, simd};
 
@@ -153,8 +152,8 @@ impl Linear {
                     1.0,
                 );
             };
-            let work = pieces(&mut out, lines * width, PIECE * width).into_par_iter();
-            work.for_each(|(row, at, out)| {
+            let work = pieces(&mut out, lines * width, PIECE * width);
+            each(work, rows * lines * inputs * outputs, |(row, at, out)| {
                 let first = row * lines + at / width;
                 if gated {
                     with_scratch(out.len() / width * outputs, |both| {

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use candle_core::{CpuStorage, DType, Result, Storage, StorageRef, Tensor, bail};
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 /// The f32 values of a tensor on the processor, from its first one on.
 pub(crate) struct Values<'a> {
@@ -155,4 +156,20 @@ pub(crate) fn pieces(
                 .map(move |(i, part)| (row, i * piece, part))
         })
         .collect()
+}
+
+/// Work, in multiplications, that is not worth waking other threads for: a few microseconds.
+const SMALL: usize = 1 << 17;
+
+/// Applies `f` to every item, on all threads unless the whole is small; results in order.
+pub(crate) fn each<T: Send, R: Send>(
+    items: Vec<T>,
+    multiplications: usize,
+    f: impl Fn(T) -> R + Sync + Send,
+) -> Vec<R> {
+    if multiplications < SMALL || rayon::current_num_threads() == 1 {
+        items.into_iter().map(f).collect()
+    } else {
+        items.into_par_iter().map(f).collect()
+    }
 }

@@ -2,9 +2,8 @@
 
 use candle_core::{Result, Tensor};
 use candle_nn::{Module, VarBuilder};
-use rayon::prelude::*;
 
-use super::memory::{Values, channels_last, expect, pieces, plain};
+use super::memory::{Values, channels_last, each, expect, pieces, plain};
 use super::native;
 use super::simd::{silu, simd, sum};
 
@@ -50,12 +49,11 @@ impl GroupNorm {
             let input = Values::of(&input)?;
             let input: &[f32] = &input;
             let lane = height * width * channels;
-            pieces(&mut out, lane, PIECE * channels)
-                .into_par_iter()
-                .for_each(|(row, at, out)| {
-                    let (scale, shift) = affine.row(row, channels);
-                    affine_lines(out, &input[row * lane + at..][..out.len()], scale, shift);
-                });
+            let work = pieces(&mut out, lane, PIECE * channels);
+            each(work, 2 * rows * lane, |(row, at, out)| {
+                let (scale, shift) = affine.row(row, channels);
+                affine_lines(out, &input[row * lane + at..][..out.len()], scale, shift);
+            });
         }
         Tensor::from_vec(out, (rows, height, width, channels), x.device())?
             .to_dtype(x.dtype())?
@@ -97,17 +95,14 @@ impl GroupNorm {
             .collect();
         // Sums over pixels of f(x - center), per piece and channel, added up in f64 per group.
         let total = |centers: &[f32], squared: bool| -> Vec<f64> {
-            let parts: Vec<Vec<f32>> = starts
-                .par_iter()
-                .map(|&start| {
-                    let row = start / lane;
-                    let end = (start + PIECE * channels).min((row + 1) * lane);
-                    let mut sums = vec![0f32; channels];
-                    let centers = &centers[row * channels..][..channels];
-                    column_sums(&mut sums, &input[start..end], centers, squared);
-                    sums
-                })
-                .collect();
+            let parts: Vec<Vec<f32>> = each(starts.clone(), 2 * rows * lane, |start| {
+                let row = start / lane;
+                let end = (start + PIECE * channels).min((row + 1) * lane);
+                let mut sums = vec![0f32; channels];
+                let centers = &centers[row * channels..][..channels];
+                column_sums(&mut sums, &input[start..end], centers, squared);
+                sums
+            });
             let mut sums = vec![0f64; rows * self.groups];
             for (start, part) in starts.iter().zip(parts) {
                 let row = start / lane;
@@ -190,17 +185,12 @@ impl LayerNorm {
                 Values::of(&bias)?,
             );
             let (input, weight, bias): (&[f32], &[f32], &[f32]) = (&input, &weight, &bias);
-            out.par_chunks_mut(PIECE * width)
-                .enumerate()
-                .for_each(|(i, out)| {
-                    layer_norm_lines(
-                        out,
-                        &input[i * PIECE * width..],
-                        &weight[..width],
-                        &bias[..width],
-                        self.eps as f32,
-                    );
-                });
+            let work = pieces(&mut out, lines * width, PIECE * width);
+            each(work, 4 * rows * lines * width, |(row, at, out)| {
+                let input = &input[row * lines * width + at..];
+                let (weight, bias) = (&weight[..width], &bias[..width]);
+                layer_norm_lines(out, input, weight, bias, self.eps as f32);
+            });
         }
         Tensor::from_vec(out, x.dims(), x.device())?.to_dtype(x.dtype())
     }
