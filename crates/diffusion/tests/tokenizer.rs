@@ -1,5 +1,7 @@
 //! Tokens equal to transformers'; words, cuts, and files that are not what they say.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use limekiln_diffusion::Error;
 use limekiln_diffusion::tokenizer::{Tokenizer, TokenizerFiles};
 use proptest::prelude::*;

@@ -105,6 +105,13 @@ fn numbered(number: &str) -> bool {
     })
 }
 
+/// Whether `...-00001-of-00003.safetensors` names this many shards.
+fn ends_with_count(shard: &str, count: usize) -> bool {
+    let stem = shard.rsplit_once('.').map_or(shard, |(stem, _)| stem);
+    stem.rsplit_once("-of-")
+        .is_some_and(|(_, n)| n.parse() == Ok(count))
+}
+
 /// Fails when a variant is wished for that no network has.
 pub(super) fn check_variant(
     names: &BTreeSet<String>,
@@ -151,6 +158,16 @@ pub fn needed_files<'a>(
         match part.weights(&names, variant) {
             Some(Weights::Single(name)) => needed.push(name),
             Some(Weights::Sharded { index, shards }) => {
+                if shards.is_empty()
+                    || shards
+                        .iter()
+                        .any(|shard| !ends_with_count(shard, shards.len()))
+                {
+                    return Err(missing(
+                        format!("a shard of {index}"),
+                        "the repository is not whole",
+                    ));
+                }
                 needed.push(index);
                 needed.extend(shards);
             }

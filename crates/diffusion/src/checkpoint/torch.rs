@@ -17,6 +17,8 @@ use crate::Error;
 
 /// Deepest wrapping of one tensor in parameters and subclasses that is followed.
 const WRAPPINGS: usize = 4;
+/// Largest pickle that is read; those of whole training states, tensors apart, have a few MiB.
+const PICKLE_BYTES: usize = 64 << 20;
 
 pub(super) fn table(blob: &Arc<Blob>) -> Result<Tensors, Error> {
     let entries = entries(blob)?;
@@ -32,6 +34,12 @@ pub(super) fn table(blob: &Arc<Blob>) -> Result<Tensors, Error> {
         return Err(blob.damaged("saved on a big-endian machine; save it again on a common one"));
     }
     let bytes = blob.get(pickle).unwrap_or_default();
+    if bytes.len() > PICKLE_BYTES {
+        return Err(blob.damaged(format!(
+            "its pickle of {} bytes describes no checkpoint",
+            bytes.len()
+        )));
+    }
     let pickle = Pickle::read(bytes).map_err(|e| blob.damaged(format!("damaged pickle ({e})")))?;
     let file = File {
         blob,

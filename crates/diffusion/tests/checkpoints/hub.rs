@@ -157,6 +157,10 @@ fn downloads_what_is_needed_and_then_needs_no_network() {
         3
     );
 
+    let shard = "unet/diffusion_pytorch_model-00002-of-00003.safetensors";
+    let lost = needed_files(names.iter().copied().filter(|name| *name != shard), None);
+    assert!(lost.unwrap_err().to_string().contains("a shard of"));
+
     let again = served.open(cache.path(), true).unwrap();
     assert_eq!(again.fingerprint(), checkpoint.fingerprint());
     assert!(served.asked.lock().unwrap().is_empty());
