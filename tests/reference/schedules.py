@@ -35,7 +35,7 @@ def cases():
     add("euler-ancestral", 100, "plain")
     add("euler-ancestral", 1, "plain")
     add("euler-ancestral", 10, "linear betas", beta_schedule="linear", beta_start=1e-4, beta_end=0.02)
-    add("euler-ancestral", 10, "cosine betas", beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
+    add("ddim", 10, "cosine betas", beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=False)
     add("euler-ancestral", 10, "trained betas", trained_betas=[0.001 + 0.00001 * i for i in range(1000)])
     add("euler-ancestral", 10, "zero snr", rescale_betas_zero_snr=True, prediction_type="v_prediction", timestep_spacing="trailing")
     add("ddim", 10, "defaults")

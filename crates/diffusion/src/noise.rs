@@ -149,11 +149,11 @@ impl std::fmt::Debug for TorchRng {
     }
 }
 
-/// Sixteen uniforms to sixteen normals: radii from the first eight, angles from the last eight.
+/// Sixteen uniforms to sixteen normals: radii from the first eight, angles from the last eight, both rounded to f32.
 fn box_muller(block: &mut [f32]) {
     for i in 0..8 {
-        let radius = (-2.0 * (1.0 - f64::from(block[i])).ln()).sqrt();
-        let (sin, cos) = (std::f64::consts::TAU * f64::from(block[i + 8])).sin_cos();
+        let radius = f64::from((-2.0 * (1.0 - f64::from(block[i])).ln()).sqrt() as f32);
+        let (sin, cos) = f64::from(std::f32::consts::TAU * block[i + 8]).sin_cos();
         block[i] = (radius * cos) as f32;
         block[i + 8] = (radius * sin) as f32;
     }

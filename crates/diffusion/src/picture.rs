@@ -73,26 +73,45 @@ pub fn resize_lanczos(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
     if w == 0 || h == 0 || width == 0 || height == 0 {
         return RgbImage::new(width, height);
     }
-    let mut out = picture.clone();
-    if width != w {
-        let windows = windows(w, width);
-        let mut wide = RgbImage::new(width, h);
-        for (from, to) in out.rows().zip(wide.rows_mut()) {
-            let from: Vec<[u8; 3]> = from.map(|p| p.0).collect();
-            for (window, pixel) in windows.iter().zip(to) {
-                pixel.0 = window.weigh(|i| from[i]);
-            }
-        }
-        out = wide;
+    // Since 13.0, Pillow takes the height first where it loses more than twice the pixels that the width does. The order
+    // shows in the last bit.
+    let (less_wide, less_high) = (
+        i64::from(w) - i64::from(width),
+        i64::from(h) - i64::from(height),
+    );
+    if less_high > 0 && less_high > 2 * less_wide {
+        resize_width(&resize_height(picture, height), width)
+    } else {
+        resize_height(&resize_width(picture, width), height)
     }
-    if height != h {
-        let mut tall = RgbImage::new(width, height);
-        for (y, window) in windows(h, height).iter().enumerate() {
-            for x in 0..width {
-                tall.get_pixel_mut(x, y as u32).0 = window.weigh(|i| out.get_pixel(x, i as u32).0);
-            }
+}
+
+fn resize_width(picture: &RgbImage, width: u32) -> RgbImage {
+    let (w, h) = picture.dimensions();
+    if w == width {
+        return picture.clone();
+    }
+    let windows = windows(w, width);
+    let mut out = RgbImage::new(width, h);
+    for (from, to) in picture.rows().zip(out.rows_mut()) {
+        let from: Vec<[u8; 3]> = from.map(|p| p.0).collect();
+        for (window, pixel) in windows.iter().zip(to) {
+            pixel.0 = window.weigh(|i| from[i]);
         }
-        out = tall;
+    }
+    out
+}
+
+fn resize_height(picture: &RgbImage, height: u32) -> RgbImage {
+    let (w, h) = picture.dimensions();
+    if h == height {
+        return picture.clone();
+    }
+    let mut out = RgbImage::new(w, height);
+    for (window, to) in windows(h, height).iter().zip(out.rows_mut()) {
+        for (x, pixel) in to.enumerate() {
+            pixel.0 = window.weigh(|i| picture.get_pixel(x as u32, i as u32).0);
+        }
     }
     out
 }

@@ -68,6 +68,8 @@ fn a_damaged_state_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_restored_generator_goes_on_alike(seed: u64, before in prop::collection::vec(0usize..40, 0..6), after in prop::collection::vec(0usize..40, 1..6)) {
         let mut rng = TorchRng::new(seed);

@@ -85,6 +85,8 @@ fn what_is_no_picture_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn bytes_survive_the_tensor(w in 1u32..9, h in 1u32..9, seed: u32) {
         let picture = RgbImage::from_fn(w, h, |x, y| image::Rgb([x, y, x ^ y].map(|v| v.wrapping_mul(seed).to_le_bytes()[1])));

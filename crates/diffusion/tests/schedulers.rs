@@ -128,7 +128,17 @@ fn samples_lie_between_clean_and_noise_as_alpha_sigma_says() {
         ((&clean * alpha).unwrap() + (noise * sigma).unwrap()).unwrap()
     };
     for kind in SchedulerKind::ALL.into_iter().skip(1) {
-        for spacing in ["linspace", "leading", "trailing"] {
+        // With linspace, DDIM and PNDM (as diffusers has them) step by whole training steps and leave the path a little.
+        let multistep = matches!(
+            kind,
+            SchedulerKind::DpmSolverMultistep | SchedulerKind::UniPc
+        );
+        let spacings: &[&str] = if multistep {
+            &["linspace", "leading", "trailing"]
+        } else {
+            &["leading", "trailing"]
+        };
+        for spacing in spacings.iter().copied() {
             let config = SchedulerConfig::default().with("timestep_spacing", spacing);
             let mut ours = build(&config, Some(kind), 20).unwrap();
             let mut x = on(ours.alpha_sigma(0), &noise);
@@ -376,6 +386,8 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_config_builds_or_is_refused(
         values in prop::collection::vec((prop::sample::select(vec![

@@ -128,7 +128,10 @@ impl Scheduler for Ddim {
     }
 
     fn alpha_sigma(&self, step: usize) -> (f64, f64) {
-        let after = self.to.last().copied().unwrap_or((1.0, 0.0));
-        self.at.get(step).copied().unwrap_or(after)
+        // Not always the level of the next timestep: a step spans whole training steps, the spacing may not.
+        match step.min(self.to.len()).checked_sub(1) {
+            Some(before) => self.to[before],
+            None => self.at[0],
+        }
     }
 }

@@ -92,19 +92,26 @@ impl Scheduler for EulerAncestral {
             candle_core::bail!("euler-ancestral needs noise at step {step}")
         };
         let (from, to) = (self.sigmas[step], self.sigmas[step + 1]);
-        let up = (to * to * (from * from - to * to) / (from * from)).sqrt();
-        let down = (to * to - up * up).sqrt();
+        let (up, down) = split(from as f32, to as f32);
+        let by = f64::from(down - from as f32);
         // The derivative of the sample by sigma is the noise in it.
         let (alpha, sigma) = preserving(from);
         let (s, o) = self.prediction.noise((alpha, sigma));
         sum(&[
-            (1.0 + (down - from) * s * alpha, sample),
-            ((down - from) * o, output),
-            (up, noise),
+            (1.0 + by * s * alpha, sample),
+            (by * o, output),
+            (f64::from(up), noise),
         ])
     }
 
     fn alpha_sigma(&self, step: usize) -> (f64, f64) {
         (1.0, self.sigmas.get(step).copied().unwrap_or(0.0))
     }
+}
+
+/// How a step to noise level `to` splits: the noise that is put back, and the level to go down to before. In f32, because
+/// with very noisy schedules diffusers' rounding of the difference is larger than the difference.
+fn split(from: f32, to: f32) -> (f32, f32) {
+    let up = (to * to * (from * from - to * to) / (from * from)).sqrt();
+    (up, (to * to - up * up).sqrt())
 }

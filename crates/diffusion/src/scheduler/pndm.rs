@@ -84,6 +84,16 @@ impl Pndm {
         }
     }
 
+    /// The timestep that the sample stands at after `step`.
+    fn reached(&self, step: usize) -> i64 {
+        let by = match step {
+            _ if step < self.start => (self.gap / 2) * i64::from(step % 2 == 0),
+            1 if self.start == 0 => 0,
+            _ => self.gap,
+        };
+        self.timesteps[step] as i64 - by
+    }
+
     /// Eq. 9 of the paper: from one timestep to another along an output.
     fn transfer(&self, sample: &Tensor, from: i64, to: i64, output: &Tensor) -> Result<Tensor> {
         let (a, b) = (
@@ -101,11 +111,7 @@ impl Pndm {
         step: usize,
         sample: &Tensor,
     ) -> Result<Tensor> {
-        let half = if step % 2 == 1 { 0 } else { self.gap / 2 };
-        let (from, to) = (
-            self.timesteps[step / 4 * 4] as i64,
-            self.timesteps[step] as i64 - half,
-        );
+        let (from, to) = (self.timesteps[step / 4 * 4] as i64, self.reached(step));
         let weight = [1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0][step % 4];
         let total = match self.running.take() {
             Some(running) => sum(&[(1.0, &running), (weight, output)])?,
@@ -115,12 +121,16 @@ impl Pndm {
             self.outputs.push(output.clone());
             self.began = Some(sample.clone());
         }
-        let began = self.began.clone().unwrap_or_else(|| sample.clone());
+        let Some(began) = self.began.take() else {
+            candle_core::bail!("pndm: step {step} without the step before")
+        };
         if step % 4 == 3 {
             return self.transfer(&began, from, to, &total);
         }
+        let next = self.transfer(&began, from, to, output)?;
         self.running = Some(total);
-        self.transfer(&began, from, to, output)
+        self.began = Some(began);
+        Ok(next)
     }
 
     fn step_multistep(&mut self, output: &Tensor, step: usize, sample: &Tensor) -> Result<Tensor> {
@@ -131,7 +141,7 @@ impl Pndm {
                 candle_core::bail!("pndm: step 1 without step 0")
             };
             let mean = sum(&[(0.5, output), (0.5, first)])?;
-            return self.transfer(&began, t + self.gap, t, &mean);
+            return self.transfer(&began, t + self.gap, self.reached(step), &mean);
         }
         if self.start == 0 && step == 0 {
             self.began = Some(sample.clone());
@@ -151,7 +161,7 @@ impl Pndm {
             .copied()
             .zip(self.outputs.iter().rev())
             .collect();
-        self.transfer(sample, t, t - self.gap, &sum(&terms)?)
+        self.transfer(sample, t, self.reached(step), &sum(&terms)?)
     }
 }
 
@@ -230,10 +240,10 @@ impl Scheduler for Pndm {
     }
 
     fn alpha_sigma(&self, step: usize) -> (f64, f64) {
-        match (self.timesteps.get(step), self.timesteps.last()) {
-            (Some(t), _) => roots(self.cumulative(*t as i64)),
-            (None, Some(t)) => roots(self.cumulative(*t as i64 - self.gap)),
-            (None, None) => (1.0, 0.0),
+        // Not always the level of the next timestep: a step spans whole training steps, the spacing may not.
+        match step.min(self.timesteps.len()).checked_sub(1) {
+            Some(before) => roots(self.cumulative(self.reached(before))),
+            None => roots(self.cumulative(self.timesteps[0] as i64)),
         }
     }
 }
