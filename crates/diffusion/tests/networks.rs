@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
+use limekiln_diffusion::checkpoint::{Checkpoint, OpenOptions};
 use limekiln_diffusion::config::{TextConfig, UnetConfig, VaeConfig};
 use limekiln_diffusion::control::{Control, Kind, Part, Site, Tap, Untouched};
+use limekiln_diffusion::guidance::{Scales, combine};
+use limekiln_diffusion::model::Model;
 use limekiln_diffusion::text::TextEncoder;
 use limekiln_diffusion::unet::{TextContext, Unet};
 use limekiln_diffusion::vae::Vae;
@@ -397,5 +400,68 @@ fn unsupported_configurations_name_the_key() {
             .unwrap()
             .norm_eps,
         1e-5
+    );
+}
+
+#[test]
+fn a_model_from_its_folder() {
+    for style in STYLES {
+        let folder = reference(&format!("checkpoints/{style}"));
+        let source = Checkpoint::parse_source(folder.to_str().unwrap());
+        let checkpoint = Checkpoint::open(&source, &OpenOptions::default()).unwrap();
+        let model = Model::load(checkpoint, &Device::Cpu, DType::F32).unwrap();
+        // `PROMPTS` of networks.py.
+        let prompts = [
+            "make the sofa red",
+            "",
+            "Turn the LAMP green, please; what if it's   snowing in the mountains?",
+        ];
+        let golden = Golden::read(style);
+        let states = model.text_states(&prompts).unwrap();
+        close(&states, golden.get("text.states"), 1e-5, style);
+        let empty = golden.get("text.states").narrow(0, 1, 1).unwrap();
+        close(&model.empty_text().unwrap(), &empty, 1e-5, style);
+        assert_eq!(model.latent_channels(), 4);
+        assert_eq!(model.factor(), if style == "sd1" { 2 } else { 4 });
+    }
+}
+
+#[test]
+fn guidance_is_equation_2() {
+    let tensor = |x: f32| Tensor::new(&[x], &Device::Cpu).unwrap();
+    let (text, image, none) = (tensor(7.0), tensor(3.0), tensor(2.0));
+    let eps = combine(
+        &text,
+        &image,
+        &none,
+        Scales {
+            text: 7.5,
+            image: 1.5,
+        },
+    )
+    .unwrap();
+    assert_eq!(eps.to_vec1::<f32>().unwrap(), [2.0 + 7.5 * 4.0 + 1.5]);
+    let eps = combine(
+        &text,
+        &image,
+        &none,
+        Scales {
+            text: 1.0,
+            image: 1.0,
+        },
+    )
+    .unwrap();
+    assert_eq!(eps.to_vec1::<f32>().unwrap(), [7.0]);
+    assert!(
+        combine(
+            &text,
+            &image,
+            &Tensor::new(&[1f32, 2.0], &Device::Cpu).unwrap(),
+            Scales {
+                text: 1.0,
+                image: 1.0
+            }
+        )
+        .is_err()
     );
 }
