@@ -1,5 +1,6 @@
 //! Self-attention never has all its scores in memory.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;

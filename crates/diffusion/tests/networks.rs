@@ -1,4 +1,5 @@
 //! The networks against diffusers and transformers: golden values that `tests/reference/generate.py` wrote.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::collections::HashMap;
 use std::path::PathBuf;
