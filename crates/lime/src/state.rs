@@ -40,7 +40,7 @@ struct Head {
     located: usize,
     /// Layers summed in the maps.
     layers: usize,
-    /// Bits of the f64: JSON need not keep it exact.
+    /// Bits of the f64: read from JSON, the last of them may differ.
     inertia: Option<u64>,
     clusters: Option<usize>,
     timings: Timings,

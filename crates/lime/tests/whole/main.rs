@@ -1,4 +1,9 @@
 //! Whole edits with the small reference checkpoints.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends in a panic"
+)]
 
 mod base;
 mod common;
