@@ -44,7 +44,7 @@ impl TorchRng {
         for block in values.chunks_exact_mut(16) {
             box_muller(block);
         }
-        if n % 16 != 0 {
+        if !n.is_multiple_of(16) {
             // torch overlaps the last block with the one before, from fresh draws.
             let last = &mut values[n - 16..];
             last.fill_with(|| self.uniform());

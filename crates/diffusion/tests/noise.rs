@@ -1,5 +1,7 @@
 //! Noise against torch's, and a generator saved and restored anywhere in its stream.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};

@@ -1,5 +1,7 @@
 //! Pictures against PIL and diffusers.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::collections::HashMap;
 use std::path::Path;
 

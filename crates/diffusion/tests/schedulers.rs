@@ -1,5 +1,7 @@
 //! Every scheduler against diffusers, step by step; and stopped anywhere, resumed, with the same bytes.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

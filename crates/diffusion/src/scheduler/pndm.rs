@@ -87,7 +87,7 @@ impl Pndm {
     /// The timestep that the sample stands at after `step`.
     fn reached(&self, step: usize) -> i64 {
         let by = match step {
-            _ if step < self.start => (self.gap / 2) * i64::from(step % 2 == 0),
+            _ if step < self.start => (self.gap / 2) * i64::from(step.is_multiple_of(2)),
             1 if self.start == 0 => 0,
             _ => self.gap,
         };
@@ -117,7 +117,7 @@ impl Pndm {
             Some(running) => sum(&[(1.0, &running), (weight, output)])?,
             None => sum(&[(weight, output)])?,
         };
-        if step % 4 == 0 {
+        if step.is_multiple_of(4) {
             self.outputs.push(output.clone());
             self.began = Some(sample.clone());
         }
@@ -224,7 +224,7 @@ impl Scheduler for Pndm {
             multistep
         };
         self.outputs = outputs_restored(history, (begun + added).min(4))?;
-        let inside = step < self.start && step % 4 != 0;
+        let inside = step < self.start && !step.is_multiple_of(4);
         self.running = if inside {
             Some(restored(history, "running")?)
         } else {

@@ -149,11 +149,16 @@ fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
             }
         });
         rows.swap(i, pivot);
-        for j in (0..n).filter(|j| *j != i) {
-            let factor = rows[j][i] / rows[i][i];
-            for k in i..=n {
-                rows[j][k] -= factor * rows[i][k];
-            }
+        let by = rows[i].clone();
+        for row in rows
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(j, row)| (j != i).then_some(row))
+        {
+            let factor = row[i] / by[i];
+            row.iter_mut()
+                .zip(&by)
+                .for_each(|(value, by)| *value -= factor * by);
         }
     }
     (0..n).map(|i| rows[i][n] / rows[i][i]).collect()
