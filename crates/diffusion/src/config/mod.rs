@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //!
-//! [`unet`], [`vae`] and [`text`] hold one network's configuration each; here is what they share.
+//! `unet`, `vae` and `text` hold one network's configuration each; here is what they share.
 
 mod text;
 mod unet;

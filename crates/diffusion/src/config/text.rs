@@ -56,7 +56,7 @@ impl TextConfig {
     /// Reads `text_encoder/config.json`.
     ///
     /// # Errors
-    /// As [`UnetConfig::from_json`].
+    /// When the text is no such configuration, or asks for a network that is not implemented; it names the key.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let config: Self = typed(parse(json)?)?;
         config.check()?;
@@ -66,7 +66,7 @@ impl TextConfig {
     /// Checks what the networks divide by and the activation.
     ///
     /// # Errors
-    /// As [`UnetConfig::check`].
+    /// When widths do not divide, or a value is out of range; it names the key.
     pub fn check(&self) -> Result<(), Error> {
         positive("vocab_size", self.vocab_size)?;
         positive("num_hidden_layers", self.num_hidden_layers)?;

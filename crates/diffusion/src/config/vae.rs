@@ -72,7 +72,7 @@ impl VaeConfig {
     /// Reads `vae/config.json`.
     ///
     /// # Errors
-    /// As [`UnetConfig::from_json`].
+    /// When the text is no such configuration, or asks for a network that is not implemented; it names the key.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let value = parse(json)?;
         for key in ["shift_factor", "latents_mean", "latents_std"] {
@@ -121,7 +121,7 @@ impl VaeConfig {
     /// Checks what the networks divide by.
     ///
     /// # Errors
-    /// As [`UnetConfig::check`].
+    /// When widths do not divide, or a value is out of range; it names the key.
     pub fn check(&self) -> Result<(), Error> {
         if self.block_out_channels.is_empty() {
             return Err(Error::config("block_out_channels", "is empty"));

@@ -4,10 +4,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`time`] | the time embedding |
-//! | [`resnet`] | residual blocks, shared with the VAE |
-//! | [`attention`], [`transformer`] | attention layers, spatial transformers |
-//! | [`blocks`] | down, mid and up blocks |
+//! | `time` | the time embedding |
+//! | `resnet` | residual blocks, shared with the VAE |
+//! | `attention`, `transformer` | attention layers, spatial transformers |
+//! | `blocks` | down, mid and up blocks |
 
 mod attention;
 mod blocks;
