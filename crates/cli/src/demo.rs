@@ -35,7 +35,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let start = Instant::now();
     let input = draw(&scene, SIDE);
     let edit = |preset: &Preset| edit(&model, &input, color, args.seed, preset);
-    let base = edit(&Preset::base())?;
+    let mut plain = Preset::base();
+    plain.edit.steps = args.preset.steps.map_or(plain.edit.steps, usize::from);
+    let base = edit(&plain)?;
     let lime = edit(&preset)?;
     let mask = limekiln_rooms::mask(&scene, Object::Sofa, limekiln_rooms::Part::Whole, SIDE);
     let outside = |picture: &RgbImage| score::change_outside(&input, picture, &mask);

@@ -31,6 +31,7 @@ mod sheet;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use args::{Cli, Command, Eval};
 
@@ -45,6 +46,11 @@ fn main() -> ExitCode {
         Err(error) if !error.use_stderr() => {
             let _ = error.print();
             return ExitCode::SUCCESS;
+        }
+        // Nothing was asked for: show what there is to ask.
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return ExitCode::from(args::USAGE);
         }
         Err(error) => return fail(&args::one_line(&error), args::USAGE),
     };

@@ -65,10 +65,12 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
 
     let start = Instant::now();
     let results = score_all(&model, &scenes, &rows, jobs)?;
-    let floors: Vec<f64> = scenes
-        .iter()
-        .map(|scene| Ok(scene.floor(&model)?.0))
-        .collect::<Result<_>>()?;
+    let floors = parallel::run(
+        scenes.len(),
+        jobs,
+        |index| scenes[index].floor(&model),
+        |_| {},
+    )?;
     let scores: Vec<Vec<Score>> = results.by_row;
     let summary = table::Summary::new(&main, &rows, &scores, &floors);
     let sweeps = if args.sweep {
@@ -86,7 +88,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
             "seconds": start.elapsed().as_secs_f64(),
             "summary": summary, "sweep": sweeps,
             "scenes": rows.iter().zip(&scores).map(|(row, scores)| json!({
-                "row": row.label, "text_scale": row.preset.edit.scales.text, "scores": scores,
+                "row": row.label, "preset": row.preset, "true_mask": row.true_mask, "scores": scores,
             })).collect::<Vec<_>>(),
         });
         print(&serde_json::to_string_pretty(&report)?);

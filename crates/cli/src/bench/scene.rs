@@ -91,17 +91,14 @@ impl Scene {
         Ok((score, outcome.image))
     }
 
-    /// What encoding and decoding alone change outside the mask, and the picture they leave.
+    /// What encoding and decoding alone change outside the mask.
     ///
     /// # Errors
     ///
     /// What the engine says.
-    pub(crate) fn floor(&self, model: &Model) -> Result<(f64, RgbImage)> {
+    pub(crate) fn floor(&self, model: &Model) -> Result<f64> {
         let pixels = picture::to_tensor(&self.input, &model.device)?.to_dtype(model.dtype)?;
         let decoded = picture::from_tensor(&model.vae.decode(&model.vae.encode_mode(&pixels)?)?)?;
-        Ok((
-            score::change_outside(&self.input, &decoded, &self.mask)?,
-            decoded,
-        ))
+        Ok(score::change_outside(&self.input, &decoded, &self.mask)?)
     }
 }

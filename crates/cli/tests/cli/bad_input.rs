@@ -65,7 +65,7 @@ fn pictures_that_cannot_be_read() {
     place.write("bomb.png", png_claiming(2_000_000_000, 2_000_000_000));
     place.write("hollow.png", png_claiming(64, 64));
     place.write("moving.gif", b"GIF89a\x01\0\x01\0\0\0\0;");
-    place.write("sliver.png", png(gradient(600, 2)));
+    place.write("sliver.png", png(gradient(1200, 3)));
     place.write("dot.png", png(RgbImage::new(1, 1)));
     std::fs::create_dir(place.path("folder.png")).unwrap();
     let model = checkpoint("sd1");
@@ -212,7 +212,6 @@ fn command_lines_that_cannot_be_right() {
     refused(
         &place,
         &[
-            (&[], 2, "requires a subcommand"),
             (&["edti"], 2, "edti"),
             (&["edit"], 2, "<IMAGE>"),
             (&["edit", "ok.png"], 2, "<INSTRUCTION>"),
@@ -251,7 +250,6 @@ fn command_lines_that_cannot_be_right() {
             (&["demo", "--color", "mauve"], 2, "mauve"),
             (&["rooms", "--count", "0"], 2, "--count"),
             (&["rooms", "--size", "1"], 2, "--size"),
-            (&["eval"], 2, "requires a subcommand"),
             (&["eval", "rooms", "--presets", "slow"], 2, "slow"),
             (&["eval", "rooms", "--presets", "paper+turbo"], 2, "+turbo"),
             (&["eval", "rooms", "--jobs", "0"], 2, "--jobs"),
@@ -269,4 +267,23 @@ fn command_lines_that_cannot_be_right() {
 fn a_gpu_that_this_build_cannot_use() {
     let args = ["edit", "ok.png", EDIT, "--device", "cuda"];
     refused(&place(), &[(&args, 1, "--features cuda")]);
+}
+
+#[test]
+fn without_a_command_help_is_shown() {
+    let place = Place::new();
+    for (args, says) in [(&[][..], "limekiln demo"), (&["eval"], "RoomBench")] {
+        let done = place.run(args);
+        assert_eq!((done.status, done.stdout.as_str()), (2, ""));
+        assert!(done.stderr.contains(says), "{}", done.stderr);
+    }
+    let help = place.succeed(&["edit", "--help"]);
+    for says in [
+        "--keep-outside",
+        "LIMEKILN_MODEL",
+        "default: 512",
+        "Examples:",
+    ] {
+        assert!(help.contains(says), "{says}: {help}");
+    }
 }

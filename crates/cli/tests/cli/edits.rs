@@ -13,7 +13,7 @@ fn open(place: &Place, name: &str) -> image::DynamicImage {
 #[test]
 fn sizes_are_bounded_and_floored() {
     let place = Place::new();
-    place.write("a.png", png(gradient(301, 201)));
+    place.write("a.png", png(gradient(151, 101)));
     place.edit("a.png", &["--size", "64", "-o", "small.png"]);
     assert_eq!(
         open(&place, "small.png").dimensions(),
@@ -26,14 +26,14 @@ fn sizes_are_bounded_and_floored() {
     );
     assert_eq!(
         open(&place, "own.png").dimensions(),
-        (300, 200),
+        (150, 100),
         "nothing is enlarged"
     );
     place.edit(
         "a.png",
         &["--size", "64", "--keep-outside", "-o", "full.png"],
     );
-    assert_eq!(open(&place, "full.png").dimensions(), (301, 201));
+    assert_eq!(open(&place, "full.png").dimensions(), (151, 101));
 }
 
 #[test]

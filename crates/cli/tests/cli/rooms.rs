@@ -55,7 +55,7 @@ fn rooms_come_with_masks_and_instructions() {
 #[test]
 fn the_demo_leaves_one_picture() {
     let place = Place::new();
-    let model = checkpoint("sd1");
+    let model = checkpoint("sd2");
     let printed = place.succeed(&["demo", "--steps", "2", "--model", &model, "-o", "sheet.png"]);
     assert_eq!(printed, "sheet.png\n");
     let (width, height) = image::open(place.path("sheet.png")).unwrap().dimensions();
