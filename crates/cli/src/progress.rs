@@ -74,6 +74,21 @@ impl Progress {
         }
     }
 
+    /// Shows that `done` of `total` `things` are done; without a terminal, a line at every tenth.
+    pub(crate) fn count(&self, things: &str, done: usize, total: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(total as u64);
+                bar.set_message(format!("{things} {done}/{total}"));
+                bar.set_position(done as u64);
+            }
+            None if done > 0 && done * 10 / total > (done - 1) * 10 / total => {
+                eprintln!("{things}: {done} of {total}")
+            }
+            None => {}
+        }
+    }
+
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {

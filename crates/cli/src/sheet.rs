@@ -21,23 +21,23 @@ pub(crate) struct Tile {
 /// Lays `tiles` out in rows of `columns`, each picture enlarged or shrunk to `width` pixels, under `title`.
 pub(crate) fn sheet(title: &str, tiles: &[Tile], columns: usize, width: u32) -> RgbImage {
     let columns = columns.max(1);
+    let captions: Vec<Vec<String>> = tiles
+        .iter()
+        .map(|tile| wrapped(&tile.caption, (width / GLYPH) as usize))
+        .collect();
     let height = tiles
         .iter()
         .map(|tile| scaled_height(tile, width))
         .max()
         .unwrap_or(0);
-    let lines = tiles
-        .iter()
-        .map(|tile| tile.caption.len())
-        .max()
-        .unwrap_or(0) as u32;
+    let lines = captions.iter().map(Vec::len).max().unwrap_or(0) as u32;
     let (step_x, step_y) = (width + MARGIN, height + lines * LINE + 2 * MARGIN);
     let rows = tiles.len().div_ceil(columns) as u32;
     let top = LINE + 2 * MARGIN;
     let mut paper =
         RgbImage::from_pixel(MARGIN + columns as u32 * step_x, top + rows * step_y, PAPER);
     write(&mut paper, title, MARGIN, MARGIN);
-    for (at, tile) in tiles.iter().enumerate() {
+    for (at, (tile, caption)) in tiles.iter().zip(&captions).enumerate() {
         let (x, y) = (
             MARGIN + (at % columns) as u32 * step_x,
             top + (at / columns) as u32 * step_y,
@@ -49,7 +49,7 @@ pub(crate) fn sheet(title: &str, tiles: &[Tile], columns: usize, width: u32) -> 
         };
         let picture = imageops::resize(&tile.picture, width, scaled_height(tile, width), filter);
         imageops::replace(&mut paper, &picture, i64::from(x), i64::from(y));
-        for (line, text) in (0..).zip(&tile.caption) {
+        for (line, text) in (0..).zip(caption) {
             write(&mut paper, text, x, y + height + MARGIN / 2 + line * LINE);
         }
     }
@@ -59,6 +59,25 @@ pub(crate) fn sheet(title: &str, tiles: &[Tile], columns: usize, width: u32) -> 
 fn scaled_height(tile: &Tile, width: u32) -> u32 {
     let (w, h) = tile.picture.dimensions();
     (u64::from(h) * u64::from(width) / u64::from(w.max(1))).max(1) as u32
+}
+
+/// `lines`, broken between words where they are longer than `most` characters.
+fn wrapped(lines: &[String], most: usize) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for line in lines {
+        out.push(String::new());
+        for word in line.split(' ') {
+            match out.last_mut() {
+                Some(last) if last.is_empty() => last.push_str(word),
+                Some(last) if last.len() + 1 + word.len() <= most => {
+                    last.push(' ');
+                    last.push_str(word);
+                }
+                _ => out.push(word.to_owned()),
+            }
+        }
+    }
+    out
 }
 
 /// Writes ASCII text; other characters show as "?", and what does not fit is left out.
@@ -84,6 +103,17 @@ fn write(paper: &mut RgbImage, text: &str, left: u32, top: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn captions_are_wrapped_between_words() {
+        let lines = [
+            "make the sofa red".to_owned(),
+            String::new(),
+            "b".to_owned(),
+        ];
+        assert_eq!(wrapped(&lines, 9), ["make the", "sofa red", "", "b"]);
+        assert_eq!(wrapped(&["unbreakable".to_owned()], 4), ["unbreakable"]);
+    }
 
     #[test]
     fn tiles_stand_in_rows_with_their_captions() {

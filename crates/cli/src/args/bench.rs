@@ -25,7 +25,12 @@ pub(crate) struct BenchArgs {
     pub(crate) count: u32,
 
     /// Which rooms; the noise is seeded with the room's number
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
 
     /// Presets to score, each NAME or NAME+OPTION+...

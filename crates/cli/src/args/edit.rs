@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{ModelArgs, PresetArgs};
 
-/// Edit one picture where the instruction means it.
+/// Edit one picture, where the instruction means it
 ///
 /// PNG, JPEG and WebP are read; EXIF orientation is honoured; transparency is kept where the output can hold it
 /// (PNG, WebP). The result has the working size (see --size), or with --keep-outside the picture's own size and,
@@ -27,7 +27,12 @@ pub(crate) struct EditArgs {
     pub(crate) output: Option<PathBuf>,
 
     /// Seed of the noise; a seed gives the picture that diffusers gives for torch.Generator().manual_seed(N)
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
 
     /// Bound on the longer side of what the model works on, in pixels, 64 to 2048; nothing is enlarged

@@ -34,22 +34,19 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  limekiln demo                                        draw a room, edit it, show every stage in one picture
-  limekiln rooms --count 4 --out rooms                 draw rooms with true masks and instructions
+  limekiln demo                          draw a room, edit it, show every stage
+  limekiln rooms --count 4 --out rooms   draw rooms, with masks and instructions
   limekiln edit rooms/00000-input.png \"make the sofa red\"
-  limekiln edit photo.jpg \"make the sofa red\" --model hf:timbrooks/instruct-pix2pix --keep-outside
-  limekiln eval rooms --count 20                       score the presets on rooms the model has not seen
+  limekiln edit photo.jpg \"make the sofa red\" --model hf:timbrooks/instruct-pix2pix
+  limekiln eval rooms --count 20         score the presets on unseen rooms
 
 Exit status: 0 done, 1 failed, 2 the command line is wrong.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Edit one picture
     Edit(Box<EditArgs>),
-    /// Draw rooms, with true masks and instructions
     Rooms(RoomsArgs),
-    /// Draw a room, edit it, and leave one picture that shows every stage
     Demo(DemoArgs),
     /// Score presets
     #[command(subcommand)]
@@ -59,7 +56,6 @@ pub(crate) enum Command {
 /// What to score on.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
-    /// RoomBench: recolor one object in each of N rooms that the model has not seen
     Rooms(BenchArgs),
 }
 

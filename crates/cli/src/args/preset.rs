@@ -19,10 +19,11 @@ const PRESET_DEFAULT: &str = "official";
 pub(crate) struct PresetArgs {
     /// Where the numbers of the method come from
     ///
-    /// paper: the publication's method, 75 of 100 steps to locate and 100 to edit;
-    /// official: the authors' later code, 11 of 30 steps to locate and 30 to edit;
-    /// fast: few steps of a better solver, the input's own noise outside the region;
-    /// base: plain InstructPix2Pix, 100 steps, edits the whole picture.
+    /// paper     the publication's: 75 of 100 steps to locate, 100 to edit
+    /// official  the authors' later code: 11 of 30 steps to locate, 30 to edit
+    /// fast      few steps of a better solver, and the input's own noise outside the region
+    /// base      plain InstructPix2Pix: 100 steps, edits the whole picture
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "PRESET", default_value = PRESET_DEFAULT, value_parser = PRESETS)]
     pub(crate) preset: String,
 
@@ -35,19 +36,19 @@ pub(crate) struct PresetArgs {
     pub(crate) steps: Option<u16>,
 
     /// How strongly the edit follows the instruction (s_T), 0 to 100; 2 to 7.5 is usual
-    #[arg(long, value_name = "X", value_parser = scale)]
+    #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) text_scale: Option<f64>,
 
     /// How strongly the edit follows the picture (s_I), 0 to 100; 1.2 to 2 is usual
-    #[arg(long, value_name = "X", value_parser = scale)]
+    #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) image_scale: Option<f64>,
 
     /// As --text-scale, while locating
-    #[arg(long, value_name = "X", value_parser = scale)]
+    #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) locate_text_scale: Option<f64>,
 
     /// As --image-scale, while locating
-    #[arg(long, value_name = "X", value_parser = scale)]
+    #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) locate_image_scale: Option<f64>,
 
     /// How many of the attention map's highest points choose segments, on a grid of 128x128 (paper: 256x256)
@@ -71,7 +72,7 @@ pub(crate) struct PresetArgs {
     pub(crate) no_blend: bool,
 
     /// Raise the attention to the located words by STRENGTH instead of penalising all others (eq. 4), 0 to 1000000
-    #[arg(long, value_name = "STRENGTH", value_parser = strength)]
+    #[arg(long, value_name = "STRENGTH", value_parser = strength, allow_negative_numbers = true)]
     pub(crate) reward: Option<f64>,
 
     /// Replace any field of the preset; report.json shows them all

@@ -6,9 +6,11 @@ use clap::Args;
 
 use super::{ModelArgs, PresetArgs};
 
-/// Draw furnished rooms: for each a picture, the true mask of the object its instruction is about, the picture after
-/// a perfect edit, and a line in scenes.jsonl. The same seed gives the same rooms; `eval rooms` scores on these very
-/// rooms.
+/// Draw furnished rooms, with true masks and instructions
+///
+/// For each room: the picture, the true mask of the object that its instruction is about (and of that object's colored
+/// part), the picture after a perfect edit, and a line in scenes.jsonl. The same seed gives the same rooms; `eval
+/// rooms` scores on these very rooms.
 #[derive(Args, Debug)]
 pub(crate) struct RoomsArgs {
     /// How many
@@ -16,7 +18,12 @@ pub(crate) struct RoomsArgs {
     pub(crate) count: u32,
 
     /// Which rooms
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
 
     /// Side of the square pictures, in pixels
@@ -28,8 +35,10 @@ pub(crate) struct RoomsArgs {
     pub(crate) out: PathBuf,
 }
 
-/// Draw a room with a sofa, recolor the sofa with plain InstructPix2Pix (`base`) and with LIME, and leave one picture:
-/// input, segments, attention, RoI, base, LIME.
+/// Draw a room, recolor its sofa, and leave one picture that shows every stage
+///
+/// The sofa is recolored twice: by plain InstructPix2Pix (`base`) and by LIME with the preset asked for. The picture
+/// shows the input, its segments, the attention, the region found, and both results.
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
     /// Picture to write (.png, .jpg or .webp)
@@ -37,7 +46,12 @@ pub(crate) struct DemoArgs {
     pub(crate) output: PathBuf,
 
     /// Which room
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) room: u64,
 
     /// The color asked for
@@ -45,7 +59,12 @@ pub(crate) struct DemoArgs {
     pub(crate) color: String,
 
     /// Seed of the noise
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
 
     #[command(flatten)]

@@ -16,7 +16,6 @@ mod stats;
 mod sweep;
 mod table;
 
-use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -119,12 +118,8 @@ struct Results {
 
 fn score_all(model: &Model, scenes: &[Scene], rows: &[Row], jobs: usize) -> Result<Results> {
     let total = scenes.len() * rows.len();
-    let progress = Mutex::new(Progress::new(""));
-    let show = |done: usize| {
-        if let Ok(mut progress) = progress.lock() {
-            progress.show("edits", (done, total), (done, total));
-        }
-    };
+    let progress = Progress::new("");
+    let show = |done: usize| progress.count("edits", done, total);
     show(0);
     let scored = parallel::run(
         total,
@@ -141,9 +136,7 @@ fn score_all(model: &Model, scenes: &[Scene], rows: &[Row], jobs: usize) -> Resu
         },
         show,
     );
-    if let Ok(progress) = progress.lock() {
-        progress.finish();
-    }
+    progress.finish();
     let mut results = Results {
         by_row: vec![Vec::new(); rows.len()],
         pictures: vec![Vec::new(); scenes.len().min(SHOWN)],

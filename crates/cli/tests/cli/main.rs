@@ -1,5 +1,7 @@
 //! The built `limekiln`, driven as people drive it. Small random checkpoints of `tests/reference/` keep it fast.
 
+#![expect(clippy::unwrap_used, reason = "a failure is the test's answer")]
+
 mod bad_input;
 mod bench;
 mod command;
