@@ -7,12 +7,13 @@ import torch
 import drawn
 import edits
 import layouts
+import lime
 import networks
 import schedules
 import taps
 
 PARTS = {"checkpoints": layouts.write, "networks": networks.write, "taps": taps.write,
-         "schedules": schedules.write, "drawn": drawn.write, "edits": edits.write}
+         "schedules": schedules.write, "drawn": drawn.write, "edits": edits.write, "lime": lime.write}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -1,0 +1,130 @@
+//! `paper` and `official` against the method spelled out on diffusers (`tests/reference/lime.py`).
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor, safetensors};
+use image::{GrayImage, RgbImage};
+use limekiln_lime::{Edit, Preset, Request};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::common::{model, reference, run};
+
+#[derive(Deserialize)]
+struct Golden {
+    name: String,
+    checkpoint: String,
+    preset: String,
+    steps: usize,
+    grid: usize,
+    seed: u64,
+    instruction: String,
+    read: usize,
+}
+
+fn floats(tensor: &Tensor) -> Vec<f32> {
+    tensor
+        .to_dtype(DType::F32)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+fn bytes(tensor: &Tensor) -> Vec<u8> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Largest difference, as a share of the largest value.
+fn difference(ours: &[f32], theirs: &[f32]) -> f32 {
+    assert_eq!(ours.len(), theirs.len());
+    let scale = theirs.iter().map(|x| x.abs()).fold(0.0, f32::max);
+    ours.iter()
+        .zip(theirs)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+        / scale
+}
+
+/// Sum of squared distances of a stack's pixels to their clusters' means.
+fn inertia(stack: &[f32], labels: &[u8]) -> f64 {
+    let channels = stack.len() / labels.len();
+    let mut sums: HashMap<u8, (f64, Vec<f64>)> = HashMap::new();
+    let mut squares = 0.0;
+    for (pixel, label) in stack.chunks_exact(channels).zip(labels) {
+        let (count, sum) = sums.entry(*label).or_insert((0.0, vec![0.0; channels]));
+        *count += 1.0;
+        sum.iter_mut()
+            .zip(pixel)
+            .for_each(|(sum, value)| *sum += f64::from(*value));
+        squares += pixel
+            .iter()
+            .map(|value| f64::from(*value).powi(2))
+            .sum::<f64>();
+    }
+    squares
+        - sums
+            .values()
+            .map(|(count, sum)| sum.iter().map(|x| x * x).sum::<f64>() / count)
+            .sum::<f64>()
+}
+
+#[test]
+fn both_stages_are_the_methods() {
+    let text = std::fs::read_to_string(reference("golden/lime.json")).unwrap();
+    let table: Vec<Golden> = serde_json::from_str(&text).unwrap();
+    let tensors = safetensors::load(reference("golden/lime.safetensors"), &Device::Cpu).unwrap();
+    assert_eq!(table.len(), 4);
+    for golden in table {
+        let find = |what: &str| &tensors[&format!("{}: {what}", golden.name)];
+        let (height, width, _) = find("image").dims3().unwrap();
+        let (w, h) = (width as u32, height as u32);
+        let steps = json!({
+            "locate": {"steps": golden.steps, "grid": golden.grid, "select": {"points": 10}},
+            "edit": {"steps": golden.steps},
+        });
+        let model = model(&golden.checkpoint);
+        let request = Request {
+            image: RgbImage::from_raw(w, h, bytes(find("image"))).unwrap(),
+            instruction: golden.instruction,
+            seed: golden.seed,
+            preset: Preset::named(&golden.preset).unwrap().with(&steps).unwrap(),
+            mask: None,
+            scheduler: None,
+        };
+
+        let located = run(&model, Edit::new(&model, request.clone()).unwrap());
+        let off = difference(&located.attention.unwrap().values, &floats(find("map")));
+        assert!(off < 1e-3, "{}: the map is off by {off}", golden.name);
+        // The stack was never built here: its clustering must cost what it costs in diffusers' stack.
+        let want = inertia(&floats(find("stack")), &located.segments.unwrap().labels);
+        let ours = located.report.inertia.unwrap();
+        assert!(
+            (ours / want - 1.0).abs() < 1e-3,
+            "{}: inertia {ours}, not {want}",
+            golden.name
+        );
+        assert_eq!(
+            located.report.tokens_read.len(),
+            golden.read,
+            "{}",
+            golden.name
+        );
+
+        let mask = GrayImage::from_raw(w, h, bytes(find("mask"))).unwrap();
+        let edited = run(
+            &model,
+            Edit::new(
+                &model,
+                Request {
+                    mask: Some(mask),
+                    ..request
+                },
+            )
+            .unwrap(),
+        );
+        let off = difference(&floats(&edited.latents), &floats(find("latents")));
+        assert!(off < 1e-3, "{}: latents are off by {off}", golden.name);
+    }
+}
