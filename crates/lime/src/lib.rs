@@ -13,7 +13,7 @@
 //! | [`lanes`], [`trajectory`] | which lanes run and how they combine; one denoising run that can stop anywhere |
 //! | [`edit`] | the two stages as a state machine |
 //! | [`state`] | its saved form |
-//! | [`composite`] | the input's own bytes outside the region |
+//! | [`mod@composite`] | the input's own bytes outside the region |
 //! | [`report`] | what happened |
 
 pub mod bias;

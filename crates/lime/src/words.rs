@@ -65,7 +65,7 @@ fn is_punctuation(word: &str) -> bool {
 }
 
 /// The tokens that `rule` selects. Only the first `words` words belong to the user; what follows (a suffix that the model
-/// asks for) is neither read nor penalised. Matched per word, so all pieces of a word go the same way.
+/// asks for) is never read, and counts as related only in that its words are not penalised. Matched per word, so all pieces of a word go the same way.
 pub fn select(encoding: &Encoding, words: usize, rule: Tokens) -> Selection {
     let padding = match rule {
         Tokens::Paper => encoding.end,

@@ -1,7 +1,6 @@
 //! Whole edits with the small reference checkpoints.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a test that cannot go on ends in a panic"
 )]
 
