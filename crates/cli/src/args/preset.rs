@@ -11,7 +11,7 @@ use super::number::{scale, strength};
 const PRESETS: [&str; 4] = limekiln_lime::Preset::NAMES;
 
 /// The preset that serves users best, by RoomBench.
-const PRESET_DEFAULT: &str = "official";
+const PRESET_DEFAULT: &str = "fast";
 
 /// How to edit: a preset, and what replaces its fields.
 #[derive(Args, Clone, Debug, Default)]

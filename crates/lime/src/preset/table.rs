@@ -131,7 +131,7 @@ impl Preset {
                     parts: Parts::DownUp,
                     sizes: Sizes::All,
                     steps: window(30, 50, 100),
-                    clusters: 12,
+                    clusters: 24,
                     starts: 2,
                     rounds: 50,
                 },
