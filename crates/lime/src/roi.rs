@@ -65,7 +65,7 @@ pub fn region(map: &Map, segments: Option<&Segments>, select: &Select) -> Mask {
     let inside = chosen
         .into_iter()
         .enumerate()
-        .map(|(index, chosen)| chosen && (select.within == 0.0 || reaches(index, select.within)));
+        .map(|(index, chosen)| chosen || (select.join > 0.0 && reaches(index, select.join)));
     Mask::new(map.side, map.side, inside.collect())
 }
 
@@ -229,7 +229,9 @@ mod tests {
         );
         assert_eq!(
             share(Select {
-                within: 0.5,
+                rule: Rule::Share,
+                min: 0.1,
+                join: 0.5,
                 ..any.clone()
             }),
             25.0

@@ -44,7 +44,7 @@ impl Locate {
         )?;
         range("locate.select.min", self.select.min, 0.0, 1.0)?;
         range("locate.select.level", self.select.level, 0.0, 1.0)?;
-        range("locate.select.within", self.select.within, 0.0, 1.0)
+        range("locate.select.join", self.select.join, 0.0, 1.0)
     }
 }
 

@@ -187,8 +187,8 @@ pub struct Select {
     pub level: f64,
     /// Whether segments are first split into their connected components.
     pub components: bool,
-    /// Pixels below this share of the points' mean leave the region; 0 keeps all.
-    pub within: f64,
+    /// Pixels at or above this share of the points' mean join the region whatever their segment; 0 lets none join.
+    pub join: f64,
 }
 
 /// Stage 2: apply the edit.

@@ -149,7 +149,7 @@ impl Preset {
                     min: 0.5,
                     level: 0.4,
                     components: true,
-                    within: 0.0,
+                    join: 0.5,
                 },
             }),
             edit: Apply {
@@ -203,7 +203,7 @@ impl Select {
             min: 0.0,
             level: 0.5,
             components: false,
-            within: 0.0,
+            join: 0.0,
         }
     }
 }
