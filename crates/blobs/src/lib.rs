@@ -1,0 +1,1 @@
+//! Images, results and checkpoints on S3, and the embedded server.

@@ -1,0 +1,1 @@
+//! RabbitMQ topology and messages, and the in-process twin.

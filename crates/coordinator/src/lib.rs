@@ -1,0 +1,1 @@
+//! Submit, release, reap, retry, prune, deliver webhooks.

@@ -1,0 +1,1 @@
+//! Pictures read, sized, painted: what every part of Limekiln does with pixels.

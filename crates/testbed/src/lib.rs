@@ -1,0 +1,1 @@
+//! Real Postgres, RabbitMQ and S3 on free ports, for tests.

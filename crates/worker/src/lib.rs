@@ -1,0 +1,1 @@
+//! Claims edits under a lease, runs the engine, returns the results.
