@@ -1,0 +1,137 @@
+use std::{fmt, str::FromStr};
+
+use limekiln_jobs::{Digest, EditId, Epoch, TenantId};
+
+use crate::{Error, Result};
+
+/// The most bytes of a key: with a prefix of ours and the embedded server's naming it still is a file name.
+const KEY_BYTES: usize = 160;
+
+/// The name of one blob: segments of `a-z A-Z 0-9 . _ -` between slashes, none of them made of dots alone.
+/// So a key is no path trick, whatever store lies below.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// A tenant's image, mask or other upload, by its content: `t/<tenant>/images/<digest>`.
+    pub fn image(tenant: TenantId, digest: &Digest) -> Self {
+        Self(format!("t/{tenant}/images/{digest}"))
+    }
+
+    /// What one claim of an edit makes: `t/<tenant>/edits/<edit>/<epoch>/<name>`, such as `result.png`.
+    pub fn edit(tenant: TenantId, edit: EditId, epoch: Epoch, name: &str) -> Result<Self> {
+        format!("t/{tenant}/edits/{edit}/{epoch}/{name}").parse()
+    }
+
+    /// The state of an edit after `step` steps: `t/<tenant>/edits/<edit>/<epoch>/checkpoint-<step>`.
+    pub fn checkpoint(tenant: TenantId, edit: EditId, epoch: Epoch, step: u32) -> Self {
+        Self(format!("t/{tenant}/edits/{edit}/{epoch}/checkpoint-{step}"))
+    }
+
+    /// The key as S3 sees it, without the settings' prefix.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Key {
+    type Err = Error;
+
+    fn from_str(key: &str) -> Result<Self> {
+        segments_check(key)?;
+        Ok(Self(key.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = Error;
+
+    fn try_from(key: String) -> Result<Self> {
+        segments_check(&key)?;
+        Ok(Self(key))
+    }
+}
+
+impl From<Key> for String {
+    fn from(key: Key) -> Self {
+        key.0
+    }
+}
+
+impl AsRef<str> for Key {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The start of keys, on a segment's border.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix(String);
+
+impl Prefix {
+    /// Every blob.
+    pub fn all() -> Self {
+        Self(String::new())
+    }
+
+    /// Everything of every tenant: `t/`.
+    pub fn tenants() -> Self {
+        Self("t/".to_owned())
+    }
+
+    /// Everything of one tenant.
+    pub fn tenant(tenant: TenantId) -> Self {
+        Self(format!("t/{tenant}/"))
+    }
+
+    /// Everything one edit made, in all its epochs.
+    pub fn edit(tenant: TenantId, edit: EditId) -> Self {
+        Self(format!("t/{tenant}/edits/{edit}/"))
+    }
+
+    /// Everything below a folder.
+    pub fn folder(folder: &Key) -> Self {
+        Self(format!("{folder}/"))
+    }
+
+    /// The prefix as S3 sees it, without the settings' one.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn segments_check(key: &str) -> Result<()> {
+    let refused = |reason| {
+        Err(Error::Key {
+            key: key.chars().take(80).collect(),
+            reason,
+        })
+    };
+    if key.is_empty() {
+        return refused("it is empty");
+    }
+    if key.len() > KEY_BYTES {
+        return refused("it is longer than 160 bytes");
+    }
+    for segment in key.split('/') {
+        if segment.is_empty() {
+            return refused("a segment is empty");
+        }
+        if segment.starts_with('.') {
+            return refused("a segment starts with a dot");
+        }
+        if !segment
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        {
+            return refused("only a-z, A-Z, 0-9, `.`, `_` and `-` may stand between slashes");
+        }
+    }
+    Ok(())
+}

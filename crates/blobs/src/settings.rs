@@ -1,0 +1,116 @@
+use std::{fmt, time::Duration};
+
+use url::Url;
+
+use crate::{Error, Result};
+
+/// Where the blobs are, and how patient we are.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The S3 server; none means AWS itself.
+    pub endpoint: Option<Url>,
+    /// The server as clients outside see it, for presigned URLs; none means `endpoint`.
+    pub public_endpoint: Option<Url>,
+    /// The region; none means what the environment says, else `us-east-1`.
+    pub region: Option<String>,
+    /// The bucket.
+    pub bucket: String,
+    /// Put before every key, such as `staging`; empty for none.
+    pub prefix: String,
+    /// `http://host/bucket/key` instead of `http://bucket.host/key`. Most servers that are not AWS need it.
+    pub path_style: bool,
+    /// Credentials; none means the usual chain (environment, profile, web identity, instance).
+    pub credentials: Option<Credentials>,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// Tries of one request, the first included.
+    pub attempts: u32,
+}
+
+impl Settings {
+    /// A bucket on AWS, or on the server at `endpoint` with path style.
+    pub fn new(endpoint: Option<Url>, bucket: impl Into<String>) -> Self {
+        Self {
+            path_style: endpoint.is_some(),
+            endpoint,
+            public_endpoint: None,
+            region: None,
+            bucket: bucket.into(),
+            prefix: String::new(),
+            credentials: None,
+            timeouts: Timeouts::default(),
+            attempts: 3,
+        }
+    }
+
+    /// What can be said without asking the server.
+    pub(crate) fn check(&self) -> Result<()> {
+        let named = (3..=63).contains(&self.bucket.len())
+            && self
+                .bucket
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
+            && !self.bucket.starts_with(['-', '.'])
+            && !self.bucket.contains("..");
+        if !named {
+            return Err(Error::Settings(format!(
+                "`{}` is no bucket name; 3 to 63 of a-z, 0-9, - and .",
+                self.bucket.chars().take(80).collect::<String>()
+            )));
+        }
+        for endpoint in [&self.endpoint, &self.public_endpoint]
+            .into_iter()
+            .flatten()
+        {
+            if !matches!(endpoint.scheme(), "http" | "https") || endpoint.host_str().is_none() {
+                return Err(Error::Settings(format!(
+                    "`{endpoint}` is no S3 endpoint; use http://host:port or https://host"
+                )));
+            }
+        }
+        if !self.prefix.is_empty() {
+            self.prefix
+                .parse::<crate::Key>()
+                .map_err(|e| Error::Settings(format!("prefix: {e}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// An access key and its secret.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The access key id.
+    pub access_key: String,
+    /// The secret access key.
+    pub secret_key: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("access_key", &self.access_key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long things may take.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// To connect.
+    pub connect: Duration,
+    /// One try of a request, its body included.
+    pub attempt: Duration,
+    /// A request with all its tries.
+    pub operation: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            attempt: Duration::from_secs(30),
+            operation: Duration::from_secs(120),
+        }
+    }
+}
