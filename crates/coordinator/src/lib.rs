@@ -1,1 +1,55 @@
-//! Submit, release, reap, retry, prune, deliver webhooks.
+//! What keeps edits moving: submits them, releases them in fair order, rescues and retries them, tells the outside.
+//!
+//! Every duty may run in any number of coordinators at once; Postgres decides which of them does a thing.
+//!
+//! # Layout
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `submit` | [`Submitter`]: submissions that arrive together are written together; cancel and retry by hand |
+//! | `run` | [`run`]: all duties below, until told to stop |
+//! | `settings` | [`Settings`], [`Retention`], [`Webhooks`] |
+//! | `duty` | the loop every duty lives in: pauses, backoff while something is down, one line of log an outage |
+//! | `release` | queued edits to the broker, in fair order, a window ahead; and again, when nobody claimed them |
+//! | `upkeep` | dead leases, retries that came due, turns whose parents ended |
+//! | `live` | tells watchers of what happened here |
+//! | `webhooks` | deliveries as jobs: [`sign`] and [`verify`], [`url_check`], addresses of the public internet only |
+//! | `retention` | pruning by age |
+//! | `sweep` | blobs that no row refers to |
+//! | `gauges` | depth, ages and windows, for Prometheus |
+//! | `error` | [`Error`] |
+//!
+//! # Metrics
+//!
+//! | name | kind | labels | what |
+//! |---|---|---|---|
+//! | `limekiln_submitted_total` | counter | `outcome` | submissions answered |
+//! | `limekiln_submit_batch_edits` | histogram | | submissions written by one transaction |
+//! | `limekiln_submit_seconds` | histogram | | a transaction of submissions |
+//! | `limekiln_released_total` | counter | `model`, `class` | edits announced for the first time |
+//! | `limekiln_announced_again_total` | counter | `model`, `class` | edits announced again: their message got lost, or waits long |
+//! | `limekiln_announce_failed_total` | counter | | announcements the broker didn't confirm |
+//! | `limekiln_release_seconds` | histogram | | one look at the queue, publishing included |
+//! | `limekiln_reaped_total` | counter | `outcome` | leases that ran out |
+//! | `limekiln_retried_total` | counter | | retries that came due |
+//! | `limekiln_unblocked_total` | counter | `outcome` | turns that could go on, or failed with their parent |
+//! | `limekiln_pruned_total` | counter | `what` | rows and blobs removed by age |
+//! | `limekiln_swept_total` | counter | | blobs removed that no row referred to |
+//! | `limekiln_webhooks_total` | counter | `outcome` | deliveries tried: `delivered`, `failed`, `refused`, `given_up` |
+//! | `limekiln_webhook_seconds` | histogram | | a delivery, lookup to answer |
+//! | `limekiln_duty_failed_total` | counter | `duty` | rounds of a duty that failed |
+//! | `limekiln_duty_up` | gauge | `duty` | 0 during an outage |
+//!
+//! and those of `gauges`, read from Postgres.
+
+mod error;
+mod settings;
+mod submit;
+mod webhooks;
+mod run;
+
+pub use error::Error;
+pub use run::run;
+pub use settings::{Retention, Settings, Webhooks};
+pub use submit::Submitter;
+pub use webhooks::{BadSignature, Refused, SIGNATURE_HEADER, is_public, sign, url_check, verify};

@@ -1,0 +1,143 @@
+//! What a coordinator may be told; every default suits a fleet of a few hundred slots.
+
+use std::time::Duration;
+
+use crate::Error;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Settings of [`run`](crate::run).
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The workers' lease time; dead leases are looked for three times in it.
+    pub lease_ttl: Duration,
+    /// Edits announced ahead per model when no worker is there, so that an empty pool can scale from zero.
+    pub min_window: u32,
+    /// The longest wait between two looks at the queue while there is work.
+    pub release_tick: Duration,
+    /// The same when nothing was released lately. A wake message cuts both short.
+    pub release_idle: Duration,
+    /// Pause between looks at retries that came due, turns that can go on, and announcements nobody claimed.
+    pub upkeep_every: Duration,
+    /// Pause between two readings of the gauges.
+    pub gauges_every: Duration,
+    /// What is kept, and for how long.
+    pub retention: Retention,
+    /// Delivery of webhooks.
+    pub webhooks: Webhooks,
+}
+
+/// Ages after which things are removed. Nothing a live edit or a live session needs goes, whatever its age.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// Pause between two rounds of pruning.
+    pub prune_every: Duration,
+    /// Progress of edits that ended this long ago.
+    pub events: Duration,
+    /// Checkpoints of edits that ended this long ago.
+    pub checkpoints: Duration,
+    /// Ended edits, with their results. `None` keeps them for ever.
+    pub edits: Option<Duration>,
+    /// Images that no edit has used for this long. `None` keeps them for ever.
+    pub images: Option<Duration>,
+    /// Pause between two sweeps for blobs that no row refers to.
+    pub sweep_every: Duration,
+    /// Younger blobs are left alone: their rows may be on the way.
+    pub sweep_grace: Duration,
+}
+
+/// Delivery of webhooks.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    /// Deliver to loopback, private and other special addresses too.
+    pub allow_private: bool,
+    /// Limit of one delivery, from name lookup to the last byte read of the answer.
+    pub timeout: Duration,
+    /// Deliveries tried before giving up.
+    pub attempts: u32,
+    /// Deliveries on their way at once.
+    pub concurrency: usize,
+    /// Of these to one host and port.
+    pub per_endpoint: usize,
+    /// Wait after the first failure; each later one waits three times as long, 1 hour at most, give or take a fifth.
+    pub backoff: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lease_ttl: Duration::from_secs(15),
+            min_window: 4,
+            release_tick: Duration::from_millis(250),
+            release_idle: Duration::from_secs(1),
+            upkeep_every: Duration::from_millis(500),
+            gauges_every: Duration::from_secs(5),
+            retention: Retention::default(),
+            webhooks: Webhooks::default(),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            prune_every: 10 * MINUTE,
+            events: 7 * DAY,
+            checkpoints: HOUR,
+            edits: None,
+            images: Some(30 * DAY),
+            sweep_every: 6 * HOUR,
+            sweep_grace: DAY,
+        }
+    }
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            allow_private: false,
+            timeout: Duration::from_secs(10),
+            attempts: 8,
+            concurrency: 64,
+            per_endpoint: 4,
+            backoff: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses settings under which the fleet would stand still or lose uploads.
+    pub fn validate(&self) -> Result<(), Error> {
+        let refuse = |what| Err(Error::Settings(what));
+        if self.lease_ttl < Duration::from_millis(300) {
+            return refuse("lease_ttl must be at least 300 ms");
+        }
+        if self.min_window == 0 {
+            return refuse("min_window must be at least 1, or an empty pool never starts");
+        }
+        let pauses = [
+            self.release_tick,
+            self.release_idle,
+            self.upkeep_every,
+            self.gauges_every,
+            self.retention.prune_every,
+            self.retention.sweep_every,
+        ];
+        if pauses.iter().any(|pause| *pause < Duration::from_millis(1)) {
+            return refuse("pauses must be at least 1 ms");
+        }
+        if self.retention.sweep_grace < MINUTE {
+            return refuse("sweep_grace must be at least a minute, or uploads in flight are lost");
+        }
+        let hooks = &self.webhooks;
+        if hooks.attempts == 0 || hooks.concurrency == 0 || hooks.per_endpoint == 0 {
+            return refuse("webhooks need at least one attempt and one delivery at once");
+        }
+        if hooks.timeout.is_zero() || hooks.backoff.is_zero() {
+            return refuse("timeout and backoff of webhooks must be longer than nothing");
+        }
+        Ok(())
+    }
+}
