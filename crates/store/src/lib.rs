@@ -1,1 +1,71 @@
 //! Every SQL statement of Limekiln, and the embedded Postgres.
+//!
+//! # Layout
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `store` | [`Store`]: settings, pool, migrations, what the server is |
+//! | `error`, `write` | [`Error`] with its [`Kind`]; what a fenced write says ([`Write`]) |
+//! | `tenants`, `keys`, `images`, `sessions` | who asks, and what edits start from |
+//! | `submit` | edits come in: idempotency and limits, exact across gateways |
+//! | `release` | which edits are announced next, fairly, and what is announced again |
+//! | `claim`, `lease`, `outcome` | the worker's side: claim, renew, progress, checkpoint; complete, fail, hand back |
+//! | `reap`, `control` | leases that died, retries that are due, turns that may start; cancel, retry by hand |
+//! | `edits`, `events`, `artifacts` | what clients read |
+//! | `queue`, `usage`, `workers`, `fleet` | what operators read and set |
+//! | `webhooks`, `retention` | deliveries; what may be forgotten |
+//! | `fill` | finished edits for benchmarks |
+//! | `embedded` | Postgres in process, for `limekiln dev` |
+
+mod artifacts;
+mod claim;
+mod control;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod edits;
+mod error;
+mod events;
+mod fill;
+mod fleet;
+mod images;
+mod keys;
+mod lease;
+mod outcome;
+mod queue;
+mod reap;
+mod release;
+mod retention;
+mod secret;
+mod sessions;
+mod store;
+mod submit;
+mod tenants;
+mod usage;
+mod webhooks;
+mod workers;
+mod write;
+
+pub use artifacts::{ArtifactRef, NewArtifact};
+pub use claim::Claimed;
+pub use control::{Cancel, Retried};
+pub use edits::{EditPage, Filter};
+#[cfg(feature = "embedded")]
+pub use embedded::Embedded;
+pub use error::{Error, Kind, Result};
+pub use fleet::{DeadLetter, DeadLetterPage};
+pub use images::{Image, NewImage};
+pub use keys::{Caller, Key, NewKey, Role};
+pub use lease::{Checkpoint, Checkpointed, Progressed};
+pub use outcome::{Completion, Failed};
+pub use queue::QueueCount;
+pub use reap::Moved;
+pub use release::Announcement;
+pub use secret::Secret;
+pub use sessions::Session;
+pub use store::{Server, Settings, Store};
+pub use submit::{Idempotency, Submission, Submitted};
+pub use tenants::{Limits, Tenant};
+pub use usage::UsageDay;
+pub use webhooks::Delivery;
+pub use workers::{NewWorker, Orders, Worker};
+pub use write::{BlobRef, Write};

@@ -1,0 +1,27 @@
+//! What tenants used.
+
+use limekiln_jobs::TenantId;
+use time::Date;
+
+use crate::{Result, Store};
+
+/// A tenant's day, UTC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageDay {
+    /// The day.
+    pub day: Date,
+    /// Edits that ended.
+    pub edits: u64,
+    /// Time on devices, milliseconds.
+    pub gpu_ms: u64,
+    /// Bytes stored: uploads and results.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// The tenant's days from `from` to `to`, both included; days without use are left out.
+    pub async fn usage_get(&self, tenant: TenantId, from: Date, to: Date) -> Result<Vec<UsageDay>> {
+        let _ = (tenant, from, to);
+        todo!()
+    }
+}
