@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use image::{GrayImage, RgbImage};
 use limekiln_lime::Outcome;
+use limekiln_pictures::paint;
 
 use crate::output::{self, folder_make, png_write, same_file};
-use crate::paint;
 
 const ROI: &str = "roi.png";
 const SEGMENTS: &str = "segments.png";

@@ -6,15 +6,16 @@ use anyhow::{Result, anyhow};
 use image::RgbImage;
 use limekiln_diffusion::model::Model;
 use limekiln_lime::{Outcome, Preset, Request};
+use limekiln_pictures::paint;
 use limekiln_rooms::{Color, Object, SIDE, Scene, bench_pair, draw, score};
 
 use crate::args::DemoArgs;
+use crate::engine;
 use crate::models::Choice;
 use crate::output::{Target, print};
 use crate::progress::Progress;
 use crate::settings::{self, Usage};
 use crate::sheet::{Tile, sheet};
-use crate::{engine, paint};
 
 /// Width of a tile on the sheet.
 const TILE: u32 = 320;

@@ -8,7 +8,7 @@
 //! | `settings`, `models` | arguments checked and made into a preset and a model |
 //! | `input`, `output` | pictures read and files written, whole or not at all |
 //! | `edit` | `limekiln edit` |
-//! | `artifacts`, `paint` | the stages of an edit as files and as pictures |
+//! | `artifacts` | the stages of an edit as files |
 //! | `rooms`, `demo` | drawn rooms; one of them edited, every stage on one sheet |
 //! | `bench` | `limekiln eval rooms` |
 //! | `engine`, `progress`, `sheet` | an edit run to its end; how far it is; pictures side by side |
@@ -22,7 +22,6 @@ mod engine;
 mod input;
 mod models;
 mod output;
-mod paint;
 mod progress;
 mod rooms;
 mod settings;

@@ -2,35 +2,30 @@
 //!
 //! # Layout
 //!
-//! - `size`: the size that the model works at
 //! - `photo`: whether a picture is one that the built-in model knows
 //! - `report`: what `--json` prints
 
 mod photo;
 mod report;
-mod size;
 
 use std::path::Path;
 
-use anyhow::Result;
-use image::imageops::{self, FilterType};
-use image::{DynamicImage, GrayImage, Luma, RgbImage, Rgba, RgbaImage};
+use anyhow::{Result, anyhow};
+use image::{DynamicImage, GrayImage, RgbImage};
 use limekiln_diffusion::model::Model;
-use limekiln_diffusion::picture::resize_lanczos;
-use limekiln_lime::{Outcome, Preset, Request, composite};
+use limekiln_lime::{Outcome, Preset, Request};
+use limekiln_pictures::compose::{alpha_resize, composed, on_white, with_alpha};
+use limekiln_pictures::{Error, Picture, paint, size};
 use report::{Composite, Report};
 
 use crate::args::EditArgs;
 use crate::artifacts::Folder;
-use crate::input::{Picture, mask_open, on_white};
+use crate::engine;
+use crate::input::{mask_open, picture_open};
 use crate::models::Choice;
 use crate::output::{Target, print};
 use crate::progress::Progress;
 use crate::settings::{self, Usage};
-use crate::{engine, paint};
-
-/// With --keep-outside an edit fades into the picture over this share of its longer side.
-const FEATHER_SHARE: u32 = 128;
 
 /// Everything an edit needs but the model: checked, read, known to be writable.
 struct Job<'a> {
@@ -63,7 +58,8 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         job.picture.rgb.dimensions(),
         args.size.unwrap_or(choice.size_default()),
         factor(&model),
-    )?;
+    )
+    .map_err(sliver)?;
     if let Some(cut) = model.tokenizer.encode(&args.instruction)?.cut {
         return Err(Usage(format!(
             "the instruction has more than 77 tokens; say it shorter, {cut:?} would be cut"
@@ -85,10 +81,26 @@ fn factor(model: &Model) -> u32 {
     model.vae.config().factor() as u32
 }
 
+/// What can be done about it here is a flag.
+fn sliver(error: Error) -> anyhow::Error {
+    match error {
+        Error::TooNarrow {
+            width,
+            height,
+            bound,
+            factor,
+        } => anyhow!(
+            "the picture is {width}x{height}: at --size {bound} its shorter side has less than the {factor} pixels that \
+             the model needs; crop it or raise --size"
+        ),
+        other => other.into(),
+    }
+}
+
 impl<'a> Job<'a> {
     fn new(args: &'a EditArgs) -> Result<Self> {
         let preset = settings::preset(&args.preset)?;
-        let picture = Picture::open(&args.image)?;
+        let picture = picture_open(&args.image)?;
         let mask = args
             .mask
             .as_deref()
@@ -143,15 +155,13 @@ impl<'a> Job<'a> {
         warnings
     }
 
-    fn request(&self, (width, height): (u32, u32)) -> Request {
-        let mask = self.mask.as_ref().map(|mask| {
-            let mut mask = imageops::resize(mask, width, height, FilterType::Triangle);
-            mask.iter_mut()
-                .for_each(|value| *value = if *value >= 128 { 255 } else { 0 });
-            mask
-        });
+    fn request(&self, working: (u32, u32)) -> Request {
+        let mask = self
+            .mask
+            .as_ref()
+            .map(|mask| size::mask_shrink(mask, working));
         Request {
-            image: resize_lanczos(&self.picture.on_white(), width, height),
+            image: size::shrink(&self.picture.on_white(), working),
             instruction: self.args.instruction.clone(),
             seed: self.args.seed,
             preset: self.preset.clone(),
@@ -214,22 +224,12 @@ impl<'a> Job<'a> {
         if !self.args.keep_outside {
             return (edited.clone(), None);
         }
-        let (width, height) = self.picture.rgb.dimensions();
-        let everything = GrayImage::from_pixel(width, height, Luma([255]));
-        let feather_px = (width.max(height) / FEATHER_SHARE).max(1);
-        let (result, changed_outside_px) = composite(
-            &self.picture.rgb,
-            edited,
-            roi.unwrap_or(&everything),
-            feather_px,
-        );
-        (
-            result,
-            Some(Composite {
-                feather_px,
-                changed_outside_px,
-            }),
-        )
+        let (result, seam) = composed(&self.picture.rgb, edited, roi);
+        let composite = Composite {
+            feather_px: seam.feather_px,
+            changed_outside_px: seam.changed_outside_px,
+        };
+        (result, Some(composite))
     }
 
     /// The result as it is written: with the input's transparency, or on white where the format has none.
@@ -237,24 +237,13 @@ impl<'a> Job<'a> {
         let Some(alpha) = &self.picture.alpha else {
             return result.into();
         };
-        let (width, height) = result.dimensions();
-        let alpha = if alpha.dimensions() == (width, height) {
-            alpha.clone()
+        let alpha = alpha_resize(alpha, result.dimensions());
+        if self.target.format.has_alpha() {
+            with_alpha(&result, &alpha)
+        } else if self.args.keep_outside {
+            on_white(&result, &alpha).into()
         } else {
-            imageops::resize(alpha, width, height, FilterType::Lanczos3)
-        };
-        if !self.target.format.has_alpha() {
-            return if self.args.keep_outside {
-                on_white(&result, &alpha).into()
-            } else {
-                result.into()
-            };
+            result.into()
         }
-        let mut rgba = RgbaImage::new(width, height);
-        for ((out, color), alpha) in rgba.pixels_mut().zip(result.pixels()).zip(alpha.iter()) {
-            let [r, g, b] = color.0;
-            *out = Rgba([r, g, b, *alpha]);
-        }
-        rgba.into()
     }
 }

@@ -1,14 +1,18 @@
 //! The size that the model works at.
 
-use anyhow::{Result, bail};
+use image::imageops::{self, FilterType};
+use image::{GrayImage, RgbImage};
+use limekiln_diffusion::picture::resize_lanczos;
+
+use crate::error::{Error, Result};
 
 /// The working size of a `width` x `height` picture: shrunk so that the longer side is at most `bound` (never
-/// enlarged), then both sides floored to a multiple of `factor`, as diffusers does.
+/// enlarged), then both sides floored to a multiple of `factor`, as diffusers does. Pixels.
 ///
 /// # Errors
 ///
 /// When a side would be nothing.
-pub(crate) fn working((width, height): (u32, u32), bound: u32, factor: u32) -> Result<(u32, u32)> {
+pub fn working((width, height): (u32, u32), bound: u32, factor: u32) -> Result<(u32, u32)> {
     let longer = width.max(height);
     let side = |side: u32| {
         let side = if longer <= bound {
@@ -20,17 +24,32 @@ pub(crate) fn working((width, height): (u32, u32), bound: u32, factor: u32) -> R
         side - side % factor
     };
     match (side(width), side(height)) {
-        (0, _) | (_, 0) if longer <= bound => {
-            bail!(
-                "the picture is {width}x{height}: the model needs at least {factor} pixels a side"
-            )
-        }
-        (0, _) | (_, 0) => bail!(
-            "the picture is {width}x{height}: at --size {bound} its shorter side has less than the {factor} pixels that the \
-             model needs; crop it or raise --size"
-        ),
+        (0, _) | (_, 0) if longer <= bound => Err(Error::TooSmall {
+            width,
+            height,
+            factor,
+        }),
+        (0, _) | (_, 0) => Err(Error::TooNarrow {
+            width,
+            height,
+            bound,
+            factor,
+        }),
         size => Ok(size),
     }
+}
+
+/// A picture at the working size, resized as PIL does.
+pub fn shrink(picture: &RgbImage, (width, height): (u32, u32)) -> RgbImage {
+    resize_lanczos(picture, width, height)
+}
+
+/// A mask at the working size: 0 and 255.
+pub fn mask_shrink(mask: &GrayImage, (width, height): (u32, u32)) -> GrayImage {
+    let mut mask = imageops::resize(mask, width, height, FilterType::Triangle);
+    mask.iter_mut()
+        .for_each(|value| *value = if *value >= 128 { 255 } else { 0 });
+    mask
 }
 
 #[cfg(test)]
@@ -67,7 +86,7 @@ mod tests {
             working((4000, 40), 512, 8)
                 .unwrap_err()
                 .to_string()
-                .contains("--size 512")
+                .contains("at size 512")
         );
     }
 }

@@ -15,7 +15,7 @@ const HEAT: [[u8; 3]; 6] = [
 const OUTLINE: Rgb<u8> = Rgb([255, 225, 0]);
 
 /// Each segment of a `side` x `side` grid in a color of its own, stretched to `width` x `height`.
-pub(crate) fn segments<L: Copy + Into<u32>>(
+pub fn segments<L: Copy + Into<u32>>(
     labels: &[L],
     side: usize,
     (width, height): (u32, u32),
@@ -27,7 +27,7 @@ pub(crate) fn segments<L: Copy + Into<u32>>(
 }
 
 /// `side` x `side` values as heat, the least black and the greatest bright, stretched to `width` x `height`.
-pub(crate) fn heat(values: &[f32], side: usize, (width, height): (u32, u32)) -> RgbImage {
+pub fn heat(values: &[f32], side: usize, (width, height): (u32, u32)) -> RgbImage {
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let span = if high > low { high - low } else { 1.0 };
@@ -41,7 +41,7 @@ pub(crate) fn heat(values: &[f32], side: usize, (width, height): (u32, u32)) -> 
 }
 
 /// `picture` with everything outside `roi` (same size, 0 or 255) faded, and the border of `roi` drawn.
-pub(crate) fn overlay(picture: &RgbImage, roi: &GrayImage) -> RgbImage {
+pub fn overlay(picture: &RgbImage, roi: &GrayImage) -> RgbImage {
     let (width, height) = picture.dimensions();
     let inside = |x: u32, y: u32| roi.get_pixel(x, y).0[0] >= 128;
     let reach = (width.max(height) / 256).max(1);
@@ -66,7 +66,7 @@ pub(crate) fn overlay(picture: &RgbImage, roi: &GrayImage) -> RgbImage {
 }
 
 /// A mask stretched to another size, by the nearest pixel: still 0 and 255.
-pub(crate) fn mask_resize(mask: &GrayImage, (width, height): (u32, u32)) -> GrayImage {
+pub fn mask_resize(mask: &GrayImage, (width, height): (u32, u32)) -> GrayImage {
     GrayImage::from_fn(width, height, |x, y| {
         let (column, row) = (
             nearest(x, width, mask.width() as usize),

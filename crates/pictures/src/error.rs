@@ -1,0 +1,132 @@
+//! Everything that can be wrong with a picture.
+
+/// The crate's results.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What is wrong with a picture or a mask, and what to do. Sizes are width and height in pixels.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No byte at all.
+    #[error("the file is empty")]
+    Empty,
+    /// More bytes than are read.
+    #[error("the file has {} MB: at most {} are read", bytes >> 20, bytes_max >> 20)]
+    Bytes {
+        /// Bytes there are.
+        bytes: u64,
+        /// Bytes that are read.
+        bytes_max: u64,
+    },
+    /// Not a picture of any kind.
+    #[error("not a picture that can be read: give a PNG, JPEG or WebP file")]
+    NotAPicture,
+    /// A picture of a kind that is not read.
+    #[error("{0} pictures are not read: convert it to PNG, JPEG or WebP")]
+    Format(String),
+    /// A picture of a known format with something unknown in it.
+    #[error("a kind of {format} that is not read ({what}): save it as plain PNG")]
+    Unsupported {
+        /// `PNG`, `JPEG` or `WEBP`.
+        format: &'static str,
+        /// What is not supported.
+        what: String,
+    },
+    /// Nothing in it.
+    #[error("the picture is {width}x{height}: it has no pixels")]
+    NoPixels {
+        /// Width.
+        width: u32,
+        /// Height.
+        height: u32,
+    },
+    /// More pixels than are read.
+    #[error(
+        "the picture is {width}x{height}: at most {side_max} pixels a side and {} megapixels are read; shrink it",
+        pixels_max / 1_000_000
+    )]
+    Pixels {
+        /// Width.
+        width: u32,
+        /// Height.
+        height: u32,
+        /// The longest side that is read.
+        side_max: u32,
+        /// The most pixels that are read.
+        pixels_max: u64,
+    },
+    /// A decoder that wants more memory than it may have.
+    #[error("the {0} file asks for more memory than a picture may take; shrink it first")]
+    Memory(&'static str),
+    /// Not what its header says.
+    #[error("the {format} file is damaged: {reason}")]
+    Damaged {
+        /// `PNG`, `JPEG` or `WEBP`.
+        format: &'static str,
+        /// In one line.
+        reason: String,
+    },
+    /// A mask of another size than its picture.
+    #[error(
+        "the mask is {}x{} and the picture {}x{}: give a mask of the picture's size",
+        mask.0, mask.1, picture.0, picture.1
+    )]
+    MaskSize {
+        /// Of the mask.
+        mask: (u32, u32),
+        /// Of the picture.
+        picture: (u32, u32),
+    },
+    /// A mask that lets nothing be edited.
+    #[error("the mask has no white pixel, so there is nothing to edit: white marks where to edit")]
+    MaskEmpty,
+    /// A picture smaller than the model's smallest.
+    #[error("the picture is {width}x{height}: the model needs at least {factor} pixels a side")]
+    TooSmall {
+        /// Width.
+        width: u32,
+        /// Height.
+        height: u32,
+        /// The smallest side.
+        factor: u32,
+    },
+    /// A picture that has nothing left of its shorter side when the longer one fits.
+    #[error(
+        "the picture is {width}x{height}: at size {bound} its shorter side has less than the {factor} pixels that the \
+         model needs; crop it or raise the size"
+    )]
+    TooNarrow {
+        /// Width.
+        width: u32,
+        /// Height.
+        height: u32,
+        /// The bound on the longer side.
+        bound: u32,
+        /// The smallest side.
+        factor: u32,
+    },
+    /// A picture that can't be written.
+    #[error("the picture can't be encoded as {format}: {reason}")]
+    Encode {
+        /// `PNG` or `JPEG`.
+        format: &'static str,
+        /// In one line.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// A stable name for programs, in snake_case.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "image_empty",
+            Self::Bytes { .. } => "image_bytes_limit",
+            Self::NotAPicture | Self::Format(_) | Self::Unsupported { .. } => "image_unsupported",
+            Self::NoPixels { .. } | Self::Damaged { .. } => "image_damaged",
+            Self::Pixels { .. } | Self::Memory(_) => "image_pixels_limit",
+            Self::MaskSize { .. } => "mask_size",
+            Self::MaskEmpty => "mask_empty",
+            Self::TooSmall { .. } | Self::TooNarrow { .. } => "image_too_small",
+            Self::Encode { .. } => "image_encode",
+        }
+    }
+}
