@@ -1,0 +1,81 @@
+//! Names of things: `UUIDv7`, so that ids sort by age, each noun with its own type so that none is taken for another.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(transparent)]
+        #[schema(value_type = String, format = Uuid, example = "01939e0c-8a52-7c31-9d0f-3b1d6c2a4e57")]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id, later than every one made before by this process.
+            #[expect(clippy::new_without_default, reason = "every call gives another id; a default should not")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// The bare UUID, for SQL.
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::try_parse(text).map(Self)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// Who is charged: owner of keys, images and edits.
+    TenantId;
+    /// An API key.
+    KeyId;
+    /// An uploaded picture or mask.
+    ImageId;
+    /// A conversation: turns that build on each other.
+    SessionId;
+    /// One edit of one picture.
+    EditId;
+    /// Many edits asked for at once.
+    BatchId;
+    /// One run of one worker process; a restarted worker is another.
+    WorkerId;
+    /// One delivery of one webhook, whatever its attempts.
+    WebhookId;
+}

@@ -1,0 +1,66 @@
+//! What travels to watchers at once, and may be lost on the way: whoever must not miss an event reads the log.
+
+use crate::events::EditEvent;
+use crate::ids::EditId;
+use crate::state::Epoch;
+use serde::{Deserialize, Serialize};
+
+/// A message to the watchers of an edit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Live {
+    /// An event that the log has as well.
+    Event(EditEvent),
+    /// A small picture of how far it is; kept nowhere.
+    Preview {
+        /// Of which edit.
+        edit: EditId,
+        /// Under which claim it was made.
+        epoch: Epoch,
+        /// After how many steps.
+        step: u32,
+        /// A JPEG in base64.
+        jpeg: String,
+    },
+}
+
+impl Live {
+    /// Whose watchers it is for.
+    pub const fn edit(&self) -> EditId {
+        match self {
+            Self::Event(event) => event.edit,
+            Self::Preview { edit, .. } => *edit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::EventKind;
+    use time::macros::datetime;
+
+    #[test]
+    fn json_and_back() {
+        let edit = EditId::new();
+        let event = EditEvent {
+            edit,
+            seq: 2,
+            at: datetime!(2025-01-02 03:04:05.678 UTC),
+            kind: EventKind::Started,
+            data: serde_json::json!({"epoch": 1}),
+        };
+        let preview = Live::Preview {
+            edit,
+            epoch: Epoch::new(1),
+            step: 4,
+            jpeg: "/9j/".to_owned(),
+        };
+        for (live, kind) in [(Live::Event(event), "event"), (preview, "preview")] {
+            let json = serde_json::to_value(&live).unwrap();
+            assert_eq!(json["type"], kind);
+            assert_eq!(serde_json::from_value::<Live>(json).unwrap(), live);
+            assert_eq!(live.edit(), edit);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What workers and the reaper do to an edit.
+
+use super::{Effect, Rejected, Step, become_state};
+use crate::backoff::backoff;
+use crate::ids::WorkerId;
+use crate::state::{Epoch, Failure, FailureClass, Job, Lease, State, Wait};
+use time::OffsetDateTime;
+
+/// The lease of this epoch, or `Stale`. Time does not matter: until the reaper has taken it, a lease holds.
+fn fenced(job: &Job, epoch: Epoch) -> Result<&Lease, Rejected> {
+    job.lease()
+        .filter(|_| job.epoch == epoch)
+        .ok_or(Rejected::Stale)
+}
+
+pub(super) fn claim(job: &Job, worker: WorkerId, expires_at: OffsetDateTime) -> Step {
+    match (&job.state, job.epoch.next()) {
+        (State::Queued, Some(epoch)) => {
+            let claimed = Job {
+                epoch,
+                claim_step: job.checkpoint_step,
+                ..job.clone()
+            };
+            Ok(become_state(
+                claimed,
+                State::Running(Lease { worker, expires_at }),
+            ))
+        }
+        _ => Err(Rejected::NotClaimable),
+    }
+}
+
+pub(super) fn renew(job: &Job, epoch: Epoch, expires_at: OffsetDateTime) -> Step {
+    let lease = fenced(job, epoch)?;
+    // Renewals may overtake each other on their way; none shortens the lease.
+    let renewed = Lease {
+        expires_at: lease.expires_at.max(expires_at),
+        ..*lease
+    };
+    Ok((
+        Job {
+            state: State::Running(renewed),
+            ..job.clone()
+        },
+        Vec::new(),
+    ))
+}
+
+pub(super) fn progress(job: &Job, epoch: Epoch) -> Step {
+    fenced(job, epoch)?;
+    Ok(super::log(job.clone(), crate::events::EventKind::Progress))
+}
+
+pub(super) fn checkpoint(job: &Job, epoch: Epoch, step: u32) -> Step {
+    fenced(job, epoch)?;
+    if step <= job.checkpoint_step {
+        return Err(Rejected::OldCheckpoint);
+    }
+    Ok((
+        Job {
+            checkpoint_step: step,
+            ..job.clone()
+        },
+        Vec::new(),
+    ))
+}
+
+pub(super) fn complete(job: &Job, epoch: Epoch) -> Step {
+    fenced(job, epoch)?;
+    Ok(become_state(job.clone(), State::Succeeded))
+}
+
+pub(super) fn fail(job: &Job, epoch: Epoch, failure: Failure, now: OffsetDateTime) -> Step {
+    fenced(job, epoch)?;
+    if failure.class == FailureClass::User {
+        return Ok(become_state(job.clone(), State::Failed(failure)));
+    }
+    let attempts = job.attempts.saturating_add(1);
+    let state = if attempts >= job.max_attempts {
+        State::Failed(Failure {
+            class: FailureClass::Internal,
+            ..failure
+        })
+    } else {
+        State::Waiting(Wait::Retry {
+            until: now + backoff(attempts, job.edit, job.epoch),
+        })
+    };
+    Ok(become_state(
+        Job {
+            attempts,
+            ..job.clone()
+        },
+        state,
+    ))
+}
+
+pub(super) fn hand_back(job: &Job, epoch: Epoch) -> Step {
+    fenced(job, epoch)?;
+    Ok(become_state(job.clone(), State::Queued))
+}
+
+pub(super) fn expire(job: &Job, now: OffsetDateTime) -> Step {
+    let lease = job.lease().ok_or(Rejected::Stale)?;
+    if now < lease.expires_at {
+        return Err(Rejected::NotDue);
+    }
+    let stop = Effect::Stop {
+        worker: lease.worker,
+        epoch: job.epoch,
+    };
+    // Every checkpoint is newer than the last, so an edit that kills all its workers cannot go uncharged for ever.
+    let progressed = job.checkpoint_step > job.claim_step;
+    let attempts = if progressed {
+        job.attempts
+    } else {
+        job.attempts.saturating_add(1)
+    };
+    let state = if !progressed && attempts >= job.max_attempts {
+        let message = format!("{attempts} workers died with this edit, none with progress");
+        State::Failed(Failure::new(
+            FailureClass::Poison,
+            Failure::WORKER_DIED,
+            message,
+        ))
+    } else {
+        State::Queued
+    };
+    let (job, mut effects) = become_state(
+        Job {
+            attempts,
+            ..job.clone()
+        },
+        state,
+    );
+    effects.push(stop);
+    Ok((job, effects))
+}

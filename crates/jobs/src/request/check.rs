@@ -1,0 +1,154 @@
+//! What a request must be before anything looks its ids up.
+
+use super::{EditRequest, Invalid};
+use crate::spec::ModelName;
+use serde_json::Value;
+use url::Url;
+
+/// Characters of an instruction, at most.
+pub const INSTRUCTION_CHARS_MAX: usize = 1000;
+/// The largest integer that every JSON reader keeps exactly.
+pub const SEED_MAX: u64 = (1 << 53) - 1;
+const OPTIONS_BYTES_MAX: usize = 16 * 1024;
+const OPTIONS_DEPTH_MAX: usize = 8;
+const WEBHOOK_BYTES_MAX: usize = 2048;
+
+impl EditRequest {
+    /// Checks every field and reports all that are wrong.
+    ///
+    /// # Errors
+    /// One entry per wrong field.
+    pub fn validate(&self) -> Result<(), Vec<Invalid>> {
+        let mut wrong = Vec::new();
+        let mut check = |field: &str, outcome: Result<(), String>| {
+            if let Err(message) = outcome {
+                wrong.push(Invalid {
+                    field: field.to_owned(),
+                    message,
+                });
+            }
+        };
+        check("image", self.source());
+        check("instruction", instruction(&self.instruction));
+        check("preset", self.preset.as_deref().map_or(Ok(()), preset));
+        check(
+            "options",
+            self.options.as_ref().map_or(Ok(()), |options| {
+                self::options(&Value::Object(options.clone()))
+            }),
+        );
+        check("seed", between(self.seed, 0, SEED_MAX));
+        check("size", between(self.size, 64, 2048));
+        check("model", self.model.as_deref().map_or(Ok(()), model));
+        check("webhook", self.webhook.as_ref().map_or(Ok(()), webhook));
+        check("max_attempts", between(self.max_attempts, 1, 10));
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    fn source(&self) -> Result<(), String> {
+        match (self.image, self.parent) {
+            (Some(_), None) | (None, Some(_)) => Ok(()),
+            (None, None) => {
+                Err("name an image, or the parent whose result is to be changed".to_owned())
+            }
+            (Some(_), Some(_)) => Err("name an image or a parent, not both".to_owned()),
+        }
+    }
+}
+
+fn instruction(text: &str) -> Result<(), String> {
+    if !(1..=INSTRUCTION_CHARS_MAX).contains(&text.trim().chars().count()) {
+        return Err(format!("must have 1 to {INSTRUCTION_CHARS_MAX} characters"));
+    }
+    // NUL cannot be stored; the other control characters mean nothing to the tokenizer and lie in logs.
+    if text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    {
+        return Err("must have no control characters".to_owned());
+    }
+    Ok(())
+}
+
+fn preset(name: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let fits = (1..=63).contains(&name.len())
+        && name.bytes().next().is_some_and(plain)
+        && name.bytes().all(|b| plain(b) || matches!(b, b'_' | b'-'));
+    if fits {
+        Ok(())
+    } else {
+        Err("must be the name of a preset, such as \"fast\" or \"paper\"".to_owned())
+    }
+}
+
+fn model(name: &str) -> Result<(), String> {
+    name.parse::<ModelName>()
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+fn options(value: &Value) -> Result<(), String> {
+    if depth(value) > OPTIONS_DEPTH_MAX {
+        return Err(format!("must be nested at most {OPTIONS_DEPTH_MAX} deep"));
+    }
+    let bytes = value.to_string().len();
+    if bytes > OPTIONS_BYTES_MAX {
+        return Err(format!(
+            "must have at most {OPTIONS_BYTES_MAX} bytes, not {bytes}"
+        ));
+    }
+    if has_nul(value) {
+        Err("must have no NUL characters".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
+fn webhook(url: &Url) -> Result<(), String> {
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("must be an http or https address".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must hold no user name and no password".to_owned());
+    }
+    if url.as_str().len() > WEBHOOK_BYTES_MAX {
+        return Err(format!("must have at most {WEBHOOK_BYTES_MAX} bytes"));
+    }
+    Ok(())
+}
+
+fn between<T: PartialOrd + std::fmt::Display>(
+    value: Option<T>,
+    low: T,
+    high: T,
+) -> Result<(), String> {
+    match value {
+        Some(value) if value < low || value > high => {
+            Err(format!("must be from {low} to {high}, not {value}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {}

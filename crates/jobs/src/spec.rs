@@ -1,0 +1,158 @@
+//! What the engine is told, kept with the edit from its acceptance on.
+
+use crate::digest::Digest;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::str::FromStr;
+use utoipa::ToSchema;
+
+/// An edit for the engine. Fields it does not know are ignored and missing ones have defaults, so that old and new
+/// workers read what new and old gateways wrote.
+///
+/// ```
+/// # use limekiln_jobs::Spec;
+/// let spec: Spec = serde_json::from_str(r#"{"instruction": "make the sofa red", "from_the_future": 1}"#).unwrap();
+/// assert_eq!((spec.preset.as_str(), spec.seed), (Spec::PRESET_DEFAULT, 0));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// What to do to the picture.
+    pub instruction: String,
+    /// The preset to start from.
+    #[serde(default = "preset_default")]
+    pub preset: String,
+    /// Fields of the preset to replace, nested as the preset is.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub options: Map<String, Value>,
+    /// Seed of the noise.
+    #[serde(default)]
+    pub seed: u64,
+    /// The picture that says where: white may change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Digest>,
+    /// Longer side to work at, in pixels; the engine's choice without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// Whether pixels outside the region stay exactly the input's.
+    #[serde(default)]
+    pub keep_outside: bool,
+}
+
+impl Spec {
+    /// The preset of a request that names none.
+    pub const PRESET_DEFAULT: &str = "fast";
+}
+
+fn preset_default() -> String {
+    Spec::PRESET_DEFAULT.to_owned()
+}
+
+/// The name of a model, as it stands in queue names: `[a-z0-9][a-z0-9._-]{0,62}`.
+///
+/// ```
+/// # use limekiln_jobs::ModelName;
+/// assert!("rooms".parse::<ModelName>().is_ok());
+/// assert!("../rooms".parse::<ModelName>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", example = "rooms")]
+pub struct ModelName(String);
+
+/// The text names no model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a model's name has 1 to 63 characters of a-z, 0-9, '.', '_' and '-', and starts with a letter or digit"
+)]
+pub struct BadModelName;
+
+impl ModelName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ModelName {
+    type Err = BadModelName;
+
+    fn from_str(text: &str) -> Result<Self, BadModelName> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let fits = (1..=63).contains(&text.len())
+            && text.bytes().next().is_some_and(plain)
+            && text
+                .bytes()
+                .all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-'));
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadModelName)
+        }
+    }
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for ModelName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for ModelName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_models() {
+        let longest = "a".repeat(63);
+        for good in ["rooms", "0", "sd1.5_pix2pix-fp16", longest.as_str()] {
+            assert_eq!(good.parse::<ModelName>().unwrap().as_str(), good);
+        }
+        let long = "a".repeat(64);
+        for bad in [
+            "",
+            "-a",
+            ".a",
+            "_a",
+            "A",
+            "a/b",
+            "a b",
+            "a\n",
+            "a#",
+            "é",
+            long.as_str(),
+        ] {
+            assert_eq!(bad.parse::<ModelName>(), Err(BadModelName), "{bad:?}");
+            assert!(serde_json::from_value::<ModelName>(bad.into()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_spec_reads_back() {
+        let spec = Spec {
+            instruction: "make the sofa red".to_owned(),
+            preset: "paper".to_owned(),
+            options: serde_json::from_str(r#"{"locate": {"clusters": 8}}"#).unwrap(),
+            seed: 7,
+            mask: Some(Digest::of(b"mask")),
+            size: Some(512),
+            keep_outside: true,
+        };
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<Spec>(&json).unwrap(), spec);
+    }
+}
