@@ -1,1 +1,37 @@
-//! Real Postgres, RabbitMQ and S3 on free ports, for tests.
+//! Real Postgres, RabbitMQ and S3 for tests: private directories, free ports, and nothing left behind, even when the
+//! test process is killed.
+//!
+//! # Layout
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`postgres`] | a Postgres server, and a database of its own for each test |
+//! | [`rabbitmq`] | a RabbitMQ node, and a virtual host of its own for each test |
+//! | [`proxy`] | a TCP proxy that cuts, refuses, slows down and swallows |
+//! | [`process`] | a child process that dies with its parent: kill, freeze, thaw |
+//! | [`until`] | waits for a condition with a deadline |
+//! | `keeper` | the thread that starts every child, so that the kernel can end them with us |
+//! | `place` | private directories and free ports |
+//!
+//! Each test process starts its services when they are first asked for (`Postgres::shared()`), unless the environment names
+//! running ones: `LIMEKILN_TEST_POSTGRES`, `LIMEKILN_TEST_RABBITMQ`, `LIMEKILN_TEST_S3`.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "only tests use this crate; without its services they can only stop, saying why"
+)]
+
+mod keeper;
+mod place;
+pub mod postgres;
+pub mod process;
+pub mod proxy;
+pub mod rabbitmq;
+mod until;
+
+pub use place::port_free;
+pub use postgres::Postgres;
+pub use process::Process;
+pub use proxy::Proxy;
+pub use rabbitmq::RabbitMq;
+pub use until::{until, until_some};

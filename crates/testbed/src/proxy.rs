@@ -1,0 +1,246 @@
+//! A TCP proxy that cuts, refuses, slows down and swallows.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::place::port_free;
+
+/// What happens to the bytes on their way.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Way {
+    /// They pass.
+    #[default]
+    Open,
+    /// They pass late, and no more than so many a second in each direction of a connection.
+    Slow {
+        bytes_per_second: u64,
+        latency: Duration,
+    },
+    /// Connections are accepted and stay, but nothing arrives.
+    Blackhole,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    way: Way,
+    /// New connections are closed as soon as they are made.
+    refuse: bool,
+    /// Connections of an earlier generation are cut.
+    generation: u64,
+}
+
+/// A TCP proxy in front of one address, on a thread of its own. Dropped, it cuts all and listens no more.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    state: watch::Sender<State>,
+    accepted: Arc<AtomicU64>,
+}
+
+impl Proxy {
+    /// A proxy on a free port of this machine to a port of this machine.
+    ///
+    /// # Panics
+    ///
+    /// When no port is free.
+    #[must_use]
+    pub fn start(target_port: u16) -> Self {
+        let port = port_free();
+        let (state, watched) = watch::channel(State::default());
+        let accepted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&accepted);
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        std::thread::Builder::new()
+            .name(format!("proxy-{port}"))
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+                        .await
+                        .unwrap();
+                    ready.send(()).unwrap();
+                    accept(
+                        listener,
+                        (Ipv4Addr::LOCALHOST, target_port).into(),
+                        watched,
+                        &count,
+                    )
+                    .await;
+                });
+            })
+            .unwrap();
+        is_ready.recv().unwrap();
+        Self {
+            port,
+            state,
+            accepted,
+        }
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `url` with the proxy's port in place of the service's.
+    ///
+    /// # Panics
+    ///
+    /// When `url` is none that has a port.
+    #[must_use]
+    pub fn before(&self, url: &str) -> String {
+        let mut url = url::Url::parse(url).unwrap();
+        url.set_port(Some(self.port)).unwrap();
+        url.into()
+    }
+
+    /// Connections accepted so far.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Cuts every connection, in the middle of whatever they carry. New ones pass.
+    pub fn cut(&self) {
+        self.state.send_modify(|state| state.generation += 1);
+    }
+
+    /// Cuts every connection and closes new ones at once, until [`Proxy::resume`].
+    pub fn refuse(&self) {
+        self.state.send_modify(|state| {
+            state.refuse = true;
+            state.generation += 1;
+        });
+    }
+
+    /// Lets bytes pass late, and at most so many a second in each direction of a connection.
+    pub fn slow(&self, bytes_per_second: u64, latency: Duration) {
+        self.state.send_modify(|state| {
+            state.way = Way::Slow {
+                bytes_per_second,
+                latency,
+            }
+        });
+    }
+
+    /// Lets nothing through, while connections stay and new ones are accepted.
+    pub fn blackhole(&self) {
+        self.state.send_modify(|state| state.way = Way::Blackhole);
+    }
+
+    /// Everything passes again. Bytes held back by a blackhole arrive.
+    pub fn resume(&self) {
+        self.state.send_modify(|state| {
+            state.way = Way::Open;
+            state.refuse = false;
+        });
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    target: SocketAddr,
+    mut state: watch::Receiver<State>,
+    accepted: &AtomicU64,
+) {
+    loop {
+        let client = tokio::select! {
+            client = listener.accept() => client,
+            () = closed(&mut state) => return,
+        };
+        let Ok((client, _)) = client else { continue };
+        accepted.fetch_add(1, Ordering::Relaxed);
+        if state.borrow().refuse {
+            continue;
+        }
+        tokio::spawn(carry(client, target, state.clone()));
+    }
+}
+
+/// Waits until the proxy is dropped.
+async fn closed(state: &mut watch::Receiver<State>) {
+    while state.changed().await.is_ok() {}
+}
+
+/// Carries one connection until either end closes both directions, or it is cut.
+async fn carry(client: TcpStream, target: SocketAddr, state: watch::Receiver<State>) {
+    // Cut, it ends with a reset, as a dead machine's does, not with a polite end.
+    let _ = client.set_zero_linger();
+    let _ = client.set_nodelay(true);
+    let Ok(server) = TcpStream::connect(target).await else {
+        return;
+    };
+    let _ = server.set_zero_linger();
+    let _ = server.set_nodelay(true);
+    let mut cut = state.clone();
+    let generation = state.borrow().generation;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::select! {
+        _ = async { tokio::join!(pump(from_client, to_server, state.clone()), pump(from_server, to_client, state.clone())) } => {}
+        _ = cut.wait_for(|state| state.generation != generation) => {}
+    }
+}
+
+async fn pump(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    mut state: watch::Receiver<State>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let limit = match state.borrow().way {
+            Way::Slow {
+                bytes_per_second, ..
+            } => usize::try_from(bytes_per_second / 20)
+                .unwrap_or(usize::MAX)
+                .max(1),
+            _ => buffer.len(),
+        };
+        let limit = limit.min(buffer.len());
+        let Ok(read) = from.read(&mut buffer[..limit]).await else {
+            return;
+        };
+        let arrived = Instant::now();
+        let way = loop {
+            let way = state.borrow_and_update().way;
+            if way != Way::Blackhole {
+                break way;
+            }
+            if state.changed().await.is_err() {
+                return;
+            }
+        };
+        if read == 0 {
+            let _ = to.shutdown().await;
+            return;
+        }
+        if let Way::Slow { latency, .. } = way {
+            sleep_until(arrived + latency).await;
+        }
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+        if let Way::Slow {
+            bytes_per_second, ..
+        } = way
+        {
+            let nanos = read as u128 * 1_000_000_000 / u128::from(bytes_per_second.max(1));
+            sleep(Duration::from_nanos(
+                u64::try_from(nanos).unwrap_or(u64::MAX),
+            ))
+            .await;
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Waiting for a state, never for a time.
+
+use std::time::{Duration, Instant};
+
+/// Asks `condition` until it holds.
+///
+/// # Panics
+///
+/// When it does not hold within `deadline`; `what` says in the message what was waited for.
+pub async fn until(what: &str, deadline: Duration, mut condition: impl AsyncFnMut() -> bool) {
+    until_some(what, deadline, async || condition().await.then_some(())).await;
+}
+
+/// Asks `question` until it has an answer, and gives that.
+///
+/// # Panics
+///
+/// When there is none within `deadline`; `what` says in the message what was waited for.
+pub async fn until_some<T>(
+    what: &str,
+    deadline: Duration,
+    mut question: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(2);
+    loop {
+        if let Some(answer) = question().await {
+            return answer;
+        }
+        assert!(start.elapsed() < deadline, "waited {deadline:?} for {what}");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
