@@ -6,6 +6,9 @@ pub enum Error {
     /// Postgres failed, or refused.
     #[error("postgres: {0}")]
     Store(#[from] limekiln_store::Error),
+    /// Postgres failed for a whole batch of submissions, this one among them.
+    #[error("postgres: {0}")]
+    Batch(#[source] std::sync::Arc<limekiln_store::Error>),
     /// RabbitMQ failed, or refused.
     #[error("broker: {0}")]
     Broker(#[from] limekiln_broker::Error),
@@ -42,6 +45,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Store(error) => error.is_transient(),
+            Self::Batch(error) => error.is_transient(),
             Self::Broker(error) => error.is_transient(),
             Self::Blobs(error) => error.is_transient(),
             Self::Overloaded | Self::Slow | Self::Closed => true,

@@ -35,18 +35,33 @@
 //! | `limekiln_unblocked_total` | counter | `outcome` | turns that could go on, or failed with their parent |
 //! | `limekiln_pruned_total` | counter | `what` | rows and blobs removed by age |
 //! | `limekiln_swept_total` | counter | | blobs removed that no row referred to |
-//! | `limekiln_webhooks_total` | counter | `outcome` | deliveries tried: `delivered`, `failed`, `refused`, `given_up` |
+//! | `limekiln_webhooks_total` | counter | `outcome` | deliveries tried: `delivered`, `failed`, `refused` (never tried again), `given_up` |
 //! | `limekiln_webhook_seconds` | histogram | | a delivery, lookup to answer |
 //! | `limekiln_duty_failed_total` | counter | `duty` | rounds of a duty that failed |
 //! | `limekiln_duty_up` | gauge | `duty` | 0 during an outage |
+//! | `limekiln_queue_edits` | gauge | `model`, `class`, `state` | edits that have not ended: `waiting`, `queued` (not announced), `announced`, `running` |
+//! | `limekiln_queue_oldest_seconds` | gauge | `model`, `class` | age of the oldest queued edit |
+//! | `limekiln_lease_overdue_seconds` | gauge | `model`, `class` | longest time since a lease ran out without being taken |
+//! | `limekiln_window_edits` | gauge | `model` | how many may be announced and unclaimed |
+//! | `limekiln_fleet_slots` | gauge | `model` | edits the living workers run at once |
+//! | `limekiln_fleet_busy_slots` | gauge | | edits they say they run |
+//! | `limekiln_fleet_workers` | gauge | `state` | workers: `alive`, `draining`, `dead` |
+//! | `limekiln_fleet_paused` | gauge | | 1 while the release is stopped |
 //!
-//! and those of `gauges`, read from Postgres.
+//! The last eight are read from Postgres by every coordinator: take their maximum, not their sum.
 
+mod duty;
 mod error;
+mod gauges;
+mod live;
+mod release;
+mod retention;
+mod run;
 mod settings;
 mod submit;
+mod sweep;
+mod upkeep;
 mod webhooks;
-mod run;
 
 pub use error::Error;
 pub use run::run;

@@ -1,19 +1,107 @@
 //! All duties of a coordinator, until told to stop.
 
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
 use limekiln_blobs::Blobs;
 use limekiln_broker::Broker;
 use limekiln_store::Store;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::duty::{Duty, attend};
+use crate::gauges::Gauges;
+use crate::release::{Again, Announcer, Ears, Release};
+use crate::retention::Prune;
+use crate::sweep::Sweep;
+use crate::upkeep::{Reap, Retries, Turns};
+use crate::webhooks::{Client, Deliveries};
 use crate::{Error, Settings};
 
-/// Runs every duty until `shutdown`, through outages of Postgres, RabbitMQ and S3. Any number may run at once.
+/// How long rounds under way may take to end after the shutdown.
+const SHUTDOWN: Duration = Duration::from_secs(8);
+
+/// Runs every duty until `shutdown`, through outages of Postgres, RabbitMQ and S3. Any number of coordinators may run at
+/// once. Ends within 8 s of the shutdown.
 ///
 /// # Errors
 /// Settings that can't work, and the death of a task (a bug): the process should end and be started again.
 pub async fn run(settings: Settings, store: Store, broker: Broker, blobs: Blobs, shutdown: CancellationToken) -> Result<(), Error> {
     settings.validate()?;
-    let _ = (store, broker, blobs);
-    shutdown.cancelled().await;
-    Ok(())
+    let client = Client::new(&settings.webhooks)?;
+    let mut duties = Duties { tasks: JoinSet::new(), names: HashMap::new(), shutdown: shutdown.child_token() };
+    let (every, retention) = (settings.upkeep_every, &settings.retention);
+    let announcer = Announcer::new(broker.clone());
+
+    let wakes = Ears::new(broker.wakes().await);
+    duties.start(Release::new(store.clone(), announcer.clone(), wakes, &settings));
+    duties.start(Again { store: store.clone(), announcer, every });
+    duties.start(Reap { store: store.clone(), broker: broker.clone(), every: settings.lease_ttl / 3 });
+    duties.start(Retries { store: store.clone(), broker: broker.clone(), every });
+    let wakes = Ears::new(broker.wakes().await);
+    duties.start(Turns { store: store.clone(), broker: broker.clone(), wakes, every });
+    duties.start(Deliveries::new(store.clone(), client, settings.webhooks.clone(), every));
+    duties.start(Prune { store: store.clone(), blobs: blobs.clone(), retention: retention.clone() });
+    duties.start(Sweep {
+        store: store.clone(),
+        blobs,
+        every: retention.sweep_every,
+        grace: retention.sweep_grace,
+        after: None,
+        deleted: 0,
+    });
+    duties.start(Gauges {
+        store,
+        every: settings.gauges_every,
+        min_window: settings.min_window,
+        queues: BTreeSet::new(),
+        models: BTreeSet::new(),
+    });
+    duties.watch().await
+}
+
+struct Duties {
+    tasks: JoinSet<()>,
+    names: HashMap<Id, &'static str>,
+    /// Of this coordinator: also when one of its tasks died.
+    shutdown: CancellationToken,
+}
+
+impl Duties {
+    fn start<D: Duty + 'static>(&mut self, duty: D) {
+        let handle = self.tasks.spawn(attend(duty, self.shutdown.clone()));
+        self.names.insert(handle.id(), D::NAME);
+    }
+
+    /// Until the shutdown, or until one dies.
+    async fn watch(mut self) -> Result<(), Error> {
+        let died = tokio::select! {
+            () = self.shutdown.cancelled() => Ok(()),
+            Some(Err(error)) = self.tasks.join_next() => Err(self.died(&error)),
+        };
+        self.shutdown.cancel();
+        let ended = timeout(SHUTDOWN, self.join()).await;
+        match (died, ended) {
+            (Err(error), _) | (Ok(()), Ok(Err(error))) => Err(error),
+            (Ok(()), Ok(Ok(()))) => Ok(()),
+            (Ok(()), Err(_)) => {
+                // Whatever a round left half done, another coordinator finds in Postgres.
+                tracing::warn!(duties = self.tasks.len(), "rounds under way did not end in time");
+                Ok(())
+            }
+        }
+    }
+
+    async fn join(&mut self) -> Result<(), Error> {
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.map_err(|error| self.died(&error))?;
+        }
+        Ok(())
+    }
+
+    fn died(&self, error: &JoinError) -> Error {
+        let task = self.names.get(&error.id()).copied().unwrap_or("unknown").to_owned();
+        Error::Died { task, reason: error.to_string() }
+    }
 }

@@ -1,7 +1,13 @@
 //! Webhooks: jobs of their own, so that a dead endpoint holds up nothing.
 
 mod address;
+mod client;
+mod deliveries;
+mod endpoints;
+mod resolve;
 mod signature;
 
 pub use address::{Refused, is_public, url_check};
+pub(crate) use client::Client;
+pub(crate) use deliveries::Deliveries;
 pub use signature::{BadSignature, SIGNATURE_HEADER, sign, verify};

@@ -1,0 +1,17 @@
+//! Tells watchers of what happened here. Postgres keeps every event, so that nothing depends on this.
+
+use limekiln_broker::Broker;
+use limekiln_jobs::{EditId, Live};
+use limekiln_store::Store;
+
+/// Publishes the edit's event of this number as the log has it.
+pub(crate) async fn publish(store: &Store, broker: &Broker, edit: EditId, seq: u64) {
+    match store.events_after(edit, seq.saturating_sub(1), 1).await {
+        Ok(events) => {
+            for event in events {
+                broker.live(&Live::Event(event));
+            }
+        }
+        Err(error) => tracing::debug!(%edit, seq, %error, "an event was not published; watchers find it in postgres"),
+    }
+}

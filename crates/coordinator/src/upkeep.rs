@@ -1,0 +1,103 @@
+//! What time brings: leases that ran out, retries that came due, turns whose parents ended.
+
+use std::time::Duration;
+
+use limekiln_broker::Broker;
+use limekiln_jobs::StateName;
+use limekiln_store::{Moved, Store};
+use tokio::time::{Instant, sleep};
+
+use crate::Error;
+use crate::duty::{Duty, Next};
+use crate::live;
+use crate::release::Ears;
+
+/// The most edits one statement moves.
+const LIMIT: u32 = 256;
+/// Wakes come with every batch of submissions; waiting turns are looked at less often.
+const TURNS_REST: Duration = Duration::from_millis(50);
+
+/// Takes leases that ran out.
+pub(crate) struct Reap {
+    pub(crate) store: Store,
+    pub(crate) broker: Broker,
+    pub(crate) every: Duration,
+}
+
+impl Duty for Reap {
+    const NAME: &'static str = "reap";
+
+    async fn round(&mut self) -> Result<Next, Error> {
+        let moved = self.store.edits_reap(LIMIT).await?;
+        for one in &moved {
+            let worker = one.worker.map(|worker| worker.to_string()).unwrap_or_default();
+            tracing::warn!(edit = %one.edit, epoch = %one.epoch, worker, state = %one.state, "a lease ran out");
+            metrics::counter!("limekiln_reaped_total", "outcome" => one.state.as_str()).increment(1);
+            // Should the worker be alive after all, it need not go on.
+            self.broker.stop(one.edit, one.epoch);
+        }
+        tell(&self.store, &self.broker, &moved).await;
+        Ok(next(moved.len(), self.every))
+    }
+}
+
+/// Queues failed attempts whose time has come.
+pub(crate) struct Retries {
+    pub(crate) store: Store,
+    pub(crate) broker: Broker,
+    pub(crate) every: Duration,
+}
+
+impl Duty for Retries {
+    const NAME: &'static str = "retries";
+
+    async fn round(&mut self) -> Result<Next, Error> {
+        let moved = self.store.edits_retry_due(LIMIT).await?;
+        metrics::counter!("limekiln_retried_total").increment(moved.len() as u64);
+        tell(&self.store, &self.broker, &moved).await;
+        Ok(next(moved.len(), self.every))
+    }
+}
+
+/// Lets turns go on whose parents ended.
+pub(crate) struct Turns {
+    pub(crate) store: Store,
+    pub(crate) broker: Broker,
+    pub(crate) wakes: Ears,
+    pub(crate) every: Duration,
+}
+
+impl Duty for Turns {
+    const NAME: &'static str = "turns";
+
+    async fn round(&mut self) -> Result<Next, Error> {
+        let moved = self.store.turns_unblock(LIMIT).await?;
+        for one in &moved {
+            metrics::counter!("limekiln_unblocked_total", "outcome" => one.state.as_str()).increment(1);
+        }
+        tell(&self.store, &self.broker, &moved).await;
+        // The turns that build on those that failed just now are next.
+        let more = moved.iter().any(|one| one.state == StateName::Failed);
+        Ok(if more { Next::Now } else { next(moved.len(), self.every) })
+    }
+
+    async fn rest(&mut self, pause: Duration) {
+        let until = Instant::now() + pause;
+        sleep(pause.min(TURNS_REST)).await;
+        self.wakes.heard_within(until.saturating_duration_since(Instant::now())).await;
+    }
+}
+
+fn next(moved: usize, every: Duration) -> Next {
+    if moved >= LIMIT as usize { Next::Now } else { Next::After(every) }
+}
+
+/// Wakes the release when there is something to release, then tells watchers.
+async fn tell(store: &Store, broker: &Broker, moved: &[Moved]) {
+    if moved.iter().any(|one| one.state == StateName::Queued) {
+        broker.wake();
+    }
+    for one in moved {
+        live::publish(store, broker, one.edit, one.seq).await;
+    }
+}
