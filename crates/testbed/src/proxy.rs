@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -174,30 +175,28 @@ async fn closed(state: &mut watch::Receiver<State>) {
 }
 
 /// Carries one connection until either end closes both directions, or it is cut.
-async fn carry(client: TcpStream, target: SocketAddr, state: watch::Receiver<State>) {
-    // Cut, it ends with a reset, as a dead machine's does, not with a polite end.
-    let _ = client.set_zero_linger();
-    let _ = client.set_nodelay(true);
-    let Ok(server) = TcpStream::connect(target).await else {
+async fn carry(mut client: TcpStream, target: SocketAddr, state: watch::Receiver<State>) {
+    let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };
-    let _ = server.set_zero_linger();
-    let _ = server.set_nodelay(true);
+    // Without it small messages wait for each other; if it fails they do.
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let mut cut = state.clone();
     let generation = state.borrow().generation;
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let there = pump(from_client, to_server, state.clone());
+    let back = pump(from_server, to_client, state);
     tokio::select! {
-        _ = async { tokio::join!(pump(from_client, to_server, state.clone()), pump(from_server, to_client, state.clone())) } => {}
-        _ = cut.wait_for(|state| state.generation != generation) => {}
+        _ = async { tokio::join!(there, back) } => {}
+        _ = cut.wait_for(|state| state.generation != generation) => {
+            // A cut connection ends with a reset, as a dead machine's does, not with a polite end.
+            let _ = (client.set_zero_linger(), server.set_zero_linger());
+        }
     }
 }
 
-async fn pump(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut state: watch::Receiver<State>,
-) {
+async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut state: watch::Receiver<State>) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let limit = match state.borrow().way {

@@ -258,12 +258,7 @@ impl Control {
             .unwrap_or_else(|error| {
                 panic!("erl_call can't be started ({error}); run tests/install")
             });
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(erlang.as_bytes())
-            .unwrap();
+        writeln!(child.stdin.take().unwrap(), "{erlang}").unwrap();
         let output = child.wait_with_output().unwrap();
         let answer = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
