@@ -125,48 +125,4 @@ pub(crate) fn jitter(pause: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    struct Flaky {
-        rounds: Arc<AtomicU32>,
-        fail_until: u32,
-        shutdown: CancellationToken,
-    }
-
-    impl Duty for Flaky {
-        const NAME: &'static str = "flaky";
-
-        async fn round(&mut self) -> Result<Next, Error> {
-            let round = self.rounds.fetch_add(1, Ordering::Relaxed) + 1;
-            if round <= self.fail_until {
-                return Err(Error::Overloaded);
-            }
-            if round == self.fail_until + 3 {
-                self.shutdown.cancel();
-            }
-            Ok(Next::After(Duration::from_secs(1)))
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn failing_rounds_are_spaced_out_and_it_recovers() {
-        let rounds = Arc::new(AtomicU32::new(0));
-        let shutdown = CancellationToken::new();
-        let start = Instant::now();
-        attend(Flaky { rounds: Arc::clone(&rounds), fail_until: 10, shutdown: shutdown.clone() }, shutdown).await;
-        assert_eq!(rounds.load(Ordering::Relaxed), 13);
-        // 0.25 + 0.5 + 1 + 2 + 4 + 8 and four times 10 s, give or take a fifth, and two pauses of 1 s.
-        let took = start.elapsed().as_secs_f64();
-        assert!((0.8 * 55.75 + 2.0..=1.2 * 55.75 + 2.0).contains(&took), "{took}");
-    }
-
-    #[test]
-    fn jitter_stays_within_a_fifth() {
-        let pauses: Vec<_> = (0..1000).map(|_| jitter(Duration::from_secs(10)).as_secs_f64()).collect();
-        assert!(pauses.iter().all(|pause| (8.0..=12.0).contains(pause)));
-        assert!(pauses.iter().any(|pause| *pause < 9.0) && pauses.iter().any(|pause| *pause > 11.0));
-    }
-}
+mod tests;

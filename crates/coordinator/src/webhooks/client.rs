@@ -1,6 +1,8 @@
 //! One delivery over HTTP.
 
 use std::error::Error as _;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +11,7 @@ use reqwest::{StatusCode, redirect};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::address::{Refused, url_check};
+use super::address::{Refused, is_public, url_check};
 use super::resolve::{Lookup, Resolver, system};
 use super::signature::{SIGNATURE_HEADER, sign};
 use crate::{Error, Webhooks};
@@ -36,10 +38,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(settings: &Webhooks) -> Result<Self, Error> {
-        Self::with_lookup(settings, system())
+        Self::with_lookup(settings, system(), if settings.allow_private { |_| true } else { is_public })
     }
 
-    pub(crate) fn with_lookup(settings: &Webhooks, lookup: Lookup) -> Result<Self, Error> {
+    fn with_lookup(settings: &Webhooks, lookup: Lookup, allow: fn(IpAddr) -> bool) -> Result<Self, Error> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(Error::Settings("no TLS provider: install rustls' ring provider when the process starts"));
         }
@@ -48,7 +50,7 @@ impl Client {
             // A redirect or a proxy would lead past the check of addresses.
             .redirect(redirect::Policy::none())
             .no_proxy()
-            .dns_resolver(std::sync::Arc::new(Resolver { lookup, allow_private: settings.allow_private }))
+            .dns_resolver(Arc::new(Resolver { lookup, allow }))
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
             .pool_max_idle_per_host(1)
@@ -112,3 +114,6 @@ fn failure(error: &reqwest::Error) -> Outcome {
     }
     Outcome::Unreached(words.chars().take(300).collect())
 }
+
+#[cfg(test)]
+mod tests;

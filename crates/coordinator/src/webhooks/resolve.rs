@@ -2,13 +2,13 @@
 //! between; so a name that changes its address after a check (DNS rebinding) gains nothing.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::address::{Refused, is_public};
+use super::address::Refused;
 
 /// The most addresses of one name that are tried.
 const ADDRESSES: usize = 16;
@@ -25,20 +25,21 @@ pub(crate) fn system() -> Lookup {
 
 pub(crate) struct Resolver {
     pub(crate) lookup: Lookup,
-    pub(crate) allow_private: bool,
+    /// Which addresses may be connected to.
+    pub(crate) allow: fn(IpAddr) -> bool,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_owned();
         let found = (self.lookup)(name.clone());
-        let allow_private = self.allow_private;
+        let allow = self.allow;
         Box::pin(async move {
             let mut addresses = found.await?;
             if addresses.is_empty() {
                 return Err(format!("{name} has no address").into());
             }
-            addresses.retain(|address| allow_private || is_public(address.ip()));
+            addresses.retain(|address| allow(address.ip()));
             if addresses.is_empty() {
                 return Err(Refused::PrivateName(name).into());
             }
