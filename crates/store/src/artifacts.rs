@@ -2,6 +2,7 @@
 
 use limekiln_jobs::{ArtifactKind, Digest, EditId, TenantId};
 
+use crate::row::{digest, get, name, small_opt, whole};
 use crate::{Result, Store};
 
 /// A blob that an edit's completion refers to.
@@ -34,7 +35,31 @@ impl Store {
         edit: EditId,
         kind: ArtifactKind,
     ) -> Result<Option<ArtifactRef>> {
-        let _ = (tenant, edit, kind);
-        todo!()
+        let row = self
+            .row(
+                "artifact_get",
+                sqlx::query(
+                    "select a.*
+                    from edits e
+                    join artifacts a on a.edit_id = e.id
+                    where e.id = $1 and e.tenant_id = $2 and a.kind = $3",
+                )
+                .bind(edit.uuid())
+                .bind(tenant.uuid())
+                .bind(kind.as_str()),
+            )
+            .await?;
+        row.map(|row| {
+            Ok(ArtifactRef {
+                kind: name(&row, "kind")?,
+                key: get(&row, "blob_key")?,
+                digest: digest(&row, "digest")?,
+                bytes: whole(&row, "bytes")?,
+                media_type: get(&row, "media_type")?,
+                width: small_opt(&row, "width")?,
+                height: small_opt(&row, "height")?,
+            })
+        })
+        .transpose()
     }
 }

@@ -1,8 +1,20 @@
 //! Edits as clients see them.
 
-use limekiln_jobs::{BatchId, EditId, EditView, ModelName, SessionId, StateName, TenantId};
+use std::collections::HashMap;
 
+use limekiln_jobs::{
+    ArtifactView, BatchId, EditId, EditLinks, EditView, ModelName, SessionId, Spec, StateName,
+    TenantId,
+};
+use sqlx::postgres::PgRow;
+
+use crate::row::{digest, get, id, id_opt, json, name, small_opt, tiny, whole};
 use crate::{Result, Store};
+
+/// Most edits on a page.
+const PAGE: u32 = 100;
+/// Places are not counted past this one.
+const PLACES: i64 = 10_000;
 
 /// Which edits to list. Everything that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,10 +39,17 @@ pub struct EditPage {
 }
 
 impl Store {
-    /// The tenant's edit of this id, with its artifacts; links are left to the gateway.
+    /// The tenant's edit of this id, with its artifacts.
     pub async fn edit_get(&self, tenant: TenantId, id: EditId) -> Result<Option<EditView>> {
-        let _ = (tenant, id);
-        todo!()
+        let row = self
+            .row(
+                "edit_get",
+                sqlx::query("select * from edits where id = $1 and tenant_id = $2")
+                    .bind(id.uuid())
+                    .bind(tenant.uuid()),
+            )
+            .await?;
+        Ok(self.views(row.as_slice()).await?.pop())
     }
 
     /// Up to `limit` (at most 100) of the tenant's edits, older than `after`.
@@ -41,13 +60,116 @@ impl Store {
         after: Option<EditId>,
         limit: u32,
     ) -> Result<EditPage> {
-        let _ = (tenant, filter, after, limit);
-        todo!()
+        let limit = limit.clamp(1, PAGE);
+        // The general index is by tenant; the others are on what they name.
+        let statement = if filter.session.is_some() {
+            sqlx::query(include_str!("sql/edits_list_session.sql"))
+        } else if filter.batch.is_some() {
+            sqlx::query(include_str!("sql/edits_list_batch.sql"))
+        } else {
+            sqlx::query(include_str!("sql/edits_list.sql"))
+        };
+        let mut rows = self
+            .rows(
+                "edits_list",
+                statement
+                    .bind(tenant.uuid())
+                    .bind(after.map(EditId::uuid))
+                    .bind(filter.state.map(StateName::as_str))
+                    .bind(filter.model.as_ref().map(ModelName::as_str))
+                    .bind(i64::from(limit) + 1)
+                    .bind(filter.session.map(SessionId::uuid))
+                    .bind(filter.batch.map(BatchId::uuid)),
+            )
+            .await?;
+        let limit = limit as usize;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let edits = self.views(&rows).await?;
+        let next = edits.last().filter(|_| more).map(|edit| edit.id);
+        Ok(EditPage { edits, next })
     }
 
-    /// How many edits of the same model will be released before this one; `None` unless it is queued and not announced.
+    /// How many older edits of the same model and class wait to be released before this one, at most 10,000; 0 once it is
+    /// announced, `None` unless it is queued. The tenants' turns may change the order.
     pub async fn edit_queue_position(&self, id: EditId) -> Result<Option<u64>> {
-        let _ = id;
-        todo!()
+        let row = self
+            .row(
+                "edit_queue_position",
+                sqlx::query(include_str!("sql/edit_queue_position.sql"))
+                    .bind(id.uuid())
+                    .bind(PLACES),
+            )
+            .await?;
+        row.map(|row| whole(&row, "places")).transpose()
     }
+
+    /// Rows of `edits` with their artifacts.
+    pub(crate) async fn views(&self, rows: &[PgRow]) -> Result<Vec<EditView>> {
+        let mut artifacts: HashMap<EditId, Vec<ArtifactView>> = HashMap::new();
+        let mut with_results = Vec::new();
+        for row in rows {
+            if get::<&str>(row, "state")? == StateName::Succeeded.as_str() {
+                with_results.push(id::<EditId>(row, "id")?.uuid());
+            }
+        }
+        if !with_results.is_empty() {
+            let found = self
+                .rows(
+                    "artifacts_of",
+                    sqlx::query("select * from artifacts where edit_id = any($1)")
+                        .bind(with_results),
+                )
+                .await?;
+            for row in &found {
+                artifacts
+                    .entry(id(row, "edit_id")?)
+                    .or_default()
+                    .push(ArtifactView {
+                        kind: name(row, "kind")?,
+                        media_type: get(row, "media_type")?,
+                        bytes: whole(row, "bytes")?,
+                        digest: digest(row, "digest")?,
+                    });
+            }
+        }
+        rows.iter()
+            .map(|row| {
+                let mut of = artifacts.remove(&id(row, "id")?).unwrap_or_default();
+                of.sort_unstable_by_key(|artifact| artifact.kind);
+                view(row, of)
+            })
+            .collect()
+    }
+}
+
+fn view(row: &PgRow, artifacts: Vec<ArtifactView>) -> Result<EditView> {
+    let id: EditId = id(row, "id")?;
+    let spec: Spec = json(get(row, "spec")?, "spec")?;
+    let error: Option<serde_json::Value> = get(row, "error")?;
+    Ok(EditView {
+        id,
+        state: name(row, "state")?,
+        model: get(row, "model")?,
+        class: name(row, "class")?,
+        instruction: spec.instruction,
+        preset: spec.preset,
+        seed: spec.seed,
+        image: id_opt(row, "image_id")?,
+        parent: id_opt(row, "parent_id")?,
+        session: id_opt(row, "session_id")?,
+        created_at: get(row, "created_at")?,
+        started_at: get(row, "started_at")?,
+        finished_at: get(row, "finished_at")?,
+        attempts: tiny(row, "attempts")?,
+        stage: get(row, "stage")?,
+        step: small_opt(row, "step")?,
+        steps: small_opt(row, "steps")?,
+        seq: whole(row, "seq")?,
+        error: error.map(|error| json(error, "error")).transpose()?,
+        links: EditLinks::new(id, &artifacts),
+        artifacts,
+        queue_position: None,
+        report: get(row, "report")?,
+    })
 }

@@ -22,11 +22,21 @@ pub enum Error {
     /// Any error of the driver or the server.
     #[error("database: {0}")]
     Database(#[source] sqlx::Error),
+    /// No answer came in time.
+    #[error("the database did not answer within {after_s} s")]
+    Timeout {
+        /// How long was waited, in seconds.
+        after_s: u64,
+    },
     /// The connection URL cannot be read.
-    #[error("the database URL cannot be read ({0}): write it as postgres://user:password@host:5432/database")]
+    #[error(
+        "the database URL cannot be read ({0}): write it as postgres://user:password@host:5432/database"
+    )]
     Url(String),
     /// The schema is older than this program.
-    #[error("the database's schema is at version {found}, this program needs {needed}: run `limekiln migrate`")]
+    #[error(
+        "the database's schema is at version {found}, this program needs {needed}: run `limekiln migrate`"
+    )]
     SchemaOld {
         /// Newest migration that was applied; 0 when none was.
         found: i64,
@@ -64,6 +74,9 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// The operating system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(String),
     /// The embedded Postgres does not start or stop.
     #[error("embedded database: {0}")]
     Embedded(String),
@@ -74,12 +87,15 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Database(error) => database_kind(error),
+            Self::Timeout { .. } => Kind::Transient,
             Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => database_kind(error),
-            Self::Url(_) | Self::SchemaOld { .. } | Self::Migrate(_) | Self::ServerOld { .. } | Self::Embedded(_) => {
-                Kind::Setup
-            }
+            Self::Url(_)
+            | Self::SchemaOld { .. }
+            | Self::Migrate(_)
+            | Self::ServerOld { .. }
+            | Self::Embedded(_) => Kind::Setup,
             Self::NameTaken(_) | Self::NoTenant | Self::Invalid { .. } => Kind::Request,
-            Self::Row { .. } => Kind::Internal,
+            Self::Row { .. } | Self::Random(_) => Kind::Internal,
         }
     }
 
@@ -120,6 +136,8 @@ fn sqlstate_kind(code: &str) -> Kind {
         "55P03" | "55006" | "40001" | "40P01" | "40003" => Kind::Transient,
         // Statement or transaction cut short by a timeout.
         "57014" | "25P03" | "25P04" => Kind::Transient,
+        // An image or a parent that was pruned between the look and the insert: the next look will not find it.
+        "23503" => Kind::Transient,
         // Wrong password, no such role or database, no permission, table or column missing, read-only server.
         "42501" | "42P01" | "42703" | "42883" | "3D000" | "3F000" => Kind::Setup,
         // A server that has just become a replica.
@@ -127,7 +145,11 @@ fn sqlstate_kind(code: &str) -> Kind {
         // Value out of range, text the encoding does not have, datetime overflow.
         _ if code.starts_with("22") => Kind::Request,
         // Connection; out of memory, disk or connections; operator intervention (shutdown, crash); system error.
-        _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code.starts_with("58") => {
+        _ if code.starts_with("08")
+            || code.starts_with("53")
+            || code.starts_with("57P")
+            || code.starts_with("58") =>
+        {
             Kind::Transient
         }
         _ if code.starts_with("28") => Kind::Setup,
@@ -141,7 +163,9 @@ mod tests {
 
     #[test]
     fn kinds_of_server_errors() {
-        for code in ["08006", "40P01", "40001", "57P01", "57P03", "53300", "58030", "57014"] {
+        for code in [
+            "08006", "40P01", "40001", "57P01", "57P03", "53300", "58030", "57014",
+        ] {
             assert_eq!(sqlstate_kind(code), Kind::Transient, "{code}");
         }
         for code in ["28P01", "42P01", "3D000"] {

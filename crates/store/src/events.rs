@@ -2,18 +2,47 @@
 
 use limekiln_jobs::{EditEvent, EditId};
 
+use crate::row::{big, get, id, int, name, whole};
 use crate::{Result, Store};
 
 impl Store {
     /// Events of an edit with a number above `seq`, in order. Whose edit it is, is for the caller to check.
     pub async fn events_after(&self, edit: EditId, seq: u64, limit: u32) -> Result<Vec<EditEvent>> {
-        let _ = (edit, seq, limit);
-        todo!()
+        let rows = self
+            .rows(
+                "events_after",
+                sqlx::query(
+                    "select seq, at, kind, data from edit_events where edit_id = $1 and seq > $2 order by seq limit $3",
+                )
+                .bind(edit.uuid())
+                .bind(big(seq))
+                .bind(int(limit)),
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(EditEvent {
+                    edit,
+                    seq: whole(row, "seq")?,
+                    at: get(row, "at")?,
+                    kind: name(row, "kind")?,
+                    data: get(row, "data")?,
+                })
+            })
+            .collect()
     }
 
     /// Numbers of the newest events; edits that do not exist are left out.
     pub async fn events_heads(&self, edits: &[EditId]) -> Result<Vec<(EditId, u64)>> {
-        let _ = edits;
-        todo!()
+        let edits: Vec<_> = edits.iter().map(|edit| edit.uuid()).collect();
+        let rows = self
+            .rows(
+                "events_heads",
+                sqlx::query("select id, seq from edits where id = any($1)").bind(edits),
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Ok((id(row, "id")?, whole(row, "seq")?)))
+            .collect()
     }
 }

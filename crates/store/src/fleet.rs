@@ -3,6 +3,7 @@
 use limekiln_jobs::{Class, EditId, Failure, ModelName, TenantId, WorkerId};
 use time::OffsetDateTime;
 
+use crate::row::{get, id, id_opt, int, json, name, tiny};
 use crate::{Result, Store};
 
 /// An edit that failed and not through its user's doing.
@@ -38,22 +39,64 @@ pub struct DeadLetterPage {
 impl Store {
     /// Stops the release of edits; running ones go on.
     pub async fn fleet_pause(&self) -> Result<()> {
-        todo!()
+        self.count("fleet_pause", sqlx::query("update fleet set paused = true"))
+            .await?;
+        Ok(())
     }
 
     /// Lets the release go on.
     pub async fn fleet_resume(&self) -> Result<()> {
-        todo!()
+        self.count(
+            "fleet_resume",
+            sqlx::query("update fleet set paused = false"),
+        )
+        .await?;
+        Ok(())
     }
 
     /// Whether the release is stopped.
     pub async fn fleet_paused(&self) -> Result<bool> {
-        todo!()
+        self.value(
+            "fleet_paused",
+            sqlx::query_scalar("select paused from fleet"),
+        )
+        .await
     }
 
     /// Failed edits of the classes internal and poison, of all tenants, older than `after`.
     pub async fn dead_letters(&self, after: Option<EditId>, limit: u32) -> Result<DeadLetterPage> {
-        let _ = (after, limit);
-        todo!()
+        let rows = self
+            .rows(
+                "dead_letters",
+                sqlx::query(
+                    "select id, tenant_id, model, class, error, attempts, worker_id, finished_at
+                    from edits
+                    where state = 'failed' and error ->> 'class' in ('internal', 'poison')
+                        and ($1::uuid is null or id < $1)
+                    order by id desc
+                    limit $2",
+                )
+                .bind(after.map(EditId::uuid))
+                .bind(int(limit)),
+            )
+            .await?;
+        let letters = rows
+            .iter()
+            .map(|row| {
+                Ok(DeadLetter {
+                    edit: id(row, "id")?,
+                    tenant: id(row, "tenant_id")?,
+                    model: name(row, "model")?,
+                    class: name(row, "class")?,
+                    failure: json(get(row, "error")?, "error")?,
+                    attempts: tiny(row, "attempts")?,
+                    worker: id_opt(row, "worker_id")?,
+                    finished_at: get(row, "finished_at")?,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let full = letters.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+        let next = letters.last().filter(|_| full).map(|letter| letter.edit);
+        Ok(DeadLetterPage { letters, next })
     }
 }

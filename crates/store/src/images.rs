@@ -3,7 +3,10 @@
 use limekiln_jobs::{Digest, ImageId, TenantId};
 use time::OffsetDateTime;
 
-use crate::{Result, Store};
+use sqlx::postgres::PgRow;
+
+use crate::row::{big, clean, digest, get, id, int, small, whole};
+use crate::{Error, Result, Store};
 
 /// An upload, after its blob was put.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,14 +50,51 @@ pub struct Image {
 
 impl Store {
     /// Records an upload. The same content of the same tenant is the same row, made young again.
+    ///
+    /// # Errors
+    /// [`Error::NoTenant`].
     pub async fn image_create(&self, tenant: TenantId, image: &NewImage) -> Result<Image> {
-        let _ = (tenant, image);
-        todo!()
+        let row = self
+            .row(
+                "image_create",
+                sqlx::query(include_str!("sql/image_create.sql"))
+                    .bind(ImageId::new().uuid())
+                    .bind(tenant.uuid())
+                    .bind(image.digest.bytes().as_slice())
+                    .bind(clean(&image.key))
+                    .bind(clean(&image.media_type))
+                    .bind(big(image.bytes))
+                    .bind(int(image.width))
+                    .bind(int(image.height)),
+            )
+            .await?;
+        row.as_ref().map_or(Err(Error::NoTenant), self::image)
     }
 
     /// The tenant's image of this id.
     pub async fn image_get(&self, tenant: TenantId, id: ImageId) -> Result<Option<Image>> {
-        let _ = (tenant, id);
-        todo!()
+        let row = self
+            .row(
+                "image_get",
+                sqlx::query("select * from images where id = $1 and tenant_id = $2")
+                    .bind(id.uuid())
+                    .bind(tenant.uuid()),
+            )
+            .await?;
+        row.as_ref().map(image).transpose()
     }
+}
+
+fn image(row: &PgRow) -> Result<Image> {
+    Ok(Image {
+        id: id(row, "id")?,
+        tenant: id(row, "tenant_id")?,
+        key: get(row, "blob_key")?,
+        digest: digest(row, "digest")?,
+        media_type: get(row, "media_type")?,
+        bytes: whole(row, "bytes")?,
+        width: small(row, "width")?,
+        height: small(row, "height")?,
+        created_at: get(row, "created_at")?,
+    })
 }

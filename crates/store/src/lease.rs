@@ -1,9 +1,13 @@
 //! Writes under a lease. All are fenced by edit, epoch and `state = 'running'`, and index-aligned with their input.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use limekiln_jobs::{Digest, EditId, Epoch, WorkerId};
 
+use crate::batch::{fences, rounds};
+use crate::row::{big, clean, get, id, int};
 use crate::{Result, Store, Write};
 
 /// A saved state of an edit.
@@ -53,14 +57,55 @@ impl Store {
         leases: &[(EditId, Epoch)],
         ttl: Duration,
     ) -> Result<Vec<Write>> {
-        let _ = (worker, leases, ttl);
-        todo!()
+        let mut writes = vec![Write::Missing; leases.len()];
+        for round in rounds(leases.iter().map(|lease| lease.0)) {
+            let (ids, epochs) = fences(round.iter().map(|&at| leases[at]));
+            let rows = self
+                .rows(
+                    "leases_renew",
+                    sqlx::query(include_str!("sql/leases_renew.sql"))
+                        .bind(worker.uuid())
+                        .bind(&ids)
+                        .bind(epochs)
+                        .bind(ttl.as_secs_f64()),
+                )
+                .await?;
+            self.answer(&round, &ids, &rows, &mut writes, |_, _| false)
+                .await?;
+        }
+        Ok(writes)
     }
 
     /// Records progress, each an event.
     pub async fn edits_progress(&self, progress: &[Progressed]) -> Result<Vec<Write>> {
-        let _ = progress;
-        todo!()
+        let mut writes = vec![Write::Missing; progress.len()];
+        for round in rounds(progress.iter().map(|progressed| progressed.edit)) {
+            let of = || round.iter().map(|&at| &progress[at]);
+            let (ids, epochs) = fences(of().map(|progressed| (progressed.edit, progressed.epoch)));
+            let rows = self
+                .rows(
+                    "edits_progress",
+                    sqlx::query(include_str!("sql/edits_progress.sql"))
+                        .bind(&ids)
+                        .bind(epochs)
+                        .bind(
+                            of().map(|progressed| clean(&progressed.stage))
+                                .collect::<Vec<_>>(),
+                        )
+                        .bind(
+                            of().map(|progressed| int(progressed.step))
+                                .collect::<Vec<_>>(),
+                        )
+                        .bind(
+                            of().map(|progressed| int(progressed.steps))
+                                .collect::<Vec<_>>(),
+                        ),
+                )
+                .await?;
+            self.answer(&round, &ids, &rows, &mut writes, |_, _| false)
+                .await?;
+        }
+        Ok(writes)
     }
 
     /// Refers to checkpoints that were just put.
@@ -68,14 +113,87 @@ impl Store {
     /// The key beside each answer is the one nothing refers to now, to be deleted: the checkpoint that was replaced,
     /// or the offered one when the lease is gone or the stored checkpoint is at the same step or further (which is
     /// still `Applied`: the lease holds).
-    pub async fn edits_checkpoint(&self, checkpoints: &[Checkpointed]) -> Result<Vec<(Write, Option<String>)>> {
-        let _ = checkpoints;
-        todo!()
+    pub async fn edits_checkpoint(
+        &self,
+        checkpoints: &[Checkpointed],
+    ) -> Result<Vec<(Write, Option<String>)>> {
+        let mut writes = vec![Write::Missing; checkpoints.len()];
+        let mut unreferenced: Vec<Option<String>> = checkpoints
+            .iter()
+            .map(|offered| Some(offered.checkpoint.key.clone()))
+            .collect();
+        for round in rounds(checkpoints.iter().map(|offered| offered.edit)) {
+            let of = || round.iter().map(|&at| &checkpoints[at]);
+            let (ids, epochs) = fences(of().map(|offered| (offered.edit, offered.epoch)));
+            let rows = self
+                .rows(
+                    "edits_checkpoint",
+                    sqlx::query(include_str!("sql/edits_checkpoint.sql"))
+                        .bind(&ids)
+                        .bind(&epochs)
+                        .bind(
+                            of().map(|offered| clean(&offered.checkpoint.key))
+                                .collect::<Vec<_>>(),
+                        )
+                        .bind(
+                            of().map(|offered| int(offered.checkpoint.step))
+                                .collect::<Vec<_>>(),
+                        )
+                        .bind(
+                            of().map(|offered| offered.checkpoint.digest.bytes().to_vec())
+                                .collect::<Vec<_>>(),
+                        )
+                        .bind(
+                            of().map(|offered| big(offered.checkpoint.bytes))
+                                .collect::<Vec<_>>(),
+                        ),
+                )
+                .await?;
+            let mut replaced: HashMap<EditId, Option<String>> = HashMap::new();
+            for row in &rows {
+                replaced.insert(id(row, "id")?, get(row, "replaced")?);
+            }
+            for &at in &round {
+                if let Some(replaced) = replaced.remove(&checkpoints[at].edit) {
+                    unreferenced[at] = replaced;
+                }
+            }
+            // A stored checkpoint as far as this one, or this one stored before: the lease holds.
+            let repeated = RefCell::new(Vec::new());
+            self.answer(&round, &ids, &rows, &mut writes, |at, row| {
+                let held = row.state == "running" && row.epoch == int(checkpoints[at].epoch.get());
+                if held
+                    && row.checkpoint_key.as_deref()
+                        == Some(checkpoints[at].checkpoint.key.as_str())
+                {
+                    repeated.borrow_mut().push(at);
+                }
+                held
+            })
+            .await?;
+            for at in repeated.into_inner() {
+                unreferenced[at] = None;
+            }
+        }
+        Ok(writes.into_iter().zip(unreferenced).collect())
     }
 
     /// Gives leases back at shutdown: queued again, no attempt charged.
     pub async fn edits_hand_back(&self, leases: &[(EditId, Epoch)]) -> Result<Vec<Write>> {
-        let _ = leases;
-        todo!()
+        let mut writes = vec![Write::Missing; leases.len()];
+        for round in rounds(leases.iter().map(|lease| lease.0)) {
+            let (ids, epochs) = fences(round.iter().map(|&at| leases[at]));
+            let rows = self
+                .rows(
+                    "edits_hand_back",
+                    sqlx::query(include_str!("sql/edits_hand_back.sql"))
+                        .bind(&ids)
+                        .bind(epochs),
+                )
+                .await?;
+            self.answer(&round, &ids, &rows, &mut writes, |_, _| false)
+                .await?;
+        }
+        Ok(writes)
     }
 }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `store` | [`Store`]: settings, pool, migrations, what the server is |
 //! | `error`, `write` | [`Error`] with its [`Kind`]; what a fenced write says ([`Write`]) |
+//! | `conn`, `row`, `batch` | one statement on one connection; columns as types; many edits in one statement |
 //! | `tenants`, `keys`, `images`, `sessions` | who asks, and what edits start from |
 //! | `submit` | edits come in: idempotency and limits, exact across gateways |
 //! | `release` | which edits are announced next, fairly, and what is announced again |
@@ -14,15 +15,26 @@
 //! | `edits`, `events`, `artifacts` | what clients read |
 //! | `queue`, `usage`, `workers`, `fleet` | what operators read and set |
 //! | `webhooks`, `retention` | deliveries; what may be forgotten |
-//! | `fill` | finished edits for benchmarks |
+//! | `fill`, `bench` | finished edits for benchmarks, and a database of their own |
 //! | `embedded` | Postgres in process, for `limekiln dev` |
+//!
+//! Long statements are in `sql/`, each in a file named as its function; the schema is in `migrations/`.
+//!
+//! # Metrics
+//!
+//! | name | what it counts |
+//! |---|---|
+//! | `limekiln_store_statement_seconds{statement}` | time of a statement, once it has a connection |
 
 mod artifacts;
+mod batch;
+mod bench;
 mod claim;
+mod conn;
 mod control;
+mod edits;
 #[cfg(feature = "embedded")]
 mod embedded;
-mod edits;
 mod error;
 mod events;
 mod fill;
@@ -35,6 +47,7 @@ mod queue;
 mod reap;
 mod release;
 mod retention;
+mod row;
 mod secret;
 mod sessions;
 mod store;
@@ -46,6 +59,7 @@ mod workers;
 mod write;
 
 pub use artifacts::{ArtifactRef, NewArtifact};
+pub use bench::{Scratch, Waits};
 pub use claim::Claimed;
 pub use control::{Cancel, Retried};
 pub use edits::{EditPage, Filter};

@@ -1,9 +1,13 @@
 //! An attempt ends: with results, or with a failure.
 
-use limekiln_jobs::{EditId, Epoch, Failure};
-use serde_json::Value;
+use std::collections::HashSet;
 
-use crate::{NewArtifact, Result, Store, Write};
+use limekiln_jobs::{EditId, Epoch, Failure, FailureClass, backoff};
+use serde_json::{Value, json};
+
+use crate::batch::{fences, rounds};
+use crate::row::{big, clean, clean_json, int};
+use crate::{Error, NewArtifact, Result, Store, Write};
 
 /// An edit is done; its blobs are put.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,14 +38,130 @@ pub struct Failed {
 impl Store {
     /// Ends edits with their results. Saying the same again (its answer may have been lost) is `Applied` too.
     pub async fn edits_complete(&self, completions: &[Completion]) -> Result<Vec<Write>> {
-        let _ = completions;
-        todo!()
+        for completion in completions {
+            completion.check()?;
+        }
+        let mut writes = vec![Write::Missing; completions.len()];
+        for round in rounds(completions.iter().map(|completion| completion.edit)) {
+            let of = || round.iter().map(|&at| &completions[at]);
+            let (ids, epochs) = fences(of().map(|completion| (completion.edit, completion.epoch)));
+            let rows = self
+                .rows(
+                    "edits_complete",
+                    sqlx::query(include_str!("sql/edits_complete.sql"))
+                        .bind(&ids)
+                        .bind(epochs)
+                        .bind(
+                            of().map(|completion| completion.report.clone().map(clean_json))
+                                .collect::<Vec<_>>(),
+                        )
+                        .bind(
+                            of().map(|completion| big(completion.gpu_ms))
+                                .collect::<Vec<_>>(),
+                        )
+                        .bind(
+                            of().map(|completion| big(completion.bytes()))
+                                .collect::<Vec<_>>(),
+                        )
+                        .bind(of().map(Completion::artifacts_json).collect::<Vec<_>>()),
+                )
+                .await?;
+            self.answer(&round, &ids, &rows, &mut writes, |at, row| {
+                row.state == "succeeded" && row.epoch == int(completions[at].epoch.get())
+            })
+            .await?;
+        }
+        Ok(writes)
     }
 
     /// Ends attempts with a failure: waiting for a retry, or failed for good, as the failure's class and the
     /// attempts say.
     pub async fn edits_fail(&self, failures: &[Failed]) -> Result<Vec<Write>> {
-        let _ = failures;
-        todo!()
+        let mut writes = vec![Write::Missing; failures.len()];
+        for round in rounds(failures.iter().map(|failed| failed.edit)) {
+            let of = || round.iter().map(|&at| &failures[at]);
+            let (ids, epochs) = fences(of().map(|failed| (failed.edit, failed.epoch)));
+            // The rule is the machine's. Attempts are in the row, so it gets the waits after each number of them.
+            let waits = |attempts: u16| {
+                of().map(|failed| backoff(attempts, failed.edit, failed.epoch).as_secs_f64())
+                    .collect::<Vec<_>>()
+            };
+            let rows = self
+                .rows(
+                    "edits_fail",
+                    sqlx::query(include_str!("sql/edits_fail.sql"))
+                        .bind(&ids)
+                        .bind(epochs)
+                        .bind(
+                            of().map(|failed| failed.failure.class == FailureClass::User)
+                                .collect::<Vec<_>>(),
+                        )
+                        .bind(of().map(Failed::error_json).collect::<Vec<_>>())
+                        .bind(waits(1))
+                        .bind(waits(2))
+                        .bind(waits(3))
+                        .bind(waits(4)),
+                )
+                .await?;
+            self.answer(&round, &ids, &rows, &mut writes, |_, _| false)
+                .await?;
+        }
+        Ok(writes)
+    }
+}
+
+impl Completion {
+    fn check(&self) -> Result<()> {
+        let kinds: HashSet<_> = self
+            .artifacts
+            .iter()
+            .map(|artifact| artifact.kind)
+            .collect();
+        if kinds.len() < self.artifacts.len() {
+            return Err(Error::Invalid {
+                field: "artifacts",
+                message: format!(
+                    "edit {} has two artifacts of one kind: give one of each",
+                    self.edit
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.artifacts.iter().map(|artifact| artifact.bytes).sum()
+    }
+
+    fn artifacts_json(&self) -> Value {
+        self.artifacts
+            .iter()
+            .map(|artifact| {
+                json!({
+                    "kind": artifact.kind.as_str(),
+                    "blob_key": clean(&artifact.key),
+                    "digest": artifact.digest.to_string(),
+                    "bytes": big(artifact.bytes),
+                    "media_type": clean(&artifact.media_type),
+                    "width": artifact.width.map(int),
+                    "height": artifact.height.map(int),
+                })
+            })
+            .collect()
+    }
+}
+
+impl Failed {
+    /// Poison and parent are the coordinator's to give; from a worker they are failures of ours.
+    fn error_json(&self) -> Value {
+        let class = match self.failure.class {
+            FailureClass::User => "user",
+            _ => "internal",
+        };
+        json!({
+            "class": class,
+            "code": clean(&self.failure.code),
+            "message": clean(&self.failure.message),
+        })
     }
 }

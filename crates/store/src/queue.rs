@@ -2,6 +2,7 @@
 
 use limekiln_jobs::{Class, ModelName};
 
+use crate::row::{get, name, whole};
 use crate::{Result, Store};
 
 /// Edits of a model and class that have not ended.
@@ -28,6 +29,25 @@ pub struct QueueCount {
 impl Store {
     /// Counts by model and class; models with nothing to do are left out.
     pub async fn queue_counts(&self) -> Result<Vec<QueueCount>> {
-        todo!()
+        let rows = self
+            .rows(
+                "queue_counts",
+                sqlx::query(include_str!("sql/queue_counts.sql")),
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(QueueCount {
+                    model: name(row, "model")?,
+                    class: name(row, "class")?,
+                    waiting: whole(row, "waiting")?,
+                    queued: whole(row, "queued")?,
+                    announced: whole(row, "announced")?,
+                    running: whole(row, "running")?,
+                    oldest_queued_s: get(row, "oldest_queued_s")?,
+                    lease_overdue_s: get(row, "lease_overdue_s")?,
+                })
+            })
+            .collect()
     }
 }

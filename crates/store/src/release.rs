@@ -1,8 +1,19 @@
 //! Which queued edits are announced next.
 
-use limekiln_jobs::{Class, EditId, ModelName, TenantId};
+use limekiln_jobs::{Class, Digest, EditId, ModelName, TenantId};
 
+use std::time::Instant;
+
+use sqlx::Connection;
+use sqlx::postgres::PgRow;
+
+use crate::conn::{deadline, observe};
+use crate::row::{blob, get, id, int, name, small};
 use crate::{BlobRef, Result, Store};
+
+/// Coordinators release one after the other: each has to see what the one before it announced, so the lock comes in a
+/// statement of its own.
+const BEGIN: &str = "begin; select pg_advisory_xact_lock(7308332001)";
 
 /// An edit that is to be announced to the workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,19 +45,77 @@ impl Store {
         min_window: u32,
         limit: u32,
     ) -> Result<Vec<Announcement>> {
-        let _ = (model, min_window, limit);
-        todo!()
+        let mut conn = self.conn().await?;
+        let begun = Instant::now();
+        let rows = deadline(async {
+            let mut tx = conn.get().begin_with(BEGIN).await?;
+            let rows = sqlx::query(include_str!("sql/edits_release.sql"))
+                .bind(model.map(ModelName::as_str))
+                .bind(i64::from(min_window))
+                .bind(i64::from(limit))
+                .fetch_all(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            Ok(rows)
+        })
+        .await?;
+        conn.done();
+        observe("edits_release", begun);
+        rows.iter().map(announcement).collect()
     }
 
     /// Takes announcements back whose publish failed; returns how many were still unclaimed.
     pub async fn edits_unannounce(&self, edits: &[EditId]) -> Result<u64> {
-        let _ = edits;
-        todo!()
+        let mut edits: Vec<_> = edits.iter().map(|edit| edit.uuid()).collect();
+        edits.sort_unstable();
+        edits.dedup();
+        self.count(
+            "edits_unannounce",
+            sqlx::query(include_str!("sql/edits_unannounce.sql")).bind(edits),
+        )
+        .await
     }
 
     /// Edits that were announced and not claimed for a while: 10 s at first, doubling up to 2 min.
     pub async fn edits_announce_again(&self, limit: u32) -> Result<Vec<Announcement>> {
-        let _ = limit;
-        todo!()
+        let rows = self
+            .rows(
+                "edits_announce_again",
+                sqlx::query(include_str!("sql/edits_announce_again.sql")).bind(int(limit)),
+            )
+            .await?;
+        rows.iter().map(announcement).collect()
     }
+}
+
+fn announcement(row: &PgRow) -> Result<Announcement> {
+    Ok(Announcement {
+        edit: id(row, "id")?,
+        tenant: id(row, "tenant_id")?,
+        model: name(row, "model")?,
+        class: name(row, "class")?,
+        input: input(row)?,
+        trace: get(row, "trace")?,
+        announcement: small(row, "announcements")?,
+    })
+}
+
+/// What an edit starts from. A parent that left no result (the null editor without blobs) gives an empty key, which no
+/// bucket has.
+pub(crate) fn input(row: &PgRow) -> Result<BlobRef> {
+    let found = blob(
+        row,
+        [
+            "input_key",
+            "input_digest",
+            "input_bytes",
+            "input_media_type",
+        ],
+    )?;
+    Ok(found.unwrap_or_else(|| BlobRef {
+        key: String::new(),
+        digest: Digest::of(b""),
+        bytes: 0,
+        media_type: "application/octet-stream".to_owned(),
+    }))
 }

@@ -2,51 +2,128 @@
 
 use std::time::Duration;
 
+use crate::row::{get, int, whole};
 use crate::{Result, Store};
 
 impl Store {
-    /// Deletes up to `limit` events of edits that ended longer than `age` ago.
+    /// Deletes the events, all but the last, of up to `limit` edits that ended longer than `age` ago; returns how many
+    /// edits that were.
     pub async fn events_prune(&self, age: Duration, limit: u32) -> Result<u64> {
-        let _ = (age, limit);
-        todo!()
+        self.pruned(
+            "events_prune",
+            include_str!("sql/events_prune.sql"),
+            age,
+            limit,
+        )
+        .await
     }
 
     /// Deletes up to `limit` edits that ended longer than `age` ago, with their events and artifacts. An edit that
     /// others build on goes after those; an edit of a session used within `age` stays.
     pub async fn edits_prune(&self, age: Duration, limit: u32) -> Result<u64> {
-        let _ = (age, limit);
-        todo!()
+        let pruned = self
+            .pruned(
+                "edits_prune",
+                include_str!("sql/edits_prune.sql"),
+                age,
+                limit,
+            )
+            .await?;
+        self.pruned(
+            "sessions_prune",
+            include_str!("sql/sessions_prune.sql"),
+            age,
+            limit,
+        )
+        .await?;
+        Ok(pruned)
     }
 
     /// Deletes up to `limit` image rows not uploaded or used within `age` that no edit refers to any more; returns the
     /// keys of their blobs. Delete blobs through [`Store::blobs_unreferenced`], and only when they are old: the same
     /// image may be coming in again.
     pub async fn images_expire(&self, age: Duration, limit: u32) -> Result<Vec<String>> {
-        let _ = (age, limit);
-        todo!()
+        self.keys(
+            "images_expire",
+            include_str!("sql/images_expire.sql"),
+            age,
+            limit,
+        )
+        .await
     }
 
     /// Drops checkpoints of up to `limit` ended edits; returns the keys of their blobs, which nothing refers to now.
     pub async fn checkpoints_expire(&self, age: Duration, limit: u32) -> Result<Vec<String>> {
-        let _ = (age, limit);
-        todo!()
+        self.keys(
+            "checkpoints_expire",
+            include_str!("sql/checkpoints_expire.sql"),
+            age,
+            limit,
+        )
+        .await
     }
 
     /// Deletes delivered and given up webhooks older than `age`.
     pub async fn webhooks_prune(&self, age: Duration, limit: u32) -> Result<u64> {
-        let _ = (age, limit);
-        todo!()
+        self.pruned(
+            "webhooks_prune",
+            include_str!("sql/webhooks_prune.sql"),
+            age,
+            limit,
+        )
+        .await
     }
 
     /// Deletes workers not heard of for `age`.
     pub async fn workers_prune(&self, age: Duration) -> Result<u64> {
-        let _ = age;
-        todo!()
+        self.count(
+            "workers_prune",
+            sqlx::query("delete from workers where seen_at < now() - greatest(3 * ttl, make_interval(secs => $1))")
+                .bind(age.as_secs_f64()),
+        )
+        .await
     }
 
     /// Those of `keys` that no row refers to.
     pub async fn blobs_unreferenced(&self, keys: &[String]) -> Result<Vec<String>> {
-        let _ = keys;
-        todo!()
+        let rows = self
+            .rows(
+                "blobs_unreferenced",
+                sqlx::query(include_str!("sql/blobs_unreferenced.sql")).bind(keys),
+            )
+            .await?;
+        rows.iter().map(|row| get(row, "key")).collect()
+    }
+
+    async fn pruned(
+        &self,
+        name: &'static str,
+        sql: &'static str,
+        age: Duration,
+        limit: u32,
+    ) -> Result<u64> {
+        let row = self
+            .row(
+                name,
+                sqlx::query(sql).bind(age.as_secs_f64()).bind(int(limit)),
+            )
+            .await?;
+        row.map_or(Ok(0), |row| whole(&row, "pruned"))
+    }
+
+    async fn keys(
+        &self,
+        name: &'static str,
+        sql: &'static str,
+        age: Duration,
+        limit: u32,
+    ) -> Result<Vec<String>> {
+        let rows = self
+            .rows(
+                name,
+                sqlx::query(sql).bind(age.as_secs_f64()).bind(int(limit)),
+            )
+            .await?;
+        rows.iter().map(|row| get(row, "key")).collect()
     }
 }

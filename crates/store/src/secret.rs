@@ -1,6 +1,8 @@
 //! Text that never shows up in a log.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use crate::Result;
 
 /// A secret; `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,6 +18,19 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// 256 bits that nobody can guess, in hexadecimal after a prefix that says what they are.
+pub(crate) fn random(prefix: &str) -> Result<Secret> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| crate::Error::Random(error.to_string()))?;
+    let mut text = String::with_capacity(prefix.len() + 64);
+    text.push_str(prefix);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(Secret(text))
 }
 
 impl fmt::Debug for Secret {

@@ -1,18 +1,44 @@
 //! The handle: settings, pool, migrations.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::PgPool;
+use sqlx::Executor;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-use crate::error::Result;
+use crate::conn::Conn;
+use crate::error::{Error, Result};
+
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// The oldest major version that has all the statements need.
+const OLDEST: i32 = 14;
+
+/// What every connection is told first.
+///
+/// All statements are written for the indexes, batches join by nested loops from a short list of ids, and the lists come
+/// sorted, so that rows are locked in the order of their ids. The planner is kept from anything else: right after start or a
+/// bulk load its statistics are wrong, and one plan made for an empty table would be kept for a full one. Generic plans spare
+/// the planning, which is otherwise dearer than the statement.
+pub(crate) const SESSION: &str = "
+    set enable_seqscan = off;
+    set enable_hashjoin = off;
+    set enable_mergejoin = off;
+    set jit = off;
+    set plan_cache_mode = force_generic_plan;
+    set statement_timeout = '20s';
+    set lock_timeout = '10s';
+    set idle_in_transaction_session_timeout = '20s';
+    set timezone = 'UTC'";
 
 /// How to reach the database.
 #[derive(Clone)]
 pub struct Settings {
     /// `postgres://user:password@host:5432/database`.
     pub url: String,
-    /// Most connections held at once.
+    /// Most connections held at once. With one, as the embedded database needs it, that one is never given up.
     pub connections: u32,
     /// Longest wait for a free connection, connecting included.
     pub acquire_timeout: Duration,
@@ -31,14 +57,19 @@ impl fmt::Debug for Settings {
 impl Settings {
     /// Eight connections, five seconds.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), connections: 8, acquire_timeout: Duration::from_secs(5) }
+        Self {
+            url: url.into(),
+            connections: 8,
+            acquire_timeout: Duration::from_secs(5),
+        }
     }
 }
 
 /// The database. Cheap to clone; all clones share one pool.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pub(crate) pool: PgPool,
+    pool: PgPool,
+    single: bool,
 }
 
 /// What `limekiln doctor` shows of the server.
@@ -64,32 +95,124 @@ impl Store {
     /// # Errors
     /// An unreadable URL, an unreachable or too old server.
     pub async fn connect(settings: &Settings) -> Result<Self> {
-        let _ = settings;
-        todo!()
+        let options = PgConnectOptions::from_str(&settings.url)
+            .map_err(|error| Error::Url(error.to_string()))?
+            .application_name("limekiln");
+        let single = settings.connections <= 1;
+        let mut pool = PgPoolOptions::new()
+            .max_connections(settings.connections.max(1))
+            .acquire_timeout(settings.acquire_timeout)
+            .after_connect(|conn, _| {
+                Box::pin(async move { conn.execute(sqlx::raw_sql(SESSION)).await.map(drop) })
+            });
+        if single {
+            // The embedded database starts a backend for every connection.
+            pool = pool.idle_timeout(None).max_lifetime(None);
+        }
+        let pool = pool.connect_with(options).await?;
+        let store = Self { pool, single };
+        let version: i32 = store
+            .value(
+                "server",
+                sqlx::query_scalar("select current_setting('server_version_num')::int"),
+            )
+            .await?;
+        if version / 10_000 < OLDEST {
+            return Err(Error::ServerOld {
+                found: (version / 10_000).to_string(),
+            });
+        }
+        Ok(store)
     }
 
     /// Brings the schema up to date; does nothing when it is. Safe to run from several processes at once.
     pub async fn migrate(&self) -> Result<()> {
-        todo!()
+        let mut conn = self.conn().await?;
+        // Migrations may take long, and wait for each other.
+        conn.get()
+            .execute(sqlx::raw_sql(
+                "set statement_timeout = 0; set lock_timeout = 0",
+            ))
+            .await?;
+        let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+        // A newer schema is fine, so an older program finds nothing to do.
+        migrator.set_ignore_missing(true);
+        migrator.run(conn.get()).await?;
+        conn.get().execute(sqlx::raw_sql(SESSION)).await?;
+        conn.done();
+        Ok(())
     }
 
     /// Fails when the schema is older than this program needs. A newer one is fine: migrations expand first.
     pub async fn schema_check(&self) -> Result<()> {
-        todo!()
+        let found = self.schema_found().await?;
+        let needed = schema_needed();
+        if found < needed {
+            return Err(Error::SchemaOld { found, needed });
+        }
+        Ok(())
+    }
+
+    async fn schema_found(&self) -> Result<i64> {
+        let there: bool = self
+            .value(
+                "schema",
+                sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null"),
+            )
+            .await?;
+        if !there {
+            return Ok(0);
+        }
+        self.value(
+            "schema",
+            sqlx::query_scalar(
+                "select coalesce(max(version), 0) from _sqlx_migrations where success",
+            ),
+        )
+        .await
     }
 
     /// One round trip, for readiness.
     pub async fn ping(&self) -> Result<()> {
-        todo!()
+        let _: i32 = self.value("ping", sqlx::query_scalar("select 1")).await?;
+        Ok(())
     }
 
     /// What the server is.
     pub async fn server(&self) -> Result<Server> {
-        todo!()
+        let row: (String, bool, String, i32) = self
+            .value_row(
+                "server",
+                sqlx::query_as(
+                    "select current_setting('server_version'), has_schema_privilege(current_schema(), 'create'),
+                        current_setting('synchronous_commit'), current_setting('max_connections')::int",
+                ),
+            )
+            .await?;
+        Ok(Server {
+            version: row.0,
+            schema: self.schema_found().await?,
+            schema_needed: schema_needed(),
+            may_migrate: row.1,
+            synchronous_commit: row.2,
+            max_connections: row.3.unsigned_abs(),
+        })
     }
 
     /// Closes the pool and waits until its connections are closed.
     pub async fn close(&self) {
         self.pool.close().await;
     }
+
+    pub(crate) async fn conn(&self) -> Result<Conn> {
+        Ok(Conn::new(self.pool.acquire().await?, self.single))
+    }
+}
+
+fn schema_needed() -> i64 {
+    MIGRATOR
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
 }

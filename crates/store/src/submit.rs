@@ -1,11 +1,23 @@
 //! Edits come in. The edit's own row is the outbox: nothing else has to be written.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use limekiln_jobs::{BatchId, Class, Digest, EditId, ImageId, ModelName, SessionId, Spec, StateName, TenantId};
+use limekiln_jobs::{
+    BatchId, Class, Digest, EditId, ImageId, ModelName, SessionId, Spec, StateName, TenantId,
+};
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
-use crate::{Result, Store};
+use crate::conn::{DEADLINE, observe};
+use crate::{Error, Result, Store};
+
+mod gate;
+mod write;
+
+use gate::Gate;
+use write::{insert, look};
 
 /// An `Idempotency-Key` and what it came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,9 +112,102 @@ impl Store {
     /// Writes edits in one transaction; answers are in the order of `submissions`.
     ///
     /// Limits hold exactly across gateways: the tenant's row is locked, its counter and its token bucket are in it.
-    /// Within one call, submissions of a tenant are let in in order.
+    /// Within one call, submissions of a tenant are let in in order. A call whose answer was lost may be repeated as it
+    /// was: an edit that is there already is `Created`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an idempotency key or a webhook URL that no row holds: nothing of the call was written.
     pub async fn edits_submit(&self, submissions: &[Submission]) -> Result<Vec<Submitted>> {
-        let _ = submissions;
-        todo!()
+        if submissions.is_empty() {
+            return Ok(Vec::new());
+        }
+        for submission in submissions {
+            submission.check()?;
+        }
+        let mut conn = self.conn().await?;
+        let begun = Instant::now();
+        let submitted = match timeout(DEADLINE, submit(conn.get(), submissions)).await {
+            Ok(submitted) => submitted?,
+            Err(_) => {
+                return Err(Error::Timeout {
+                    after_s: DEADLINE.as_secs(),
+                });
+            }
+        };
+        conn.done();
+        observe("edits_submit", begun);
+        Ok(submitted)
     }
+}
+
+impl Submission {
+    fn check(&self) -> Result<()> {
+        let invalid = |field, message: &str| {
+            Err(Error::Invalid {
+                field,
+                message: message.to_owned(),
+            })
+        };
+        if let Some(Idempotency { key, .. }) = &self.idempotency
+            && (key.contains('\0') || !(1..=255).contains(&key.chars().count()))
+        {
+            return invalid(
+                "idempotency_key",
+                "must have 1 to 255 characters, none of them NUL",
+            );
+        }
+        if self
+            .webhook_url
+            .as_ref()
+            .is_some_and(|url| url.chars().count() > 2048)
+        {
+            return invalid("webhook", "must have at most 2048 characters");
+        }
+        if self.image.is_some() == self.parent.is_some() {
+            return invalid("image", "exactly one of image and parent must be given");
+        }
+        Ok(())
+    }
+}
+
+async fn submit(conn: &mut PgConnection, submissions: &[Submission]) -> Result<Vec<Submitted>> {
+    let mut tx = conn.begin().await?;
+    let mut tenants: Vec<_> = submissions
+        .iter()
+        .map(|submission| submission.tenant.uuid())
+        .collect();
+    tenants.sort_unstable();
+    tenants.dedup();
+    sqlx::query("select id from tenants where id = any($1) order by id for no key update")
+        .bind(tenants)
+        .execute(&mut *tx)
+        .await?;
+    let looked = look(&mut tx, submissions).await?;
+    let mut gate = Gate::default();
+    let mut submitted = Vec::with_capacity(submissions.len());
+    for (at, (submission, look)) in submissions.iter().zip(&looked).enumerate() {
+        submitted.push(gate.admit(at, submission, look));
+    }
+    if gate.admitted.is_empty() {
+        tx.rollback().await?;
+        return Ok(submitted);
+    }
+    let created = insert(&mut tx, submissions, &gate).await?;
+    tx.commit().await?;
+    for (submission, submitted) in submissions.iter().zip(&mut submitted) {
+        match submitted {
+            Submitted::Created { created_at, .. } => {
+                if let Some(&at) = created.get(&submission.id) {
+                    *created_at = at;
+                }
+            }
+            Submitted::Replayed { id, created_at, .. } => {
+                if let Some(&at) = created.get(id) {
+                    *created_at = at;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(submitted)
 }

@@ -3,6 +3,7 @@
 use limekiln_jobs::TenantId;
 use time::Date;
 
+use crate::row::{get, whole};
 use crate::{Result, Store};
 
 /// A tenant's day, UTC.
@@ -21,7 +22,24 @@ pub struct UsageDay {
 impl Store {
     /// The tenant's days from `from` to `to`, both included; days without use are left out.
     pub async fn usage_get(&self, tenant: TenantId, from: Date, to: Date) -> Result<Vec<UsageDay>> {
-        let _ = (tenant, from, to);
-        todo!()
+        let rows = self
+            .rows(
+                "usage_get",
+                sqlx::query("select * from usage where tenant_id = $1 and day between $2 and $3 order by day")
+                    .bind(tenant.uuid())
+                    .bind(from)
+                    .bind(to),
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(UsageDay {
+                    day: get(row, "day")?,
+                    edits: whole(row, "edits")?,
+                    gpu_ms: whole(row, "gpu_ms")?,
+                    bytes: whole(row, "bytes")?,
+                })
+            })
+            .collect()
     }
 }

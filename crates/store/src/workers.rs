@@ -5,6 +5,7 @@ use std::time::Duration;
 use limekiln_jobs::{ModelName, WorkerId};
 use time::OffsetDateTime;
 
+use crate::row::{clean, get, id, int, parse, small};
 use crate::{Result, Store};
 
 /// A worker that has just started.
@@ -63,30 +64,101 @@ pub struct Worker {
 impl Store {
     /// Registers a worker, or registers it anew. It counts as dead when it is not heard of for three times `ttl`.
     pub async fn worker_register(&self, worker: &NewWorker, ttl: Duration) -> Result<()> {
-        let _ = (worker, ttl);
-        todo!()
+        let models: Vec<_> = worker.models.iter().map(ModelName::as_str).collect();
+        self.count(
+            "worker_register",
+            sqlx::query(
+                "insert into workers (id, name, models, slots, version, device, ttl)
+                values ($1, $2, $3, $4, $5, $6, make_interval(secs => $7))
+                on conflict (id) do update
+                set name = excluded.name, models = excluded.models, slots = excluded.slots,
+                    version = excluded.version, device = excluded.device, ttl = excluded.ttl, seen_at = now()",
+            )
+            .bind(worker.id.uuid())
+            .bind(clean(&worker.name))
+            .bind(models)
+            .bind(int(worker.slots))
+            .bind(clean(&worker.version))
+            .bind(clean(&worker.device))
+            .bind(ttl.as_secs_f64()),
+        )
+        .await?;
+        Ok(())
     }
 
     /// The worker lives and runs `busy` edits.
     pub async fn worker_beat(&self, id: WorkerId, busy: u32) -> Result<Orders> {
-        let _ = (id, busy);
-        todo!()
+        let row = self
+            .row(
+                "worker_beat",
+                sqlx::query("update workers set busy = $2, seen_at = now() where id = $1 returning draining")
+                    .bind(id.uuid())
+                    .bind(int(busy)),
+            )
+            .await?;
+        match row {
+            Some(row) => Ok(Orders {
+                drain: get(&row, "draining")?,
+                known: true,
+            }),
+            None => Ok(Orders {
+                drain: false,
+                known: false,
+            }),
+        }
     }
 
     /// All workers that are not gone, oldest first.
     pub async fn worker_list(&self) -> Result<Vec<Worker>> {
-        todo!()
+        let rows = self
+            .rows(
+                "worker_list",
+                sqlx::query(
+                    "select *, seen_at > now() - 3 * ttl as alive from workers order by id",
+                ),
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let models: Vec<String> = get(row, "models")?;
+                Ok(Worker {
+                    id: id(row, "id")?,
+                    name: get(row, "name")?,
+                    models: models
+                        .iter()
+                        .map(|model| parse(model, "models"))
+                        .collect::<Result<_>>()?,
+                    slots: small(row, "slots")?,
+                    busy: small(row, "busy")?,
+                    version: get(row, "version")?,
+                    device: get(row, "device")?,
+                    draining: get(row, "draining")?,
+                    alive: get(row, "alive")?,
+                    started_at: get(row, "started_at")?,
+                    seen_at: get(row, "seen_at")?,
+                })
+            })
+            .collect()
     }
 
     /// Tells one worker, or all there are, to drain (or no longer to); returns how many it concerned.
     pub async fn worker_drain(&self, id: Option<WorkerId>, drain: bool) -> Result<u64> {
-        let _ = (id, drain);
-        todo!()
+        self.count(
+            "worker_drain",
+            sqlx::query("update workers set draining = $2 where $1::uuid is null or id = $1")
+                .bind(id.map(WorkerId::uuid))
+                .bind(drain),
+        )
+        .await
     }
 
     /// The worker has ended.
     pub async fn worker_gone(&self, id: WorkerId) -> Result<()> {
-        let _ = id;
-        todo!()
+        self.count(
+            "worker_gone",
+            sqlx::query("delete from workers where id = $1").bind(id.uuid()),
+        )
+        .await?;
+        Ok(())
     }
 }

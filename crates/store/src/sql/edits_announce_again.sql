@@ -1,0 +1,26 @@
+with due as materialized (
+    select e.id
+    from edits e
+    where e.state = 'queued' and e.announced_at is not null and e.next_announce_at <= now()
+    order by e.id
+    limit $1
+    for no key update skip locked
+),
+again as (
+    update edits e
+    set announcements = e.announcements + 1,
+        next_announce_at = now() + least(interval '10 s' * (2 ^ least(e.announcements, 10)), interval '2 min')
+    from due d
+    where e.id = d.id and e.state is not distinct from 'queued' and e.announced_at is not null
+    returning e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements, e.image_id, e.parent_id
+)
+select
+    e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements,
+    coalesce(i.blob_key, r.blob_key) as input_key,
+    coalesce(i.digest, r.digest) as input_digest,
+    coalesce(i.bytes, r.bytes) as input_bytes,
+    coalesce(i.media_type, r.media_type) as input_media_type
+from again e
+left join images i on i.id = e.image_id
+left join artifacts r on r.edit_id = e.parent_id and r.kind = 'result'
+order by e.class desc, e.id

@@ -1,0 +1,34 @@
+-- `is not distinct from` keeps the planner off the partial indexes: the edits are named, and the primary key finds them.
+with claimed as (
+    update edits e
+    set state = 'running',
+        seq = e.seq + 1,
+        epoch = e.epoch + 1,
+        worker_id = $1,
+        lease_expires_at = clock_timestamp() + make_interval(secs => $3),
+        claim_step = e.checkpoint_step,
+        announced_at = null,
+        next_announce_at = null,
+        announcements = 0,
+        stage = null,
+        step = null,
+        steps = null,
+        started_at = coalesce(e.started_at, clock_timestamp())
+    from unnest($2::uuid[]) as asked (id)
+    where e.id = asked.id
+        and e.state is not distinct from 'queued'
+        and e.epoch < 2147483647
+    returning e.*
+)
+select
+    c.id, c.tenant_id, c.session_id, c.epoch, c.model, c.class, c.spec, c.seq, c.attempts, c.max_attempts, c.trace,
+    c.checkpoint_key, c.checkpoint_step, c.checkpoint_digest, c.checkpoint_bytes,
+    coalesce(i.blob_key, r.blob_key) as input_key,
+    coalesce(i.digest, r.digest) as input_digest,
+    coalesce(i.bytes, r.bytes) as input_bytes,
+    coalesce(i.media_type, r.media_type) as input_media_type,
+    m.blob_key as mask_key, m.digest as mask_digest, m.bytes as mask_bytes, m.media_type as mask_media_type
+from claimed c
+left join images i on i.id = c.image_id
+left join artifacts r on r.edit_id = c.parent_id and r.kind = 'result'
+left join images m on m.id = c.mask_id

@@ -1,0 +1,19 @@
+with old as materialized (
+    select e.id
+    from edits e
+    where e.finished_at is not null and e.finished_at < now() - make_interval(secs => $1)
+        and not exists (select from edits c where c.parent_id = e.id)
+        and not exists (
+            select from sessions s where s.id = e.session_id and s.used_at >= now() - make_interval(secs => $1)
+        )
+    order by e.finished_at
+    limit $2
+    for update of e skip locked
+),
+untold as (
+    delete from edit_events v using old o where v.edit_id = o.id
+),
+gone as (
+    delete from edits e using old o where e.id = o.id
+)
+select count(*) as pruned from old

@@ -1,0 +1,105 @@
+-- Fair order within a model: interactive before bulk, then the tenants by turns (an edit's turn is its place in its
+-- tenant's line, after what the tenant already has announced or running), then age. Every read is bounded: tenants are
+-- found by hopping through the index of the line, and no more of a line is read than there is room for.
+with recursive
+models (model) as (
+    (
+        select e.model from edits e
+        where e.state = 'queued' and e.announced_at is null and ($1::text is null or e.model = $1)
+        order by e.model limit 1
+    )
+    union all
+    select n.model
+    from models m
+    cross join lateral (
+        select e.model from edits e
+        where e.state = 'queued' and e.announced_at is null and $1::text is null and e.model > m.model
+        order by e.model limit 1
+    ) n
+),
+rooms (model, room) as materialized (
+    select m.model, least($3::bigint, greatest($2::bigint, 2 * slots.n) - unclaimed.n)
+    from models m
+    cross join lateral (
+        select coalesce(sum(w.slots), 0) as n
+        from workers w
+        where m.model = any (w.models) and not w.draining and w.seen_at > now() - 3 * w.ttl
+    ) slots
+    cross join lateral (
+        select count(*) as n from edits e
+        where e.state = 'queued' and e.announced_at is not null and e.model = m.model
+    ) unclaimed
+    where not (select paused from fleet)
+),
+picked as materialized (
+    select p.id, row_number() over (order by p.bulk, p.turn, p.id) as place
+    from rooms r
+    cross join lateral (
+        with recursive lines (class, tenant_id) as (
+            (
+                select e.class, e.tenant_id from edits e
+                where e.state = 'queued' and e.announced_at is null and e.model = r.model
+                order by e.class, e.tenant_id limit 1
+            )
+            union all
+            select n.class, n.tenant_id
+            from lines l
+            cross join lateral (
+                select e.class, e.tenant_id from edits e
+                where e.state = 'queued' and e.announced_at is null and e.model = r.model
+                    and (e.class, e.tenant_id) > (l.class, l.tenant_id)
+                order by e.class, e.tenant_id limit 1
+            ) n
+        )
+        select e.id, l.class = 'bulk' as bulk, had.n + e.place as turn
+        from lines l
+        cross join lateral (
+            select
+                (select count(*) from edits a where a.state = 'queued' and a.announced_at is not null
+                    and a.model = r.model and a.tenant_id = l.tenant_id)
+                + (select count(*) from edits a where a.state = 'running'
+                    and a.model = r.model and a.tenant_id = l.tenant_id) as n
+        ) had
+        cross join lateral (
+            select q.id, row_number() over (order by q.id) as place
+            from (
+                select e.id from edits e
+                where e.state = 'queued' and e.announced_at is null
+                    and e.model = r.model and e.class = l.class and e.tenant_id = l.tenant_id
+                order by e.id limit r.room
+            ) q
+        ) e
+        order by bulk, turn, e.id
+        limit r.room
+    ) p
+    where r.room > 0
+    order by place
+    limit $3
+),
+locked as materialized (
+    select e.id, p.place
+    from picked p
+    join edits e on e.id = p.id
+    where e.state is not distinct from 'queued' and e.announced_at is null
+    order by e.id
+    for no key update of e skip locked
+),
+released as (
+    update edits e
+    set announced_at = now(),
+        announcements = 1,
+        next_announce_at = now() + interval '10 s'
+    from locked l
+    where e.id = l.id and e.state is not distinct from 'queued' and e.announced_at is null
+    returning e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements, e.image_id, e.parent_id, l.place
+)
+select
+    e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements,
+    coalesce(i.blob_key, r.blob_key) as input_key,
+    coalesce(i.digest, r.digest) as input_digest,
+    coalesce(i.bytes, r.bytes) as input_bytes,
+    coalesce(i.media_type, r.media_type) as input_media_type
+from released e
+left join images i on i.id = e.image_id
+left join artifacts r on r.edit_id = e.parent_id and r.kind = 'result'
+order by e.place
