@@ -15,6 +15,42 @@
 //! | [`live`] | what travels to watchers at once |
 //! | [`edit`] | an edit as the API shows it |
 //! | [`artifacts`] | what an edit leaves behind |
+//!
+//! # An edit's life
+//!
+//! ```text
+//!  on a turn under way            on an image, or on a turn that succeeded
+//!          |                                     |
+//!          v            ParentSucceeded          v             RetryDue
+//!  +---------------+ --------------------> +----------+ <----------------- +----------------+
+//!  | waiting, turn |                       |  queued  |                    | waiting, retry |
+//!  +---------------+                       +----------+                    +----------------+
+//!      |       ^                            |        ^                             ^
+//!      |       |                      Claim |        | HandBack, Expire [1]        |
+//!      |       |               (epoch += 1) v        |                             |
+//!      |       |                           +--------------+    Fail, ours [2]      |
+//!      |       |                           |   running    | -----------------------+
+//!      |       |                           | lease, epoch | <-+
+//!      |       |                           +--------------+ --+ Renew, Progress, Checkpoint
+//!      | Parent-                            |            |
+//!      | Ended |                   Complete |            | Fail, the user's; at the last attempt
+//!      |       | Retry,                     v            | Fail, ours, and Expire [1]
+//!      |       | of a turn            +-----------+      |
+//!      |       |                      | succeeded |      |
+//!      v       |                      +-----------+      v
+//!  +--------------------------------------------------------+  Retry, of any other
+//!  |                         failed                         | ---------------------> queued
+//!  +--------------------------------------------------------+    (attempts = 0)
+//!
+//!  waiting, queued, running -- Cancel --> cancelled, at once
+//! ```
+//!
+//! 1. A death charges one attempt, unless a newer checkpoint was stored since the claim; a hand-back never does.
+//! 2. A failure of ours always charges one, and waits as [`fn@backoff`] says.
+//!
+//! Whatever a worker does names the epoch of its claim and is refused under any other, so after the reaper, a hand-back or a
+//! cancel it changes nothing. `tests/properties.rs` holds the machine to its rules over random histories, and
+//! `tests/protocol.rs` walks through every order of releases, messages, claims and deaths of one edit on two workers.
 
 pub mod artifacts;
 pub mod backoff;

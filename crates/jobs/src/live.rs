@@ -38,7 +38,6 @@ impl Live {
 mod tests {
     use super::*;
     use crate::events::EventKind;
-    use time::macros::datetime;
 
     #[test]
     fn json_and_back() {
@@ -46,7 +45,7 @@ mod tests {
         let event = EditEvent {
             edit,
             seq: 2,
-            at: datetime!(2025-01-02 03:04:05.678 UTC),
+            at: time::OffsetDateTime::UNIX_EPOCH,
             kind: EventKind::Started,
             data: serde_json::json!({"epoch": 1}),
         };

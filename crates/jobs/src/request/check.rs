@@ -151,4 +151,121 @@ fn between<T: PartialOrd + std::fmt::Display>(
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests {
+    use super::*;
+    use crate::ids::{EditId, ImageId};
+    use serde_json::json;
+
+    fn request(extra: Value) -> Result<EditRequest, serde_json::Error> {
+        let mut body = json!({"image": ImageId::new(), "instruction": "make the sofa red"});
+        for (key, value) in extra.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        serde_json::from_value(body)
+    }
+
+    /// The fields that are wrong in a request with these fields replaced.
+    fn wrong(extra: Value) -> Vec<String> {
+        let outcome = request(extra).unwrap().validate();
+        outcome
+            .err()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|invalid| invalid.field)
+            .collect()
+    }
+
+    fn nested(depth: usize) -> Value {
+        (0..depth).fold(json!(1), |inner, _| json!({ "a": inner }))
+    }
+
+    #[test]
+    fn what_is_good() {
+        for extra in [
+            json!({}),
+            json!({"image": null, "parent": EditId::new()}),
+            json!({"instruction": "é".repeat(INSTRUCTION_CHARS_MAX)}),
+            json!({"instruction": "two\nlines\tand a tab"}),
+            json!({"seed": 0}),
+            json!({"seed": SEED_MAX}),
+            json!({"size": 64}),
+            json!({"size": 2048, "max_attempts": 10, "preset": "fast", "model": "sd1.5_pix2pix"}),
+            json!({"webhook": "https://example.com/hook?a=b"}),
+            json!({"options": nested(OPTIONS_DEPTH_MAX)}),
+        ] {
+            assert_eq!(wrong(extra.clone()), Vec::<String>::new(), "{extra}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let long = format!("https://example.com/{}", "a".repeat(WEBHOOK_BYTES_MAX));
+        for (extra, field) in [
+            (json!({"image": null}), "image"),
+            (json!({"parent": EditId::new()}), "image"),
+            (json!({"instruction": ""}), "instruction"),
+            (json!({"instruction": " \n\t "}), "instruction"),
+            (
+                json!({"instruction": "a".repeat(INSTRUCTION_CHARS_MAX + 1)}),
+                "instruction",
+            ),
+            (json!({"instruction": "a\0b"}), "instruction"),
+            (json!({"instruction": "a\u{1b}[31mb"}), "instruction"),
+            (json!({"preset": ""}), "preset"),
+            (json!({"preset": "../fast"}), "preset"),
+            (json!({"preset": "fast\0"}), "preset"),
+            (json!({"options": nested(OPTIONS_DEPTH_MAX + 1)}), "options"),
+            (
+                json!({"options": {"a": "b".repeat(OPTIONS_BYTES_MAX)}}),
+                "options",
+            ),
+            (json!({"options": {"a": ["b\0"]}}), "options"),
+            (json!({"options": {"a\0": 1}}), "options"),
+            (json!({"seed": SEED_MAX + 1}), "seed"),
+            (json!({"size": 63}), "size"),
+            (json!({"size": 2049}), "size"),
+            (json!({"model": "SD 1.5"}), "model"),
+            (json!({"webhook": "ftp://example.com/"}), "webhook"),
+            (json!({"webhook": "mailto:a@example.com"}), "webhook"),
+            (json!({"webhook": "https://user@example.com/"}), "webhook"),
+            (
+                json!({"webhook": "https://:secret@example.com/"}),
+                "webhook",
+            ),
+            (json!({"webhook": long}), "webhook"),
+            (json!({"max_attempts": 0}), "max_attempts"),
+            (json!({"max_attempts": 11}), "max_attempts"),
+        ] {
+            assert_eq!(wrong(extra.clone()), [field], "{extra}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_at_once_is_reported_at_once() {
+        let fields = wrong(
+            json!({"image": null, "instruction": "", "size": 1, "model": "/", "max_attempts": 0}),
+        );
+        assert_eq!(
+            fields,
+            ["image", "instruction", "size", "model", "max_attempts"]
+        );
+    }
+
+    #[test]
+    fn bodies_that_are_no_requests() {
+        for extra in [
+            json!({"colour": "red"}),
+            json!({"image": "1"}),
+            json!({"instruction": 7}),
+            json!({"seed": -1}),
+            json!({"seed": 1.5}),
+            json!({"size": 4_294_967_296_u64}),
+            json!({"class": "Interactive"}),
+            json!({"webhook": "example.com"}),
+            json!({"options": []}),
+            json!({"keep_outside": null}),
+        ] {
+            assert!(request(extra.clone()).is_err(), "{extra}");
+        }
+    }
+}
