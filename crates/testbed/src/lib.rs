@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`postgres`] | a Postgres server, and a database of its own for each test |
 //! | [`rabbitmq`] | a RabbitMQ node, and a virtual host of its own for each test |
+//! | [`s3`] | an S3 server: the embedded one, or an independent one (feature `s3`) |
 //! | [`proxy`] | a TCP proxy that cuts, refuses, slows down and swallows |
 //! | [`process`] | a child process that dies with its parent: kill, freeze, thaw |
 //! | [`until`] | waits for a condition with a deadline |
@@ -14,7 +15,8 @@
 //! | `place` | private directories and free ports |
 //!
 //! Each test process starts its services when they are first asked for (`Postgres::shared()`), unless the environment names
-//! running ones: `LIMEKILN_TEST_POSTGRES`, `LIMEKILN_TEST_RABBITMQ`, `LIMEKILN_TEST_S3`.
+//! running ones: `LIMEKILN_TEST_POSTGRES`, `LIMEKILN_TEST_RABBITMQ`, `LIMEKILN_TEST_S3`. `cargo run --release -p
+//! limekiln-testbed --features s3` starts all three, prints these variables, and keeps the services until its input ends.
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
@@ -27,6 +29,8 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod rabbitmq;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod until;
 
 pub use place::port_free;
@@ -34,4 +38,6 @@ pub use postgres::Postgres;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use rabbitmq::RabbitMq;
+#[cfg(feature = "s3")]
+pub use s3::S3;
 pub use until::{until, until_some};

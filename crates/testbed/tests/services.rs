@@ -1,6 +1,6 @@
 //! The services themselves: what every other test relies on.
-
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::process::Command;
 use std::time::Duration;
 

@@ -1,0 +1,282 @@
+//! An S3 server: the embedded one on a thread of its own, or an independent one as a process.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use limekiln_blobs::embedded::Embedded;
+use limekiln_blobs::{Credentials, Settings};
+use tokio::sync::oneshot;
+use url::Url;
+use uuid::Uuid;
+
+use crate::place::{dir_create, port_free};
+use crate::process::{Process, Signal, tied};
+
+/// An S3 server. Clones are the same server; it ends with the last one, or with this process.
+#[derive(Clone, Debug)]
+pub struct S3(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    endpoint: Url,
+    credentials: Credentials,
+    ours: Option<Ours>,
+}
+
+#[derive(Debug)]
+struct Ours {
+    kind: Kind,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Embedded {
+        dir: PathBuf,
+        port: u16,
+    },
+    Moto {
+        program: PathBuf,
+        dir: PathBuf,
+        port: u16,
+    },
+}
+
+/// Dropped, it ends.
+#[derive(Debug)]
+enum Running {
+    Thread(Option<(oneshot::Sender<()>, JoinHandle<()>)>),
+    #[expect(dead_code, reason = "held to be dropped")]
+    Process(Process),
+}
+
+impl S3 {
+    /// The one of this test process, started when first asked for, or the one that `LIMEKILN_TEST_S3` names (what
+    /// [`S3::address`] gives). Never stop it: other tests use it.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<S3> = OnceLock::new();
+        SHARED.get_or_init(|| match std::env::var("LIMEKILN_TEST_S3") {
+            Ok(address) if !address.is_empty() => Self::running(&address),
+            _ => Self::start(),
+        })
+    }
+
+    fn running(address: &str) -> Self {
+        let mut endpoint = Url::parse(address).expect("LIMEKILN_TEST_S3 is no URL");
+        let credentials = Credentials {
+            access_key: endpoint.username().to_owned(),
+            secret_key: endpoint.password().unwrap_or_default().to_owned(),
+        };
+        endpoint.set_username("").unwrap();
+        endpoint.set_password(None).unwrap();
+        Self(Arc::new(Inner {
+            endpoint,
+            credentials,
+            ours: None,
+        }))
+    }
+
+    /// Starts the embedded server, on a thread of its own. What it keeps survives a stop.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    #[must_use]
+    pub fn start() -> Self {
+        let kind = Kind::Embedded {
+            dir: dir_create("s3"),
+            port: port_free(),
+        };
+        let (running, credentials) = kind.run();
+        Self::of(kind, running, credentials)
+    }
+
+    /// Starts the independent server: moto (Python), as a process. It forgets all when it stops.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    #[must_use]
+    pub fn independent() -> Self {
+        let kind = Kind::Moto {
+            program: moto_find(),
+            dir: dir_create("moto"),
+            port: port_free(),
+        };
+        let (running, credentials) = kind.run();
+        Self::of(kind, running, credentials)
+    }
+
+    fn of(kind: Kind, running: Running, credentials: Credentials) -> Self {
+        let (Kind::Embedded { port, .. } | Kind::Moto { port, .. }) = &kind;
+        Self(Arc::new(Inner {
+            endpoint: Url::parse(&format!("http://127.0.0.1:{port}")).unwrap(),
+            credentials,
+            ours: Some(Ours {
+                kind,
+                running: Mutex::new(Some(running)),
+            }),
+        }))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn endpoint(&self) -> &Url {
+        &self.0.endpoint
+    }
+
+    /// Who may ask it.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.0.credentials
+    }
+
+    /// The port it listens on, for a proxy in front of it.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.endpoint.port().unwrap_or(80)
+    }
+
+    /// The name of a bucket that nobody else uses; `Blobs::bucket_ensure` makes it.
+    #[must_use]
+    pub fn bucket(&self) -> String {
+        format!("test-{}", Uuid::now_v7().simple())
+    }
+
+    /// Settings of a client of it.
+    #[must_use]
+    pub fn settings(&self, bucket: &str) -> Settings {
+        let mut settings = Settings::new(Some(self.0.endpoint.clone()), bucket);
+        settings.region = Some("us-east-1".to_owned());
+        settings.credentials = Some(self.0.credentials.clone());
+        settings
+    }
+
+    /// What `LIMEKILN_TEST_S3` is to be, so that another process can use this server: the endpoint with the credentials.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let mut url = self.0.endpoint.clone();
+        url.set_username(&self.0.credentials.access_key).unwrap();
+        url.set_password(Some(&self.0.credentials.secret_key))
+            .unwrap();
+        url.into()
+    }
+
+    /// Stops it.
+    pub async fn stop(&self) {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || drop(this.ours().running.lock().unwrap().take()))
+            .await
+            .unwrap();
+    }
+
+    /// Runs it again after a stop, on the same port, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub async fn run(&self) {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let ours = this.ours();
+            let (running, _) = ours.kind.run();
+            *ours.running.lock().unwrap() = Some(running);
+        })
+        .await
+        .unwrap();
+    }
+
+    fn ours(&self) -> &Ours {
+        self.0
+            .ours
+            .as_ref()
+            .expect("only an S3 server of one's own may be stopped: S3::start()")
+    }
+}
+
+impl Kind {
+    fn run(&self) -> (Running, Credentials) {
+        match self {
+            Self::Embedded { dir, port } => embedded_run(dir.clone(), *port),
+            Self::Moto { program, dir, port } => {
+                let mut command = tied(program, Signal::Kill, None);
+                command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+                let process = Process::run("moto_server", command, &dir.join("log"));
+                process
+                    .ready(Duration::from_secs(60), || {
+                        std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok()
+                    })
+                    .unwrap_or_else(|error| panic!("{error}"));
+                let credentials = Credentials {
+                    access_key: "testing".into(),
+                    secret_key: "testing".into(),
+                };
+                (Running::Process(process), credentials)
+            }
+        }
+    }
+}
+
+fn embedded_run(dir: PathBuf, port: u16) -> (Running, Credentials) {
+    let (ready, is_ready) = mpsc::channel();
+    let (stop, stopped) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name(format!("s3-{port}"))
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let server = Embedded::start(&dir, port)
+                    .await
+                    .expect("the embedded S3 server");
+                ready.send(server.credentials().clone()).unwrap();
+                // Told to stop, or forgotten: both end it.
+                let _ = stopped.await;
+                server.stop().await;
+            });
+        })
+        .unwrap();
+    let credentials = is_ready
+        .recv()
+        .expect("the embedded S3 server did not start");
+    (Running::Thread(Some((stop, thread))), credentials)
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Self::Thread(running) = self
+            && let Some((stop, thread)) = running.take()
+        {
+            // Gone already, it has ended.
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+/// `LIMEKILN_MOTO`, or `moto_server` in the path.
+fn moto_find() -> PathBuf {
+    if let Some(path) = std::env::var_os("LIMEKILN_MOTO") {
+        return path.into();
+    }
+    let found = Command::new("sh")
+        .args(["-c", "command -v moto_server"])
+        .output()
+        .unwrap();
+    let path = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    assert!(
+        !path.is_empty(),
+        "moto_server is missing: run tests/install"
+    );
+    path.into()
+}
