@@ -111,6 +111,20 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// The label of the metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Corrupt => "corrupt",
+            Self::TooLarge => "too_large",
+            Self::Denied => "denied",
+            Self::Transient => "transient",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl Error {
     /// What a caller may do about it; retries look at this alone.
     pub fn kind(&self) -> Kind {

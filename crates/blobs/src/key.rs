@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use limekiln_jobs::{Digest, EditId, Epoch, TenantId};
+use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, TenantId};
 
 use crate::{Error, Result};
 
@@ -21,6 +21,14 @@ impl Key {
     /// What one claim of an edit makes: `t/<tenant>/edits/<edit>/<epoch>/<name>`, such as `result.png`.
     pub fn edit(tenant: TenantId, edit: EditId, epoch: Epoch, name: &str) -> Result<Self> {
         format!("t/{tenant}/edits/{edit}/{epoch}/{name}").parse()
+    }
+
+    /// An artifact of one claim of an edit: `t/<tenant>/edits/<edit>/<epoch>/result.png`.
+    pub fn artifact(tenant: TenantId, edit: EditId, epoch: Epoch, kind: ArtifactKind) -> Self {
+        Self(format!(
+            "t/{tenant}/edits/{edit}/{epoch}/{}",
+            kind.file_name()
+        ))
     }
 
     /// The state of an edit after `step` steps: `t/<tenant>/edits/<edit>/<epoch>/checkpoint-<step>`.

@@ -1,0 +1,154 @@
+//! From the cache, or from S3 into the cache.
+
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError},
+};
+
+use bytes::Bytes;
+use limekiln_jobs::Digest;
+use tokio::io::AsyncWriteExt;
+
+use super::{
+    Cache, Inner, Pinned,
+    disk::{blocking, failed},
+};
+use crate::{Blobs, Error, Key, Result};
+
+impl Cache {
+    /// The blob from here or from S3, and then kept here. Many asking at once make one request.
+    pub async fn fetch(
+        &self,
+        blobs: &Blobs,
+        key: &Key,
+        digest: &Digest,
+        limit_bytes: u64,
+    ) -> Result<Bytes> {
+        if let Some(body) = self.look(digest).await? {
+            return Ok(body);
+        }
+        let turn = self.inner.turn(digest);
+        let _mine = turn.lock().await;
+        // Who had the turn before has left it here.
+        if let Some(body) = self.look(digest).await? {
+            return Ok(body);
+        }
+        self.inner.index().miss();
+        let body = blobs.get(key, Some(digest), limit_bytes).await?;
+        // A full disk is no reason to fail an edit.
+        if let Err(error) = self.put(digest, body.clone()).await {
+            tracing::warn!(%key, %error, "a blob could not be cached");
+        }
+        Ok(body)
+    }
+
+    /// As [`Cache::fetch`] for weights: streamed to a file, which stays while the answer lives. Refuses what is larger
+    /// than the whole cache.
+    pub async fn fetch_file(
+        &self,
+        blobs: &Blobs,
+        key: &Key,
+        digest: &Digest,
+        limit_bytes: u64,
+    ) -> Result<Pinned> {
+        let turn = self.inner.turn(digest);
+        let _mine = turn.lock().await;
+        let (inner, wanted) = (Arc::clone(&self.inner), *digest);
+        // Held first: between its being found and its being held nothing may put it out.
+        if let Some(pinned) = self.pin(digest)
+            && blocking(move || inner.holds(&wanted)).await?
+        {
+            self.inner.index().hit();
+            return Ok(pinned);
+        }
+        self.inner.index().miss();
+        let limit_bytes = limit_bytes.min(self.inner.limit_bytes);
+        let fresh = self.inner.dir.join(self.inner.fresh());
+        let (bytes, written) = match stream(blobs, key, digest, limit_bytes, &fresh).await {
+            Ok(bytes) => (bytes, Ok(())),
+            Err(error) => (0, Err(error)),
+        };
+        let (inner, wanted) = (Arc::clone(&self.inner), *digest);
+        blocking(move || inner.take_in(&wanted, &fresh, bytes, 1, written)).await?;
+        Ok(self.pinned(digest))
+    }
+
+    async fn look(&self, digest: &Digest) -> Result<Option<Bytes>> {
+        if !self.inner.index().entries.contains_key(digest) && !self.inner.path(digest).exists() {
+            return Ok(None);
+        }
+        let (inner, digest) = (Arc::clone(&self.inner), *digest);
+        let found = blocking(move || inner.read(&digest)).await?;
+        if found.is_some() {
+            self.inner.index().hit();
+        }
+        Ok(found)
+    }
+
+    /// Holds an entry that is there.
+    fn pin(&self, digest: &Digest) -> Option<Pinned> {
+        self.inner.index().entries.get_mut(digest)?.pins += 1;
+        Some(self.pinned(digest))
+    }
+
+    /// The holder of a pin that is set already.
+    fn pinned(&self, digest: &Digest) -> Pinned {
+        Pinned {
+            path: self.inner.path(digest),
+            digest: *digest,
+            cache: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl Inner {
+    /// The turn of those who want this blob.
+    fn turn(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those whom nobody waits for any more are forgotten here.
+        fetching.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(fetching.entry(*digest).or_default())
+    }
+}
+
+/// Streams a blob into a new file and checks it; says its length. What is there after an error is the caller's to remove.
+async fn stream(
+    blobs: &Blobs,
+    key: &Key,
+    digest: &Digest,
+    limit_bytes: u64,
+    path: &Path,
+) -> Result<u64> {
+    let mut download = blobs.download(key).await?;
+    let too_large = || Error::TooLarge {
+        key: key.to_string(),
+        limit_bytes,
+    };
+    if download.head.bytes > limit_bytes {
+        return Err(too_large());
+    }
+    let mut file = tokio::fs::File::create_new(path)
+        .await
+        .map_err(failed("create", path))?;
+    let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
+    while let Some(piece) = download.next().await.transpose()? {
+        bytes += piece.len() as u64;
+        if bytes > limit_bytes {
+            return Err(too_large());
+        }
+        hasher.update(&piece);
+        file.write_all(&piece)
+            .await
+            .map_err(failed("write", path))?;
+    }
+    file.flush().await.map_err(failed("write", path))?;
+    let found = Digest::from(hasher.finalize());
+    if found != *digest {
+        return Err(Error::Corrupt {
+            key: key.to_string(),
+            expected: digest.to_string(),
+            found: format!("{found} ({bytes} bytes)"),
+        });
+    }
+    Ok(bytes)
+}
