@@ -11,7 +11,9 @@ pub enum Error {
     #[error("rabbitmq is not connected: {0}")]
     Disconnected(String),
     /// The first connection failed.
-    #[error("can't connect to rabbitmq at {address}: {reason}; check AMQP_URL, the user and the virtual host")]
+    #[error(
+        "can't connect to rabbitmq at {address}: {reason}; check AMQP_URL, the user and the virtual host"
+    )]
     Connect {
         /// Host, port and virtual host; never the password.
         address: String,
@@ -26,14 +28,21 @@ pub enum Error {
     /// No queue took the message, even after the queue was declared again.
     #[error("no queue {0} takes the message; check that no policy or user deletes it")]
     Unroutable(String),
+    /// RabbitMQ takes no messages because it runs out of memory or disk.
+    #[error("rabbitmq takes no messages: it runs out of memory or disk space; give it more")]
+    Blocked,
     /// The broker said it could not keep the message.
-    #[error("rabbitmq refused the message for {0}: the queue is full or has no majority of its replicas")]
+    #[error(
+        "rabbitmq refused the message for {0}: the queue is full or has no majority of its replicas"
+    )]
     Refused(String),
     /// The broker did not confirm in time. It may have the message all the same.
     #[error("rabbitmq did not confirm within {0:?}")]
     Unconfirmed(std::time::Duration),
     /// A queue or exchange exists with other properties than ours.
-    #[error("{name} exists with other properties ({detail}); delete it while the fleet is stopped, or give the fleet its own virtual host")]
+    #[error(
+        "{name} exists with other properties ({detail}); delete it while the fleet is stopped, or give the fleet its own virtual host"
+    )]
     Differs {
         /// The queue or exchange.
         name: String,
@@ -41,7 +50,9 @@ pub enum Error {
         detail: String,
     },
     /// The user may not do this.
-    #[error("rabbitmq denies access ({0}); give the user configure, write and read permissions on limekiln.*")]
+    #[error(
+        "rabbitmq denies access ({0}); give the user configure, write and read permissions on limekiln.*"
+    )]
     Denied(String),
     /// The in-process queue holds as much as it may.
     #[error("the queue {0} is full; announce again later")]
@@ -72,6 +83,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Disconnected(_)
+            | Self::Blocked
             | Self::Unroutable(_)
             | Self::Refused(_)
             | Self::Unconfirmed(_)
@@ -87,9 +99,49 @@ impl Error {
         }
     }
 
+    /// The same once more, for the next of many messages that met it.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Blocked => Self::Blocked,
+            Self::Closed => Self::Closed,
+            Self::Unconfirmed(timeout) => Self::Unconfirmed(*timeout),
+            Self::Denied(detail) => Self::Denied(detail.clone()),
+            Self::Differs { name, detail } => Self::Differs {
+                name: name.clone(),
+                detail: detail.clone(),
+            },
+            Self::Amqp(error) => Self::Amqp(error.clone()),
+            Self::Disconnected(reason) => Self::Disconnected(reason.clone()),
+            other => Self::Disconnected(other.to_string()),
+        }
+    }
+
     /// Shorthand for [`Kind::Transient`].
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.kind() == Kind::Transient
+    }
+}
+
+impl Error {
+    /// What the broker's refusal means for the exchange or queue of this name.
+    pub(crate) fn named(name: &str, error: lapin::Error) -> Self {
+        let lapin::ErrorKind::ProtocolError(refusal) = error.kind() else {
+            return Self::Amqp(error);
+        };
+        match refusal.get_id() {
+            403 => Self::Denied(refusal.get_message().to_string()),
+            406 => Self::Differs {
+                name: name.to_owned(),
+                detail: refusal.get_message().to_string(),
+            },
+            _ => Self::Amqp(error),
+        }
+    }
+
+    /// Whether there is no such queue or exchange.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Amqp(error)
+            if matches!(error.kind(), lapin::ErrorKind::ProtocolError(refusal) if refusal.get_id() == 404))
     }
 }

@@ -3,6 +3,15 @@
 use limekiln_jobs::{Class, Digest, EditId, ModelName, TenantId};
 use serde::{Deserialize, Serialize};
 
+/// Times a message may come back before it is buried.
+pub(crate) const DELIVERY_LIMIT: u32 = 20;
+/// Messages one queue holds. The release keeps it far below; this is against runaways.
+pub(crate) const QUEUE_LIMIT: u32 = 100_000;
+/// Dead letters kept; the oldest go first.
+pub(crate) const DEAD_LIMIT: u32 = 10_000;
+/// The exchange and the queue of dead letters.
+pub(crate) const DEAD: &str = "limekiln.dead";
+
 /// "This edit may be claimed": all that a worker needs to claim it and to fetch its input meanwhile.
 ///
 /// Only `edit` is trusted after the claim; the rest saves a round trip.
@@ -36,4 +45,9 @@ pub struct Input {
     pub digest: Digest,
     /// Its length.
     pub bytes: u64,
+}
+
+/// The queue of a model's edits of one class. At most 90 characters.
+pub(crate) fn queue_name(model: &ModelName, class: Class) -> String {
+    format!("limekiln.edits.{model}.{class}")
 }

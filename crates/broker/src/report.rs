@@ -29,7 +29,9 @@ impl Report {
     /// Whether nothing is broken. Warnings are allowed.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.findings.iter().all(|finding| finding.level != Level::Broken)
+        self.findings
+            .iter()
+            .all(|finding| finding.level != Level::Broken)
     }
 }
 

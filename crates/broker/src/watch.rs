@@ -1,8 +1,13 @@
 //! Live progress of one edit.
 
+use std::fmt;
 use std::sync::Arc;
 
 use limekiln_jobs::{EditId, Live};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::hub::Hub;
 
 /// What a watcher sees.
 #[derive(Debug, Clone)]
@@ -14,18 +19,75 @@ pub enum Seen {
 }
 
 /// Live progress of one edit; dropping it ends the watch. See [`Broker::watch`](crate::Broker::watch).
-#[derive(Debug)]
-pub struct Watch;
+pub struct Watch {
+    edit: EditId,
+    hub: Arc<Hub>,
+    /// Always there until drop.
+    receiver: Option<broadcast::Receiver<Seen>>,
+    /// Called when the edit has no watcher left.
+    unbind: Option<Unbind>,
+}
+
+type Unbind = Box<dyn FnOnce(EditId) + Send + Sync>;
 
 impl Watch {
+    pub(crate) fn new(edit: EditId, hub: Arc<Hub>, receiver: broadcast::Receiver<Seen>) -> Self {
+        Self {
+            edit,
+            hub,
+            receiver: Some(receiver),
+            unbind: None,
+        }
+    }
+
+    pub(crate) fn with_unbind(
+        mut self,
+        unbind: impl FnOnce(EditId) + Send + Sync + 'static,
+    ) -> Self {
+        self.unbind = Some(Box::new(unbind));
+        self
+    }
+
     /// The edit watched.
     #[must_use]
     pub fn edit(&self) -> EditId {
-        todo!()
+        self.edit
     }
 
     /// Waits for what happens next. `None` when the broker handle was closed. Cancel safe.
     pub async fn next(&mut self) -> Option<Seen> {
-        todo!()
+        let receiver = self.receiver.as_mut()?;
+        let received = tokio::select! {
+            received = receiver.recv() => received,
+            () = self.hub.closed().cancelled() => return None,
+        };
+        match received {
+            Ok(Seen::Lagged) | Err(RecvError::Lagged(_)) => {
+                metrics::counter!("limekiln_broker_lagged_total").increment(1);
+                Some(Seen::Lagged)
+            }
+            Ok(seen) => Some(seen),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // First stop counting as a watcher, then see whether another is left.
+        drop(self.receiver.take());
+        if self.hub.unwatch(self.edit)
+            && let Some(unbind) = self.unbind.take()
+        {
+            unbind(self.edit);
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("edit", &self.edit)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,239 @@
+//! Connections that break, and brokers that refuse.
+
+use std::time::{Duration, Instant};
+
+use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::{Connection, ConnectionProperties};
+use limekiln_broker::{Broker, Error, Seen};
+use limekiln_jobs::{Class, EditId};
+use limekiln_testbed::{Proxy, RabbitMq, until};
+
+use crate::kit::*;
+
+/// Another user of the virtual host, who does damage.
+pub(crate) async fn stranger(url: &str) -> (Connection, lapin::Channel) {
+    let connection = Connection::connect(url, ConnectionProperties::default())
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_cut_again_and_again() {
+    let node = RabbitMq::shared();
+    let proxy = Proxy::start(node.port());
+    let broker = Broker::connect(&impatient(proxy.before(&node.vhost().await)))
+        .await
+        .unwrap();
+    let mut consumer = broker.consume(&model("rooms"), 16).await.unwrap();
+    let announced: Vec<_> = (0..10).map(|_| hints("rooms", Class::Bulk, 50)).collect();
+    let expected = edits(announced.iter().flatten());
+    let announcing = async {
+        for batch in &announced {
+            // In the middle of the batch or before it, as it happens.
+            let cut = async { proxy.cut() };
+            tokio::join!(announce_stubbornly(&broker, batch), cut);
+        }
+    };
+    let taking = take_all(&mut consumer, &expected);
+    tokio::join!(announcing, taking);
+    assert!(proxy.accepted() > 4, "{} connections", proxy.accepted());
+    // Acks of before the last cut may have been lost with it; in the end the queue is empty all the same.
+    let draining = async {
+        while let Some(delivery) = consumer.next().await {
+            delivery.ack();
+        }
+    };
+    tokio::select! {
+        () = draining => panic!("closed"),
+        () = until("an empty queue", SOON, async || {
+            broker.depth(&model("rooms")).await.is_ok_and(|depths| depths.iter().all(|depth| depth.ready == 0))
+        }) => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_closed_by_the_server() {
+    let node = RabbitMq::start();
+    let broker = Broker::connect(&impatient(node.url())).await.unwrap();
+    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    let mut watch = broker.watch(EditId::new()).await;
+    node.connections_close().await;
+    assert!(matches!(see(&mut watch).await, Seen::Lagged));
+    let announced = hints("rooms", Class::Interactive, 20);
+    announce_stubbornly(&broker, &announced).await;
+    take_all(&mut consumer, &edits(&announced)).await;
+}
+
+/// A network that swallows everything: confirms never come, and only heartbeats notice on idle connections.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn confirms_lost_in_a_blackhole() {
+    let node = RabbitMq::shared();
+    let proxy = Proxy::start(node.port());
+    let url = node.vhost().await;
+    let broker = Broker::connect(&impatient(proxy.before(&url)))
+        .await
+        .unwrap();
+    let direct = Broker::connect(&impatient(&url)).await.unwrap();
+    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    let mut watch = broker.watch(EditId::new()).await;
+    announce(&broker, &hints("rooms", Class::Bulk, 1)).await;
+    next(&mut consumer).await.ack();
+    consumer.flush().await;
+
+    proxy.blackhole();
+    let start = Instant::now();
+    let unsure = hints("rooms", Class::Bulk, 10);
+    let results = broker.announce(&unsure).await;
+    assert!(
+        results
+            .iter()
+            .all(|result| matches!(result, Err(Error::Unconfirmed(_)))),
+        "{results:?}"
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        start.elapsed()
+    );
+    until("both connections to be given up", SOON, async || {
+        !broker.is_connected()
+    })
+    .await;
+    // Meanwhile the others go on.
+    announce(&direct, &hints("rooms", Class::Interactive, 3)).await;
+
+    proxy.resume();
+    until("the connections to be back", 2 * SOON, async || {
+        broker.is_connected()
+    })
+    .await;
+    announce_stubbornly(&broker, &unsure).await;
+    take_all(&mut consumer, &edits(&unsure)).await;
+    assert!(matches!(see(&mut watch).await, Seen::Lagged));
+}
+
+/// lapin's threads end with the attempts that gave up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_given_up_leave_no_thread() {
+    // It accepts connections and never says a word.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let mut kept = Vec::new();
+    for _ in 0..5 {
+        let settings = limekiln_broker::Settings {
+            connect_timeout: Duration::from_millis(300),
+            ..impatient(format!("amqp://127.0.0.1:{port}/%2f"))
+        };
+        let connecting = Broker::connect(&settings);
+        let accepting = async {
+            // Held open, so that only we can end it.
+            kept.push(silent.accept().await.unwrap());
+        };
+        let (connected, ()) = tokio::join!(connecting, accepting);
+        let error = connected.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+    }
+    for (stream, _) in kept {
+        // We shut our ends down, though the other side never did.
+        let mut stream = stream;
+        let ended = async {
+            let mut buffer = [0; 64];
+            while tokio::io::AsyncReadExt::read(&mut stream, &mut buffer)
+                .await
+                .is_ok_and(|read| read > 0)
+            {}
+        };
+        tokio::time::timeout(SOON, ended)
+            .await
+            .expect("the end of the connection");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleted_queues_and_exchanges_come_again() {
+    let url = RabbitMq::shared().vhost().await;
+    let broker = Broker::connect(&impatient(&url)).await.unwrap();
+    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    let (_connection, channel) = stranger(&url).await;
+    // While it is consumed from.
+    for class in ["interactive", "bulk"] {
+        let queue = format!("limekiln.edits.rooms.{class}");
+        channel
+            .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+            .await
+            .unwrap();
+        let announced: Vec<_> = [Class::Interactive, Class::Bulk]
+            .into_iter()
+            .flat_map(|class| hints("rooms", class, 10))
+            .collect();
+        announce_stubbornly(&broker, &announced).await;
+        take_all(&mut consumer, &edits(&announced)).await;
+    }
+    // Under the publisher's feet.
+    for exchange in [
+        "limekiln.edits",
+        "limekiln.progress",
+        "limekiln.wake",
+        "limekiln.stop",
+    ] {
+        channel
+            .exchange_delete(exchange.into(), ExchangeDeleteOptions::default())
+            .await
+            .unwrap();
+    }
+    let announced = hints("rooms", Class::Bulk, 10);
+    announce_stubbornly(&broker, &announced).await;
+    take_all(&mut consumer, &edits(&announced)).await;
+}
+
+/// Returned messages are told from those that were routed, in whatever order they are announced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_unroutable_messages_are_published_again() {
+    let url = RabbitMq::shared().vhost().await;
+    let broker = Broker::connect(&impatient(&url)).await.unwrap();
+    announce(&broker, &hints("there", Class::Bulk, 1)).await;
+    let mixed: Vec<_> = (0..100)
+        .flat_map(|_| {
+            [
+                hint("there", Class::Bulk),
+                hint("absent", Class::Bulk),
+                hint("absent", Class::Interactive),
+            ]
+        })
+        .collect();
+    announce(&broker, &mixed).await;
+    // Each exactly once.
+    assert_eq!(ready(&broker, "there", Class::Bulk).await, 101);
+    assert_eq!(ready(&broker, "absent", Class::Bulk).await, 100);
+    assert_eq!(ready(&broker, "absent", Class::Interactive).await, 100);
+}
+
+/// Out of memory or disk, RabbitMQ takes nothing more; what it has is still delivered and acked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocked_broker() {
+    let node = RabbitMq::start();
+    let broker = Broker::connect(&impatient(node.url())).await.unwrap();
+    let announced = hints("rooms", Class::Bulk, 10);
+    announce(&broker, &announced).await;
+    node.eval("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).")
+        .await;
+    // The first one finds out, those after it know.
+    let mut refused = false;
+    until("refusal", SOON, async || {
+        let results = broker.announce(&hints("rooms", Class::Bulk, 1)).await;
+        refused |= matches!(results[0], Err(Error::Blocked));
+        refused
+    })
+    .await;
+    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    take_all(&mut consumer, &edits(&announced)).await;
+    consumer.flush().await;
+    assert!(!broker.check(&[]).await.is_healthy());
+    node.eval("rabbit_alarm:clear_alarm({resource_limit, memory, node()}).")
+        .await;
+    let announced = hints("rooms", Class::Bulk, 10);
+    announce_stubbornly(&broker, &announced).await;
+    take_all(&mut consumer, &edits(&announced)).await;
+}

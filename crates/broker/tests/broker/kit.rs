@@ -1,0 +1,142 @@
+//! What the tests have in common.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use limekiln_broker::{Broker, Consumer, Delivery, Hint, Input, Seen, Settings};
+use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, TenantId};
+use limekiln_testbed::until;
+
+/// Enough for anything, on a machine that is busy.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+pub(crate) fn model(name: &str) -> ModelName {
+    name.parse().unwrap()
+}
+
+pub(crate) fn hint(model_name: &str, class: Class) -> Hint {
+    let edit = EditId::new();
+    Hint {
+        edit,
+        tenant: TenantId::new(),
+        model: model(model_name),
+        class,
+        input: Some(Input {
+            key: format!("t/x/images/{edit}"),
+            digest: Digest::of(edit.to_string().as_bytes()),
+            bytes: 12_345,
+        }),
+        announcement: 1,
+        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+    }
+}
+
+pub(crate) fn hints(model: &str, class: Class, count: usize) -> Vec<Hint> {
+    (0..count).map(|_| hint(model, class)).collect()
+}
+
+pub(crate) fn edits<'a>(hints: impl IntoIterator<Item = &'a Hint>) -> BTreeSet<EditId> {
+    hints.into_iter().map(|hint| hint.edit).collect()
+}
+
+/// Announces, and expects that to work.
+pub(crate) async fn announce(broker: &Broker, hints: &[Hint]) {
+    let results = broker.announce(hints).await;
+    assert_eq!(results.len(), hints.len());
+    for result in results {
+        result.unwrap();
+    }
+}
+
+/// Announces until it worked, as the coordinator does.
+pub(crate) async fn announce_stubbornly(broker: &Broker, hints: &[Hint]) {
+    let mut left = hints.to_vec();
+    let all = async || {
+        let results = broker.announce(&left).await;
+        let mut results = results.into_iter();
+        left.retain(|_| match results.next().unwrap() {
+            Ok(()) => false,
+            Err(error) => {
+                assert!(error.is_transient(), "{error}");
+                true
+            }
+        });
+        left.is_empty()
+    };
+    until("announcements", SOON, all).await;
+}
+
+pub(crate) async fn next(consumer: &mut Consumer) -> Delivery {
+    let next = tokio::time::timeout(SOON, consumer.next());
+    next.await
+        .expect("an edit in time")
+        .expect("an open broker")
+}
+
+pub(crate) async fn see(watch: &mut limekiln_broker::Watch) -> Seen {
+    let next = tokio::time::timeout(SOON, watch.next());
+    next.await
+        .expect("something seen in time")
+        .expect("an open broker")
+}
+
+/// The next live message, whatever was missed before.
+pub(crate) async fn see_live(watch: &mut limekiln_broker::Watch) -> Live {
+    loop {
+        if let Seen::Live(live) = see(watch).await {
+            return Live::clone(&live);
+        }
+    }
+}
+
+pub(crate) fn preview(edit: EditId, step: u32) -> Live {
+    Live::Preview {
+        edit,
+        epoch: Epoch::new(1),
+        step,
+        jpeg: "/9j/4AAQ".to_owned(),
+    }
+}
+
+pub(crate) fn step(live: &Live) -> u32 {
+    match live {
+        Live::Preview { step, .. } => *step,
+        Live::Event(event) => panic!("{event:?}"),
+    }
+}
+
+pub(crate) async fn ready(broker: &Broker, name: &str, class: Class) -> u64 {
+    let depths = broker.depth(&model(name)).await.unwrap();
+    let depth = depths.iter().find(|depth| depth.class == Some(class));
+    depth.unwrap().ready
+}
+
+pub(crate) async fn dead(broker: &Broker) -> u64 {
+    broker.depth_dead().await.unwrap().ready
+}
+
+/// Settings that notice faults quickly.
+pub(crate) fn impatient(url: impl Into<String>) -> Settings {
+    Settings {
+        name: "limekiln-test".to_owned(),
+        connect_timeout: Duration::from_secs(10),
+        confirm_timeout: Duration::from_secs(2),
+        patience: Duration::from_millis(500),
+        heartbeat: Duration::from_secs(1),
+        ..Settings::new(url)
+    }
+}
+
+/// Takes and acks until every one of these came at least once.
+pub(crate) async fn take_all(consumer: &mut Consumer, expected: &BTreeSet<EditId>) {
+    let mut missing = expected.clone();
+    let taking = async {
+        while !missing.is_empty() {
+            let delivery = consumer.next().await.expect("an open broker");
+            missing.remove(&delivery.hint.edit);
+            delivery.ack();
+        }
+    };
+    let in_time = tokio::time::timeout(2 * SOON, taking).await.is_ok();
+    assert!(in_time, "{} edits never came", missing.len());
+}

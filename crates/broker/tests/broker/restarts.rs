@@ -1,0 +1,95 @@
+//! RabbitMQ goes away and comes back.
+
+use std::time::{Duration, Instant};
+
+use limekiln_broker::{Broker, Kind, Seen};
+use limekiln_jobs::{Class, EditId, Epoch};
+use limekiln_testbed::{RabbitMq, until};
+
+use crate::kit::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restart() {
+    away_and_back(async |node| node.stop().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill() {
+    away_and_back(async |node| node.kill9().await).await;
+}
+
+async fn away_and_back(end: impl AsyncFn(&RabbitMq)) {
+    let node = RabbitMq::start();
+    let broker = Broker::connect(&impatient(node.url())).await.unwrap();
+    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    let mut wakes = broker.wakes().await;
+    let mut stops = broker.stops().await;
+    let edit = EditId::new();
+    let mut watch = broker.watch(edit).await;
+    let kept = hints("rooms", Class::Interactive, 100);
+    announce(&broker, &kept).await;
+    // One is in a worker's hands over the restart.
+    let held = next(&mut consumer).await;
+
+    end(&node).await;
+    until("the loss to be noticed", SOON, async || {
+        !broker.is_connected()
+    })
+    .await;
+    // Everything fails fast, or returns at once.
+    let start = Instant::now();
+    let lost = hint("rooms", Class::Bulk);
+    let results = broker.announce(std::slice::from_ref(&lost)).await;
+    assert_eq!(results[0].as_ref().unwrap_err().kind(), Kind::Transient);
+    assert!(
+        broker
+            .depth(&model("rooms"))
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
+    let mut late = broker.watch(EditId::new()).await;
+    let mut late_consumer = broker.consume(&model("late"), 1).await.unwrap();
+    broker.live(&preview(edit, 1));
+    broker.stop(edit, Epoch::new(1));
+    broker.wake();
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(!broker.check(&[]).await.is_healthy());
+    // Its channel is gone: the edit comes again.
+    held.ack();
+
+    node.run().await;
+    until("the connection to be back", 2 * SOON, async || {
+        broker.is_connected()
+    })
+    .await;
+    take_all(&mut consumer, &edits(&kept)).await;
+    // Watchers are told, whether they watched before or started meanwhile.
+    assert!(matches!(see(&mut watch).await, Seen::Lagged));
+    assert!(matches!(see(&mut late).await, Seen::Lagged));
+    tokio::time::timeout(SOON, wakes.next())
+        .await
+        .unwrap()
+        .unwrap();
+    // And everything works as before.
+    until("live messages", SOON, async || {
+        broker.live(&preview(late.edit(), 7));
+        let seen = tokio::time::timeout(Duration::from_millis(200), see_live(&mut late)).await;
+        seen.is_ok_and(|live| step(&live) == 7)
+    })
+    .await;
+    until("stops", SOON, async || {
+        broker.stop(edit, Epoch::new(2));
+        let stop = tokio::time::timeout(Duration::from_millis(200), stops.next()).await;
+        stop.is_ok_and(|stop| stop.is_some_and(|stop| stop.edit == edit))
+    })
+    .await;
+    let more = hints("late", Class::Bulk, 20);
+    announce_stubbornly(&broker, &more).await;
+    take_all(&mut late_consumer, &edits(&more)).await;
+    broker.close().await;
+}

@@ -1,0 +1,460 @@
+//! What both twins promise. Each test has two handles: `here` and `there`, two processes or one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use limekiln_broker::{Broker, Error, Seen, Stop};
+use limekiln_jobs::{Class, EditId, Epoch};
+use limekiln_testbed::until;
+
+use crate::kit::*;
+
+/// Each promise as a test, on handles that `$pair` makes.
+macro_rules! tests {
+    ($pair:ident) => {
+        crate::suite::tests!(
+            $pair:
+            edits_arrive_as_announced
+            acked_edits_are_gone
+            interactive_edits_come_first
+            no_more_than_slots_and_one_unsettled
+            requeued_and_dropped_edits_come_again
+            rejected_edits_are_buried
+            edits_returned_too_often_are_buried
+            pause_gives_back_and_resume_takes_again
+            a_dropped_consumer_gives_back
+            deliveries_outlive_their_consumer
+            models_are_apart
+            consumers_share
+            purge_empties
+            wakes_are_few_and_not_lost
+            stops_reach_all
+            watchers_see_theirs_in_order
+            slow_watchers_are_told
+            a_thousand_watchers
+            watching_again_works
+            close_ends_everything
+            check_finds_nothing_wrong
+        );
+    };
+    ($pair:ident: $($name:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let (here, there) = $pair().await;
+            crate::suite::$name(here, there).await;
+        }
+    )*};
+}
+pub(crate) use tests;
+
+pub(crate) async fn edits_arrive_as_announced(here: Broker, there: Broker) {
+    let mut untraced = hint("rooms", Class::Bulk);
+    untraced.trace = None;
+    untraced.input = None;
+    untraced.announcement = 7;
+    let announced = vec![hint("rooms", Class::Interactive), untraced];
+    // Nobody consumes yet: they wait.
+    announce(&here, &announced).await;
+    assert_eq!(ready(&there, "rooms", Class::Interactive).await, 1);
+    assert_eq!(ready(&there, "rooms", Class::Bulk).await, 1);
+    let mut consumer = there.consume(&model("rooms"), 3).await.unwrap();
+    let mut came = BTreeMap::new();
+    for _ in 0..2 {
+        let delivery = next(&mut consumer).await;
+        assert!(!delivery.redelivered);
+        came.insert(delivery.hint.edit, delivery.hint.clone());
+        delivery.ack();
+    }
+    for hint in &announced {
+        assert_eq!(came.get(&hint.edit), Some(hint));
+    }
+    assert!(here.announce(&[]).await.is_empty());
+}
+
+pub(crate) async fn acked_edits_are_gone(here: Broker, there: Broker) {
+    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    announce(&here, &[hint("rooms", Class::Interactive)]).await;
+    next(&mut consumer).await.ack();
+    consumer.flush().await;
+    drop(consumer);
+    // Were it still there, it would come before the other.
+    let other = hint("rooms", Class::Interactive);
+    announce(&here, std::slice::from_ref(&other)).await;
+    let mut consumer = here.consume(&model("rooms"), 1).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.hint.edit, other.edit);
+    delivery.ack();
+    consumer.flush().await;
+    until("an empty queue", SOON, async || {
+        ready(&here, "rooms", Class::Interactive).await == 0
+    })
+    .await;
+    assert_eq!(dead(&here).await, 0);
+}
+
+pub(crate) async fn interactive_edits_come_first(here: Broker, there: Broker) {
+    let mut consumer = there.consume(&model("rooms"), 9).await.unwrap();
+    let bulk = hints("rooms", Class::Bulk, 4);
+    announce(&here, &bulk).await;
+    until("the bulk edits", SOON, async || consumer.ready() == 4).await;
+    let interactive = hints("rooms", Class::Interactive, 4);
+    announce(&here, &interactive).await;
+    until("the interactive edits", SOON, async || {
+        consumer.ready() == 8
+    })
+    .await;
+    for expected in interactive.iter().chain(&bulk) {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.hint.edit, expected.edit);
+        delivery.ack();
+    }
+}
+
+pub(crate) async fn no_more_than_slots_and_one_unsettled(here: Broker, there: Broker) {
+    let mut consumer = there.consume(&model("rooms"), 2).await.unwrap();
+    announce(&here, &hints("rooms", Class::Interactive, 10)).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(next(&mut consumer).await);
+    }
+    until("seven left", SOON, async || {
+        ready(&here, "rooms", Class::Interactive).await == 7
+    })
+    .await;
+    assert_eq!(consumer.ready(), 0);
+    // Bulk edits have a limit of their own.
+    announce(&here, &hints("rooms", Class::Bulk, 1)).await;
+    held.push(next(&mut consumer).await);
+    assert_eq!(held[3].hint.class, Class::Bulk);
+    // One settled, one more.
+    held.remove(0).ack();
+    held.push(next(&mut consumer).await);
+    until("six left", SOON, async || {
+        ready(&here, "rooms", Class::Interactive).await == 6
+    })
+    .await;
+    assert_eq!(consumer.ready(), 0);
+    assert_eq!(held.len(), 4);
+}
+
+pub(crate) async fn requeued_and_dropped_edits_come_again(here: Broker, there: Broker) {
+    let announced = hint("rooms", Class::Interactive);
+    announce(&here, std::slice::from_ref(&announced)).await;
+    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    next(&mut consumer).await.requeue();
+    let again = next(&mut consumer).await;
+    assert_eq!(again.hint, announced);
+    assert!(again.redelivered);
+    drop(again);
+    let again = next(&mut consumer).await;
+    assert_eq!(again.hint.edit, announced.edit);
+    assert!(again.redelivered);
+    again.ack();
+}
+
+pub(crate) async fn rejected_edits_are_buried(here: Broker, there: Broker) {
+    announce(&here, &hints("rooms", Class::Interactive, 2)).await;
+    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    next(&mut consumer).await.reject();
+    next(&mut consumer).await.ack();
+    until("a dead letter", SOON, async || dead(&here).await == 1).await;
+    assert_eq!(ready(&here, "rooms", Class::Interactive).await, 0);
+}
+
+pub(crate) async fn edits_returned_too_often_are_buried(here: Broker, there: Broker) {
+    announce(&here, &[hint("rooms", Class::Bulk)]).await;
+    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    let mut deliveries = 0;
+    loop {
+        tokio::select! {
+            delivery = next(&mut consumer) => {
+                deliveries += 1;
+                delivery.requeue();
+            }
+            () = until("a dead letter", SOON, async || dead(&here).await == 1) => break,
+        }
+    }
+    assert!(
+        (20..=22).contains(&deliveries),
+        "delivered {deliveries} times"
+    );
+}
+
+pub(crate) async fn pause_gives_back_and_resume_takes_again(here: Broker, there: Broker) {
+    let mut paused = there.consume(&model("rooms"), 9).await.unwrap();
+    let announced = hints("rooms", Class::Interactive, 5);
+    announce(&here, &announced).await;
+    until("five edits", SOON, async || paused.ready() == 5).await;
+    let started = next(&mut paused).await;
+    paused.pause().await;
+    assert_eq!(paused.ready(), 0);
+    assert!(paused.next().now_or_never().is_none());
+    let mut other = here.consume(&model("rooms"), 9).await.unwrap();
+    let mut came = BTreeSet::from([started.hint.edit]);
+    for _ in 0..4 {
+        let delivery = next(&mut other).await;
+        came.insert(delivery.hint.edit);
+        delivery.ack();
+    }
+    assert_eq!(came, edits(&announced));
+    // What was started before the pause is settled as ever.
+    started.ack();
+    paused.flush().await;
+    other.flush().await;
+    drop(other);
+    until("no other consumer", SOON, async || {
+        let depths = here.depth(&model("rooms")).await.unwrap();
+        depths
+            .iter()
+            .all(|depth| depth.ready == 0 && depth.consumers <= 1)
+    })
+    .await;
+    paused.resume();
+    let late = hint("rooms", Class::Bulk);
+    announce(&here, std::slice::from_ref(&late)).await;
+    let delivery = next(&mut paused).await;
+    assert_eq!(delivery.hint.edit, late.edit);
+    delivery.ack();
+}
+
+pub(crate) async fn a_dropped_consumer_gives_back(here: Broker, there: Broker) {
+    let consumer = there.consume(&model("rooms"), 9).await.unwrap();
+    let announced = hints("rooms", Class::Interactive, 5);
+    announce(&here, &announced).await;
+    until("five edits", SOON, async || consumer.ready() == 5).await;
+    drop(consumer);
+    let mut other = here.consume(&model("rooms"), 9).await.unwrap();
+    take_all(&mut other, &edits(&announced)).await;
+}
+
+pub(crate) async fn deliveries_outlive_their_consumer(here: Broker, there: Broker) {
+    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    announce(&here, &hints("rooms", Class::Interactive, 2)).await;
+    let (acked, dropped) = (next(&mut consumer).await, next(&mut consumer).await);
+    let again = dropped.hint.edit;
+    drop(consumer);
+    acked.ack();
+    drop(dropped);
+    let mut other = here.consume(&model("rooms"), 1).await.unwrap();
+    let delivery = next(&mut other).await;
+    assert_eq!(delivery.hint.edit, again);
+    delivery.ack();
+    other.flush().await;
+    until("an empty queue", SOON, async || {
+        ready(&here, "rooms", Class::Interactive).await == 0
+    })
+    .await;
+    assert_eq!(other.ready(), 0);
+}
+
+pub(crate) async fn models_are_apart(here: Broker, there: Broker) {
+    let mut rooms = there.consume(&model("rooms"), 4).await.unwrap();
+    let mut others = there.consume(&model("rooms.v2_x-1"), 4).await.unwrap();
+    let (a, b) = (
+        hint("rooms", Class::Bulk),
+        hint("rooms.v2_x-1", Class::Bulk),
+    );
+    announce(&here, &[a.clone(), b.clone()]).await;
+    assert_eq!(next(&mut rooms).await.hint.edit, a.edit);
+    assert_eq!(next(&mut others).await.hint.edit, b.edit);
+}
+
+pub(crate) async fn consumers_share(here: Broker, there: Broker) {
+    let announced = hints("rooms", Class::Bulk, 200);
+    let expected = edits(&announced);
+    let (sender, mut came) = tokio::sync::mpsc::channel(200);
+    let mut tasks = tokio::task::JoinSet::new();
+    for broker in [&here, &there, &there] {
+        let mut consumer = broker.consume(&model("rooms"), 3).await.unwrap();
+        let sender = sender.clone();
+        tasks.spawn(async move {
+            while let Some(delivery) = consumer.next().await {
+                sender.send(delivery.hint.edit).await.unwrap();
+                delivery.ack();
+            }
+        });
+    }
+    announce(&here, &announced).await;
+    let mut seen = BTreeSet::new();
+    for _ in 0..200 {
+        let edit = tokio::time::timeout(SOON, came.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(seen.insert(edit), "{edit} came twice");
+    }
+    assert_eq!(seen, expected);
+}
+
+pub(crate) async fn purge_empties(here: Broker, there: Broker) {
+    assert_eq!(there.purge(&model("rooms")).await.unwrap(), 0);
+    announce(&here, &hints("rooms", Class::Bulk, 7)).await;
+    announce(&here, &hints("rooms", Class::Interactive, 3)).await;
+    assert_eq!(there.purge(&model("rooms")).await.unwrap(), 10);
+    assert_eq!(ready(&here, "rooms", Class::Bulk).await, 0);
+    assert_eq!(ready(&here, "rooms", Class::Interactive).await, 0);
+}
+
+pub(crate) async fn wakes_are_few_and_not_lost(here: Broker, there: Broker) {
+    let mut wakes = there.wakes().await;
+    let mut others = here.wakes().await;
+    here.wake();
+    for wakes in [&mut wakes, &mut others] {
+        tokio::time::timeout(SOON, wakes.next())
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    // A thousand are a few; and the last is not lost: a stop sent after a wake comes after it.
+    let mut stops = there.stops().await;
+    for _ in 0..1000 {
+        here.wake();
+    }
+    let mut few = 1;
+    tokio::time::timeout(SOON, wakes.next())
+        .await
+        .unwrap()
+        .unwrap();
+    here.stop(EditId::new(), Epoch::new(1));
+    loop {
+        tokio::select! {
+            biased;
+            woken = wakes.next() => {
+                woken.unwrap();
+                few += 1;
+            }
+            _ = tokio::time::timeout(SOON, stops.next()) => break,
+        }
+    }
+    assert!(few < 100, "{few} wakes");
+}
+
+pub(crate) async fn stops_reach_all(here: Broker, there: Broker) {
+    let mut all = [here.stops().await, there.stops().await, there.stops().await];
+    let stops: Vec<_> = (1..=50)
+        .map(|epoch| Stop {
+            edit: EditId::new(),
+            epoch: Epoch::new(epoch),
+        })
+        .collect();
+    for stop in &stops {
+        here.stop(stop.edit, stop.epoch);
+    }
+    for listener in &mut all {
+        for stop in &stops {
+            let came = tokio::time::timeout(SOON, listener.next()).await.unwrap();
+            assert_eq!(came, Some(*stop));
+        }
+    }
+}
+
+pub(crate) async fn watchers_see_theirs_in_order(here: Broker, there: Broker) {
+    let (edit, other) = (EditId::new(), EditId::new());
+    let mut first = there.watch(edit).await;
+    let mut second = there.watch(edit).await;
+    let mut elsewhere = here.watch(edit).await;
+    let mut apart = there.watch(other).await;
+    assert_eq!(first.edit(), edit);
+    for at in 0..30 {
+        here.live(&preview(EditId::new(), 1000));
+        here.live(&preview(edit, at));
+    }
+    here.live(&preview(other, 99));
+    for watch in [&mut first, &mut second, &mut elsewhere] {
+        for at in 0..30 {
+            let Seen::Live(live) = see(watch).await else {
+                panic!("missed something");
+            };
+            assert_eq!(*live, preview(edit, at));
+        }
+    }
+    assert_eq!(step(&see_live(&mut apart).await), 99);
+}
+
+pub(crate) async fn slow_watchers_are_told(here: Broker, there: Broker) {
+    let edit = EditId::new();
+    let mut slow = there.watch(edit).await;
+    let mut quick = there.watch(edit).await;
+    for at in 0..500 {
+        here.live(&preview(edit, at));
+        assert_eq!(step(&see_live(&mut quick).await), at);
+    }
+    assert!(matches!(see(&mut slow).await, Seen::Lagged));
+    let mut last = step(&see_live(&mut slow).await);
+    assert!(last > 0);
+    while last < 499 {
+        let now = step(&see_live(&mut slow).await);
+        assert_eq!(now, last + 1);
+        last = now;
+    }
+}
+
+pub(crate) async fn a_thousand_watchers(here: Broker, there: Broker) {
+    let edits: Vec<_> = (0..1000).map(|_| EditId::new()).collect();
+    let start = Instant::now();
+    let watching = edits.iter().map(|&edit| there.watch(edit));
+    let mut watches = futures_util::future::join_all(watching).await;
+    let bound = start.elapsed();
+    for (at, &edit) in (0..).zip(&edits) {
+        here.live(&preview(edit, at));
+    }
+    for (at, watch) in (0..).zip(&mut watches) {
+        let Seen::Live(live) = see(watch).await else {
+            panic!("missed something");
+        };
+        assert_eq!(step(&live), at);
+    }
+    println!(
+        "1,000 edits watched in {bound:?}, one message to each after {:?}",
+        start.elapsed() - bound
+    );
+}
+
+pub(crate) async fn watching_again_works(here: Broker, there: Broker) {
+    let edit = EditId::new();
+    for at in 0..50 {
+        let mut watch = there.watch(edit).await;
+        here.live(&preview(edit, at));
+        // Messages of earlier rounds were for watches that are gone, or were read.
+        assert_eq!(step(&see_live(&mut watch).await), at);
+    }
+}
+
+pub(crate) async fn close_ends_everything(here: Broker, there: Broker) {
+    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    let mut wakes = there.wakes().await;
+    let mut stops = there.stops().await;
+    let mut watch = there.watch(EditId::new()).await;
+    announce(&here, &hints("rooms", Class::Bulk, 1)).await;
+    let delivery = next(&mut consumer).await;
+    delivery.ack();
+    consumer.flush().await;
+    assert!(there.is_connected());
+    there.close().await;
+    assert!(!there.is_connected());
+    assert!(consumer.next().await.is_none());
+    assert!(wakes.next().await.is_none());
+    assert!(stops.next().await.is_none());
+    assert!(watch.next().await.is_none());
+    let results = there.announce(&hints("rooms", Class::Bulk, 2)).await;
+    assert!(
+        results
+            .iter()
+            .all(|result| matches!(result, Err(Error::Closed)))
+    );
+    assert!(matches!(
+        there.consume(&model("rooms"), 1).await,
+        Err(Error::Closed)
+    ));
+    // Twice is no harm, and neither is what is said to nobody.
+    there.close().await;
+    there.wake();
+    there.live(&preview(EditId::new(), 1));
+}
+
+pub(crate) async fn check_finds_nothing_wrong(here: Broker, _there: Broker) {
+    let report = here.check(&[model("rooms")]).await;
+    assert!(report.is_healthy(), "{report:#?}");
+    println!("{report:#?}");
+}
