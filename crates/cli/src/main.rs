@@ -11,6 +11,7 @@
 //! | `artifacts` | the stages of an edit as files |
 //! | `rooms`, `demo` | drawn rooms; one of them edited, every stage on one sheet |
 //! | `bench` | `limekiln eval rooms` |
+//! | `fleet` | `limekiln dev`, `serve`, `coordinate`, `work` and what goes with them |
 //! | `engine`, `progress`, `sheet` | an edit run to its end; how far it is; pictures side by side |
 
 mod args;
@@ -19,6 +20,7 @@ mod bench;
 mod demo;
 mod edit;
 mod engine;
+mod fleet;
 mod input;
 mod models;
 mod output;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Rooms(args) => rooms::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Eval(Eval::Rooms(args)) => bench::run(args),
+        command => fleet::run(command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -155,6 +155,22 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |file| Ok(file.as_file().write_all(bytes)?))
 }
 
+/// As [`write`], readable by nobody else.
+///
+/// # Errors
+///
+/// As [`write`].
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let attempt = || -> Result<()> {
+        // Such a file is private from its first moment.
+        let mut file = NamedTempFile::new_in(folder_of(path))?;
+        file.write_all(bytes)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    attempt().with_context(|| format!("{}: can't be written", path.display()))
+}
+
 /// As [`write`], with `fill` writing into a temporary file beside `path`.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use limekiln_lime::Preset;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::args::{Field, PresetArgs};
 
@@ -18,11 +18,47 @@ pub(crate) struct Usage(pub(crate) String);
 /// [`Usage`] that names the argument which does not fit.
 pub(crate) fn preset(args: &PresetArgs) -> Result<Preset> {
     let preset = Preset::named(&args.preset)?;
-    let fields: Vec<Field> = shorthands(args, &preset)
+    Ok(preset_with(&preset, &fields(args, &preset))?)
+}
+
+/// The replaced fields as the API takes them: one object, nested as the preset is.
+///
+/// # Errors
+///
+/// As [`preset`], so that what a gateway would refuse is refused before anything is sent.
+pub(crate) fn options(args: &PresetArgs) -> Result<Map<String, Value>> {
+    let preset = Preset::named(&args.preset)?;
+    let fields = fields(args, &preset);
+    preset_with(&preset, &fields)?;
+    let mut options = Map::new();
+    for field in &fields {
+        merge(&mut options, &field.path, &field.value);
+    }
+    Ok(options)
+}
+
+fn merge(into: &mut Map<String, Value>, path: &str, value: &Value) {
+    match path.split_once('.') {
+        None => {
+            into.insert(path.to_owned(), value.clone());
+        }
+        Some((key, rest)) => {
+            let inner = into.entry(key).or_insert_with(|| json!({}));
+            if !inner.is_object() {
+                *inner = json!({});
+            }
+            if let Some(inner) = inner.as_object_mut() {
+                merge(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn fields(args: &PresetArgs, preset: &Preset) -> Vec<Field> {
+    shorthands(args, preset)
         .into_iter()
         .chain(args.fields.iter().cloned())
-        .collect();
-    Ok(preset_with(&preset, &fields)?)
+        .collect()
 }
 
 /// `preset` with `fields` replaced, in order.

@@ -4,6 +4,7 @@
 
 mod bench;
 mod edit;
+mod fleet;
 mod model;
 mod number;
 mod preset;
@@ -11,6 +12,7 @@ mod rooms;
 
 pub(crate) use bench::{BenchArgs, Variant};
 pub(crate) use edit::EditArgs;
+pub(crate) use fleet::*;
 pub(crate) use model::ModelArgs;
 pub(crate) use preset::{Field, PresetArgs};
 pub(crate) use rooms::{DemoArgs, RoomsArgs};
@@ -39,6 +41,10 @@ Examples:
   limekiln edit rooms/00000-input.png \"make the sofa red\"
   limekiln edit photo.jpg \"make the sofa red\" --model hf:timbrooks/instruct-pix2pix
   limekiln eval rooms --count 20         score the presets on unseen rooms
+  limekiln dev                           the whole fleet in one process: an HTTP API with queue and sessions
+  limekiln submit room.png \"make the sofa red\" --key lk_...   an edit through that API
+
+The fleet, each as many times as you like: `migrate` once, then `serve`, `coordinate`, `work`; `doctor` checks.
 
 Exit status: 0 done, 1 failed, 2 the command line is wrong.";
 
@@ -51,6 +57,23 @@ pub(crate) enum Command {
     /// Score presets
     #[command(subcommand)]
     Eval(Eval),
+    Dev(Box<DevArgs>),
+    Submit(Box<SubmitArgs>),
+    Serve(Box<ServeArgs>),
+    Coordinate(Box<CoordinateArgs>),
+    Work(Box<WorkArgs>),
+    Migrate(Box<MigrateArgs>),
+    Keys(Box<KeysArgs>),
+    Doctor(Box<DoctorArgs>),
+    /// Measure the fleet
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    Queue(Box<QueueArgs>),
 }
 
 /// What to score on.

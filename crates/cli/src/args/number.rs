@@ -10,6 +10,11 @@ pub(crate) fn strength(text: &str) -> Result<f64, String> {
     within(text, 0.0, 1e6)
 }
 
+/// Parses a rate: edits a second, a thousandth to a million.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    within(text, 0.001, 1e6)
+}
+
 fn within(text: &str, low: f64, high: f64) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(value) if (low..=high).contains(&value) => Ok(value),

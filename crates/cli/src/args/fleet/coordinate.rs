@@ -1,0 +1,74 @@
+//! `limekiln coordinate`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::services::span;
+use super::{ServicesArgs, StatusArgs, TelemetryArgs};
+
+/// Run a coordinator: releases edits to the workers, rescues, retries, prunes, delivers webhooks
+///
+/// Needs Postgres, RabbitMQ and S3. One is enough; run two or more to survive the loss of one, they share the work.
+#[derive(Args, Debug)]
+pub(crate) struct CoordinateArgs {
+    #[command(flatten)]
+    pub(crate) keeping: KeepingArgs,
+    #[command(flatten)]
+    pub(crate) services: ServicesArgs,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+/// What is kept, and how long. Nothing goes that a live session needs.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Keeping")]
+pub(crate) struct KeepingArgs {
+    /// Keep the progress of ended edits this long
+    #[arg(long, value_name = "AGE", env = "LIMEKILN_KEEP_EVENTS", default_value = "7d", value_parser = span)]
+    pub(crate) keep_events: Duration,
+
+    /// Keep the checkpoints of ended edits this long
+    #[arg(long, value_name = "AGE", env = "LIMEKILN_KEEP_CHECKPOINTS", default_value = "1h", value_parser = span)]
+    pub(crate) keep_checkpoints: Duration,
+
+    /// Keep ended edits, and their results, this long, or `forever`
+    #[arg(
+        long,
+        value_name = "AGE",
+        env = "LIMEKILN_KEEP_EDITS",
+        default_value = "forever"
+    )]
+    pub(crate) keep_edits: Age,
+
+    /// Keep images this long after an edit last used them, or `forever`
+    #[arg(
+        long,
+        value_name = "AGE",
+        env = "LIMEKILN_KEEP_IMAGES",
+        default_value = "30d"
+    )]
+    pub(crate) keep_images: Age,
+
+    /// Deliver webhooks to private and loopback addresses, too
+    #[arg(long, env = "LIMEKILN_WEBHOOKS_PRIVATE")]
+    pub(crate) webhooks_private: bool,
+}
+
+/// A time, or for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Age(pub(crate) Option<Duration>);
+
+impl FromStr for Age {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "forever" => Ok(Self(None)),
+            text => span(text).map(|age| Self(Some(age))),
+        }
+    }
+}

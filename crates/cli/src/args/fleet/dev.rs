@@ -1,0 +1,57 @@
+//! `limekiln dev`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::serve::ApiArgs;
+use super::{EditorArgs, KeepingArgs, LeaseArgs, ServicesArgs, TelemetryArgs};
+use crate::args::ModelArgs;
+
+/// Run everything in one process, with no service to install
+///
+/// Gateway, coordinator and worker on a data folder: Postgres, S3 and the queue run in the process. A restart keeps
+/// images, edits and queue, even after kill -9: an edit under way goes on from its last checkpoint. Each of
+/// DATABASE_URL, AMQP_URL and S3_ENDPOINT (or their flags) puts a real service in the place of the built-in one.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DevArgs {
+    /// Folder for everything that is kept
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "LIMEKILN_DATA",
+        default_value = "limekiln-data"
+    )]
+    pub(crate) data: PathBuf,
+
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "N", env = "LIMEKILN_PORT", default_value_t = 8080)]
+    pub(crate) port: u16,
+
+    /// Print the address and the key as one line of JSON once it is up
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) editor: EditorArgs,
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+    #[command(flatten)]
+    pub(crate) lease: LeaseArgs,
+    #[command(flatten)]
+    pub(crate) keeping: KeepingArgs,
+    #[command(flatten)]
+    pub(crate) services: ServicesArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  limekiln dev
+      on http://127.0.0.1:8080, data in ./limekiln-data; prints a key and a curl line to start with
+  limekiln dev --port 9000 --data /srv/limekiln --model ./instruct-pix2pix
+      another port, folder and model";

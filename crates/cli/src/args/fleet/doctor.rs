@@ -1,0 +1,29 @@
+//! `limekiln doctor`.
+
+use clap::Args;
+
+use super::{ServicesArgs, TelemetryArgs};
+use crate::args::ModelArgs;
+
+/// Check everything a process depends on, and say what to do
+///
+/// Postgres (reachable, version, rights, tables), RabbitMQ (reachable, version, rights, queues, policies), S3
+/// (reachable, a probe written, read and deleted), the model (opens, makes an edit), the GPU. Exits with 1 when
+/// something is wrong. Services that are not named are not checked.
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Leave the model out
+    #[arg(long)]
+    pub(crate) no_model: bool,
+
+    #[command(flatten)]
+    pub(crate) services: ServicesArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}

@@ -1,0 +1,37 @@
+//! The commands of the fleet.
+
+mod bench;
+mod coordinate;
+mod dev;
+mod doctor;
+mod keys;
+mod serve;
+mod services;
+mod submit;
+mod telemetry;
+mod work;
+
+pub(crate) use bench::QueueArgs;
+pub(crate) use coordinate::{CoordinateArgs, KeepingArgs};
+pub(crate) use dev::DevArgs;
+pub(crate) use doctor::DoctorArgs;
+pub(crate) use keys::{CreateArgs, Keys, KeysArgs, ListArgs, RevokeArgs};
+pub(crate) use serve::{ApiArgs, Downloads, ServeArgs};
+pub(crate) use services::{DatabaseArgs, S3Args, ServicesArgs};
+pub(crate) use submit::SubmitArgs;
+pub(crate) use telemetry::{LogFormat, StatusArgs, TelemetryArgs};
+pub(crate) use work::{EditorArg, EditorArgs, LeaseArgs, WorkArgs};
+
+use clap::Args;
+
+/// Make or upgrade the tables in Postgres
+///
+/// Safe to run at any time and from several places at once: it takes a lock, and does nothing when the tables are up
+/// to date. Upgrades expand first, so that commands of the version before keep working: run it before the new version.
+#[derive(Args, Debug)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}

@@ -1,0 +1,67 @@
+//! `limekiln serve`.
+
+use std::net::SocketAddr;
+
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use super::{ServicesArgs, TelemetryArgs};
+
+/// Run the gateway: the HTTP API
+///
+/// Needs Postgres, RabbitMQ and S3. Run as many as you like behind a load balancer; limits are exact across them.
+/// Serves /metrics, /healthz and /readyz on the same port. SIGTERM: no new connections, requests under way finish.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// Where to listen
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "LIMEKILN_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(crate) listen: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+    #[command(flatten)]
+    pub(crate) services: ServicesArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+/// What the API offers.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "API")]
+pub(crate) struct ApiArgs {
+    /// Models that edits may name; the first is the default
+    #[arg(
+        long,
+        value_name = "NAME,..",
+        env = "LIMEKILN_MODELS",
+        default_value = "rooms",
+        value_delimiter = ','
+    )]
+    pub(crate) models: Vec<String>,
+
+    /// How results reach clients: a redirect to a signed S3 link, or through the gateway
+    #[arg(long, value_name = "HOW", env = "LIMEKILN_DOWNLOADS")]
+    pub(crate) downloads: Option<Downloads>,
+
+    /// The API's own address as clients reach it, for links in answers
+    #[arg(long, value_name = "URL", env = "LIMEKILN_PUBLIC_URL")]
+    pub(crate) public_url: Option<Url>,
+
+    /// Largest image file that is taken, in MiB
+    #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) upload_mib: u32,
+}
+
+/// How results reach clients.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Downloads {
+    /// 307 to a signed S3 link: no image passes through the gateway
+    Redirect,
+    /// Through the gateway: for clients that can't reach S3
+    Proxy,
+}

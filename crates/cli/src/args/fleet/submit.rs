@@ -1,0 +1,87 @@
+//! `limekiln submit`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use url::Url;
+
+use crate::args::PresetArgs;
+
+/// Send an edit to a gateway, watch it, and fetch the result
+///
+/// Uploads IMAGE, submits the edit, shows its progress, and writes the result. Interrupted, it leaves the edit
+/// running and prints its id.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct SubmitArgs {
+    /// The picture (PNG, JPEG or WebP)
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: PathBuf,
+
+    /// What to change, in English: "make the sofa red"
+    #[arg(value_name = "INSTRUCTION")]
+    pub(crate) instruction: String,
+
+    /// The gateway
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LIMEKILN_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) url: Url,
+
+    /// The key, as `limekiln keys create` or `limekiln dev` printed it
+    #[arg(long, value_name = "KEY", env = "LIMEKILN_KEY", hide_env_values = true)]
+    pub(crate) key: String,
+
+    /// Picture to write [default: IMAGE-edited.png beside IMAGE]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Also write roi.png, segments.png, attention.png, overlay.png and report.json to DIR, as far as the edit has them
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artifacts: Option<PathBuf>,
+
+    /// Seed of the noise
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Bound on the longer side of what the model works on, in pixels, 64 to 2048
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(64..=2048))]
+    pub(crate) size: Option<u32>,
+
+    /// Where to edit, instead of finding it: a picture of IMAGE's size, white where the edit may act
+    #[arg(long, value_name = "PNG")]
+    pub(crate) mask: Option<PathBuf>,
+
+    /// Give the result IMAGE's full size, and outside the edited region IMAGE's own pixels
+    #[arg(long)]
+    pub(crate) keep_outside: bool,
+
+    /// The model, by the name that workers serve it as [default: the gateway's]
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) served_as: Option<String>,
+
+    /// Let other edits go first: class `bulk`
+    #[arg(long)]
+    pub(crate) bulk: bool,
+
+    /// Print the edit's id and leave
+    #[arg(long)]
+    pub(crate) detach: bool,
+
+    /// Print the edit as JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) preset: PresetArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  limekiln submit room.png \"make the sofa red\" --key lk_...
+      against a gateway on this machine; writes room-edited.png
+  limekiln submit room.png \"make the sofa red\" --detach --json
+      LIMEKILN_URL and LIMEKILN_KEY are set; print the edit and leave";

@@ -1,0 +1,49 @@
+//! `limekiln coordinate`: releases, rescues, retries, prunes, delivers.
+
+use anyhow::Result;
+use limekiln_coordinator::Settings;
+use tokio_util::sync::CancellationToken;
+
+use super::services::{Services, process_name};
+use super::status;
+use super::telemetry::Telemetry;
+use crate::args::{CoordinateArgs, KeepingArgs};
+
+/// Coordinates until `shutdown`.
+///
+/// # Errors
+///
+/// One line that says what to do.
+pub(crate) async fn run(
+    args: &CoordinateArgs,
+    telemetry: &Telemetry,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let services = Services::connect(&args.services, &process_name("coordinate")).await?;
+    let metrics = telemetry.metrics.clone();
+    status::start(
+        args.status.status,
+        metrics,
+        services.clone(),
+        shutdown.clone(),
+    )
+    .await?;
+    tracing::info!("coordinator");
+    let Services {
+        store,
+        broker,
+        blobs,
+    } = services;
+    let settings = settings(&args.keeping);
+    Ok(limekiln_coordinator::run(settings, store, broker, blobs, shutdown).await?)
+}
+
+pub(super) fn settings(args: &KeepingArgs) -> Settings {
+    let mut settings = Settings::default();
+    settings.retention.events = args.keep_events;
+    settings.retention.checkpoints = args.keep_checkpoints;
+    settings.retention.edits = args.keep_edits.0;
+    settings.retention.images = args.keep_images.0;
+    settings.webhooks.allow_private = args.webhooks_private;
+    settings
+}

@@ -1,0 +1,183 @@
+//! `limekiln dev`: gateway, coordinator and worker in one process, on a data folder.
+
+use std::fs::{self, File, TryLockError};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use limekiln_broker::Broker;
+use limekiln_store::{Limits, Role, Store};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::embedded::Embedded;
+use super::services::Services;
+use super::telemetry::Telemetry;
+use super::{coordinate, serve, services, work};
+use crate::args::{DevArgs, Downloads};
+use crate::output::{self, print};
+
+/// The tenant that `dev` makes.
+const TENANT: &str = "dev";
+/// No limit that one machine would notice.
+const LIMITS: Limits = Limits {
+    rate_per_second: 1e5,
+    rate_burst: 1_000_000,
+    in_flight: 1_000_000,
+};
+
+/// Runs everything until `shutdown`.
+///
+/// # Errors
+///
+/// One line that says what to do.
+pub(crate) async fn run(
+    args: &DevArgs,
+    telemetry: &Telemetry,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let _lock = lock(&args.data)?;
+    // Both before anything slow.
+    let mut api = args.api.clone();
+    api.downloads = api.downloads.or(Some(Downloads::Proxy));
+    let listener = serve::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await?;
+    let address = listener.local_addr()?;
+
+    let embedded = Embedded::start(&args.data, &args.services).await?;
+    let services = connect(args, &embedded).await?;
+    let editor = work::Plan::new(&args.model, &args.editor, None)?;
+    api.models = vec![editor.model_name.to_string()];
+    let settings = serve::settings(&api, true)?;
+    let key = key(&services.store, &args.data).await?;
+
+    let cache = args.data.join("cache");
+    let worker = work::settings(&editor, &args.lease, &args.editor, "dev", cache);
+    let mut keeping = args.keeping.clone();
+    keeping.webhooks_private = true;
+    let parts = {
+        let Services {
+            store,
+            broker,
+            blobs,
+        } = services.clone();
+        let coordinating = limekiln_coordinator::run(
+            coordinate::settings(&keeping),
+            store.clone(),
+            broker.clone(),
+            blobs.clone(),
+            shutdown.clone(),
+        );
+        let working = limekiln_worker::run(
+            worker,
+            store,
+            broker,
+            blobs,
+            editor.factory(),
+            shutdown.clone(),
+        );
+        let serving = limekiln_gateway::serve(
+            listener,
+            serve::state(&services, settings, telemetry),
+            shutdown.clone(),
+        );
+        async {
+            tokio::try_join!(
+                async { coordinating.await.map_err(anyhow::Error::from) },
+                async { working.await.map_err(anyhow::Error::from) },
+                async { serving.await.map_err(anyhow::Error::from) },
+            )
+        }
+    };
+    greet(args, address, &key);
+    let outcome = parts.await;
+    services.broker.close().await;
+    services.store.close().await;
+    embedded.stop().await;
+    outcome.map(drop)
+}
+
+/// The lock that keeps a second process off the folder.
+fn lock(folder: &Path) -> Result<File> {
+    output::folder_make(folder)?;
+    let path = folder.join("lock");
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "{}: another `limekiln dev` uses this folder: stop it, or name another with --data",
+            folder.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).context(path.display().to_string()),
+    }
+}
+
+/// What is named, and the built-in for what is not.
+async fn connect(args: &DevArgs, embedded: &Embedded) -> Result<Services> {
+    let store = match &embedded.database {
+        None => services::store(&args.services.database).await?,
+        Some(database) => Store::connect(&database.settings()).await?,
+    };
+    store.migrate().await?;
+    let broker = match &args.services.amqp {
+        None => Broker::local(),
+        Some(_) => services::broker(&args.services, "dev").await?,
+    };
+    let blobs = match &embedded.s3 {
+        None => services::blobs(&args.services.s3).await?,
+        Some(s3) => {
+            limekiln_blobs::Blobs::connect(&s3.settings(&args.services.s3.s3_bucket)).await?
+        }
+    };
+    blobs.bucket_ensure().await?;
+    Ok(Services {
+        store,
+        broker,
+        blobs,
+    })
+}
+
+/// The folder's own key: the one of the last start, as long as it works.
+async fn key(store: &Store, folder: &Path) -> Result<String> {
+    let path = folder.join("key");
+    if let Ok(key) = fs::read_to_string(&path)
+        && store.key_find(key.trim()).await?.is_some()
+    {
+        return Ok(key.trim().to_owned());
+    }
+    let tenant = match store.tenant_by_name(TENANT).await? {
+        Some(tenant) => tenant,
+        None => store.tenant_create(TENANT, &LIMITS).await?,
+    };
+    let key = store
+        .key_create(tenant.id, Role::Admin, "limekiln dev")
+        .await?;
+    let secret = key.secret.expose().to_owned();
+    output::write_private(&path, secret.as_bytes())?;
+    Ok(secret)
+}
+
+/// Says where it is and how to begin.
+fn greet(args: &DevArgs, address: SocketAddr, key: &str) {
+    let url = format!("http://{address}");
+    if args.json {
+        print(&json!({ "url": url, "key": key }).to_string());
+        return;
+    }
+    print(&format!(
+        "
+Limekiln is up: {url}      the API, explained: {url}/docs
+Key: {key}      data: {data}
+
+  limekiln rooms --count 1 --out rooms       # a picture that the built-in model knows
+  export LIMEKILN_KEY={key}
+  limekiln submit rooms/00000-input.png \"make the sofa teal\"{port}
+
+or with curl:
+  IMAGE=$(curl -s {url}/v1/images -H \"Authorization: Bearer $LIMEKILN_KEY\" --data-binary @rooms/00000-input.png | sed 's/.*\"id\":\"\\([^\"]*\\).*/\\1/')
+  curl -s {url}/v1/edits -H \"Authorization: Bearer $LIMEKILN_KEY\" -H 'Content-Type: application/json' -d '{{\"image\":\"'$IMAGE'\",\"instruction\":\"make the sofa teal\"}}'
+
+Ctrl-C stops it; everything is kept.",
+        data = args.data.display(),
+        port = if address.port() == 8080 { String::new() } else { format!(" --url {url}") },
+    ));
+}

@@ -1,0 +1,204 @@
+//! `limekiln doctor`: what a process depends on, checked one by one.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use super::services;
+use crate::args::DoctorArgs;
+use crate::engine;
+use crate::models::Choice;
+use crate::output::print;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    /// Whose: `postgres`, `rabbitmq`, `s3`, `model`, `gpu`.
+    service: &'static str,
+    level: Level,
+    subject: String,
+    /// What was seen; when it is not well, what to do.
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Fine,
+    Warning,
+    Broken,
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, service: &'static str, level: Level, subject: &str, message: impl ToString) {
+        self.0.push(Finding {
+            service,
+            level,
+            subject: subject.to_owned(),
+            message: message.to_string(),
+        });
+    }
+}
+
+/// Checks what is named.
+///
+/// # Errors
+///
+/// When something is broken; the findings are printed by then.
+pub(crate) async fn run(args: &DoctorArgs) -> Result<()> {
+    let mut findings = Findings::default();
+    if args.services.database.database.is_some() {
+        postgres(args, &mut findings).await;
+    }
+    if args.services.amqp.is_some() {
+        rabbitmq(args, &mut findings).await;
+    }
+    if args.services.s3.s3_endpoint.is_some() {
+        s3(args, &mut findings).await;
+    }
+    if !args.no_model {
+        tokio::task::block_in_place(|| model(args, &mut findings));
+    }
+    let broken = findings
+        .0
+        .iter()
+        .filter(|finding| finding.level == Level::Broken)
+        .count();
+    if args.json {
+        print(&serde_json::to_string_pretty(&findings.0)?);
+    } else {
+        for finding in &findings.0 {
+            let mark = match finding.level {
+                Level::Fine => "ok     ",
+                Level::Warning => "warning",
+                Level::Broken => "BROKEN ",
+            };
+            print(&format!(
+                "{mark}  {:8}  {}: {}",
+                finding.service, finding.subject, finding.message
+            ));
+        }
+    }
+    match broken {
+        0 => Ok(()),
+        1 => bail!("one thing is broken"),
+        n => bail!("{n} things are broken"),
+    }
+}
+
+async fn postgres(args: &DoctorArgs, findings: &mut Findings) {
+    const NAME: &str = "postgres";
+    let server = match services::store(&args.services.database).await {
+        Err(error) => return findings.add(NAME, Level::Broken, "reach", format!("{error:#}")),
+        Ok(store) => store.server().await,
+    };
+    let server = match server {
+        Err(error) => return findings.add(NAME, Level::Broken, "read", error),
+        Ok(server) => server,
+    };
+    findings.add(NAME, Level::Fine, "version", &server.version);
+    if server.schema < server.schema_needed {
+        let advice = format!(
+            "at version {}, {} is needed: run `limekiln migrate`",
+            server.schema, server.schema_needed
+        );
+        findings.add(NAME, Level::Broken, "tables", advice);
+    } else {
+        findings.add(
+            NAME,
+            Level::Fine,
+            "tables",
+            format!("version {}", server.schema),
+        );
+    }
+    if !server.may_migrate {
+        let advice = "this role may not create tables: run `limekiln migrate` as one that may";
+        findings.add(NAME, Level::Warning, "rights", advice);
+    }
+    if server.synchronous_commit == "off" {
+        let advice =
+            "synchronous_commit is off: a crash of the server loses accepted edits; set it to on";
+        findings.add(NAME, Level::Warning, "durability", advice);
+    }
+    if server.max_connections < 2 * args.services.database.database_connections {
+        let advice = format!(
+            "max_connections is {} and every process takes up to {}: raise it, or lower --database-connections",
+            server.max_connections, args.services.database.database_connections
+        );
+        findings.add(NAME, Level::Warning, "connections", advice);
+    }
+}
+
+async fn rabbitmq(args: &DoctorArgs, findings: &mut Findings) {
+    const NAME: &str = "rabbitmq";
+    let broker = match services::broker(&args.services, "doctor").await {
+        Err(error) => return findings.add(NAME, Level::Broken, "reach", format!("{error:#}")),
+        Ok(broker) => broker,
+    };
+    let report = broker.check(&[]).await;
+    findings.add(NAME, Level::Fine, "version", &report.server);
+    for finding in &report.findings {
+        let level = match finding.level {
+            limekiln_broker::Level::Fine => Level::Fine,
+            limekiln_broker::Level::Warning => Level::Warning,
+            limekiln_broker::Level::Broken => Level::Broken,
+        };
+        findings.add(NAME, level, finding.subject, &finding.message);
+    }
+    broker.close().await;
+}
+
+async fn s3(args: &DoctorArgs, findings: &mut Findings) {
+    const NAME: &str = "s3";
+    let blobs = match services::blobs(&args.services.s3).await {
+        Err(error) => return findings.add(NAME, Level::Broken, "settings", format!("{error:#}")),
+        Ok(blobs) => blobs,
+    };
+    let report = blobs.check().await;
+    for check in report.checks {
+        match check.problem {
+            None => findings.add(NAME, Level::Fine, check.name, &report.target),
+            Some(problem) => findings.add(NAME, Level::Broken, check.name, problem),
+        }
+    }
+}
+
+/// Opens the model and makes one short edit with it.
+fn model(args: &DoctorArgs, findings: &mut Findings) {
+    const NAME: &str = "model";
+    let began = Instant::now();
+    let choice = match Choice::new(&args.model) {
+        Err(error) => return findings.add(NAME, Level::Broken, "arguments", error),
+        Ok(choice) => choice,
+    };
+    let model = match choice.open() {
+        Err(error) => return findings.add(NAME, Level::Broken, "open", format!("{error:#}")),
+        Ok(model) => model,
+    };
+    let gpu = if model.device.is_cuda() {
+        (Level::Fine, "the model is on it")
+    } else if cfg!(feature = "cuda") {
+        (
+            Level::Warning,
+            "this build can use one and found none: see that the driver and CUDA_VISIBLE_DEVICES are right",
+        )
+    } else {
+        (Level::Fine, "not used: this build is for the processor")
+    };
+    findings.add("gpu", gpu.0, "CUDA", gpu.1);
+    let opened = format!("{} in {:.1} s", model.name, began.elapsed().as_secs_f64());
+    findings.add(NAME, Level::Fine, "open", opened);
+    let began = Instant::now();
+    match engine::probe(&model) {
+        Ok(()) => {
+            let took = format!("a 2-step edit took {:.1} s", began.elapsed().as_secs_f64());
+            findings.add(NAME, Level::Fine, "edit", took);
+        }
+        Err(error) => findings.add(NAME, Level::Broken, "edit", format!("{error:#}")),
+    }
+}

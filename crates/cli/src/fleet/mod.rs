@@ -1,0 +1,119 @@
+//! The commands of the fleet.
+//!
+//! # Layout
+//!
+//! | module | holds |
+//! |---|---|
+//! | `serve`, `coordinate`, `work` | the three kinds of process |
+//! | `dev`, `embedded` | all of them in one, with the services that no argument names |
+//! | `migrate`, `keys` | tables and tenants |
+//! | `doctor` | what a process depends on, checked |
+//! | `submit`, `client` | an edit through a gateway |
+//! | `queue` | `limekiln bench queue` |
+//! | `weights` | weights from a bucket |
+//! | `services`, `signals`, `status`, `telemetry` | what the processes share |
+
+mod client;
+mod coordinate;
+#[cfg(feature = "embedded")]
+mod dev;
+mod doctor;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod keys;
+mod queue;
+mod serve;
+mod services;
+mod signals;
+mod status;
+mod submit;
+mod telemetry;
+mod weights;
+mod work;
+
+use anyhow::Result;
+
+use crate::args::{Bench, Command, MigrateArgs, SubmitArgs, TelemetryArgs};
+use telemetry::Telemetry;
+use tokio_util::sync::CancellationToken;
+
+/// Runs a command of the fleet.
+///
+/// # Errors
+///
+/// One line that says what to do.
+pub(crate) fn run(command: &Command) -> Result<()> {
+    // Every TLS connection of the process: one implementation, chosen once.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match command {
+        Command::Serve(args) => with("serve", &args.telemetry, async |telemetry, shutdown| {
+            serve::run(args, telemetry, shutdown).await
+        }),
+        Command::Coordinate(args) => with(
+            "coordinate",
+            &args.telemetry,
+            async |telemetry, shutdown| coordinate::run(args, telemetry, shutdown).await,
+        ),
+        Command::Work(args) => with("work", &args.telemetry, async |telemetry, shutdown| {
+            work::run(args, telemetry, shutdown).await
+        }),
+        #[cfg(feature = "embedded")]
+        Command::Dev(args) => with("dev", &args.telemetry, async |telemetry, shutdown| {
+            dev::run(args, telemetry, shutdown).await
+        }),
+        Command::Migrate(args) => {
+            with("migrate", &args.telemetry, async |_, _| migrate(args).await)
+        }
+        Command::Keys(args) => with("keys", args.command.telemetry(), async |_, _| {
+            keys::run(&args.command).await
+        }),
+        Command::Doctor(args) => with("doctor", &args.telemetry, async |_, _| {
+            doctor::run(args).await
+        }),
+        Command::Submit(args) => submit(args),
+        Command::Bench(Bench::Queue(args)) => {
+            with("bench", &args.telemetry, async |_, shutdown| {
+                queue::run(args, shutdown).await
+            })
+        }
+        Command::Edit(_) | Command::Rooms(_) | Command::Demo(_) | Command::Eval(_) => Ok(()),
+    }
+}
+
+/// Starts telemetry and a runtime, and runs `command` on it.
+fn with(
+    name: &'static str,
+    args: &TelemetryArgs,
+    command: impl AsyncFnOnce(&Telemetry, CancellationToken) -> Result<()>,
+) -> Result<()> {
+    let telemetry = telemetry::start(args, name)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(async {
+        let shutdown = signals::shutdown()?;
+        command(&telemetry, shutdown).await
+    });
+    // A hung engine or a slow lookup must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// A client needs neither logs nor threads.
+fn submit(args: &SubmitArgs) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(submit::run(args))
+}
+
+async fn migrate(args: &MigrateArgs) -> Result<()> {
+    let store = services::store(&args.database).await?;
+    store.migrate().await?;
+    let server = store.server().await?;
+    crate::output::print(&format!(
+        "the tables are at version {} (PostgreSQL {})",
+        server.schema, server.version
+    ));
+    Ok(())
+}

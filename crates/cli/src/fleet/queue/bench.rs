@@ -1,0 +1,186 @@
+//! A database, queues and keys of its own, and the processes on them.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use limekiln_blobs::{Blobs, Key};
+use limekiln_broker::Broker;
+use limekiln_coordinator::Submitter;
+use limekiln_jobs::{Digest, ImageId, ModelName, TenantId};
+use limekiln_store::{Limits, NewImage, Scratch, Store};
+use limekiln_worker::NullEditor;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::args::QueueArgs;
+use crate::fleet::services;
+use crate::settings::Usage;
+
+/// Whoever measures the queue must not run into limits.
+const LIMITS: Limits = Limits {
+    rate_per_second: 1e6,
+    rate_burst: 10_000_000,
+    in_flight: 10_000_000,
+};
+/// About what a product photo of 256x256 takes, compressed.
+const INPUT_BYTES: usize = 30_000;
+/// Steps of an edit; they take no time.
+const STEPS: u32 = 4;
+
+/// Everything that a run needs.
+pub(super) struct Bench {
+    scratch: Scratch,
+    pub(super) store: Store,
+    pub(super) broker: Broker,
+    blobs: Blobs,
+    pub(super) model: ModelName,
+    /// Who submits, and what.
+    pub(super) tenants: Vec<(TenantId, ImageId)>,
+    cache: TempDir,
+    slots: u32,
+}
+
+impl Bench {
+    /// Makes the database, the tenants and their images.
+    ///
+    /// # Errors
+    ///
+    /// What to do about the service that refuses.
+    pub(super) async fn new(args: &QueueArgs) -> Result<Self> {
+        let url = args.services.database.database.as_deref().ok_or_else(|| {
+            Usage("which Postgres is measured? give --database or DATABASE_URL".to_owned())
+        })?;
+        let name = format!("bench-{}", &Uuid::new_v4().simple().to_string()[..12]);
+        let scratch = Scratch::create(url, &name).await?;
+        let mut settings = limekiln_store::Settings::new(scratch.url());
+        settings.connections = args.services.database.database_connections;
+        let store = Store::connect(&settings).await?;
+        store.migrate().await?;
+        let broker = services::broker(&args.services, "bench").await?;
+        let blobs = services::blobs_under(&args.services.s3, &name).await?;
+        blobs.bucket_ensure().await?;
+        let mut bench = Self {
+            scratch,
+            store,
+            broker,
+            blobs,
+            model: name.parse::<ModelName>().context("the model's name")?,
+            tenants: Vec::new(),
+            cache: tempfile::tempdir()?,
+            slots: args.slots,
+        };
+        for number in 0..args.tenants {
+            let tenant = bench.tenant(number).await?;
+            bench.tenants.push(tenant);
+        }
+        Ok(bench)
+    }
+
+    async fn tenant(&self, number: u32) -> Result<(TenantId, ImageId)> {
+        let tenant = self
+            .store
+            .tenant_create(&format!("bench-{number}"), &LIMITS)
+            .await?;
+        // Any bytes will do: the null editor looks at none of them.
+        let seed = u64::from(number).to_le_bytes();
+        let mut bytes = vec![0; INPUT_BYTES];
+        blake3::Hasher::new()
+            .update(&seed)
+            .finalize_xof()
+            .fill(&mut bytes);
+        let digest = Digest::of(&bytes);
+        let key = Key::image(tenant.id, &digest);
+        self.blobs
+            .put(&key, Bytes::from(bytes), "application/octet-stream")
+            .await?;
+        let image = NewImage {
+            key: key.to_string(),
+            digest,
+            media_type: "image/png".to_owned(),
+            bytes: INPUT_BYTES as u64,
+            width: 256,
+            height: 256,
+        };
+        let image = self.store.image_create(tenant.id, &image).await?;
+        Ok((tenant.id, image.id))
+    }
+
+    /// Fills the tables with finished edits of other tenants.
+    ///
+    /// # Errors
+    ///
+    /// Postgres'.
+    pub(super) async fn fill(&self, count: u32) -> Result<()> {
+        tracing::info!(count, "filling the tables with finished edits");
+        let tenants = self.tenants.len() as u32;
+        Ok(self.store.edits_fill(tenants, u64::from(count)).await?)
+    }
+
+    /// A coordinator and a worker, until the token is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// When they can't start.
+    pub(super) fn start(&self, blobs: bool, stop: &CancellationToken) -> Result<Running> {
+        let mut settings = limekiln_coordinator::Settings::default();
+        settings.retention.images = None;
+        let coordinator = tokio::spawn(limekiln_coordinator::run(
+            settings,
+            self.store.clone(),
+            self.broker.clone(),
+            self.blobs.clone(),
+            stop.clone(),
+        ));
+        let models = vec![self.model.clone()];
+        let mut settings = limekiln_worker::Settings::new("bench", models, self.cache.path());
+        settings.slots = self.slots;
+        settings.blobs = blobs;
+        let worker = tokio::spawn(limekiln_worker::run(
+            settings,
+            self.store.clone(),
+            self.broker.clone(),
+            self.blobs.clone(),
+            NullEditor::new(STEPS, std::time::Duration::ZERO).factory(),
+            stop.clone(),
+        ));
+        Ok(Running {
+            submitter: Submitter::new(self.store.clone(), self.broker.clone()),
+            coordinator,
+            worker,
+        })
+    }
+
+    /// Removes what was made.
+    ///
+    /// # Errors
+    ///
+    /// What is left, and why.
+    pub(super) async fn remove(self) -> Result<()> {
+        self.broker.model_delete(&self.model).await?;
+        self.broker.close().await;
+        self.blobs.clear().await?;
+        self.store.close().await;
+        Ok(self.scratch.remove().await?)
+    }
+}
+
+/// The processes of a run.
+pub(super) struct Running {
+    pub(super) submitter: Submitter,
+    coordinator: JoinHandle<limekiln_coordinator::Result<()>>,
+    worker: JoinHandle<limekiln_worker::Result<()>>,
+}
+
+impl Running {
+    /// Waits until both ended, once their token is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// What one of them died of.
+    pub(super) async fn ended(self) -> Result<()> {
+        self.worker.await??;
+        self.coordinator.await??;
+        Ok(())
+    }
+}

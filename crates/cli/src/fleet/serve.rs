@@ -1,0 +1,97 @@
+//! `limekiln serve`: the gateway.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use limekiln_coordinator::Submitter;
+use limekiln_gateway::{Downloads, Settings, State};
+use limekiln_jobs::{ModelName, Spec};
+use limekiln_lime::Preset;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::services::{Services, process_name};
+use super::telemetry::Telemetry;
+use crate::args::{self, ApiArgs, ServeArgs};
+use crate::settings::Usage;
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+///
+/// One line that says what to do.
+pub(crate) async fn run(
+    args: &ServeArgs,
+    telemetry: &Telemetry,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let settings = settings(&args.api, args.services_private())?;
+    let services = Services::connect(&args.services, &process_name("serve")).await?;
+    let listener = listen(args.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, "gateway");
+    let state = state(&services, settings, telemetry);
+    Ok(limekiln_gateway::serve(listener, state, shutdown).await?)
+}
+
+/// # Errors
+///
+/// When another process has the address.
+pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("can't listen on {address}: choose another port"))
+}
+
+pub(super) fn state(services: &Services, settings: Settings, telemetry: &Telemetry) -> State {
+    let Services {
+        store,
+        broker,
+        blobs,
+    } = services.clone();
+    let submitter = Submitter::new(store.clone(), broker.clone());
+    let services = limekiln_gateway::Services {
+        store,
+        broker,
+        blobs,
+        submitter,
+        metrics: Some(telemetry.metrics.clone()),
+    };
+    State::new(services, settings)
+}
+
+/// # Errors
+///
+/// [`Usage`] for a model name that can't be one.
+pub(super) fn settings(args: &ApiArgs, webhooks_plain: bool) -> Result<Settings> {
+    let models = args
+        .models
+        .iter()
+        .map(|name| name.parse::<ModelName>())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Usage(format!("--models: {error}")))?;
+    let first = models
+        .first()
+        .cloned()
+        .ok_or_else(|| Usage("--models: name at least one".to_owned()))?;
+    let mut settings = Settings::new(first);
+    settings.models = models;
+    settings.spec_check = Some(Arc::new(check));
+    settings.public_url = args.public_url.clone();
+    settings.webhooks_plain = webhooks_plain;
+    settings.limits.upload_bytes = (args.upload_mib as usize) << 20;
+    settings.downloads = match args.downloads {
+        Some(args::Downloads::Proxy) => Downloads::Proxy,
+        Some(args::Downloads::Redirect) | None => Downloads::Redirect,
+    };
+    Ok(settings)
+}
+
+/// What the engine would say about the preset and its replaced fields.
+fn check(spec: &Spec) -> Result<(), String> {
+    let preset = Preset::named(&spec.preset).map_err(|error| error.to_string())?;
+    preset
+        .with(&serde_json::Value::Object(spec.options.clone()))
+        .and_then(|preset| preset.validate())
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,112 @@
+//! Postgres, RabbitMQ and S3, connected.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use limekiln_blobs::Blobs;
+use limekiln_broker::Broker;
+use limekiln_store::Store;
+
+use crate::args::{DatabaseArgs, S3Args, ServicesArgs};
+use crate::settings::Usage;
+
+/// How long a statement waits for a connection to Postgres.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// The three services.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) store: Store,
+    pub(crate) broker: Broker,
+    pub(crate) blobs: Blobs,
+}
+
+impl Services {
+    /// Connects to all three; the tables and the bucket must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`] for a service that is not named; else what to do about the one that does not answer.
+    pub(crate) async fn connect(args: &ServicesArgs, name: &str) -> Result<Self> {
+        let store = store(&args.database).await?;
+        store.schema_check().await?;
+        let broker = broker(args, name).await?;
+        let blobs = blobs(&args.s3).await?;
+        blobs.bucket_ensure().await?;
+        Ok(Self {
+            store,
+            broker,
+            blobs,
+        })
+    }
+}
+
+/// Postgres, whatever its tables.
+///
+/// # Errors
+///
+/// [`Usage`] when it is not named; when it can't be reached.
+pub(crate) async fn store(args: &DatabaseArgs) -> Result<Store> {
+    let url = args.database.as_deref().ok_or_else(|| {
+        Usage("where is Postgres? give --database or DATABASE_URL, such as postgres://user:password@host/limekiln".to_owned())
+    })?;
+    let settings = limekiln_store::Settings {
+        url: url.to_owned(),
+        connections: args.database_connections,
+        acquire_timeout: ACQUIRE,
+    };
+    Store::connect(&settings)
+        .await
+        .context("Postgres (--database)")
+}
+
+/// RabbitMQ.
+///
+/// # Errors
+///
+/// [`Usage`] when it is not named; when it can't be reached.
+pub(crate) async fn broker(args: &ServicesArgs, name: &str) -> Result<Broker> {
+    let url = args.amqp.as_deref().ok_or_else(|| {
+        Usage("where is RabbitMQ? give --amqp or AMQP_URL, such as amqp://user:password@host:5672/%2f".to_owned())
+    })?;
+    let mut settings = limekiln_broker::Settings::new(url);
+    settings.name = name.to_owned();
+    Broker::connect(&settings)
+        .await
+        .context("RabbitMQ (--amqp)")
+}
+
+/// S3.
+///
+/// # Errors
+///
+/// When the settings can't be right.
+pub(crate) async fn blobs(args: &S3Args) -> Result<Blobs> {
+    blobs_under(args, "").await
+}
+
+/// S3, with `prefix` before every key.
+///
+/// # Errors
+///
+/// When the settings can't be right.
+pub(crate) async fn blobs_under(args: &S3Args, prefix: &str) -> Result<Blobs> {
+    let mut settings =
+        limekiln_blobs::Settings::new(args.s3_endpoint.clone(), args.s3_bucket.clone());
+    prefix.clone_into(&mut settings.prefix);
+    settings.public_endpoint = args.s3_public_endpoint.clone();
+    settings.region = Some(args.s3_region.clone());
+    Blobs::connect(&settings)
+        .await
+        .context("S3 (--s3-endpoint)")
+}
+
+/// This machine and process, for lists of connections and workers.
+pub(crate) fn process_name(command: &str) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "localhost",
+        host => host,
+    };
+    format!("{command}@{host}/{}", std::process::id())
+}

@@ -1,0 +1,146 @@
+//! `limekiln work`: takes edits, runs them, returns the results.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use limekiln_jobs::ModelName;
+use limekiln_worker::{Factory, LimeEditor, LimeModel, NullEditor, Settings};
+use tokio_util::sync::CancellationToken;
+
+use super::services::{Services, process_name};
+use super::telemetry::Telemetry;
+use super::{status, weights};
+use crate::args::{EditorArg, EditorArgs, LeaseArgs, ModelArgs, WorkArgs};
+use crate::models::Choice;
+use crate::settings::Usage;
+
+/// Works until `shutdown`.
+///
+/// # Errors
+///
+/// One line that says what to do; also when the engine hangs, so that a supervisor starts the process again.
+pub(crate) async fn run(
+    args: &WorkArgs,
+    telemetry: &Telemetry,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    // Whatever is wrong with the arguments, before anything is connected.
+    let mut plan = Plan::new(&args.model, &args.editor, args.served_as.as_deref())?;
+    let cache = match &args.lease.cache {
+        Some(folder) => folder.clone(),
+        None => cache_default()?,
+    };
+    let name = process_name("work");
+    let settings = settings(&plan, &args.lease, &args.editor, &name, cache);
+    let services = Services::connect(&args.services, &name).await?;
+    if args.editor.editor == EditorArg::Lime {
+        let folder = settings.cache_dir.join("weights");
+        let model = weights::fetch(&args.model, &services.blobs, &folder).await?;
+        plan = Plan::new(&model, &args.editor, Some(plan.model_name.as_str()))?;
+    }
+    let metrics = telemetry.metrics.clone();
+    status::start(
+        args.status.status,
+        metrics,
+        services.clone(),
+        shutdown.clone(),
+    )
+    .await?;
+    let Services {
+        store,
+        broker,
+        blobs,
+    } = services;
+    limekiln_worker::run(settings, store, broker, blobs, plan.factory(), shutdown).await?;
+    Ok(())
+}
+
+/// What the arguments say of leases, slots and the cache.
+pub(super) fn settings(
+    plan: &Plan,
+    lease: &LeaseArgs,
+    editor: &EditorArgs,
+    name: &str,
+    cache: PathBuf,
+) -> Settings {
+    let mut settings = Settings::new(name, vec![plan.model_name.clone()], cache);
+    settings.slots = editor.slots;
+    settings.lease_ttl = lease.lease;
+    settings.checkpoint_every = lease.checkpoint_every;
+    settings.stall_after = lease.stall_after;
+    settings.cache_bytes_max = u64::from(lease.cache_mib) << 20;
+    settings.blobs = !editor.null_no_blobs;
+    settings
+}
+
+/// `limekiln` in the user's cache folder.
+fn cache_default() -> Result<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+    Ok(base
+        .context("there is no cache folder: name one with --cache")?
+        .join("limekiln"))
+}
+
+/// What edits, and under which name; checked, not opened.
+pub(super) struct Plan {
+    pub(super) model_name: ModelName,
+    editor: Planned,
+}
+
+enum Planned {
+    Lime(Box<Choice>),
+    Null { steps: u32, step: Duration },
+}
+
+impl Plan {
+    /// # Errors
+    ///
+    /// [`Usage`] for arguments that can't be right.
+    pub(super) fn new(
+        model: &ModelArgs,
+        editor: &EditorArgs,
+        served_as: Option<&str>,
+    ) -> Result<Self> {
+        let name = served_as.unwrap_or(&model.model);
+        let model_name = name.parse::<ModelName>().map_err(|error| {
+            let flag = if served_as.is_some() {
+                "--as"
+            } else {
+                "--as NAME is needed"
+            };
+            Usage(format!(
+                "{flag}: {name:?} is no name to serve a model by: {error}"
+            ))
+        })?;
+        let editor = match editor.editor {
+            EditorArg::Lime => Planned::Lime(Box::new(Choice::new(model)?)),
+            EditorArg::Null => Planned::Null {
+                steps: editor.null_steps,
+                step: Duration::from_millis(u64::from(editor.null_step_ms)),
+            },
+        };
+        Ok(Self { model_name, editor })
+    }
+
+    /// Opens the model on the engine's thread.
+    pub(super) fn factory(self) -> Factory {
+        let name = self.model_name;
+        match self.editor {
+            Planned::Null { steps, step } => {
+                Box::new(move || Ok(Box::new(NullEditor::new(steps, step))))
+            }
+            Planned::Lime(choice) => Box::new(move || {
+                let model = LimeModel {
+                    name,
+                    side_px: choice.size_default(),
+                    model: choice.open()?,
+                };
+                Ok(Box::new(LimeEditor::new(vec![model])?))
+            }),
+        }
+    }
+}
