@@ -87,7 +87,10 @@ struct Outage {
 
 impl Outage {
     fn new() -> Self {
-        Self { since: Instant::now(), rounds: 0 }
+        Self {
+            since: Instant::now(),
+            rounds: 0,
+        }
     }
 
     /// Logs the first failure of the outage; says how long to rest.
@@ -101,10 +104,16 @@ impl Outage {
             if error.is_none_or(Error::is_transient) {
                 tracing::warn!(duty, error = words, "failing; will try until it works");
             } else {
-                tracing::error!(duty, error = words, "failing, and not for a passing reason; will go on trying");
+                tracing::error!(
+                    duty,
+                    error = words,
+                    "failing, and not for a passing reason; will go on trying"
+                );
             }
         }
-        let rest = OUTAGE_REST.saturating_mul(1 << self.rounds.min(16)).min(OUTAGE_REST_MOST);
+        let rest = OUTAGE_REST
+            .saturating_mul(1 << self.rounds.min(16))
+            .min(OUTAGE_REST_MOST);
         self.rounds = self.rounds.saturating_add(1);
         jitter(rest)
     }

@@ -26,7 +26,10 @@ impl Gauges {
         for count in counts {
             let queue = (count.model.to_string(), count.class.as_str());
             gone.remove(&queue);
-            show(&queue, [count.waiting, count.queued, count.announced, count.running]);
+            show(
+                &queue,
+                [count.waiting, count.queued, count.announced, count.running],
+            );
             ages(&queue, count.oldest_queued_s, count.lease_overdue_s);
             self.models.insert(count.model);
             self.queues.insert(queue);
@@ -47,12 +50,17 @@ impl Gauges {
             let slots = slots.get(model).copied().unwrap_or(0);
             metrics::gauge!("limekiln_fleet_slots", "model" => model.to_string()).set(slots as f64);
             let window = (2 * slots).max(u64::from(self.min_window));
-            metrics::gauge!("limekiln_window_edits", "model" => model.to_string()).set(window as f64);
+            metrics::gauge!("limekiln_window_edits", "model" => model.to_string())
+                .set(window as f64);
         }
         let busy: u64 = alive().map(|worker| u64::from(worker.busy)).sum();
         metrics::gauge!("limekiln_fleet_busy_slots").set(busy as f64);
         let draining = alive().filter(|worker| worker.draining).count();
-        let counts = [("alive", alive().count() - draining), ("draining", draining), ("dead", workers.len() - alive().count())];
+        let counts = [
+            ("alive", alive().count() - draining),
+            ("draining", draining),
+            ("dead", workers.len() - alive().count()),
+        ];
         for (state, count) in counts {
             metrics::gauge!("limekiln_fleet_workers", "state" => state).set(count as f64);
         }
@@ -84,12 +92,17 @@ fn slots<'a>(workers: impl Iterator<Item = &'a Worker>) -> BTreeMap<ModelName, u
 }
 
 fn show((model, class): &(String, &'static str), counts: [u64; 4]) {
-    for (state, count) in ["waiting", "queued", "announced", "running"].into_iter().zip(counts) {
+    for (state, count) in ["waiting", "queued", "announced", "running"]
+        .into_iter()
+        .zip(counts)
+    {
         metrics::gauge!("limekiln_queue_edits", "model" => model.clone(), "class" => *class, "state" => state).set(count as f64);
     }
 }
 
 fn ages((model, class): &(String, &'static str), oldest_s: f64, overdue_s: f64) {
-    metrics::gauge!("limekiln_queue_oldest_seconds", "model" => model.clone(), "class" => *class).set(oldest_s);
-    metrics::gauge!("limekiln_lease_overdue_seconds", "model" => model.clone(), "class" => *class).set(overdue_s);
+    metrics::gauge!("limekiln_queue_oldest_seconds", "model" => model.clone(), "class" => *class)
+        .set(oldest_s);
+    metrics::gauge!("limekiln_lease_overdue_seconds", "model" => model.clone(), "class" => *class)
+        .set(overdue_s);
 }

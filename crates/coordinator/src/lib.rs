@@ -6,7 +6,8 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | `submit` | [`Submitter`]: submissions that arrive together are written together; cancel and retry by hand |
+//! | `submit` | [`Submitter`]: submit, cancel, retry by hand |
+//! | `writer` | submissions that arrive together are written together |
 //! | `run` | [`run`]: all duties below, until told to stop |
 //! | `settings` | [`Settings`], [`Retention`], [`Webhooks`] |
 //! | `duty` | the loop every duty lives in: pauses, backoff while something is down, one line of log an outage |
@@ -62,6 +63,7 @@ mod submit;
 mod sweep;
 mod upkeep;
 mod webhooks;
+mod writer;
 
 pub use error::Error;
 pub use run::run;

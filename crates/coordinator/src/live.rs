@@ -12,6 +12,8 @@ pub(crate) async fn publish(store: &Store, broker: &Broker, edit: EditId, seq: u
                 broker.live(&Live::Event(event));
             }
         }
-        Err(error) => tracing::debug!(%edit, seq, %error, "an event was not published; watchers find it in postgres"),
+        Err(error) => {
+            tracing::debug!(%edit, seq, %error, "an event was not published; watchers find it in postgres")
+        }
     }
 }

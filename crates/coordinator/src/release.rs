@@ -36,7 +36,12 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    pub(crate) fn new(store: Store, announcer: Announcer, wakes: Ears, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        announcer: Announcer,
+        wakes: Ears,
+        settings: &Settings,
+    ) -> Self {
         Self {
             store,
             announcer,
@@ -53,7 +58,11 @@ impl Release {
     fn pause(&self) -> Duration {
         let pause = REST.saturating_mul(1 << self.empty.min(16));
         // A few looks at the tick's pace, then at the idle one.
-        if pause > self.tick.saturating_mul(16) { self.idle.max(self.tick) } else { pause.min(self.tick) }
+        if pause > self.tick.saturating_mul(16) {
+            self.idle.max(self.tick)
+        } else {
+            pause.min(self.tick)
+        }
     }
 }
 
@@ -62,7 +71,10 @@ impl Duty for Release {
 
     async fn round(&mut self) -> Result<Next, Error> {
         let start = Instant::now();
-        let released = self.store.edits_release(None, self.min_window, LIMIT).await?;
+        let released = self
+            .store
+            .edits_release(None, self.min_window, LIMIT)
+            .await?;
         self.not_before = Instant::now() + start.elapsed().clamp(REST, REST_MOST);
         if released.is_empty() {
             let pause = self.pause();
@@ -78,7 +90,11 @@ impl Duty for Release {
         let rest = start.elapsed().clamp(REST, REST_MOST);
         self.not_before = Instant::now() + rest;
         if failed.edits.is_empty() {
-            return Ok(if released.len() >= LIMIT as usize { Next::Now } else { Next::After(rest) });
+            return Ok(if released.len() >= LIMIT as usize {
+                Next::Now
+            } else {
+                Next::After(rest)
+            });
         }
         // Should this fail too, they are announced again later, like those of a coordinator that died here.
         self.store.edits_unannounce(&failed.edits).await?;
@@ -141,7 +157,10 @@ pub(crate) struct Announcer {
 
 impl Announcer {
     pub(crate) fn new(broker: Broker) -> Self {
-        Self { broker, failing: BTreeSet::new() }
+        Self {
+            broker,
+            failing: BTreeSet::new(),
+        }
     }
 
     async fn announce(&mut self, announcements: &[Announcement]) -> Unconfirmed {

@@ -28,7 +28,13 @@ impl Duty for Prune {
     const ROUND: Duration = Duration::from_secs(300);
 
     async fn round(&mut self) -> Result<Next, Error> {
-        let Retention { events, checkpoints, edits, images, .. } = self.retention;
+        let Retention {
+            events,
+            checkpoints,
+            edits,
+            images,
+            ..
+        } = self.retention;
         let store = &self.store;
         let keys = store.checkpoints_expire(checkpoints, LIMIT).await?;
         let dropped = keys.len() as u64;
@@ -43,7 +49,10 @@ impl Duty for Prune {
             counts.push(("edits", store.edits_prune(age, LIMIT).await?));
         }
         if let Some(age) = images {
-            counts.push(("images", store.images_expire(age, LIMIT).await?.len() as u64));
+            counts.push((
+                "images",
+                store.images_expire(age, LIMIT).await?.len() as u64,
+            ));
         }
         let more = counts.iter().any(|(_, count)| *count >= u64::from(LIMIT));
         counts.push(("workers", store.workers_prune(WORKERS).await?));
@@ -53,7 +62,11 @@ impl Duty for Prune {
                 tracing::debug!(what, count, "pruned");
             }
         }
-        Ok(if more { Next::Now } else { Next::After(self.retention.prune_every) })
+        Ok(if more {
+            Next::Now
+        } else {
+            Next::After(self.retention.prune_every)
+        })
     }
 }
 

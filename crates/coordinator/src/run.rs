@@ -27,22 +27,63 @@ const SHUTDOWN: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// Settings that can't work, and the death of a task (a bug): the process should end and be started again.
-pub async fn run(settings: Settings, store: Store, broker: Broker, blobs: Blobs, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn run(
+    settings: Settings,
+    store: Store,
+    broker: Broker,
+    blobs: Blobs,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     settings.validate()?;
     let client = Client::new(&settings.webhooks)?;
-    let mut duties = Duties { tasks: JoinSet::new(), names: HashMap::new(), shutdown: shutdown.child_token() };
+    let mut duties = Duties {
+        tasks: JoinSet::new(),
+        names: HashMap::new(),
+        shutdown: shutdown.child_token(),
+    };
     let (every, retention) = (settings.upkeep_every, &settings.retention);
     let announcer = Announcer::new(broker.clone());
 
     let wakes = Ears::new(broker.wakes().await);
-    duties.start(Release::new(store.clone(), announcer.clone(), wakes, &settings));
-    duties.start(Again { store: store.clone(), announcer, every });
-    duties.start(Reap { store: store.clone(), broker: broker.clone(), every: settings.lease_ttl / 3 });
-    duties.start(Retries { store: store.clone(), broker: broker.clone(), every });
+    duties.start(Release::new(
+        store.clone(),
+        announcer.clone(),
+        wakes,
+        &settings,
+    ));
+    duties.start(Again {
+        store: store.clone(),
+        announcer,
+        every,
+    });
+    duties.start(Reap {
+        store: store.clone(),
+        broker: broker.clone(),
+        every: settings.lease_ttl / 3,
+    });
+    duties.start(Retries {
+        store: store.clone(),
+        broker: broker.clone(),
+        every,
+    });
     let wakes = Ears::new(broker.wakes().await);
-    duties.start(Turns { store: store.clone(), broker: broker.clone(), wakes, every });
-    duties.start(Deliveries::new(store.clone(), client, settings.webhooks.clone(), every));
-    duties.start(Prune { store: store.clone(), blobs: blobs.clone(), retention: retention.clone() });
+    duties.start(Turns {
+        store: store.clone(),
+        broker: broker.clone(),
+        wakes,
+        every,
+    });
+    duties.start(Deliveries::new(
+        store.clone(),
+        client,
+        settings.webhooks.clone(),
+        every,
+    ));
+    duties.start(Prune {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        retention: retention.clone(),
+    });
     duties.start(Sweep {
         store: store.clone(),
         blobs,
@@ -87,7 +128,10 @@ impl Duties {
             (Ok(()), Ok(Ok(()))) => Ok(()),
             (Ok(()), Err(_)) => {
                 // Whatever a round left half done, another coordinator finds in Postgres.
-                tracing::warn!(duties = self.tasks.len(), "rounds under way did not end in time");
+                tracing::warn!(
+                    duties = self.tasks.len(),
+                    "rounds under way did not end in time"
+                );
                 Ok(())
             }
         }
@@ -101,7 +145,15 @@ impl Duties {
     }
 
     fn died(&self, error: &JoinError) -> Error {
-        let task = self.names.get(&error.id()).copied().unwrap_or("unknown").to_owned();
-        Error::Died { task, reason: error.to_string() }
+        let task = self
+            .names
+            .get(&error.id())
+            .copied()
+            .unwrap_or("unknown")
+            .to_owned();
+        Error::Died {
+            task,
+            reason: error.to_string(),
+        }
     }
 }

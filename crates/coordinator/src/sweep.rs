@@ -34,8 +34,15 @@ pub(crate) struct Sweep {
 impl Sweep {
     /// What is old enough at this time.
     fn old(&self, blobs: &[Listed], now: OffsetDateTime) -> Vec<String> {
-        let old = |blob: &&Listed| blob.modified.is_some_and(|modified| modified + self.grace < now);
-        blobs.iter().filter(old).map(|blob| blob.key.to_string()).collect()
+        let old = |blob: &&Listed| {
+            blob.modified
+                .is_some_and(|modified| modified + self.grace < now)
+        };
+        blobs
+            .iter()
+            .filter(old)
+            .map(|blob| blob.key.to_string())
+            .collect()
     }
 
     /// Whether it is still as old as it was: an upload of the same content may have come meanwhile.
@@ -55,7 +62,11 @@ impl Sweep {
             let key: Key = key.parse()?;
             if is_content_addressed(&key) {
                 // One at a time, so that as little as can be lies between the look and the deletion.
-                let unreferenced = !self.store.blobs_unreferenced(&[key.to_string()]).await?.is_empty();
+                let unreferenced = !self
+                    .store
+                    .blobs_unreferenced(&[key.to_string()])
+                    .await?
+                    .is_empty();
                 if unreferenced && self.still_old(&key).await? {
                     self.blobs.delete(&[key]).await?;
                     deleted += 1;
@@ -75,7 +86,10 @@ impl Duty for Sweep {
     const ROUND: Duration = Duration::from_secs(300);
 
     async fn round(&mut self) -> Result<Next, Error> {
-        let page = self.blobs.list(&Prefix::tenants(), self.after.as_deref(), PAGE).await?;
+        let page = self
+            .blobs
+            .list(&Prefix::tenants(), self.after.as_deref(), PAGE)
+            .await?;
         let deleted = self.page(&page.blobs).await?;
         metrics::counter!("limekiln_swept_total").increment(deleted);
         self.deleted += deleted;

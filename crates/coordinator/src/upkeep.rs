@@ -30,9 +30,13 @@ impl Duty for Reap {
     async fn round(&mut self) -> Result<Next, Error> {
         let moved = self.store.edits_reap(LIMIT).await?;
         for one in &moved {
-            let worker = one.worker.map(|worker| worker.to_string()).unwrap_or_default();
+            let worker = one
+                .worker
+                .map(|worker| worker.to_string())
+                .unwrap_or_default();
             tracing::warn!(edit = %one.edit, epoch = %one.epoch, worker, state = %one.state, "a lease ran out");
-            metrics::counter!("limekiln_reaped_total", "outcome" => one.state.as_str()).increment(1);
+            metrics::counter!("limekiln_reaped_total", "outcome" => one.state.as_str())
+                .increment(1);
             // Should the worker be alive after all, it need not go on.
             self.broker.stop(one.edit, one.epoch);
         }
@@ -73,23 +77,34 @@ impl Duty for Turns {
     async fn round(&mut self) -> Result<Next, Error> {
         let moved = self.store.turns_unblock(LIMIT).await?;
         for one in &moved {
-            metrics::counter!("limekiln_unblocked_total", "outcome" => one.state.as_str()).increment(1);
+            metrics::counter!("limekiln_unblocked_total", "outcome" => one.state.as_str())
+                .increment(1);
         }
         tell(&self.store, &self.broker, &moved).await;
         // The turns that build on those that failed just now are next.
         let more = moved.iter().any(|one| one.state == StateName::Failed);
-        Ok(if more { Next::Now } else { next(moved.len(), self.every) })
+        Ok(if more {
+            Next::Now
+        } else {
+            next(moved.len(), self.every)
+        })
     }
 
     async fn rest(&mut self, pause: Duration) {
         let until = Instant::now() + pause;
         sleep(pause.min(TURNS_REST)).await;
-        self.wakes.heard_within(until.saturating_duration_since(Instant::now())).await;
+        self.wakes
+            .heard_within(until.saturating_duration_since(Instant::now()))
+            .await;
     }
 }
 
 fn next(moved: usize, every: Duration) -> Next {
-    if moved >= LIMIT as usize { Next::Now } else { Next::After(every) }
+    if moved >= LIMIT as usize {
+        Next::Now
+    } else {
+        Next::After(every)
+    }
 }
 
 /// Wakes the release when there is something to release, then tells watchers.

@@ -57,7 +57,10 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut message = Message(String::new());
         event.record(&mut message);
-        self.0.lock().unwrap().push((*event.metadata().level(), message.0));
+        self.0
+            .lock()
+            .unwrap()
+            .push((*event.metadata().level(), message.0));
     }
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
@@ -68,10 +71,23 @@ async fn an_outage_is_two_lines_of_log_whatever_its_rounds_and_the_duty_goes_on(
     let log = Log::default();
     let guard = tracing::subscriber::set_default(log.clone());
     let (shutdown, finished) = (CancellationToken::new(), Arc::new(Mutex::new(false)));
-    let duty = Flaky { round: 0, failing: &[2, 3, 6], last: 8, shutdown: shutdown.clone(), finished: Arc::clone(&finished) };
+    let duty = Flaky {
+        round: 0,
+        failing: &[2, 3, 6],
+        last: 8,
+        shutdown: shutdown.clone(),
+        finished: Arc::clone(&finished),
+    };
     attend(duty, shutdown).await;
     drop(guard);
-    let told: Vec<_> = log.0.lock().unwrap().iter().filter(|(level, _)| *level <= Level::INFO).cloned().collect();
+    let told: Vec<_> = log
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|(level, _)| *level <= Level::INFO)
+        .cloned()
+        .collect();
     let failing = (Level::WARN, "failing; will try until it works".to_owned());
     let works = (Level::INFO, "works again".to_owned());
     assert_eq!(told, [failing.clone(), works.clone(), failing, works]);
@@ -81,16 +97,23 @@ async fn an_outage_is_two_lines_of_log_whatever_its_rounds_and_the_duty_goes_on(
 #[test]
 fn rests_of_an_outage_grow_and_are_bounded() {
     let mut outage = Outage::new();
-    let rests: Vec<_> = (0..40).map(|_| outage.round_failed("test", None).as_secs_f64()).collect();
+    let rests: Vec<_> = (0..40)
+        .map(|_| outage.round_failed("test", None).as_secs_f64())
+        .collect();
     for (round, rest) in rests.iter().enumerate() {
         let most = (0.25 * 2_f64.powi(i32::try_from(round).unwrap())).min(10.0);
-        assert!((0.79 * most..=1.21 * most).contains(rest), "round {round}: {rest} s");
+        assert!(
+            (0.79 * most..=1.21 * most).contains(rest),
+            "round {round}: {rest} s"
+        );
     }
 }
 
 #[test]
 fn jitter_stays_within_a_fifth_and_differs() {
-    let pauses: Vec<_> = (0..1000).map(|_| jitter(Duration::from_secs(10)).as_secs_f64()).collect();
+    let pauses: Vec<_> = (0..1000)
+        .map(|_| jitter(Duration::from_secs(10)).as_secs_f64())
+        .collect();
     assert!(pauses.iter().all(|pause| (8.0..=12.0).contains(pause)));
     assert!(pauses.iter().any(|pause| *pause < 9.0) && pauses.iter().any(|pause| *pause > 11.0));
 }

@@ -46,7 +46,11 @@ pub fn url_check(url: &Url, allow_private: bool) -> Result<(), Refused> {
             return Ok(());
         }
     };
-    if allow_private || is_public(address) { Ok(()) } else { Err(Refused::Private(address)) }
+    if allow_private || is_public(address) {
+        Ok(())
+    } else {
+        Err(Refused::Private(address))
+    }
 }
 
 /// Whether the address is one of the public internet's (IANA's registries of special-purpose addresses).
@@ -77,7 +81,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         ([224, 0, 0, 0], 3),     // multicast, reserved, broadcast
     ];
     let bits = u32::from(address);
-    !SPECIAL.iter().any(|(prefix, length)| (bits ^ u32::from(Ipv4Addr::from(*prefix))) >> (32 - length) == 0)
+    !SPECIAL
+        .iter()
+        .any(|(prefix, length)| (bits ^ u32::from(Ipv4Addr::from(*prefix))) >> (32 - length) == 0)
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
@@ -105,12 +111,50 @@ mod tests {
     #[test]
     fn special_addresses_are_refused() {
         for address in [
-            "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.0.1", "169.254.169.254",
-            "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255",
-            "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
-            "::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::127.0.0.1",
-            "64:ff9b::169.254.169.254", "64:ff9b:1::1", "100::1", "2001::1", "2001:2::1", "2001:10::1", "2001:db8::1",
-            "2002:7f00:1::1", "3fff::1", "5f00::1", "fc00::1", "fdff::1", "fe80::1", "fec0::1", "ff02::1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b::127.0.0.1",
+            "64:ff9b::169.254.169.254",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:db8::1",
+            "2002:7f00:1::1",
+            "3fff::1",
+            "5f00::1",
+            "fc00::1",
+            "fdff::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
@@ -119,10 +163,32 @@ mod tests {
     #[test]
     fn neighbours_of_special_addresses_are_public() {
         for address in [
-            "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.1",
-            "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.1", "192.167.255.255", "192.169.0.0",
-            "198.17.255.255", "198.20.0.0", "223.255.255.255", "2001:4860:4860::8888", "2606:4700::1111", "2a00::1",
-            "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2001:200::1", "2003::1", "3fff:1000::1",
+            "1.1.1.1",
+            "8.8.8.8",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.1",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.1",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "2001:4860:4860::8888",
+            "2606:4700::1111",
+            "2a00::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "2001:200::1",
+            "2003::1",
+            "3fff:1000::1",
         ] {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
@@ -131,22 +197,59 @@ mod tests {
     #[test]
     fn urls_are_checked_as_far_as_they_tell() {
         let check = |url: &str| url_check(&url.parse().unwrap(), false);
-        for fine in ["https://example.com/hook", "http://example.com:8080/", "https://8.8.8.8/", "https://[2606:4700::1111]/"] {
+        for fine in [
+            "https://example.com/hook",
+            "http://example.com:8080/",
+            "https://8.8.8.8/",
+            "https://[2606:4700::1111]/",
+        ] {
             assert_eq!(check(fine), Ok(()), "{fine}");
         }
         // Every spelling that the URL standard reads as an address is one.
         for private in [
-            "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f.0.0.1/", "http://0177.0.0.1/", "http://127.0.0.1./",
-            "http://0/", "http://[::1]/", "http://[::ffff:7f00:1]/", "http://[64:ff9b::7f00:1]/", "http://169.254.169.254/latest",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f.0.0.1/",
+            "http://0177.0.0.1/",
+            "http://127.0.0.1./",
+            "http://0/",
+            "http://[::1]/",
+            "http://[::ffff:7f00:1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://169.254.169.254/latest",
         ] {
-            assert!(matches!(check(private), Err(Refused::Private(_))), "{private}");
-            assert_eq!(url_check(&private.parse().unwrap(), true), Ok(()), "{private}");
+            assert!(
+                matches!(check(private), Err(Refused::Private(_))),
+                "{private}"
+            );
+            assert_eq!(
+                url_check(&private.parse().unwrap(), true),
+                Ok(()),
+                "{private}"
+            );
         }
-        for local in ["http://localhost/", "http://LOCALHOST./", "http://a.localhost/"] {
-            assert!(matches!(check(local), Err(Refused::PrivateName(_))), "{local}");
+        for local in [
+            "http://localhost/",
+            "http://LOCALHOST./",
+            "http://a.localhost/",
+        ] {
+            assert!(
+                matches!(check(local), Err(Refused::PrivateName(_))),
+                "{local}"
+            );
         }
-        assert_eq!(check("ftp://example.com/"), Err(Refused::Scheme("ftp".to_owned())));
-        assert_eq!(check("file:///etc/passwd"), Err(Refused::Scheme("file".to_owned())));
-        assert_eq!(check("https://me:secret@example.com/"), Err(Refused::Credentials));
+        assert_eq!(
+            check("ftp://example.com/"),
+            Err(Refused::Scheme("ftp".to_owned()))
+        );
+        assert_eq!(
+            check("file:///etc/passwd"),
+            Err(Refused::Scheme("file".to_owned()))
+        );
+        assert_eq!(
+            check("https://me:secret@example.com/"),
+            Err(Refused::Credentials)
+        );
     }
 }

@@ -38,12 +38,26 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(settings: &Webhooks) -> Result<Self, Error> {
-        Self::with_lookup(settings, system(), if settings.allow_private { |_| true } else { is_public })
+        Self::with_lookup(
+            settings,
+            system(),
+            if settings.allow_private {
+                |_| true
+            } else {
+                is_public
+            },
+        )
     }
 
-    fn with_lookup(settings: &Webhooks, lookup: Lookup, allow: fn(IpAddr) -> bool) -> Result<Self, Error> {
+    fn with_lookup(
+        settings: &Webhooks,
+        lookup: Lookup,
+        allow: fn(IpAddr) -> bool,
+    ) -> Result<Self, Error> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(Error::Settings("no TLS provider: install rustls' ring provider when the process starts"));
+            return Err(Error::Settings(
+                "no TLS provider: install rustls' ring provider when the process starts",
+            ));
         }
         let http = reqwest::Client::builder()
             .user_agent(concat!("limekiln/", env!("CARGO_PKG_VERSION")))
@@ -57,7 +71,10 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(Error::Client)?;
-        Ok(Self { http, allow_private: settings.allow_private })
+        Ok(Self {
+            http,
+            allow_private: settings.allow_private,
+        })
     }
 
     /// Posts the body, signed now.

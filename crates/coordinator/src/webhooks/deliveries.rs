@@ -67,7 +67,15 @@ pub(crate) struct Deliveries {
 impl Deliveries {
     pub(crate) fn new(store: Store, client: Client, settings: Webhooks, every: Duration) -> Self {
         let endpoints = Endpoints::new(settings.per_endpoint);
-        Self { store, client, settings, every, endpoints, held: VecDeque::new(), under_way: JoinSet::new() }
+        Self {
+            store,
+            client,
+            settings,
+            every,
+            endpoints,
+            held: VecDeque::new(),
+            under_way: JoinSet::new(),
+        }
     }
 
     /// A claim outlasts the delivery and some waiting for the endpoint.
@@ -77,9 +85,14 @@ impl Deliveries {
 
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         match ended {
-            Ok(Ended { endpoint, reached: Some(reached) }) => self.endpoints.ended(&endpoint, reached, Instant::now()),
+            Ok(Ended {
+                endpoint,
+                reached: Some(reached),
+            }) => self.endpoints.ended(&endpoint, reached, Instant::now()),
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "a webhook's task died; the delivery comes again"),
+            Err(error) => {
+                tracing::error!(%error, "a webhook's task died; the delivery comes again")
+            }
         }
     }
 
@@ -90,10 +103,14 @@ impl Deliveries {
             return None;
         }
         let tried = match self.endpoints.admit(&held.endpoint, Instant::now()) {
-            Admission::Busy if self.waiting(&held.endpoint) < HELD_PER_ENDPOINT => return Some(held),
+            Admission::Busy if self.waiting(&held.endpoint) < HELD_PER_ENDPOINT => {
+                return Some(held);
+            }
             Admission::Go => Ok(()),
             Admission::Busy => Err("not tried: more is sent to the endpoint than it takes"),
-            Admission::Down => Err("not tried: the endpoint did not answer again and again just before"),
+            Admission::Down => {
+                Err("not tried: the endpoint did not answer again and again just before")
+            }
         };
         let task = Task {
             store: self.store.clone(),
@@ -107,7 +124,9 @@ impl Deliveries {
                 Ok(()) => task.deliver().await,
                 Err(reason) => Outcome::Failed(reason.to_owned()),
             };
-            let reached = tried.is_ok().then_some(!matches!(outcome, Outcome::Unreached(_)));
+            let reached = tried
+                .is_ok()
+                .then_some(!matches!(outcome, Outcome::Unreached(_)));
             task.note(outcome).await;
             Ended { endpoint, reached }
         });
@@ -116,11 +135,16 @@ impl Deliveries {
 
     /// How many wait here for this endpoint.
     fn waiting(&self, endpoint: &Endpoint) -> usize {
-        self.held.iter().filter(|held| held.endpoint == *endpoint).count()
+        self.held
+            .iter()
+            .filter(|held| held.endpoint == *endpoint)
+            .count()
     }
 
     fn free(&self) -> usize {
-        self.settings.concurrency.saturating_sub(self.under_way.len())
+        self.settings
+            .concurrency
+            .saturating_sub(self.under_way.len())
     }
 }
 
@@ -135,7 +159,9 @@ impl Duty for Deliveries {
             if self.free() == 0 {
                 break;
             }
-            let Some(held) = self.held.pop_front() else { break };
+            let Some(held) = self.held.pop_front() else {
+                break;
+            };
             if let Some(held) = self.start(held) {
                 self.held.push_back(held);
             }
@@ -146,15 +172,26 @@ impl Duty for Deliveries {
         }
         let ttl = self.claim_ttl();
         let until = Instant::now() + ttl;
-        let claimed = self.store.webhooks_claim(u32::try_from(room).unwrap_or(u32::MAX), ttl).await?;
+        let claimed = self
+            .store
+            .webhooks_claim(u32::try_from(room).unwrap_or(u32::MAX), ttl)
+            .await?;
         let more = claimed.len() >= room;
         for delivery in claimed {
             let endpoint = Endpoint::new(delivery.tenant, &delivery.url);
-            if let Some(held) = self.start(Held { delivery, endpoint, until }) {
+            if let Some(held) = self.start(Held {
+                delivery,
+                endpoint,
+                until,
+            }) {
                 self.held.push_back(held);
             }
         }
-        Ok(if more && self.free() > 0 { Next::Now } else { Next::After(self.every) })
+        Ok(if more && self.free() > 0 {
+            Next::Now
+        } else {
+            Next::After(self.every)
+        })
     }
 
     async fn rest(&mut self, pause: Duration) {
@@ -166,9 +203,15 @@ impl Duty for Deliveries {
     }
 
     async fn finish(&mut self) {
-        let ended = timeout(FINISH, async { while self.under_way.join_next().await.is_some() {} }).await;
+        let ended = timeout(FINISH, async {
+            while self.under_way.join_next().await.is_some() {}
+        })
+        .await;
         if ended.is_err() {
-            tracing::info!(deliveries = self.under_way.len(), "webhooks are left to the other coordinators");
+            tracing::info!(
+                deliveries = self.under_way.len(),
+                "webhooks are left to the other coordinators"
+            );
         }
     }
 }
@@ -182,48 +225,80 @@ struct Task {
 
 impl Task {
     async fn deliver(&self) -> Outcome {
-        let Delivery { id, url, secret, attempt, event, view, .. } = &self.delivery;
-        let body = match serde_json::to_vec(&Body { id: *id, event, attempt: *attempt, edit: view }) {
+        let Delivery {
+            id,
+            url,
+            secret,
+            attempt,
+            event,
+            view,
+            ..
+        } = &self.delivery;
+        let body = match serde_json::to_vec(&Body {
+            id: *id,
+            event,
+            attempt: *attempt,
+            edit: view,
+        }) {
             Ok(body) => Bytes::from(body),
-            Err(error) => return Outcome::Refused(format!("the edit can't be written as json: {error}")),
+            Err(error) => {
+                return Outcome::Refused(format!("the edit can't be written as json: {error}"));
+            }
         };
         let start = Instant::now();
-        let outcome = self.client.deliver(url, secret.expose().as_bytes(), body).await;
+        let outcome = self
+            .client
+            .deliver(url, secret.expose().as_bytes(), body)
+            .await;
         metrics::histogram!("limekiln_webhook_seconds").record(start.elapsed());
         outcome
     }
 
     /// Writes down how it went, again and again while Postgres is away; else the claim runs out and it comes again.
     async fn note(&self, outcome: Outcome) {
-        let Delivery { id, edit, attempt, .. } = &self.delivery;
+        let Delivery {
+            id, edit, attempt, ..
+        } = &self.delivery;
         let last = *attempt >= self.settings.attempts;
         let (word, error) = match &outcome {
             Outcome::Delivered => ("delivered", ""),
             Outcome::Refused(reason) => ("refused", reason.as_str()),
-            Outcome::Failed(reason) | Outcome::Unreached(reason) if last => ("given_up", reason.as_str()),
+            Outcome::Failed(reason) | Outcome::Unreached(reason) if last => {
+                ("given_up", reason.as_str())
+            }
             Outcome::Failed(reason) | Outcome::Unreached(reason) => ("failed", reason.as_str()),
         };
         metrics::counter!("limekiln_webhooks_total", "outcome" => word).increment(1);
         match word {
-            "delivered" | "failed" => tracing::debug!(webhook = %id, %edit, attempt, error, "webhook {word}"),
+            "delivered" | "failed" => {
+                tracing::debug!(webhook = %id, %edit, attempt, error, "webhook {word}")
+            }
             _ => tracing::warn!(webhook = %id, %edit, attempt, error, "webhook {word}"),
         }
         let mut rest = NOTE_REST;
         for note in 1..=NOTES {
             let written = match word {
                 "delivered" => self.store.webhook_done(*id, *attempt).await,
-                "failed" => self.store.webhook_retry(*id, *attempt, backoff(&self.settings, *attempt), error).await,
+                "failed" => {
+                    self.store
+                        .webhook_retry(*id, *attempt, backoff(&self.settings, *attempt), error)
+                        .await
+                }
                 _ => self.store.webhook_give_up(*id, *attempt, error).await,
             };
             match written {
                 Ok(write) if write.is_applied() => return,
-                Ok(_) => return tracing::debug!(webhook = %id, attempt, "somebody else has the delivery now"),
+                Ok(_) => {
+                    return tracing::debug!(webhook = %id, attempt, "somebody else has the delivery now");
+                }
                 Err(error) if error.is_transient() && note < NOTES => {
                     tracing::debug!(webhook = %id, %error, "a delivery's outcome is written again");
                     sleep(jitter(rest)).await;
                     rest *= 2;
                 }
-                Err(error) => return tracing::warn!(webhook = %id, %error, "a delivery's outcome was not written; it comes again"),
+                Err(error) => {
+                    return tracing::warn!(webhook = %id, %error, "a delivery's outcome was not written; it comes again");
+                }
             }
         }
     }
@@ -242,9 +317,14 @@ mod tests {
     #[test]
     fn waits_grow_up_to_an_hour() {
         let settings = Webhooks::default();
-        let waits: Vec<_> = (1..=20).map(|attempt| backoff(&settings, attempt).as_secs_f64()).collect();
+        let waits: Vec<_> = (1..=20)
+            .map(|attempt| backoff(&settings, attempt).as_secs_f64())
+            .collect();
         assert!((4.0..=6.0).contains(&waits[0]), "{waits:?}");
         assert!((12.0..=18.0).contains(&waits[1]), "{waits:?}");
-        assert!((2880.0..=4320.0).contains(&waits[7]) && waits.iter().all(|wait| *wait <= 4320.0), "{waits:?}");
+        assert!(
+            (2880.0..=4320.0).contains(&waits[7]) && waits.iter().all(|wait| *wait <= 4320.0),
+            "{waits:?}"
+        );
     }
 }

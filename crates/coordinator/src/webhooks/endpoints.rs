@@ -28,7 +28,10 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) fn new(tenant: TenantId, url: &str) -> Self {
-        let origin = url.parse::<Url>().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        let origin = url
+            .parse::<Url>()
+            .map(|url| url.origin().ascii_serialization())
+            .unwrap_or_default();
         Self { tenant, origin }
     }
 }
@@ -60,7 +63,10 @@ pub(crate) struct Endpoints {
 
 impl Endpoints {
     pub(crate) fn new(per_endpoint: usize) -> Self {
-        Self { per_endpoint, known: HashMap::new() }
+        Self {
+            per_endpoint,
+            known: HashMap::new(),
+        }
     }
 
     pub(crate) fn admit(&mut self, endpoint: &Endpoint, now: Instant) -> Admission {
@@ -72,16 +78,26 @@ impl Endpoints {
             return Admission::Down;
         }
         // One that was down shows with a single delivery whether it is back.
-        let most = if known.failures >= DOWN_AFTER { 1 } else { self.per_endpoint };
+        let most = if known.failures >= DOWN_AFTER {
+            1
+        } else {
+            self.per_endpoint
+        };
         if known.on_the_way >= most {
-            return if known.failures >= DOWN_AFTER { Admission::Down } else { Admission::Busy };
+            return if known.failures >= DOWN_AFTER {
+                Admission::Down
+            } else {
+                Admission::Busy
+            };
         }
         known.on_the_way += 1;
         Admission::Go
     }
 
     pub(crate) fn ended(&mut self, endpoint: &Endpoint, reached: bool, now: Instant) {
-        let Some(known) = self.known.get_mut(endpoint) else { return };
+        let Some(known) = self.known.get_mut(endpoint) else {
+            return;
+        };
         known.on_the_way = known.on_the_way.saturating_sub(1);
         if reached {
             known.failures = 0;
@@ -104,7 +120,10 @@ mod tests {
     use super::*;
 
     fn named(host: &str) -> Endpoint {
-        Endpoint { tenant: TenantId::from(uuid::Uuid::nil()), origin: format!("https://{host}") }
+        Endpoint {
+            tenant: TenantId::from(uuid::Uuid::nil()),
+            origin: format!("https://{host}"),
+        }
     }
 
     #[test]
@@ -114,7 +133,11 @@ mod tests {
         assert_eq!(endpoints.admit(&a, now), Admission::Go);
         assert_eq!(endpoints.admit(&a, now), Admission::Go);
         assert_eq!(endpoints.admit(&a, now), Admission::Busy);
-        assert_eq!(endpoints.admit(&b, now), Admission::Go, "another endpoint is not held up");
+        assert_eq!(
+            endpoints.admit(&b, now),
+            Admission::Go,
+            "another endpoint is not held up"
+        );
         endpoints.ended(&a, true, now);
         assert_eq!(endpoints.admit(&a, now), Admission::Go);
     }
@@ -156,9 +179,21 @@ mod tests {
     fn an_endpoint_is_a_tenants_scheme_host_and_port() {
         let (tenant, other) = (TenantId::new(), TenantId::new());
         let endpoint = |url| Endpoint::new(tenant, url);
-        assert_eq!(endpoint("https://Example.com/a?b"), endpoint("https://example.com:443/c"));
-        assert_ne!(endpoint("https://example.com/"), endpoint("http://example.com/"));
-        assert_ne!(endpoint("http://example.com:1/"), endpoint("http://example.com:2/"));
-        assert_ne!(endpoint("https://example.com/"), Endpoint::new(other, "https://example.com/"));
+        assert_eq!(
+            endpoint("https://Example.com/a?b"),
+            endpoint("https://example.com:443/c")
+        );
+        assert_ne!(
+            endpoint("https://example.com/"),
+            endpoint("http://example.com/")
+        );
+        assert_ne!(
+            endpoint("http://example.com:1/"),
+            endpoint("http://example.com:2/")
+        );
+        assert_ne!(
+            endpoint("https://example.com/"),
+            Endpoint::new(other, "https://example.com/")
+        );
     }
 }

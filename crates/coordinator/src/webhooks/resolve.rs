@@ -14,12 +14,18 @@ use super::address::Refused;
 const ADDRESSES: usize = 16;
 
 /// Asks for the addresses of a name.
-pub(crate) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+pub(crate) type Lookup =
+    Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
 /// The operating system's resolver.
 pub(crate) fn system() -> Lookup {
     Arc::new(|name| {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.take(ADDRESSES).collect()) })
+        Box::pin(async move {
+            Ok(tokio::net::lookup_host((name, 0))
+                .await?
+                .take(ADDRESSES)
+                .collect())
+        })
     })
 }
 

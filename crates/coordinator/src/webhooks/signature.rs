@@ -70,14 +70,24 @@ pub fn verify(
         return Err(BadSignature::Expired);
     }
     // Several v1 parts are how a secret is rotated; each comparison takes the same time whatever differs.
-    if given.iter().any(|tag| mac(secret, at, body).verify_slice(tag).is_ok()) { Ok(()) } else { Err(BadSignature::Mismatch) }
+    if given
+        .iter()
+        .any(|tag| mac(secret, at, body).verify_slice(tag).is_ok())
+    {
+        Ok(())
+    } else {
+        Err(BadSignature::Mismatch)
+    }
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
     if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -98,19 +108,56 @@ mod tests {
     #[test]
     fn only_the_signed_body_the_right_secret_and_a_near_time_pass() {
         let header = sign(b"secret", 1000, b"body");
-        let check = |secret: &[u8], header: &str, body: &[u8], now| verify(secret, header, body, now, TOLERANCE);
+        let check = |secret: &[u8], header: &str, body: &[u8], now| {
+            verify(secret, header, body, now, TOLERANCE)
+        };
         assert_eq!(check(b"secret", &header, b"body", 1000), Ok(()));
         assert_eq!(check(b"secret", &header, b"body", 1300), Ok(()));
-        assert_eq!(check(b"secret", &header, b"body", 1301), Err(BadSignature::Expired));
-        assert_eq!(check(b"secret", &header, b"body", 699), Err(BadSignature::Expired));
-        assert_eq!(check(b"secret", &header, b"bodY", 1000), Err(BadSignature::Mismatch));
-        assert_eq!(check(b"Secret", &header, b"body", 1000), Err(BadSignature::Mismatch));
+        assert_eq!(
+            check(b"secret", &header, b"body", 1301),
+            Err(BadSignature::Expired)
+        );
+        assert_eq!(
+            check(b"secret", &header, b"body", 699),
+            Err(BadSignature::Expired)
+        );
+        assert_eq!(
+            check(b"secret", &header, b"bodY", 1000),
+            Err(BadSignature::Mismatch)
+        );
+        assert_eq!(
+            check(b"Secret", &header, b"body", 1000),
+            Err(BadSignature::Mismatch)
+        );
         let moved = header.replace("t=1000", "t=1001");
-        assert_eq!(check(b"secret", &moved, b"body", 1000), Err(BadSignature::Mismatch));
-        let both = format!("t=1000,v1={},{}", "0".repeat(64), header.split_once(',').unwrap().1);
-        assert_eq!(check(b"secret", &both, b"body", 1000), Ok(()), "a rotated secret's second tag");
-        for broken in ["", "t=1000", "v1=00", "t=x,v1=00", "t=1000,v1=zz", "t=1000,v1=é", &header[..header.len() - 1]] {
-            assert_eq!(check(b"secret", broken, b"body", 1000), Err(BadSignature::Malformed), "{broken}");
+        assert_eq!(
+            check(b"secret", &moved, b"body", 1000),
+            Err(BadSignature::Mismatch)
+        );
+        let both = format!(
+            "t=1000,v1={},{}",
+            "0".repeat(64),
+            header.split_once(',').unwrap().1
+        );
+        assert_eq!(
+            check(b"secret", &both, b"body", 1000),
+            Ok(()),
+            "a rotated secret's second tag"
+        );
+        for broken in [
+            "",
+            "t=1000",
+            "v1=00",
+            "t=x,v1=00",
+            "t=1000,v1=zz",
+            "t=1000,v1=é",
+            &header[..header.len() - 1],
+        ] {
+            assert_eq!(
+                check(b"secret", broken, b"body", 1000),
+                Err(BadSignature::Malformed),
+                "{broken}"
+            );
         }
     }
 }

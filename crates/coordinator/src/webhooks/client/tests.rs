@@ -20,7 +20,10 @@ impl Endpoint {
     }
 
     fn on(listener: TcpListener, answer: &'static str) -> Self {
-        let endpoint = Self { address: listener.local_addr().unwrap(), requests: Arc::default() };
+        let endpoint = Self {
+            address: listener.local_addr().unwrap(),
+            requests: Arc::default(),
+        };
         let requests = Arc::clone(&endpoint.requests);
         tokio::spawn(async move {
             loop {
@@ -33,12 +36,17 @@ impl Endpoint {
                             return;
                         }
                     }
-                    requests.lock().unwrap().push(String::from_utf8(request).unwrap());
+                    requests
+                        .lock()
+                        .unwrap()
+                        .push(String::from_utf8(request).unwrap());
                     if answer.is_empty() {
                         std::future::pending::<()>().await;
                     }
                     // The client may be gone before all is written.
-                    while connection.write_all(answer.as_bytes()).await.is_ok() && answer.contains("chunked") {}
+                    while connection.write_all(answer.as_bytes()).await.is_ok()
+                        && answer.contains("chunked")
+                    {}
                 });
             }
         });
@@ -57,11 +65,17 @@ impl Endpoint {
 fn settings(allow_private: bool) -> Webhooks {
     // A second process-wide provider is refused; the first does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Webhooks { allow_private, timeout: Duration::from_secs(5), ..Webhooks::default() }
+    Webhooks {
+        allow_private,
+        timeout: Duration::from_secs(5),
+        ..Webhooks::default()
+    }
 }
 
 async fn deliver(client: &Client, url: &str) -> Outcome {
-    client.deliver(url, b"secret", Bytes::from_static(b"{\"id\":1}")).await
+    client
+        .deliver(url, b"secret", Bytes::from_static(b"{\"id\":1}"))
+        .await
 }
 
 #[tokio::test]
@@ -70,36 +84,73 @@ async fn a_delivery_is_signed_json() {
     let client = Client::new(&settings(true)).unwrap();
     assert_eq!(deliver(&client, &endpoint.url()).await, Outcome::Delivered);
     let [request] = endpoint.requests().try_into().unwrap();
-    assert!(request.starts_with("POST /hook?token=x HTTP/1.1\r\n"), "{request}");
-    assert!(request.contains("content-type: application/json\r\n"), "{request}");
+    assert!(
+        request.starts_with("POST /hook?token=x HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.contains("content-type: application/json\r\n"),
+        "{request}"
+    );
     let (_, rest) = request.split_once("limekiln-signature: ").unwrap();
     let (signature, _) = rest.split_once("\r\n").unwrap();
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    assert_eq!(verify(b"secret", signature, b"{\"id\":1}", now, Duration::from_secs(60)), Ok(()));
+    assert_eq!(
+        verify(
+            b"secret",
+            signature,
+            b"{\"id\":1}",
+            now,
+            Duration::from_secs(60)
+        ),
+        Ok(())
+    );
 }
 
 #[tokio::test]
 async fn answers_other_than_success_are_failures_and_redirects_are_not_followed() {
     let client = Client::new(&settings(true)).unwrap();
     let target = Endpoint::start(OK).await;
-    let redirect = format!("HTTP/1.1 307 Moved\r\nlocation: {}\r\nconnection: close\r\n\r\n", target.url());
+    let redirect = format!(
+        "HTTP/1.1 307 Moved\r\nlocation: {}\r\nconnection: close\r\n\r\n",
+        target.url()
+    );
     let redirect = Endpoint::start(redirect.leak()).await;
-    assert_eq!(deliver(&client, &redirect.url()).await, Outcome::Failed("the endpoint answered 307".to_owned()));
+    assert_eq!(
+        deliver(&client, &redirect.url()).await,
+        Outcome::Failed("the endpoint answered 307".to_owned())
+    );
     assert_eq!(target.requests(), [""; 0]);
     let broken = Endpoint::start("HTTP/1.1 500 Oh\r\nconnection: close\r\n\r\n").await;
-    assert_eq!(deliver(&client, &broken.url()).await, Outcome::Failed("the endpoint answered 500".to_owned()));
+    assert_eq!(
+        deliver(&client, &broken.url()).await,
+        Outcome::Failed("the endpoint answered 500".to_owned())
+    );
     let gone = Endpoint::start("HTTP/1.1 410 Gone\r\nconnection: close\r\n\r\n").await;
-    assert_eq!(deliver(&client, &gone.url()).await, Outcome::Refused("the endpoint answered 410, gone".to_owned()));
+    assert_eq!(
+        deliver(&client, &gone.url()).await,
+        Outcome::Refused("the endpoint answered 410, gone".to_owned())
+    );
     let noise = Endpoint::start("SSH-2.0-OpenSSH_9.2\r\n").await;
-    assert!(matches!(deliver(&client, &noise.url()).await, Outcome::Unreached(_)));
+    assert!(matches!(
+        deliver(&client, &noise.url()).await,
+        Outcome::Unreached(_)
+    ));
 }
 
 #[tokio::test]
 async fn silence_runs_into_the_timeout_and_an_endless_answer_does_not_matter() {
-    let client = Client::new(&Webhooks { timeout: Duration::from_millis(200), ..settings(true) }).unwrap();
+    let client = Client::new(&Webhooks {
+        timeout: Duration::from_millis(200),
+        ..settings(true)
+    })
+    .unwrap();
     let silent = Endpoint::start("").await;
     let outcome = deliver(&client, &silent.url()).await;
-    assert!(matches!(&outcome, Outcome::Unreached(reason) if reason.starts_with("timed out")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Unreached(reason) if reason.starts_with("timed out")),
+        "{outcome:?}"
+    );
     let client = Client::new(&settings(true)).unwrap();
     let endless = Endpoint::start("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
     assert_eq!(deliver(&client, &endless.url()).await, Outcome::Delivered);
@@ -112,8 +163,13 @@ async fn nobody_there_is_unreached() {
     drop(listener);
     let client = Client::new(&settings(true)).unwrap();
     let outcome = deliver(&client, &format!("http://{address}/secret-path")).await;
-    let Outcome::Unreached(reason) = outcome else { panic!("{outcome:?}") };
-    assert!(reason.starts_with("can't connect") && !reason.contains("secret-path"), "{reason}");
+    let Outcome::Unreached(reason) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(
+        reason.starts_with("can't connect") && !reason.contains("secret-path"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -121,9 +177,19 @@ async fn private_addresses_are_not_connected_to() {
     let endpoint = Endpoint::start(OK).await;
     let client = Client::new(&settings(false)).unwrap();
     let port = endpoint.address.port();
-    for host in ["127.0.0.1", "127.1", "0x7f000001", "[::ffff:127.0.0.1]", "0.0.0.0", "localhost"] {
+    for host in [
+        "127.0.0.1",
+        "127.1",
+        "0x7f000001",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "localhost",
+    ] {
         let outcome = deliver(&client, &format!("http://{host}:{port}/")).await;
-        assert!(matches!(outcome, Outcome::Refused(_)), "{host}: {outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Refused(_)),
+            "{host}: {outcome:?}"
+        );
     }
     assert_eq!(endpoint.requests(), [""; 0]);
 }
@@ -131,7 +197,10 @@ async fn private_addresses_are_not_connected_to() {
 fn answering(answers: Vec<Vec<IpAddr>>, asked: Arc<AtomicUsize>) -> Lookup {
     Arc::new(move |_| {
         let n = asked.fetch_add(1, Ordering::Relaxed);
-        let addresses = answers[n.min(answers.len() - 1)].iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
+        let addresses = answers[n.min(answers.len() - 1)]
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, 0))
+            .collect();
         Box::pin(async move { Ok(addresses) })
     })
 }
@@ -142,8 +211,16 @@ async fn a_name_with_private_addresses_alone_is_refused() {
     for private in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::127.0.0.1"] {
         let lookup = answering(vec![vec![private.parse().unwrap()]], Arc::default());
         let client = Client::with_lookup(&settings(false), lookup, is_public).unwrap();
-        let outcome = deliver(&client, &format!("http://example.com:{}/", endpoint.address.port())).await;
-        assert_eq!(outcome, Outcome::Refused("example.com has no address of the public internet".to_owned()), "{private}");
+        let outcome = deliver(
+            &client,
+            &format!("http://example.com:{}/", endpoint.address.port()),
+        )
+        .await;
+        assert_eq!(
+            outcome,
+            Outcome::Refused("example.com has no address of the public internet".to_owned()),
+            "{private}"
+        );
     }
     assert_eq!(endpoint.requests(), [""; 0]);
 }
@@ -155,17 +232,30 @@ async fn the_address_that_was_checked_is_the_one_connected_to() {
     const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let (outside, inside) = loop {
         let outside = TcpListener::bind((OUTSIDE, 0)).await.unwrap();
-        if let Ok(inside) = TcpListener::bind((INSIDE, outside.local_addr().unwrap().port())).await {
+        if let Ok(inside) = TcpListener::bind((INSIDE, outside.local_addr().unwrap().port())).await
+        {
             break (Endpoint::on(outside, OK), Endpoint::on(inside, OK));
         }
     };
     let url = format!("http://rebinding.example:{}/", outside.address.port());
     let asked = Arc::new(AtomicUsize::new(0));
     // The name's answer changes after every question, and once it is mixed.
-    let lookup = answering(vec![vec![OUTSIDE], vec![INSIDE], vec![INSIDE, OUTSIDE], vec![INSIDE]], Arc::clone(&asked));
+    let lookup = answering(
+        vec![
+            vec![OUTSIDE],
+            vec![INSIDE],
+            vec![INSIDE, OUTSIDE],
+            vec![INSIDE],
+        ],
+        Arc::clone(&asked),
+    );
     let client = Client::with_lookup(&settings(false), lookup, |ip| ip == OUTSIDE).unwrap();
     assert_eq!(deliver(&client, &url).await, Outcome::Delivered);
-    assert_eq!(asked.load(Ordering::Relaxed), 1, "asked once, so nothing can change between check and connection");
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        1,
+        "asked once, so nothing can change between check and connection"
+    );
     assert!(matches!(deliver(&client, &url).await, Outcome::Refused(_)));
     assert_eq!(deliver(&client, &url).await, Outcome::Delivered);
     assert!(matches!(deliver(&client, &url).await, Outcome::Refused(_)));

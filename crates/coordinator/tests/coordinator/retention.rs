@@ -1,0 +1,231 @@
+//! What goes and what stays.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use limekiln_blobs::{Blobs, Key, embedded::Embedded};
+use limekiln_coordinator::{Retention, Settings};
+use limekiln_jobs::{Digest, EditId, Epoch, SessionId, StateName, TenantId};
+use limekiln_store::{Checkpoint, Checkpointed, Claimed, Submission};
+use limekiln_testbed::until;
+use tempfile::TempDir;
+
+use crate::home::{Home, NEVER, PATIENCE, settings, submission, turn};
+
+/// A bucket whose files the test can make old.
+struct Bucket {
+    server: Embedded,
+    blobs: Blobs,
+    dir: TempDir,
+}
+
+impl Bucket {
+    async fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let server = Embedded::start(dir.path(), 0).await.unwrap();
+        let blobs = Blobs::connect(&server.settings("sweeping")).await.unwrap();
+        blobs.bucket_ensure().await.unwrap();
+        Self { server, blobs, dir }
+    }
+
+    async fn put(&self, key: &Key) {
+        self.blobs
+            .put(key, key.to_string().into_bytes().into(), "image/png")
+            .await
+            .unwrap();
+    }
+
+    /// Makes every blob two days old.
+    fn age(&self) {
+        let then = SystemTime::now() - Duration::from_secs(2 * 86_400);
+        let aged = files_age(self.dir.path(), then);
+        assert!(aged > 0, "no file to make old");
+    }
+}
+
+fn files_age(dir: &Path, then: SystemTime) -> usize {
+    let mut aged = 0;
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            aged += files_age(&path, then);
+        } else {
+            std::fs::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_modified(then)
+                .unwrap();
+            aged += 1;
+        }
+    }
+    aged
+}
+
+async fn checkpoint(home: &Home, claimed: &Claimed) -> Key {
+    let key = Key::checkpoint(claimed.tenant, claimed.edit, claimed.epoch, 5);
+    let stored = home
+        .blobs
+        .put(&key, "state".into(), "application/octet-stream")
+        .await
+        .unwrap();
+    let checkpoint = Checkpoint {
+        key: key.to_string(),
+        step: 5,
+        digest: stored.digest,
+        bytes: stored.bytes,
+    };
+    let checkpointed = Checkpointed {
+        edit: claimed.edit,
+        epoch: claimed.epoch,
+        checkpoint,
+    };
+    assert!(
+        home.store.edits_checkpoint(&[checkpointed]).await.unwrap()[0]
+            .0
+            .is_applied()
+    );
+    key
+}
+
+fn stray(tenant: TenantId, n: u32) -> Key {
+    Key::edit(
+        tenant,
+        EditId::new(),
+        Epoch::new(1),
+        &format!("result-{n}.png"),
+    )
+    .unwrap()
+}
+
+#[tokio::test]
+async fn the_sweep_takes_old_orphans_and_nothing_that_a_row_refers_to_or_that_is_young() {
+    let bucket = Bucket::new().await;
+    let mut home = Home::new().await;
+    home.blobs = bucket.blobs.clone();
+    let tenant = home.tenant().await;
+    let image = home.image(tenant).await;
+    let image_key: Key = home
+        .store
+        .image_get(tenant, image)
+        .await
+        .unwrap()
+        .unwrap()
+        .key
+        .parse()
+        .unwrap();
+    let done = home.submit(submission(tenant, image)).await;
+    let claimed = home.claim(done).await;
+    let result = home.complete(&claimed).await;
+    let running = home.submit(submission(tenant, image)).await;
+    let claimed = home.claim(running).await;
+    let saved = checkpoint(&home, &claimed).await;
+    // More than a page of them.
+    let strays: Vec<Key> = (0..520).map(|n| stray(tenant, n)).collect();
+    for key in &strays {
+        bucket.put(key).await;
+    }
+    let image_stray = Key::image(tenant, &Digest::of(b"nobody's"));
+    bucket.put(&image_stray).await;
+    bucket.age();
+    let (young, young_image) = (
+        stray(tenant, 1000),
+        Key::image(tenant, &Digest::of(b"just coming in")),
+    );
+    bucket.put(&young).await;
+    bucket.put(&young_image).await;
+
+    let coordinator = home.coordinator(settings());
+    let last = strays.iter().max().unwrap();
+    until("the last stray gone", PATIENCE, async || {
+        !home.blobs.exists(last).await.unwrap()
+    })
+    .await;
+    until("the stray image gone", PATIENCE, async || {
+        !home.blobs.exists(&image_stray).await.unwrap()
+    })
+    .await;
+    coordinator.stop().await;
+    for key in &strays {
+        assert!(!home.blobs.exists(key).await.unwrap(), "{key}");
+    }
+    for key in [&image_key, &result, &saved, &young, &young_image] {
+        assert!(home.blobs.exists(key).await.unwrap(), "{key}");
+    }
+    bucket.server.stop().await;
+}
+
+#[tokio::test]
+async fn pruning_leaves_what_a_live_session_or_a_live_edit_needs() {
+    let home = Home::new().await;
+    let tenant = home.tenant().await;
+    let (kept, other) = (home.image(tenant).await, home.image(tenant).await);
+    let unused = home.image(tenant).await;
+    let session = home
+        .store
+        .session_create(tenant, SessionId::new())
+        .await
+        .unwrap()
+        .id;
+    // A live session with a turn that ended long ago, and an edit of no session, as old.
+    let in_session = home
+        .submit(Submission {
+            session: Some(session),
+            ..submission(tenant, kept)
+        })
+        .await;
+    let claimed = home.claim(in_session).await;
+    let old_checkpoint = checkpoint(&home, &claimed).await;
+    let result = home.complete(&claimed).await;
+    let alone = home.submit(submission(tenant, other)).await;
+    home.complete(&home.claim(alone).await).await;
+    home.sql("update edits set created_at = now() - interval '60 days', finished_at = now() - interval '60 days'").await;
+    home.sql("update images set created_at = now() - interval '60 days', used_at = now() - interval '60 days'").await;
+    // The session goes on now, and a worker is at it.
+    let next = home.submit(turn(tenant, in_session)).await;
+    let claimed = home.claim(next).await;
+    let live_checkpoint = checkpoint(&home, &claimed).await;
+
+    let day = Duration::from_secs(86_400);
+    let retention = Retention {
+        prune_every: Duration::from_millis(100),
+        edits: Some(30 * day),
+        images: Some(30 * day),
+        sweep_every: NEVER,
+        ..Retention::default()
+    };
+    let coordinator = home.coordinator(Settings {
+        retention,
+        ..settings()
+    });
+    until("the old edit gone", PATIENCE, async || {
+        home.store.edit_get(tenant, alone).await.unwrap().is_none()
+    })
+    .await;
+    until("its image gone", PATIENCE, async || {
+        home.store.image_get(tenant, other).await.unwrap().is_none()
+    })
+    .await;
+    until("the unused image gone", PATIENCE, async || {
+        home.store
+            .image_get(tenant, unused)
+            .await
+            .unwrap()
+            .is_none()
+    })
+    .await;
+    until("the old checkpoint gone", PATIENCE, async || {
+        !home.blobs.exists(&old_checkpoint).await.unwrap()
+    })
+    .await;
+    coordinator.stop().await;
+    assert_eq!(
+        home.view(tenant, in_session).await.state,
+        StateName::Succeeded
+    );
+    assert!(home.store.image_get(tenant, kept).await.unwrap().is_some());
+    assert!(home.blobs.exists(&result).await.unwrap());
+    assert!(home.blobs.exists(&live_checkpoint).await.unwrap());
+    home.complete(&claimed).await;
+    assert_eq!(home.view(tenant, next).await.state, StateName::Succeeded);
+}

@@ -1,0 +1,266 @@
+//! Submissions: merged, aligned with their answers, and through outages written once.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use limekiln_broker::Broker;
+use limekiln_coordinator::{Error, Submitter};
+use limekiln_jobs::{Digest, EditId, ImageId, StateName};
+use limekiln_store::{Idempotency, Settings, Store, Submission, Submitted};
+use limekiln_testbed::{Postgres, Proxy};
+
+use crate::home::{Home, PATIENCE, submission};
+
+/// A store on the same database through the proxy.
+async fn through(home: &Home, proxy: &Proxy) -> Store {
+    let url = proxy.before(&Postgres::shared().url(&home.database));
+    let settings = Settings {
+        acquire_timeout: Duration::from_millis(500),
+        ..Settings::new(url)
+    };
+    Store::connect(&settings).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_comes_at_once_is_written_at_once_and_each_gets_its_own_answer() {
+    let home = Home::new().await;
+    let submitter = home.submitter();
+    let tenant = home.tenant().await;
+    let image = home.image(tenant).await;
+    let keyed = |key: &str, body: &str| Submission {
+        idempotency: Some(Idempotency {
+            key: key.to_owned(),
+            digest: Digest::of(body.as_bytes()),
+        }),
+        ..submission(tenant, image)
+    };
+    let submissions: Vec<_> = (0..400)
+        .map(|n| match n % 4 {
+            0 => submission(tenant, image),
+            1 => submission(tenant, ImageId::new()),
+            2 => keyed(&format!("key {}", n / 8), "body"),
+            _ => submission(home_stranger(), image),
+        })
+        .collect();
+    let answers = join_all(submissions.iter().map(|one| submitter.submit(one.clone()))).await;
+    for (n, answer) in answers.iter().enumerate() {
+        let answer = answer.as_ref().unwrap();
+        match n % 4 {
+            0 => assert!(
+                matches!(
+                    answer,
+                    Submitted::Created {
+                        state: StateName::Queued,
+                        ..
+                    }
+                ),
+                "{n}: {answer:?}"
+            ),
+            1 => assert_eq!(*answer, Submitted::NoImage, "{n}"),
+            // Two with each key: the one that came first wrote it.
+            2 if n % 8 == 2 => assert!(
+                matches!(answer, Submitted::Created { .. }),
+                "{n}: {answer:?}"
+            ),
+            2 => assert!(
+                matches!(answer, Submitted::Replayed { id, .. } if *id == submissions[n - 4].id),
+                "{n}: {answer:?}"
+            ),
+            _ => assert_eq!(*answer, Submitted::NoTenant, "{n}"),
+        }
+    }
+    assert_eq!(
+        submitter
+            .submit(keyed("key 0", "another body"))
+            .await
+            .unwrap(),
+        Submitted::KeyReused
+    );
+    assert_eq!(home.number("select count(*) from edits").await, 150);
+    let transactions = home
+        .number("select count(distinct xmin::text) from edits")
+        .await;
+    assert!(transactions <= 10, "{transactions} transactions");
+}
+
+fn home_stranger() -> limekiln_jobs::TenantId {
+    limekiln_jobs::TenantId::new()
+}
+
+#[tokio::test]
+async fn whose_client_went_away_before_it_was_written_is_not_written() {
+    let home = Home::new().await;
+    let proxy = Proxy::start(Postgres::shared().port());
+    let submitter = Submitter::new(through(&home, &proxy).await, home.broker.clone());
+    let tenant = home.tenant().await;
+    let image = home.image(tenant).await;
+    proxy.blackhole();
+    // The first keeps the writer busy, so that the second waits its turn, and gives up.
+    let first = tokio::spawn({
+        let (submitter, submission) = (submitter.clone(), submission(tenant, image));
+        async move { submitter.submit(submission).await }
+    });
+    let given_up = submission(tenant, image);
+    let waiting = submitter.submit(given_up.clone());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(200), waiting)
+            .await
+            .is_err()
+    );
+    proxy.resume();
+    proxy.cut();
+    assert!(matches!(
+        first.await.unwrap(),
+        Ok(Submitted::Created { .. })
+    ));
+    let last = submitter.submit(submission(tenant, image)).await.unwrap();
+    assert!(matches!(last, Submitted::Created { .. }));
+    assert!(
+        home.store
+            .edit_get(tenant, given_up.id)
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn submissions_outlive_a_short_outage() {
+    let home = Home::new().await;
+    let proxy = Proxy::start(Postgres::shared().port());
+    let submitter = Submitter::new(through(&home, &proxy).await, home.broker.clone());
+    let tenant = home.tenant().await;
+    let image = home.image(tenant).await;
+    proxy.refuse();
+    proxy.cut();
+    let before = proxy.accepted();
+    let submissions: Vec<_> = (0..20).map(|_| submission(tenant, image)).collect();
+    let answers = tokio::spawn(join_all(submissions.clone().into_iter().map(|one| {
+        let submitter = submitter.clone();
+        async move { submitter.submit(one).await }
+    })));
+    limekiln_testbed::until("a refused connection", PATIENCE, async || {
+        proxy.accepted() > before
+    })
+    .await;
+    proxy.resume();
+    for answer in answers.await.unwrap() {
+        assert!(matches!(answer.unwrap(), Submitted::Created { .. }));
+    }
+    assert_eq!(home.number("select count(*) from edits").await, 20);
+}
+
+#[tokio::test]
+async fn what_a_lost_answer_had_written_is_found_and_not_written_twice() {
+    let home = Home::new().await;
+    let proxy = Proxy::start(Postgres::shared().port());
+    let submitter = Submitter::new(through(&home, &proxy).await, home.broker.clone());
+    let tenant = home.tenant().await;
+    let image = home.image(tenant).await;
+    proxy.refuse();
+    proxy.cut();
+    let before = proxy.accepted();
+    let (lost, fresh) = (submission(tenant, image), submission(tenant, image));
+    let answers = tokio::spawn({
+        let (submitter, both) = (submitter.clone(), [lost.clone(), fresh.clone()]);
+        async move { join_all(both.map(|one| submitter_submit(submitter.clone(), one))).await }
+    });
+    limekiln_testbed::until("a refused connection", PATIENCE, async || {
+        proxy.accepted() > before
+    })
+    .await;
+    // The first attempt's transaction came through after all.
+    home.store
+        .edits_submit(std::slice::from_ref(&lost))
+        .await
+        .unwrap();
+    proxy.resume();
+    for answer in answers.await.unwrap() {
+        let answer = answer.unwrap();
+        assert!(
+            matches!(
+                answer,
+                Submitted::Created {
+                    state: StateName::Queued,
+                    seq: 1,
+                    ..
+                }
+            ),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(home.number("select count(*) from edits").await, 2);
+    assert_eq!(
+        home.number("select sum(in_flight)::bigint from tenants")
+            .await,
+        2
+    );
+}
+
+async fn submitter_submit(submitter: Submitter, one: Submission) -> Result<Submitted, Error> {
+    submitter.submit(one).await
+}
+
+#[tokio::test]
+async fn one_that_postgres_refuses_does_not_harm_the_others_of_its_batch() {
+    let home = Home::new().await;
+    home.sql("alter table edits add constraint test_no_seven check (spec->>'seed' <> '7')")
+        .await;
+    let submitter = home.submitter();
+    let tenant = home.tenant().await;
+    let image = home.image(tenant).await;
+    let submissions = (0..20).map(|seed| {
+        let mut one = submission(tenant, image);
+        one.spec.seed = seed;
+        one
+    });
+    let answers = join_all(submissions.map(|one| submitter.submit(one))).await;
+    for (seed, answer) in answers.iter().enumerate() {
+        match answer {
+            Err(error) => assert!(seed == 7 && !error.is_transient(), "{seed}: {error}"),
+            Ok(submitted) => assert!(
+                seed != 7 && matches!(submitted, Submitted::Created { .. }),
+                "{seed}: {submitted:?}"
+            ),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_outage_is_answered_and_what_waits_is_bounded() {
+    let home = Home::new().await;
+    let proxy = Proxy::start(Postgres::shared().port());
+    let submitter = Submitter::new(through(&home, &proxy).await, Broker::local());
+    let tenant = home.tenant().await;
+    let image = home.image(tenant).await;
+    proxy.refuse();
+    proxy.cut();
+    let start = Instant::now();
+    let answers = join_all((0..2000).map(|_| submitter.submit(submission(tenant, image)))).await;
+    let took = start.elapsed();
+    let overloaded = answers
+        .iter()
+        .filter(|answer| matches!(answer, Err(Error::Overloaded)))
+        .count();
+    let transient = answers
+        .iter()
+        .filter(|answer| answer.as_ref().is_err_and(Error::is_transient))
+        .count();
+    assert_eq!(transient, 2000);
+    assert!(
+        (2000 - 1024 - 256..=2000 - 1024).contains(&overloaded),
+        "{overloaded} were turned away"
+    );
+    assert!(took < Duration::from_secs(14), "{took:?}");
+    assert_eq!(home.number("select count(*) from edits").await, 0);
+    proxy.resume();
+    let id = EditId::new();
+    let answer = submitter
+        .submit(Submission {
+            id,
+            ..submission(tenant, image)
+        })
+        .await
+        .unwrap();
+    assert!(matches!(answer, Submitted::Created { .. }));
+}
