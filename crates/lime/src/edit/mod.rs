@@ -182,6 +182,19 @@ impl Edit {
         self.stage == Stage::Decode
     }
 
+    /// The latents of the stage's run as the U-Net is shown them, f32 `[1, channels, h, w]`: noise and picture together
+    /// have unit variance, whatever the solver.
+    ///
+    /// # Errors
+    ///
+    /// When tensors cannot be made.
+    pub fn latents(&self) -> Result<Tensor> {
+        match self.stage {
+            Stage::Decode => Ok(self.run.latents().clone()),
+            Stage::Locate | Stage::Edit => Ok(self.run.input()?.0),
+        }
+    }
+
     /// The rows of this step.
     ///
     /// # Errors

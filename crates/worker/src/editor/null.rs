@@ -1,0 +1,227 @@
+//! Everything but the pixels: for load tests, and for tests of faults.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use limekiln_jobs::{ArtifactKind, Failure, FailureClass, ModelName};
+use serde_json::json;
+
+use super::{Drawing, Editor, Output, Outputs, Progress, Sizing, Ticket, Work};
+
+/// Takes its time and computes nothing. The result of an edit is its input, or a PNG of one pixel where that is none.
+///
+/// An instruction that starts with `null:` gives orders, in words after it:
+///
+/// | order | what happens |
+/// |---|---|
+/// | `steps=N`, `step_ms=N` | in place of the editor's own |
+/// | `refuse` | the edit fails at its start, by the user's fault |
+/// | `fail` | the edit fails after its first step, by ours |
+/// | `panic` | the engine panics after the first step |
+/// | `hang` | a step after the first never ends |
+/// | `abort` | the process dies after the first step |
+#[derive(Debug)]
+pub struct NullEditor {
+    steps: u32,
+    step: Duration,
+    edits: HashMap<Ticket, Null>,
+}
+
+#[derive(Debug)]
+struct Null {
+    step: u32,
+    steps: u32,
+    step_time: Option<Duration>,
+    order: Option<Order>,
+    input: Option<Bytes>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Refuse,
+    Fail,
+    Panic,
+    Hang,
+    Abort,
+}
+
+/// Orders start with this.
+const ORDERS: &str = "null:";
+/// One pixel.
+const DOT: &[u8] = include_bytes!("dot.png");
+/// First bytes of a PNG.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+impl NullEditor {
+    /// An editor whose edits have so many steps, each taking so long for all edits together.
+    pub fn new(steps: u32, step: Duration) -> Self {
+        Self {
+            steps,
+            step,
+            edits: HashMap::new(),
+        }
+    }
+}
+
+impl Null {
+    fn obey(&mut self, instruction: &str) {
+        let Some(orders) = instruction.trim().strip_prefix(ORDERS) else {
+            return;
+        };
+        for word in orders.split_whitespace() {
+            match word.split_once('=') {
+                Some(("steps", number)) => self.steps = number.parse().unwrap_or(self.steps),
+                Some(("step_ms", number)) => {
+                    self.step_time = number.parse().ok().map(Duration::from_millis);
+                }
+                _ => {
+                    self.order = match word {
+                        "refuse" => Some(Order::Refuse),
+                        "fail" => Some(Order::Fail),
+                        "panic" => Some(Order::Panic),
+                        "hang" => Some(Order::Hang),
+                        "abort" => Some(Order::Abort),
+                        _ => self.order,
+                    }
+                }
+            }
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            stage: "edit",
+            step: self.step,
+            steps: self.steps,
+        }
+    }
+
+    fn step(&mut self) -> Result<Progress, Failure> {
+        self.step += 1;
+        if self.step > 1 {
+            match self.order {
+                Some(Order::Fail) => {
+                    return Err(Failure::new(
+                        FailureClass::Internal,
+                        "null_failed",
+                        "ordered to fail",
+                    ));
+                }
+                Some(Order::Panic) => burst(),
+                Some(Order::Hang) => hang(),
+                Some(Order::Abort) => std::process::abort(),
+                Some(Order::Refuse) | None => {}
+            }
+        }
+        Ok(self.progress())
+    }
+}
+
+#[expect(
+    clippy::panic,
+    reason = "an engine that panics is what the order is for"
+)]
+fn burst() -> ! {
+    panic!("ordered to panic")
+}
+
+fn hang() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+impl Editor for NullEditor {
+    fn device(&self) -> String {
+        "null".to_owned()
+    }
+
+    fn sizing(&self, _: &ModelName) -> Option<Sizing> {
+        None
+    }
+
+    fn together(&self) -> usize {
+        usize::MAX
+    }
+
+    fn start(&mut self, ticket: Ticket, work: Work) -> Result<Progress, Failure> {
+        let mut edit = Null {
+            step: 0,
+            steps: self.steps,
+            step_time: None,
+            order: None,
+            input: work.input,
+        };
+        edit.obey(&work.spec.instruction);
+        if edit.order == Some(Order::Refuse) {
+            return Err(Failure::new(
+                FailureClass::User,
+                "null_refused",
+                "ordered to refuse",
+            ));
+        }
+        if let Some(saved) = work.saved {
+            let step: Option<[u8; 4]> = saved.as_ref().try_into().ok();
+            edit.step = step.map_or(0, u32::from_le_bytes).min(edit.steps);
+        }
+        let progress = edit.progress();
+        self.edits.insert(ticket, edit);
+        Ok(progress)
+    }
+
+    fn step(&mut self, tickets: &[Ticket]) -> Vec<Result<Progress, Failure>> {
+        let began = Instant::now();
+        let mut longest = Duration::ZERO;
+        let answers = tickets
+            .iter()
+            .map(|ticket| {
+                let edit = self.edits.get_mut(ticket).ok_or_else(unknown)?;
+                longest = longest.max(edit.step_time.unwrap_or(self.step));
+                edit.step()
+            })
+            .collect();
+        std::thread::sleep(longest.saturating_sub(began.elapsed()));
+        answers
+    }
+
+    fn preview(&mut self, _: Ticket) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn save(&mut self, ticket: Ticket) -> Result<Option<Vec<u8>>, Failure> {
+        let edit = self.edits.get(&ticket).ok_or_else(unknown)?;
+        Ok(Some(edit.step.to_le_bytes().to_vec()))
+    }
+
+    fn finish(&mut self, ticket: Ticket) -> Result<Drawing, Failure> {
+        let edit = self.edits.remove(&ticket).ok_or_else(unknown)?;
+        Ok(Box::new(move || {
+            let body = match edit.input {
+                Some(input) if input.starts_with(PNG) => input,
+                _ => Bytes::from_static(DOT),
+            };
+            Ok(Outputs {
+                files: vec![Output {
+                    kind: ArtifactKind::Result,
+                    body,
+                    size: None,
+                }],
+                report: Some(json!({ "editor": "null", "steps": edit.steps })),
+            })
+        }))
+    }
+
+    fn forget(&mut self, ticket: Ticket) {
+        self.edits.remove(&ticket);
+    }
+}
+
+/// The engine asks for what it was not given: a defect.
+fn unknown() -> Failure {
+    Failure::new(
+        FailureClass::Internal,
+        "engine_confused",
+        "the engine was asked for an edit that it does not hold",
+    )
+}

@@ -1,0 +1,45 @@
+//! Why a worker ends otherwise than asked to.
+
+use std::time::Duration;
+
+/// The crate's results.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a worker can't start, or can't go on. Its supervisor should start another.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Postgres refuses the worker.
+    #[error("postgres: {0}")]
+    Store(#[from] limekiln_store::Error),
+    /// The broker refuses the worker.
+    #[error("broker: {0}")]
+    Broker(#[from] limekiln_broker::Error),
+    /// The cache on disk, or S3.
+    #[error("blobs: {0}")]
+    Blobs(#[from] limekiln_blobs::Error),
+    /// The model can't be loaded.
+    #[error("the engine can't start: {0}")]
+    Editor(String),
+    /// One call of the engine took too long, and its lease is lost.
+    #[error(
+        "the engine hangs: a step takes longer than {}; restart the worker",
+        shown(after)
+    )]
+    EngineHung {
+        /// The longest that a step may take.
+        after: Duration,
+    },
+    /// The engine's thread has ended.
+    #[error("the engine's thread has died: restart the worker")]
+    EngineLost,
+    /// The broker handle was closed while the worker ran.
+    #[error("the broker handle was closed")]
+    BrokerClosed,
+    /// Settings that can't work.
+    #[error("settings: {0}")]
+    Settings(&'static str),
+}
+
+fn shown(after: &Duration) -> String {
+    format!("{} s", after.as_secs_f64())
+}

@@ -1,0 +1,76 @@
+//! Results drawn and put, under keys of this epoch: what a worker without a lease puts, nothing refers to.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use limekiln_blobs::Key;
+use limekiln_jobs::Failure;
+use limekiln_store::{Claimed, Completion, NewArtifact};
+
+use super::Pauses;
+use super::fetch::internal;
+use crate::run::Context;
+use crate::{Drawing, Output, Outputs, metrics};
+
+/// What the edit ends with, once all its blobs are put.
+pub(super) async fn deliver(
+    ctx: &Arc<Context>,
+    claimed: &Claimed,
+    drawing: Drawing,
+    device: Duration,
+) -> Result<Completion, Failure> {
+    let began = Instant::now();
+    let Outputs { files, report } = tokio::task::spawn_blocking(drawing)
+        .await
+        .map_err(|error| internal("drawing_panicked", error.to_string()))??;
+    metrics::stage("draw", began.elapsed());
+    let began = Instant::now();
+    let artifacts = if ctx.settings.blobs {
+        try_join_all(files.into_iter().map(|file| put(ctx, claimed, file))).await?
+    } else {
+        Vec::new()
+    };
+    metrics::stage("put", began.elapsed());
+    Ok(Completion {
+        edit: claimed.edit,
+        epoch: claimed.epoch,
+        artifacts,
+        report,
+        gpu_ms: u64::try_from(device.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Puts one file, for as long as S3 may be away.
+async fn put(ctx: &Context, claimed: &Claimed, file: Output) -> Result<NewArtifact, Failure> {
+    let kind = file.kind;
+    let key = Key::edit(
+        claimed.tenant,
+        claimed.edit,
+        claimed.epoch,
+        kind.file_name(),
+    )
+    .map_err(|error| internal("blob_key", error.to_string()))?;
+    let (began, mut pauses) = (Instant::now(), Pauses::new());
+    let stored = loop {
+        let putting = ctx.blobs.put(&key, file.body.clone(), kind.media_type());
+        let error = match putting.await {
+            Ok(stored) => break stored,
+            Err(error) => error,
+        };
+        if began.elapsed() > ctx.settings.blobs_patience {
+            return Err(internal("blobs_unavailable", format!("{kind}: {error}")));
+        }
+        tracing::warn!(%key, %error, "trying again");
+        pauses.pause().await;
+    };
+    Ok(NewArtifact {
+        kind,
+        key: key.to_string(),
+        digest: stored.digest,
+        bytes: stored.bytes,
+        media_type: kind.media_type().to_owned(),
+        width: file.size.map(|(width, _)| width),
+        height: file.size.map(|(_, height)| height),
+    })
+}

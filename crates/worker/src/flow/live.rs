@@ -1,0 +1,73 @@
+//! Events to watchers. Postgres keeps every event, so that nothing depends on this.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use limekiln_jobs::{EditEvent, EditId, EventKind, Live};
+use limekiln_store::Claimed;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+use crate::run::Context;
+use crate::{Progress, metrics};
+
+/// An event that is not read by then is left to Postgres.
+const READ: Duration = Duration::from_secs(1);
+
+pub(super) fn started(ctx: &Context, claimed: &Claimed) {
+    let checkpoint_step = claimed
+        .checkpoint
+        .as_ref()
+        .map_or(0, |checkpoint| checkpoint.step);
+    let data = json!({
+        "epoch": claimed.epoch,
+        "attempts": claimed.attempts,
+        "worker": ctx.worker,
+        "checkpoint_step": checkpoint_step,
+    });
+    publish(ctx, claimed.edit, claimed.seq, EventKind::Started, data);
+}
+
+pub(super) fn progress(ctx: &Context, claimed: &Claimed, seq: u64, progress: Progress) {
+    let Progress { stage, step, steps } = progress;
+    let data = json!({ "stage": stage, "step": step, "steps": steps });
+    publish(ctx, claimed.edit, seq, EventKind::Progress, data);
+}
+
+pub(super) fn succeeded(ctx: &Context, edit: EditId, seq: u64) {
+    publish(ctx, edit, seq, EventKind::Succeeded, json!({}));
+}
+
+/// An event whose details only Postgres knows.
+pub(super) async fn stored(ctx: &Context, edit: EditId, seq: u64) {
+    let read = timeout(READ, ctx.store.events_after(edit, seq.saturating_sub(1), 1)).await;
+    match read {
+        Ok(Ok(events)) => events
+            .into_iter()
+            .for_each(|event| ctx.broker.live(&Live::Event(event))),
+        Ok(Err(error)) => tracing::debug!(%edit, seq, %error, "an event is not published"),
+        Err(_) => tracing::debug!(%edit, seq, "an event is not published"),
+    }
+}
+
+pub(super) fn preview(ctx: &Context, claimed: &Claimed, step: u32, jpeg: &[u8]) {
+    metrics::preview();
+    ctx.broker.live(&Live::Preview {
+        edit: claimed.edit,
+        epoch: claimed.epoch,
+        step,
+        jpeg: BASE64_STANDARD.encode(jpeg),
+    });
+}
+
+fn publish(ctx: &Context, edit: EditId, seq: u64, kind: EventKind, data: Value) {
+    ctx.broker.live(&Live::Event(EditEvent {
+        edit,
+        seq,
+        at: OffsetDateTime::now_utc(),
+        kind,
+        data,
+    }));
+}

@@ -1,0 +1,83 @@
+//! What is counted, for `/metrics`.
+//!
+//! | name | kind | what it is |
+//! |---|---|---|
+//! | `limekiln_worker_slots` | gauge | edits that fit into the engine |
+//! | `limekiln_worker_slots_busy` | gauge | leases held |
+//! | `limekiln_engine_busy_ratio` | gauge | share of the time since the last heartbeat that the engine was called |
+//! | `limekiln_stage_seconds{stage}` | histogram | fetch, read, start, step, save, preview, finish, draw, put, complete |
+//! | `limekiln_steps_total` | counter | denoising steps, over all edits |
+//! | `limekiln_claims_total{outcome}` | counter | claimed, unclaimable |
+//! | `limekiln_attempts_total{outcome}` | counter | completed, failed, stopped, handed_back, abandoned |
+//! | `limekiln_stale_total{write}` | counter | writes that were refused because the lease was gone |
+//! | `limekiln_renewals_total` | counter | leases renewed |
+//! | `limekiln_checkpoints_total` | counter | checkpoints that are referred to |
+//! | `limekiln_checkpoint_bytes` | histogram | their sizes |
+//! | `limekiln_previews_total` | counter | previews published |
+//! | `limekiln_engine_panics_total` | counter | calls of the engine that panicked |
+//! | `limekiln_engine_stalls_total` | counter | times a call was found to take too long |
+//! | `limekiln_ledger_batch_writes{write}` | histogram | what one statement wrote at once |
+//! | `limekiln_ledger_retries_total{write}` | counter | statements said again |
+//!
+//! The cache of inputs counts its hits and misses itself (`limekiln_cache_...`, see the crate `blobs`).
+
+use std::time::Duration;
+
+pub(crate) fn stage(stage: &'static str, took: Duration) {
+    ::metrics::histogram!("limekiln_stage_seconds", "stage" => stage).record(took);
+}
+
+pub(crate) fn steps(count: usize, took: Duration) {
+    ::metrics::counter!("limekiln_steps_total").increment(count as u64);
+    stage("step", took);
+}
+
+pub(crate) fn claim(outcome: &'static str) {
+    ::metrics::counter!("limekiln_claims_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn attempt(outcome: &'static str) {
+    ::metrics::counter!("limekiln_attempts_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn stale(write: &'static str) {
+    ::metrics::counter!("limekiln_stale_total", "write" => write).increment(1);
+}
+
+pub(crate) fn renewed(count: u64) {
+    ::metrics::counter!("limekiln_renewals_total").increment(count);
+}
+
+pub(crate) fn checkpoint(bytes: u64) {
+    ::metrics::counter!("limekiln_checkpoints_total").increment(1);
+    ::metrics::histogram!("limekiln_checkpoint_bytes").record(bytes as f64);
+}
+
+pub(crate) fn preview() {
+    ::metrics::counter!("limekiln_previews_total").increment(1);
+}
+
+pub(crate) fn panicked() {
+    ::metrics::counter!("limekiln_engine_panics_total").increment(1);
+}
+
+pub(crate) fn stalled() {
+    ::metrics::counter!("limekiln_engine_stalls_total").increment(1);
+}
+
+pub(crate) fn batch(write: &'static str, count: usize) {
+    ::metrics::histogram!("limekiln_ledger_batch_writes", "write" => write).record(count as f64);
+}
+
+pub(crate) fn retried(write: &'static str) {
+    ::metrics::counter!("limekiln_ledger_retries_total", "write" => write).increment(1);
+}
+
+pub(crate) fn slots(slots: u32, busy: usize) {
+    ::metrics::gauge!("limekiln_worker_slots").set(f64::from(slots));
+    ::metrics::gauge!("limekiln_worker_slots_busy").set(busy as f64);
+}
+
+pub(crate) fn busy_share(share: f64) {
+    ::metrics::gauge!("limekiln_engine_busy_ratio").set(share);
+}
