@@ -162,13 +162,14 @@ impl Inner {
     }
 
     async fn delete_singly(&self, keys: &[Key]) -> Result<()> {
-        stream::iter(keys)
+        // Owned, or the future is not general enough to be spawned.
+        stream::iter(keys.to_vec())
             .map(|key| async move {
                 let done = self
                     .client
                     .delete_object()
                     .bucket(&self.settings.bucket)
-                    .key(self.full(key))
+                    .key(self.full(&key))
                     .send()
                     .await;
                 match done.map_err(|error| self.fault("delete a blob", Some(key.as_str()), error)) {
