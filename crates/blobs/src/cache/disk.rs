@@ -232,7 +232,7 @@ fn file_digest(file: &mut File) -> io::Result<Digest> {
     }
 }
 
-fn removed(path: &Path) -> io::Result<()> {
+pub(super) fn removed(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -1,7 +1,7 @@
 //! From the cache, or from S3 into the cache.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
 
@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     Cache, Inner, Pinned,
-    disk::{blocking, failed},
+    disk::{self, blocking, failed},
 };
 use crate::{Blobs, Error, Key, Result};
 
@@ -64,6 +64,7 @@ impl Cache {
         self.inner.index().miss();
         let limit_bytes = limit_bytes.min(self.inner.limit_bytes);
         let fresh = self.inner.dir.join(self.inner.fresh());
+        let _removed = Removed(fresh.clone());
         let (bytes, written) = match stream(blobs, key, digest, limit_bytes, &fresh).await {
             Ok(bytes) => (bytes, Ok(())),
             Err(error) => (0, Err(error)),
@@ -97,6 +98,17 @@ impl Cache {
             path: self.inner.path(digest),
             digest: *digest,
             cache: Arc::clone(&self.inner),
+        }
+    }
+}
+
+/// Removes a temporary file when dropped, unless it has moved to its place: also when its fetch is given up in the middle.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        if let Err(error) = disk::removed(&self.0) {
+            tracing::debug!(%error, file = %self.0.display(), "a temporary file stays");
         }
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | `store` | s3s-fs, with what it lacks |
+//! | `store` | the S3 operations: s3s-fs, and what is done here instead |
+//! | `objects`, `checked` | whole objects as files; bodies against their checksums |
 //! | `list` | listings in the order of keys that read no more of the disk than they show |
 //! | `uploads` | uploads in parts that have begun |
 
+mod checked;
 mod list;
+mod objects;
 mod store;
 mod uploads;
 

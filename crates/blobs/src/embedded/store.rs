@@ -1,33 +1,44 @@
-//! s3s-fs, with what it lacks: sidecar files go with their objects, listings are cheap, keys are no paths, presigned
-//! URLs may name the file, and uploads can be listed.
+//! s3s-fs for buckets, uploads in parts and ranges; whole objects, deletions and listings are ours (`objects`, `list`).
 
-use std::path::{Path, PathBuf};
+use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
 
-use s3s::{S3, S3Request, S3Response, S3Result, dto::*, s3_error};
+use bytes::Bytes;
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result, dto::*, s3_error};
 use s3s_fs::FileSystem;
+use tokio_util::io::ReaderStream;
 
-use super::{list, uploads};
+use super::{
+    checked, list,
+    objects::{Content, Objects},
+    uploads,
+};
 
 /// The most objects of one listing.
 const LIST_MAX: i32 = 1_000;
 
+/// An object up to this is read in one go, in bytes.
+const WHOLE_MAX: u64 = 1 << 20;
+
+/// A longer one comes in pieces of this, in bytes.
+const PIECE: usize = 256 << 10;
+
 #[derive(Debug)]
 pub(super) struct Store {
     files: FileSystem,
-    root: PathBuf,
+    objects: Arc<Objects>,
 }
 
 impl Store {
     pub(super) fn open(root: &Path) -> Result<Self, s3s_fs::Error> {
         Ok(Self {
             files: FileSystem::new(root)?,
-            root: root.to_owned(),
+            objects: Arc::new(Objects::new(root)),
         })
     }
 
-    /// The bucket's directory.
-    fn bucket(&self, bucket: &str) -> S3Result<PathBuf> {
-        let path = self.root.join(bucket);
+    /// A bucket is a directory; s3s has checked its name.
+    fn bucket(&self, bucket: &str) -> S3Result<std::path::PathBuf> {
+        let path = self.objects.root().join(bucket);
         if path.is_dir() {
             Ok(path)
         } else {
@@ -35,25 +46,11 @@ impl Store {
         }
     }
 
-    /// A key is not a path: no segment may lead elsewhere, or to a directory.
-    fn object(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
-        if key
-            .split('/')
-            .any(|segment| segment.is_empty() || segment.starts_with('.'))
-            || key.contains(['\0', '\\'])
-        {
-            return Err(s3_error!(InvalidArgument, "not a key here"));
-        }
-        Ok(self.bucket(bucket)?.join(key))
-    }
-
-    /// As [`Store::object`], of one that is there.
-    fn object_there(&self, bucket: &str, key: &str) -> S3Result<()> {
-        if self.object(bucket, key)?.is_file() {
-            Ok(())
-        } else {
-            Err(s3_error!(NoSuchKey))
-        }
+    /// Why there is no such object.
+    fn missing(&self, bucket: &str) -> S3Error {
+        self.bucket(bucket)
+            .err()
+            .unwrap_or_else(|| s3_error!(NoSuchKey))
     }
 
     /// File work off the async threads.
@@ -87,74 +84,122 @@ impl S3 for Store {
         &self,
         req: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
-        self.object(&req.input.bucket, &req.input.key)?;
-        self.files.put_object(req).await
+        let mut input = req.input;
+        segments_check(&input.key)?;
+        self.bucket(&input.bucket)?;
+        if input.if_match.is_some() || input.if_none_match.is_some() {
+            return Err(s3_error!(NotImplemented, "conditional puts"));
+        }
+        let body = checked::collect(input.body.take(), input.content_length).await?;
+        checked::check(&input, req.trailing_headers.as_ref(), &body)?;
+        let objects = Arc::clone(&self.objects);
+        let metadata = Self::blocking(move || {
+            objects.write(
+                &input.bucket,
+                &input.key,
+                input.content_type.as_deref(),
+                &body,
+            )
+        })
+        .await?;
+        Ok(S3Response::new(PutObjectOutput {
+            e_tag: Some(e_tag(&metadata)),
+            ..PutObjectOutput::default()
+        }))
     }
 
     async fn get_object(
         &self,
         req: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
-        self.object_there(&req.input.bucket, &req.input.key)?;
-        let disposition = req.input.response_content_disposition.clone();
-        let media_type = req.input.response_content_type.clone();
-        let mut got = self.files.get_object(req).await?;
-        if disposition.is_some() {
-            got.output.content_disposition = disposition;
+        segments_check(&req.input.key)?;
+        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+        let (disposition, media_type) = (
+            req.input.response_content_disposition.clone(),
+            req.input.response_content_type.clone(),
+        );
+        if req.input.range.is_some() {
+            return self.files.get_object(req).await;
         }
-        if media_type.is_some() {
-            got.output.content_type = media_type;
-        }
-        Ok(got)
+        let objects = Arc::clone(&self.objects);
+        let opened = Self::blocking(move || objects.open(&bucket, &key, Some(WHOLE_MAX))).await?;
+        let opened = opened.ok_or_else(|| self.missing(&req.input.bucket))?;
+        let body = match opened.content {
+            Content::Whole(body) => StreamingBlob::from(s3s::Body::from(body)),
+            Content::File(file) => StreamingBlob::wrap(ReaderStream::with_capacity(
+                tokio::fs::File::from_std(file),
+                PIECE,
+            )),
+            Content::Unread => StreamingBlob::from(s3s::Body::from(Bytes::new())),
+        };
+        Ok(S3Response::new(GetObjectOutput {
+            body: Some(body),
+            content_length: i64::try_from(opened.metadata.len()).ok(),
+            content_type: Some(media_type.unwrap_or(opened.media_type)),
+            content_disposition: disposition,
+            last_modified: opened.metadata.modified().ok().map(Timestamp::from),
+            e_tag: Some(e_tag(&opened.metadata)),
+            ..GetObjectOutput::default()
+        }))
     }
 
     async fn head_object(
         &self,
         req: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.object_there(&req.input.bucket, &req.input.key)?;
-        self.files.head_object(req).await
+        segments_check(&req.input.key)?;
+        let (bucket, key) = (req.input.bucket.clone(), req.input.key);
+        let objects = Arc::clone(&self.objects);
+        let opened = Self::blocking(move || objects.open(&bucket, &key, None)).await?;
+        let opened = opened.ok_or_else(|| self.missing(&req.input.bucket))?;
+        Ok(S3Response::new(HeadObjectOutput {
+            content_length: i64::try_from(opened.metadata.len()).ok(),
+            content_type: Some(opened.media_type),
+            last_modified: opened.metadata.modified().ok().map(Timestamp::from),
+            e_tag: Some(e_tag(&opened.metadata)),
+            ..HeadObjectOutput::default()
+        }))
     }
 
     async fn delete_object(
         &self,
         req: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
-        self.object(&bucket, &key)?;
-        let done = self.files.delete_object(req).await?;
-        let root = self.root.clone();
-        Self::blocking(move || uploads::traces_remove(&root, &bucket, &key)).await?;
-        Ok(done)
+        let DeleteObjectInput { bucket, key, .. } = req.input;
+        segments_check(&key)?;
+        self.bucket(&bucket)?;
+        let objects = Arc::clone(&self.objects);
+        Self::blocking(move || objects.remove(&bucket, &key)).await?;
+        Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
     async fn delete_objects(
         &self,
         req: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        let bucket = req.input.bucket.clone();
-        let quiet = req.input.delete.quiet == Some(true);
-        let keys: Vec<String> = req
-            .input
-            .delete
+        let DeleteObjectsInput { bucket, delete, .. } = req.input;
+        self.bucket(&bucket)?;
+        let keys: Vec<String> = delete
             .objects
-            .iter()
-            .map(|object| object.key.clone())
+            .into_iter()
+            .map(|object| object.key)
             .collect();
-        for key in &keys {
-            self.object(&bucket, key)?;
-        }
-        let mut done = self.files.delete_objects(req).await?;
-        let root = self.root.clone();
-        Self::blocking(move || {
+        keys.iter().try_for_each(|key| segments_check(key))?;
+        let objects = Arc::clone(&self.objects);
+        let deleted = Self::blocking(move || {
             keys.iter()
-                .try_for_each(|key| uploads::traces_remove(&root, &bucket, key))
+                .try_for_each(|key| objects.remove(&bucket, key))?;
+            Ok(keys)
         })
         .await?;
-        if quiet {
-            done.output.deleted = None;
-        }
-        Ok(done)
+        let said = deleted.into_iter().map(|key| DeletedObject {
+            key: Some(key),
+            ..DeletedObject::default()
+        });
+        Ok(S3Response::new(DeleteObjectsOutput {
+            deleted: (delete.quiet != Some(true)).then(|| said.collect()),
+            ..DeleteObjectsOutput::default()
+        }))
     }
 
     async fn list_objects_v2(
@@ -206,7 +251,8 @@ impl S3 for Store {
         &self,
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        self.object(&req.input.bucket, &req.input.key)?;
+        segments_check(&req.input.key)?;
+        self.bucket(&req.input.bucket)?;
         self.files.create_multipart_upload(req).await
     }
 
@@ -214,7 +260,8 @@ impl S3 for Store {
         &self,
         req: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
-        self.object(&req.input.bucket, &req.input.key)?;
+        segments_check(&req.input.key)?;
+        self.bucket(&req.input.bucket)?;
         self.files.upload_part(req).await
     }
 
@@ -222,7 +269,8 @@ impl S3 for Store {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        self.object(&req.input.bucket, &req.input.key)?;
+        segments_check(&req.input.key)?;
+        self.bucket(&req.input.bucket)?;
         self.files.complete_multipart_upload(req).await
     }
 
@@ -230,7 +278,8 @@ impl S3 for Store {
         &self,
         req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        self.object(&req.input.bucket, &req.input.key)?;
+        segments_check(&req.input.key)?;
+        self.bucket(&req.input.bucket)?;
         self.files.abort_multipart_upload(req).await
     }
 
@@ -240,11 +289,16 @@ impl S3 for Store {
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         let input = req.input;
         self.bucket(&input.bucket)?;
-        let (root, bucket) = (self.root.clone(), input.bucket.clone());
+        let (objects, bucket) = (Arc::clone(&self.objects), input.bucket.clone());
         let prefix = input.prefix.clone().unwrap_or_default();
         let limit = input.max_uploads.unwrap_or(LIST_MAX).clamp(0, LIST_MAX);
         let found = Self::blocking(move || {
-            uploads::begun(&root, &bucket, &prefix, limit.unsigned_abs() as usize)
+            uploads::begun(
+                objects.root(),
+                &bucket,
+                &prefix,
+                limit.unsigned_abs() as usize,
+            )
         })
         .await?;
         let output = ListMultipartUploadsOutput {
@@ -267,4 +321,28 @@ impl S3 for Store {
         };
         Ok(S3Response::new(output))
     }
+}
+
+/// A key is not a path: no segment may lead elsewhere.
+fn segments_check(key: &str) -> S3Result<()> {
+    let odd = |segment: &str| {
+        segment.is_empty() || segment.starts_with('.') || segment.contains(['\0', '\\'])
+    };
+    if key.split('/').any(odd) {
+        return Err(s3_error!(InvalidArgument, "not a key here"));
+    }
+    Ok(())
+}
+
+/// As file servers do: another file has another time or length.
+fn e_tag(metadata: &std::fs::Metadata) -> ETag {
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    ETag::Strong(format!(
+        "{:x}-{:x}",
+        modified.unwrap_or_default().as_nanos(),
+        metadata.len()
+    ))
 }

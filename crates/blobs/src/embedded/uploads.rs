@@ -54,19 +54,3 @@ pub(super) fn begun(
     }
     Ok(found)
 }
-
-/// Removes what s3s-fs keeps beside an object that is gone.
-pub(super) fn traces_remove(root: &Path, bucket: &str, key: &str) -> io::Result<()> {
-    let name = format!(
-        ".bucket-{}.object-{}",
-        URL_SAFE_NO_PAD.encode(bucket),
-        URL_SAFE_NO_PAD.encode(key)
-    );
-    for end in ["metadata.json", "internal.json"] {
-        match std::fs::remove_file(root.join(format!("{name}.{end}"))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
