@@ -7,7 +7,6 @@ use limekiln_blobs::Key;
 use limekiln_store::{Checkpoint, Checkpointed, Claimed, Write};
 
 use crate::engine::Saved;
-use crate::local::locally;
 use crate::run::Context;
 use crate::{Signal, metrics};
 
@@ -73,24 +72,12 @@ pub(super) async fn keep(ctx: &Arc<Context>, claimed: &Claimed, saved: Saved) ->
     }
 }
 
-/// The future that deletes may not move between threads.
 async fn forget(ctx: &Context, name: &str) {
-    let key = match name.parse::<Key>() {
-        Ok(key) => key,
-        Err(error) => {
-            tracing::warn!(key = name, %error, "no key of a checkpoint");
-            return;
-        }
+    let deleted = match name.parse::<Key>() {
+        Ok(key) => ctx.blobs.delete(&[key]).await.map(drop),
+        Err(error) => Err(error),
     };
-    let (blobs, keys) = (ctx.blobs.clone(), [key]);
-    let deleted = locally(move || async move {
-        let deleted = blobs.delete(&keys).await;
-        deleted.map(drop).map_err(|error| error.to_string())
-    });
-    let failed = match deleted.await {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error,
-        Err(error) => error.to_string(),
-    };
-    tracing::debug!(key = name, error = %failed, "an old checkpoint is left to the sweep");
+    if let Err(error) = deleted {
+        tracing::debug!(key = name, %error, "an old checkpoint is left to the sweep");
+    }
 }

@@ -1,0 +1,104 @@
+//! Shutdown and resume.
+
+use std::time::Duration;
+
+use limekiln_jobs::{Epoch, EventKind, StateName};
+use limekiln_worker::Signal;
+
+use crate::gate::{Gate, gated, null};
+use crate::house::House;
+use crate::running::{Running, settings};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_abandons_a_step_that_never_ends() {
+    let house = House::new().await;
+    let gate = Gate::default();
+    let mut hurried = settings(&house);
+    hurried.checkpoint_every = Duration::ZERO;
+    let grace = hurried.shutdown_grace;
+    let mut worker = Running::start(&house, hurried, gated(&gate, 9)).await;
+    let edits = house
+        .submit(vec![house.edit("one"), house.edit("two")])
+        .await;
+    gate.open(3);
+    worker
+        .wait(
+            "a checkpoint",
+            |signal| matches!(signal, Signal::Checkpointed(at, _, 3) if *at == edits[0]),
+        )
+        .await;
+    // The fourth step waits at the gate for ever.
+    let (ended, took) = worker.stop().await;
+    ended.unwrap();
+    assert!(took < grace, "{took:?}");
+    for (edit, claims) in [(edits[0], 1), (edits[1], 0)] {
+        let view = house.view(edit).await;
+        assert_eq!((view.state, view.attempts), (StateName::Queued, 0));
+        assert_eq!(house.count(edit, EventKind::Started).await, claims);
+    }
+    let claimed = house.claim(edits[0]).await;
+    assert_eq!(claimed.checkpoint.unwrap().step, 3);
+    gate.open(1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_saves_what_is_done_and_another_goes_on_from_there() {
+    let house = House::new().await;
+    let mut rare = settings(&house);
+    rare.checkpoint_every = Duration::from_secs(3600);
+    let step = Duration::from_millis(5);
+    let mut worker = Running::start(&house, rare.clone(), null(500, step)).await;
+    let edit = house.submit_one("anything").await;
+    worker
+        .wait(
+            "ten steps",
+            |signal| matches!(signal, Signal::Stepped(_, _, step) if *step >= 10),
+        )
+        .await;
+    worker.stop().await.0.unwrap();
+    assert_eq!(house.view(edit).await.state, StateName::Queued);
+
+    let mut other = Running::start(&house, rare, null(500, step)).await;
+    let coordinator = house.coordinator();
+    let started = other
+        .wait("the second start", |signal| {
+            matches!(signal, Signal::Started(..))
+        })
+        .await;
+    let Signal::Started(_, epoch, from) = started else {
+        unreachable!()
+    };
+    assert!(epoch == Epoch::new(2) && from >= 10, "{started:?}");
+    let view = house.reaches(edit, StateName::Succeeded).await;
+    assert_eq!(view.attempts, 0);
+    drop(coordinator);
+    other.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_replaces_the_one_before() {
+    let house = House::new().await;
+    let gate = Gate::default();
+    let mut often = settings(&house);
+    often.checkpoint_every = Duration::ZERO;
+    let mut worker = Running::start(&house, often, gated(&gate, 4)).await;
+    let edit = house.submit_one("anything").await;
+    for step in 1..=3 {
+        gate.open(1);
+        worker
+            .wait(
+                "a checkpoint",
+                |signal| matches!(signal, Signal::Checkpointed(_, _, at) if *at == step),
+            )
+            .await;
+    }
+    let key = |step| limekiln_blobs::Key::checkpoint(house.tenant, edit, Epoch::new(1), step);
+    limekiln_testbed::until("the old ones' end", crate::house::PATIENCE, async || {
+        !house.blobs.exists(&key(1)).await.unwrap() && !house.blobs.exists(&key(2)).await.unwrap()
+    })
+    .await;
+    assert!(house.blobs.exists(&key(3)).await.unwrap());
+    gate.open(1);
+    house.reaches(edit, StateName::Succeeded).await;
+    worker.stop().await.0.unwrap();
+}

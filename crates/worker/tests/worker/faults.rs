@@ -1,0 +1,171 @@
+//! Workers that die, freeze, hang and panic.
+
+use std::time::Duration;
+
+use limekiln_jobs::{ArtifactKind, EventKind, FailureClass, StateName};
+use limekiln_store::Completion;
+use limekiln_worker::{Error, Signal};
+
+use crate::gate::{Gate, gated, null};
+use crate::house::House;
+use crate::running::{Running, settings};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_lease_was_taken_changes_nothing() {
+    let house = House::new().await;
+    let gate = Gate::default();
+    let mut slow = settings(&house);
+    // No renewal comes to notice it: the worker finds out by writing.
+    slow.lease_ttl = Duration::from_secs(600);
+    let mut worker = Running::start(&house, slow, gated(&gate, 2)).await;
+    let edit = house.submit_one("anything").await;
+    worker
+        .wait("the start", |signal| matches!(signal, Signal::Started(..)))
+        .await;
+    house.lease_expire(edit).await;
+    let other = house.claim(edit).await;
+    gate.open(2);
+    worker
+        .wait(
+            "the refusal",
+            |signal| matches!(signal, Signal::Stale(at, _) if *at == edit),
+        )
+        .await;
+    let view = house.view(edit).await;
+    assert_eq!((view.state, view.artifacts.len()), (StateName::Running, 0));
+
+    let completion = Completion {
+        edit,
+        epoch: other.epoch,
+        artifacts: Vec::new(),
+        report: None,
+        gpu_ms: 0,
+    };
+    let writes = house.store.edits_complete(&[completion]).await.unwrap();
+    assert!(writes[0].is_applied());
+    // What the first put under its own epoch, nothing refers to.
+    let view = house.reaches(edit, StateName::Succeeded).await;
+    assert!(view.artifacts.is_empty());
+    assert_eq!(house.count(edit, EventKind::Succeeded).await, 1);
+    worker.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_lease_is_noticed_at_the_next_renewal() {
+    let house = House::new().await;
+    let gate = Gate::default();
+    let mut worker = Running::start(&house, settings(&house), gated(&gate, 2)).await;
+    let edit = house.submit_one("anything").await;
+    worker
+        .wait("the start", |signal| matches!(signal, Signal::Started(..)))
+        .await;
+    house.lease_expire(edit).await;
+    // No step ends, and yet the edit is stopped.
+    worker
+        .wait(
+            "the stop",
+            |signal| matches!(signal, Signal::Stopped(at, _) if *at == edit),
+        )
+        .await;
+    gate.open(1);
+    worker.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_worker_is_rescued_and_only_death_without_progress_counts() {
+    let house = House::new().await;
+    let gate = Gate::default();
+    let mut often = settings(&house);
+    often.checkpoint_every = Duration::ZERO;
+    let edit = house.submit_one("anything").await;
+    // The first dies after a checkpoint, the second before one.
+    for (steps, attempts) in [(2, 0), (0, 1)] {
+        let mut worker = Running::start(&house, often.clone(), gated(&gate, 9)).await;
+        worker
+            .wait("the start", |signal| matches!(signal, Signal::Started(..)))
+            .await;
+        if steps > 0 {
+            gate.open(steps);
+            worker
+                .wait(
+                    "a checkpoint",
+                    |signal| matches!(signal, Signal::Checkpointed(_, _, at) if *at == steps),
+                )
+                .await;
+        }
+        worker.kill().await;
+        house.lease_expire(edit).await;
+        let view = house.view(edit).await;
+        assert_eq!((view.state, view.attempts), (StateName::Queued, attempts));
+        // The thread that was left behind gets out of the way.
+        gate.open(1);
+        house.submit(Vec::new()).await;
+    }
+    let gate = Gate::default();
+    gate.open(9);
+    let worker = Running::start(&house, often, gated(&gate, 9)).await;
+    let view = house.reaches(edit, StateName::Succeeded).await;
+    assert_eq!(view.attempts, 1);
+    worker.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hung_engine_loses_its_lease_and_ends_the_worker() {
+    let house = House::new().await;
+    let mut quick = settings(&house);
+    quick.lease_ttl = Duration::from_millis(900);
+    quick.stall_after = Duration::from_millis(400);
+    let mut poison = house.edit("null: hang");
+    poison.max_attempts = 2;
+    let edit = house.submit(vec![poison]).await[0];
+    let coordinator = house.coordinator();
+    for _ in 0..2 {
+        let mut worker = Running::start(&house, quick.clone(), null(5, Duration::ZERO)).await;
+        worker
+            .wait("the stall", |signal| *signal == Signal::Stalled)
+            .await;
+        let error = worker.end().await.unwrap_err();
+        assert!(matches!(error, Error::EngineHung { .. }), "{error}");
+    }
+    let view = house.reaches(edit, StateName::Failed).await;
+    let failure = view.error.unwrap();
+    assert_eq!(failure.class, FailureClass::Poison, "{failure}");
+    assert_eq!(view.attempts, 2);
+    drop(coordinator);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_costs_an_attempt_and_the_worker_goes_on() {
+    let house = House::new().await;
+    let mut poison = house.edit("null: panic");
+    poison.max_attempts = 2;
+    let edits = house
+        .submit(vec![
+            poison,
+            house.edit("null: fail"),
+            house.edit("null: refuse"),
+            house.edit("fine"),
+        ])
+        .await;
+    let coordinator = house.coordinator();
+    let worker = Running::start(&house, settings(&house), null(3, Duration::ZERO)).await;
+    house.reaches(edits[3], StateName::Succeeded).await;
+    for (edit, class, code, attempts) in [
+        (edits[0], FailureClass::Internal, "engine_panicked", 2),
+        (edits[1], FailureClass::Internal, "null_failed", 3),
+        (edits[2], FailureClass::User, "null_refused", 0),
+    ] {
+        let view = house.reaches(edit, StateName::Failed).await;
+        let failure = view.error.unwrap();
+        assert_eq!(
+            (failure.class, failure.code.as_str(), view.attempts),
+            (class, code, attempts)
+        );
+        let artifact = house
+            .store
+            .artifact_get(house.tenant, edit, ArtifactKind::Result);
+        assert_eq!(artifact.await.unwrap(), None);
+    }
+    drop(coordinator);
+    worker.stop().await.0.unwrap();
+}

@@ -1,0 +1,87 @@
+//! An editor whose steps wait at a gate.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use limekiln_jobs::{Failure, ModelName};
+use limekiln_worker::{
+    BoxError, Drawing, Editor, Factory, NullEditor, Progress, Sizing, Ticket, Work,
+};
+
+/// Shut until opened; steps pass once it is open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gate(Arc<(Mutex<u32>, Condvar)>);
+
+impl Gate {
+    /// Lets so many more steps pass.
+    pub(crate) fn open(&self, steps: u32) {
+        let (passes, changed) = &*self.0;
+        *passes.lock().unwrap() += steps;
+        changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let (passes, changed) = &*self.0;
+        let mut passes = changed
+            .wait_while(passes.lock().unwrap(), |passes| *passes == 0)
+            .unwrap();
+        *passes -= 1;
+    }
+}
+
+/// The null editor behind a gate.
+struct Gated {
+    gate: Gate,
+    inner: NullEditor,
+}
+
+impl Editor for Gated {
+    fn device(&self) -> String {
+        "gated".to_owned()
+    }
+
+    fn sizing(&self, _: &ModelName) -> Option<Sizing> {
+        None
+    }
+
+    fn start(&mut self, ticket: Ticket, work: Work) -> Result<Progress, Failure> {
+        self.inner.start(ticket, work)
+    }
+
+    fn step(&mut self, tickets: &[Ticket]) -> Vec<Result<Progress, Failure>> {
+        self.gate.pass();
+        self.inner.step(tickets)
+    }
+
+    fn preview(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
+        self.inner.preview(ticket)
+    }
+
+    fn save(&mut self, ticket: Ticket) -> Result<Option<Vec<u8>>, Failure> {
+        self.inner.save(ticket)
+    }
+
+    fn finish(&mut self, ticket: Ticket) -> Result<Drawing, Failure> {
+        self.inner.finish(ticket)
+    }
+
+    fn forget(&mut self, ticket: Ticket) {
+        self.inner.forget(ticket);
+    }
+}
+
+/// Edits of so many steps, each waiting for the gate.
+pub(crate) fn gated(gate: &Gate, steps: u32) -> Factory {
+    let gate = gate.clone();
+    Box::new(move || -> Result<Box<dyn Editor>, BoxError> {
+        let inner = NullEditor::new(steps, Duration::ZERO);
+        Ok(Box::new(Gated { gate, inner }))
+    })
+}
+
+/// The null editor.
+pub(crate) fn null(steps: u32, step: Duration) -> Factory {
+    Box::new(move || -> Result<Box<dyn Editor>, BoxError> {
+        Ok(Box::new(NullEditor::new(steps, step)))
+    })
+}

@@ -1,0 +1,102 @@
+//! A worker that runs, and what it signals.
+
+use std::time::{Duration, Instant};
+
+use limekiln_worker::{Error, Factory, Settings, Signal, Signals, run};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::house::{House, PATIENCE};
+
+pub(crate) struct Running {
+    task: JoinHandle<Result<(), Error>>,
+    shutdown: CancellationToken,
+    signals: Receiver<Signal>,
+}
+
+/// Settings of a worker in this house, in a hurry.
+pub(crate) fn settings(house: &House) -> Settings {
+    Settings {
+        lease_ttl: Duration::from_secs(3),
+        shutdown_grace: Duration::from_secs(4),
+        ..Settings::new(
+            "tested",
+            vec![House::model()],
+            house.dir.path().join("cache"),
+        )
+    }
+}
+
+impl Running {
+    /// Starts a worker, and waits until it takes edits.
+    pub(crate) async fn start(house: &House, settings: Settings, factory: Factory) -> Self {
+        let mut running = Self::spawn(house, settings, factory);
+        running
+            .wait("the worker", |signal| matches!(signal, Signal::Ready(_)))
+            .await;
+        running
+    }
+
+    pub(crate) fn spawn(house: &House, mut settings: Settings, factory: Factory) -> Self {
+        let (signals, receiver) = Signals::channel();
+        settings.signals = signals;
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(run(
+            settings,
+            house.store.clone(),
+            house.broker.clone(),
+            house.blobs.clone(),
+            factory,
+            shutdown.clone(),
+        ));
+        Self {
+            task,
+            shutdown,
+            signals: receiver,
+        }
+    }
+
+    /// Waits for a signal, and gives it.
+    pub(crate) async fn wait(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(&Signal) -> bool,
+    ) -> Signal {
+        let listening = async {
+            loop {
+                match self.signals.recv().await {
+                    Ok(signal) if wanted(&signal) => return signal,
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => panic!("signals were lost"),
+                    Err(RecvError::Closed) => panic!("the worker ended before {what}"),
+                }
+            }
+        };
+        timeout(PATIENCE, listening)
+            .await
+            .unwrap_or_else(|_| panic!("waited for {what}"))
+    }
+
+    /// Asks it to end, and gives how, and how long that took.
+    pub(crate) async fn stop(self) -> (Result<(), Error>, Duration) {
+        let began = Instant::now();
+        self.shutdown.cancel();
+        (self.end().await, began.elapsed())
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(self) -> Result<(), Error> {
+        timeout(PATIENCE, self.task)
+            .await
+            .expect("the worker's end")
+            .unwrap()
+    }
+
+    /// Ends it as a power cut would: nothing is given back.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
