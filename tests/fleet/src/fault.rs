@@ -1,0 +1,374 @@
+//! What breaks, and how.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use limekiln_testbed::{Process, until, until_some};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::check::Attempts;
+use crate::fleet::{Editor, Member};
+use crate::load::{Accepted, End, Planned};
+use crate::random::Random;
+use crate::scene::Scene;
+
+/// Something that breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// kill -9.
+    WorkerKilled,
+    /// SIGTERM.
+    WorkerStopped,
+    /// SIGSTOP past its lease, then SIGCONT.
+    WorkerFrozen,
+    /// A step that never ends, while the process lives.
+    EngineHung,
+    /// Stopped or killed, and started again.
+    PostgresRestarted,
+    /// Stopped or killed, and started again.
+    RabbitmqRestarted,
+    /// Every message that is ready, gone.
+    QueuesPurged,
+    /// For a few seconds.
+    S3Down,
+    /// kill -9, both.
+    CoordinatorsKilled,
+    /// kill -9, one after the other.
+    GatewaysKilled,
+    /// Connections to the services end in the middle of anything.
+    ConnectionsCut,
+    /// Connections to the services become slow, and one service silent.
+    ConnectionsSlow,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 12] = [
+        Self::WorkerKilled,
+        Self::WorkerStopped,
+        Self::WorkerFrozen,
+        Self::EngineHung,
+        Self::PostgresRestarted,
+        Self::RabbitmqRestarted,
+        Self::QueuesPurged,
+        Self::S3Down,
+        Self::CoordinatorsKilled,
+        Self::GatewaysKilled,
+        Self::ConnectionsCut,
+        Self::ConnectionsSlow,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WorkerKilled => "worker_killed",
+            Self::WorkerStopped => "worker_stopped",
+            Self::WorkerFrozen => "worker_frozen",
+            Self::EngineHung => "engine_hung",
+            Self::PostgresRestarted => "postgres_restarted",
+            Self::RabbitmqRestarted => "rabbitmq_restarted",
+            Self::QueuesPurged => "queues_purged",
+            Self::S3Down => "s3_down",
+            Self::CoordinatorsKilled => "coordinators_killed",
+            Self::GatewaysKilled => "gateways_killed",
+            Self::ConnectionsCut => "connections_cut",
+            Self::ConnectionsSlow => "connections_slow",
+        }
+    }
+
+    /// Whether it can happen to workers of this editor: the real engine does not hang on demand.
+    #[must_use]
+    pub fn applies_to(self, editor: Editor) -> bool {
+        self != Self::EngineHung || editor == Editor::Null
+    }
+
+    /// What it may cost.
+    #[must_use]
+    pub fn attempts(self) -> Attempts {
+        match self {
+            Self::WorkerKilled | Self::WorkerFrozen | Self::EngineHung => Attempts::Exact,
+            Self::WorkerStopped
+            | Self::RabbitmqRestarted
+            | Self::QueuesPurged
+            | Self::S3Down
+            | Self::CoordinatorsKilled
+            | Self::GatewaysKilled => Attempts::None,
+            Self::PostgresRestarted | Self::ConnectionsCut | Self::ConnectionsSlow => {
+                Attempts::Bounded
+            }
+        }
+    }
+
+    /// Breaks it, and mends it as an operator or a supervisor would. Gives edits of its own, if it made any.
+    ///
+    /// # Errors
+    ///
+    /// When what must follow at once does not.
+    pub async fn strike(self, scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+        match self {
+            Self::WorkerKilled => worker_killed(scene, random).await?,
+            Self::WorkerStopped => worker_stopped(scene, random).await?,
+            Self::WorkerFrozen => worker_frozen(scene, random).await?,
+            Self::EngineHung => return engine_hung(scene, random).await,
+            Self::PostgresRestarted => {
+                if random.coin() {
+                    scene.services.postgres.stop().await;
+                } else {
+                    scene.services.postgres.kill9().await;
+                }
+                sleep(random.millis(0..1500)).await;
+                scene.services.postgres.run().await;
+            }
+            Self::RabbitmqRestarted => {
+                if random.coin() {
+                    scene.services.rabbitmq.stop().await;
+                } else {
+                    scene.services.rabbitmq.kill9().await;
+                }
+                sleep(random.millis(0..1000)).await;
+                scene.services.rabbitmq.run().await;
+            }
+            Self::QueuesPurged => {
+                for _ in 0..random.of(2..6) {
+                    scene.services.rabbitmq.purge().await;
+                    sleep(random.millis(0..300)).await;
+                }
+            }
+            Self::S3Down => s3_down(scene, random).await,
+            Self::CoordinatorsKilled => coordinators_killed(scene, random).await?,
+            Self::GatewaysKilled => gateways_killed(scene, random).await?,
+            Self::ConnectionsCut => {
+                let proxies = scene.services.proxies.all();
+                for _ in 0..random.of(4..10) {
+                    proxies[random.index(3)].cut();
+                    sleep(random.millis(20..300)).await;
+                }
+            }
+            Self::ConnectionsSlow => connections_slow(scene, random).await,
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// A worker that holds edits: what a fault is to hit.
+async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<(&'a Member, i64)> {
+    let mut random = random.clone();
+    until_some(
+        "a worker to hold edits",
+        Duration::from_secs(20),
+        async || {
+            let worker = &scene.fleet.workers[random.index(2)];
+            let held = held_by(scene, worker).await.ok()?;
+            (held > 0).then_some((worker, held))
+        },
+    )
+    .await
+    .pipe(Ok)
+}
+
+trait Pipe: Sized {
+    fn pipe<T>(self, to: impl FnOnce(Self) -> T) -> T {
+        to(self)
+    }
+}
+
+impl<T> Pipe for T {}
+
+/// Edits that the table says a worker runs.
+async fn held_by(scene: &Scene, worker: &Member) -> Result<i64> {
+    let pid = worker.with(Process::pid);
+    Ok(sqlx::query_scalar(
+        "select count(*) from edits e join workers w on w.id = e.worker_id
+         where e.state = 'running' and w.name like '%/' || $1",
+    )
+    .bind(pid.to_string())
+    .fetch_one(&scene.place.truth)
+    .await?)
+}
+
+async fn worker_killed(scene: &Scene, random: &mut Random) -> Result<()> {
+    let (worker, _) = busy_worker(scene, random).await?;
+    tokio::task::block_in_place(|| worker.with(Process::kill9));
+    sleep(random.millis(0..1500)).await;
+    worker.start_again()
+}
+
+async fn worker_stopped(scene: &Scene, random: &mut Random) -> Result<()> {
+    let (worker, _) = busy_worker(scene, random).await?;
+    let status = tokio::task::block_in_place(|| {
+        worker.with(|process| process.terminate(Duration::from_secs(10)))
+    });
+    ensure!(
+        status.success(),
+        "{} was asked to end and ended with {status}",
+        worker.name()
+    );
+    let held = held_by(scene, worker).await?;
+    ensure!(
+        held == 0,
+        "{} ended with {held} leases in hand",
+        worker.name()
+    );
+    worker.start_again()
+}
+
+async fn worker_frozen(scene: &Scene, random: &mut Random) -> Result<()> {
+    let stale = "limekiln_stale_total";
+    let (worker, held) = busy_worker(scene, random).await?;
+    let before = worker.counter(&scene.http, stale).await?;
+    worker.with(Process::freeze);
+    until(
+        "the reaper to take the frozen worker's leases",
+        Duration::from_secs(30),
+        async || held_by(scene, worker).await.is_ok_and(|held| held == 0),
+    )
+    .await;
+    sleep(random.millis(0..1000)).await;
+    worker.with(Process::thaw);
+    // It wakes in the middle of what it did, and is refused.
+    until(
+        &format!("a write of the thawed worker, which held {held} edits, to be refused"),
+        Duration::from_secs(20),
+        async || {
+            worker
+                .counter(&scene.http, stale)
+                .await
+                .is_ok_and(|now| now > before)
+        },
+    )
+    .await;
+    Ok(())
+}
+
+/// An edit whose second step never ends. Each worker that takes it gives its leases up and ends; its supervisor starts it
+/// again; and after its attempts the edit is called what it is.
+async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+    let planned = Planned {
+        key: format!("{}-hang", scene.round()),
+        tenant: 0,
+        body: json!({
+            "model": "null",
+            "image": scene.images[0],
+            "instruction": "null: hang steps=3 step_ms=20",
+            "max_attempts": random.of(1..3),
+        }),
+        end: End::Failed,
+        parent: None,
+        after: Duration::ZERO,
+        cancel_after: None,
+        watched: false,
+        twin: None,
+    };
+    let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
+    let mut hung = 0;
+    until(
+        "the edit that hangs to be given up",
+        Duration::from_secs(90),
+        async || {
+            for worker in &scene.fleet.workers {
+                let ended = worker.with(Process::ended);
+                if let Some(status) = ended {
+                    assert!(
+                        !status.success(),
+                        "a worker whose engine hangs ended as if all were well"
+                    );
+                    hung += 1;
+                    worker
+                        .start_again()
+                        .is_ok()
+                        .then_some(())
+                        .unwrap_or_default();
+                }
+            }
+            let state: Option<String> = sqlx::query_scalar("select state from edits where id = $1")
+                .bind(id)
+                .fetch_optional(&scene.place.truth)
+                .await
+                .unwrap_or_default();
+            state.as_deref() == Some("failed")
+        },
+    )
+    .await;
+    // The last one to hold it ends too.
+    until(
+        "the hung worker to end",
+        Duration::from_secs(30),
+        async || {
+            for worker in &scene.fleet.workers {
+                if !worker.is_up() {
+                    hung += 1;
+                    let _ = worker.start_again();
+                }
+            }
+            hung > 0
+        },
+    )
+    .await;
+    Ok(vec![Accepted {
+        id,
+        planned,
+        seen: None,
+    }])
+}
+
+async fn s3_down(scene: &Scene, random: &mut Random) {
+    let proxy = &scene.services.proxies.s3;
+    let whole = random.coin();
+    if whole {
+        scene.services.s3.stop().await;
+    } else {
+        proxy.refuse();
+    }
+    sleep(random.millis(1500..4000)).await;
+    if whole {
+        scene.services.s3.run().await;
+    } else {
+        proxy.resume();
+    }
+}
+
+async fn coordinators_killed(scene: &Scene, random: &mut Random) -> Result<()> {
+    for coordinator in &scene.fleet.coordinators {
+        tokio::task::block_in_place(|| coordinator.with(Process::kill9));
+        sleep(random.millis(0..500)).await;
+    }
+    sleep(random.millis(0..1500)).await;
+    scene
+        .fleet
+        .coordinators
+        .iter()
+        .try_for_each(Member::start_again)
+}
+
+async fn gateways_killed(scene: &Scene, random: &mut Random) -> Result<()> {
+    for gateway in &scene.fleet.gateways {
+        tokio::task::block_in_place(|| gateway.with(Process::kill9));
+        sleep(random.millis(0..500)).await;
+        gateway.start_again()?;
+        gateway
+            .ready(&scene.http)
+            .await
+            .context("a gateway after kill -9")?;
+        sleep(random.millis(0..300)).await;
+    }
+    Ok(())
+}
+
+async fn connections_slow(scene: &Scene, random: &mut Random) {
+    let proxies = scene.services.proxies.all();
+    for proxy in proxies {
+        proxy.slow(random.of(200_000..2_000_000), random.millis(5..40));
+    }
+    sleep(random.millis(1000..2500)).await;
+    let silent = proxies[random.index(3)];
+    silent.blackhole();
+    sleep(random.millis(500..2500)).await;
+    for proxy in proxies {
+        proxy.resume();
+    }
+    if random.coin() {
+        silent.cut();
+    }
+}

@@ -1,0 +1,267 @@
+//! Every fault so many rounds, a line each, a table at the end.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::check::Counts;
+use crate::fault::Fault;
+use crate::fleet::Editor;
+use crate::random::Random;
+use crate::scene::Scene;
+use crate::services::Services;
+
+/// What the environment asks for.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `LIMEKILN_FAULT_SEED`; the clock's without it.
+    pub seed: u64,
+    /// `LIMEKILN_FAULT_ROUNDS`; 2 without it.
+    pub rounds: u32,
+    /// Only faults whose `name::editor` contains one of these.
+    pub only: Vec<String>,
+}
+
+impl Settings {
+    /// From the environment and the arguments.
+    ///
+    /// # Errors
+    ///
+    /// When a number is none.
+    pub fn read() -> Result<Self> {
+        let number = |name: &str| match std::env::var(name) {
+            Ok(text) => text
+                .parse::<u64>()
+                .map(Some)
+                .with_context(|| format!("{name}={text}")),
+            Err(_) => Ok(None),
+        };
+        let clock = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)?
+            .as_secs();
+        Ok(Self {
+            seed: number("LIMEKILN_FAULT_SEED")?.unwrap_or(clock),
+            rounds: u32::try_from(number("LIMEKILN_FAULT_ROUNDS")?.unwrap_or(2))?,
+            only: std::env::args()
+                .skip(1)
+                .filter(|arg| !arg.starts_with('-'))
+                .collect(),
+        })
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| name.contains(only.as_str()))
+    }
+}
+
+/// What became of a fault.
+#[derive(Debug)]
+struct Outcome {
+    name: String,
+    passed: u32,
+    failed: u32,
+    counts: Counts,
+    took: Duration,
+}
+
+/// Runs them all; whether all held. Written as cargo's own tests write, so that whoever counts those counts these.
+///
+/// # Errors
+///
+/// When the services can't be started.
+pub async fn run(settings: &Settings) -> Result<bool> {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../target/fleet-tests")
+        .join(std::process::id().to_string());
+    std::fs::create_dir_all(&dir)?;
+    say(&format!(
+        "\nfaults: {} rounds each; LIMEKILN_FAULT_SEED={} repeats them\n",
+        settings.rounds, settings.seed
+    ));
+    let mut outcomes = Vec::new();
+    let mut services = None;
+    for editor in [Editor::Null, Editor::Lime] {
+        let faults: Vec<_> = Fault::ALL
+            .into_iter()
+            .filter(|fault| fault.applies_to(editor))
+            .map(|fault| (fault, format!("{}::{}", fault.name(), editor.model())))
+            .filter(|(_, name)| settings.wants(name))
+            .collect();
+        if faults.is_empty() {
+            continue;
+        }
+        let mut scene = None;
+        for (fault, name) in faults {
+            let outcome = rounds(
+                settings,
+                fault,
+                editor,
+                name,
+                &mut scene,
+                &mut services,
+                &dir,
+            )
+            .await?;
+            outcomes.push(outcome);
+        }
+        if let Some(last) = scene {
+            outcomes.push(queues(last, editor, &mut services).await);
+        }
+    }
+    table(&outcomes);
+    let (passed, failed) = outcomes.iter().fold((0, 0), |(passed, failed), outcome| {
+        if outcome.failed == 0 {
+            (passed + 1, failed)
+        } else {
+            (passed, failed + 1)
+        }
+    });
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    say(&format!(
+        "\ntest result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out"
+    ));
+    if failed == 0 {
+        std::fs::remove_dir_all(&dir).context("logs")?;
+    } else {
+        say(&format!("logs: {}", dir.display()));
+    }
+    Ok(failed == 0)
+}
+
+/// The rounds of one fault. After one that failed, the next has a new place: what is stuck stays there.
+async fn rounds(
+    settings: &Settings,
+    fault: Fault,
+    editor: Editor,
+    name: String,
+    scene: &mut Option<Scene>,
+    services: &mut Option<Services>,
+    dir: &std::path::Path,
+) -> Result<Outcome> {
+    let start = Instant::now();
+    let mut outcome = Outcome {
+        name,
+        passed: 0,
+        failed: 0,
+        counts: Counts::default(),
+        took: Duration::ZERO,
+    };
+    for round in 0..settings.rounds {
+        let at = match scene.take() {
+            Some(scene) => scene,
+            None => Scene::start(editor, services.take(), dir).await?,
+        };
+        let random = Random::new(settings.seed, &format!("{}/{round}", outcome.name));
+        match at.round_run(fault, random).await {
+            Ok(counts) => {
+                outcome.passed += 1;
+                outcome.counts += counts;
+                *scene = Some(at);
+            }
+            Err(error) => {
+                outcome.failed += 1;
+                say(&format!(
+                    "---- {} round {round}, seed {}; logs in {}\n{error:?}\n",
+                    outcome.name,
+                    settings.seed,
+                    at.dir().display()
+                ));
+                *services = mended(at.services);
+            }
+        }
+    }
+    outcome.took = start.elapsed();
+    let word = if outcome.failed == 0 { "ok" } else { "FAILED" };
+    say(&format!(
+        "test {} ... {word} ({} rounds, {} edits, {:.1} s)",
+        outcome.name,
+        settings.rounds,
+        outcome.counts.edits,
+        outcome.took.as_secs_f64()
+    ));
+    Ok(outcome)
+}
+
+/// A fault that failed may have left a service down: then all three are started anew.
+fn mended(services: Services) -> Option<Services> {
+    for proxy in services.proxies.all() {
+        proxy.resume();
+        proxy.cut();
+    }
+    let up = [
+        services.postgres.port(),
+        services.rabbitmq.port(),
+        services.s3.port(),
+    ]
+    .into_iter()
+    .all(|port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    up.then_some(services)
+}
+
+/// After the last round: no message is left over.
+async fn queues(scene: Scene, editor: Editor, services: &mut Option<Services>) -> Outcome {
+    let start = Instant::now();
+    let name = format!("queues_empty::{}", editor.model());
+    let held = scene.queues_empty().await;
+    let failed = u32::from(held.is_err());
+    match held {
+        Ok(()) => say(&format!("test {name} ... ok")),
+        Err(error) => say(&format!("test {name} ... FAILED\n{error:?}")),
+    }
+    *services = Some(scene.services);
+    Outcome {
+        name,
+        passed: 1 - failed,
+        failed,
+        counts: Counts::default(),
+        took: start.elapsed(),
+    }
+}
+
+fn table(outcomes: &[Outcome]) {
+    say(&format!(
+        "\n{:<28}{:>7}{:>7}{:>8}{:>10}{:>7}{:>10}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>9}",
+        "fault",
+        "rounds",
+        "failed",
+        "edits",
+        "succeeded",
+        "failed",
+        "cancelled",
+        "claims",
+        "again",
+        "resumed",
+        "attempts",
+        "events",
+        "streams",
+        "s a round"
+    ));
+    for outcome in outcomes {
+        let counts = &outcome.counts;
+        let rounds = outcome.passed + outcome.failed;
+        say(&format!(
+            "{:<28}{:>7}{:>7}{:>8}{:>10}{:>7}{:>10}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>9.1}",
+            outcome.name,
+            rounds,
+            outcome.failed,
+            counts.edits,
+            counts.succeeded,
+            counts.failed,
+            counts.cancelled,
+            counts.claims,
+            counts.again,
+            counts.resumed,
+            counts.attempts,
+            counts.events,
+            counts.streams_again,
+            outcome.took.as_secs_f64() / f64::from(rounds.max(1)),
+        ));
+    }
+}
+
+fn say(line: &str) {
+    // Where nobody reads it, nobody misses it.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
