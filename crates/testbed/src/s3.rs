@@ -1,7 +1,6 @@
 //! An S3 server: the embedded one on a thread of its own, or an independent one as a process.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +13,9 @@ use uuid::Uuid;
 
 use crate::place::{dir_create, port_free};
 use crate::process::{Process, Signal, tied};
+
+/// The script that serves Swift's S3 API.
+const SWIFT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/s3/serve.py");
 
 /// An S3 server. Clones are the same server; it ends with the last one, or with this process.
 #[derive(Clone, Debug)]
@@ -38,8 +40,8 @@ enum Kind {
         dir: PathBuf,
         port: u16,
     },
-    Moto {
-        program: PathBuf,
+    /// OpenStack Swift, by `tests/s3/serve.py`.
+    Swift {
         dir: PathBuf,
         port: u16,
     },
@@ -98,16 +100,15 @@ impl S3 {
         Self::of(kind, running, credentials)
     }
 
-    /// Starts the independent server: moto (Python), as a process. It forgets all when it stops.
+    /// Starts the independent server: OpenStack Swift (Python), as a process. What it keeps survives a stop.
     ///
     /// # Panics
     ///
     /// When it can't be started.
     #[must_use]
     pub fn independent() -> Self {
-        let kind = Kind::Moto {
-            program: moto_find(),
-            dir: dir_create("moto"),
+        let kind = Kind::Swift {
+            dir: dir_create("swift"),
             port: port_free(),
         };
         let (running, credentials) = kind.run();
@@ -115,7 +116,7 @@ impl S3 {
     }
 
     fn of(kind: Kind, running: Running, credentials: Credentials) -> Self {
-        let (Kind::Embedded { port, .. } | Kind::Moto { port, .. }) = &kind;
+        let (Kind::Embedded { port, .. } | Kind::Swift { port, .. }) = &kind;
         Self(Arc::new(Inner {
             endpoint: Url::parse(&format!("http://127.0.0.1:{port}")).unwrap(),
             credentials,
@@ -205,18 +206,19 @@ impl Kind {
     fn run(&self) -> (Running, Credentials) {
         match self {
             Self::Embedded { dir, port } => embedded_run(dir.clone(), *port),
-            Self::Moto { program, dir, port } => {
-                let mut command = tied(program, Signal::Kill, None);
-                command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-                let process = Process::run("moto_server", command, &dir.join("log"));
+            Self::Swift { dir, port } => {
+                let mut command = tied(swift_python(), Signal::Kill, None);
+                command.arg(SWIFT).arg("--dir").arg(dir);
+                command.args(["--port", &port.to_string()]);
+                let process = Process::run("the Swift server", command, &dir.join("log"));
                 process
                     .ready(Duration::from_secs(60), || {
                         std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok()
                     })
                     .unwrap_or_else(|error| panic!("{error}"));
                 let credentials = Credentials {
-                    access_key: "testing".into(),
-                    secret_key: "testing".into(),
+                    access_key: "limekiln".into(),
+                    secret_key: "limekiln-tests".into(),
                 };
                 (Running::Process(process), credentials)
             }
@@ -264,19 +266,17 @@ impl Drop for Running {
     }
 }
 
-/// `LIMEKILN_MOTO`, or `moto_server` in the path.
-fn moto_find() -> PathBuf {
-    if let Some(path) = std::env::var_os("LIMEKILN_MOTO") {
-        return path.into();
-    }
-    let found = Command::new("sh")
-        .args(["-c", "command -v moto_server"])
-        .output()
-        .unwrap();
-    let path = String::from_utf8_lossy(&found.stdout).trim().to_owned();
-    assert!(
-        !path.is_empty(),
-        "moto_server is missing: run tests/install"
+/// Where `tests/install` puts the Python that has Swift: `LIMEKILN_TEST_TOOLS`, or the home's cache.
+fn swift_python() -> PathBuf {
+    let tools = std::env::var_os("LIMEKILN_TEST_TOOLS").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/limekiln-tests"),
+        PathBuf::from,
     );
-    path.into()
+    let python = tools.join("s3/bin/python");
+    assert!(
+        python.exists(),
+        "{} is missing: run tests/install",
+        python.display()
+    );
+    python
 }
