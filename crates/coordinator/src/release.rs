@@ -123,6 +123,11 @@ impl Duty for Again {
     const NAME: &'static str = "announce_again";
 
     async fn round(&mut self) -> Result<Next, Error> {
+        // Each announcement makes the wait for the next one longer: none is wasted on a broker that is away. The
+        // release's outage says so.
+        if !self.announcer.broker.is_connected() {
+            return Ok(Next::After(self.every));
+        }
         let overdue = self.store.edits_announce_again(LIMIT).await?;
         if overdue.is_empty() {
             return Ok(Next::After(self.every));

@@ -1,5 +1,6 @@
 //! What time brings: leases that ran out, retries that came due, turns whose parents ended.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use limekiln_broker::Broker;
@@ -30,15 +31,19 @@ impl Duty for Reap {
     async fn round(&mut self) -> Result<Next, Error> {
         let moved = self.store.edits_reap(LIMIT).await?;
         for one in &moved {
-            let worker = one
-                .worker
-                .map(|worker| worker.to_string())
-                .unwrap_or_default();
-            tracing::warn!(edit = %one.edit, epoch = %one.epoch, worker, state = %one.state, "a lease ran out");
             metrics::counter!("limekiln_reaped_total", "outcome" => one.state.as_str())
                 .increment(1);
+            tracing::debug!(edit = %one.edit, epoch = %one.epoch, state = %one.state, "a lease ran out");
             // Should the worker be alive after all, it need not go on.
             self.broker.stop(one.edit, one.epoch);
+        }
+        if !moved.is_empty() {
+            let workers: BTreeSet<String> = moved
+                .iter()
+                .filter_map(|one| one.worker)
+                .map(|id| id.to_string())
+                .collect();
+            tracing::warn!(edits = moved.len(), ?workers, "leases ran out");
         }
         tell(&self.store, &self.broker, &moved).await;
         Ok(next(moved.len(), self.every))

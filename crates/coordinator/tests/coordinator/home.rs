@@ -14,9 +14,9 @@ use limekiln_store::{
     Claimed, Completion, Failed, Limits, NewArtifact, NewImage, NewWorker, Store, Submission,
     Submitted,
 };
-use limekiln_testbed::{Postgres, RabbitMq, S3};
+use limekiln_testbed::{Postgres, Proxy, RabbitMq, S3};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,13 @@ pub(crate) fn provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// A virtual host: its URL. One at a time, for two of erl_call at once take each other's name.
+pub(crate) async fn vhost() -> String {
+    static ONE: Mutex<()> = Mutex::const_new(());
+    let _one = ONE.lock().await;
+    RabbitMq::shared().vhost().await
+}
+
 /// A migrated database: its URL.
 pub(crate) async fn database() -> String {
     let template = TEMPLATE
@@ -66,7 +73,7 @@ pub(crate) async fn database() -> String {
 impl Home {
     pub(crate) async fn new() -> Self {
         let url = database().await;
-        let vhost_url = RabbitMq::shared().vhost().await;
+        let vhost_url = vhost().await;
         let broker = Broker::connect(&limekiln_broker::Settings::new(vhost_url.clone()))
             .await
             .unwrap();
@@ -97,11 +104,15 @@ impl Home {
         Postgres::shared().execute(&self.database, sql).await;
     }
 
+    /// A connection of the test's own to the database.
+    pub(crate) async fn connection(&self) -> PgConnection {
+        let url = Postgres::shared().url(&self.database);
+        PgConnection::connect(&url).await.unwrap()
+    }
+
     /// A number from the database.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
-        let mut connection = PgConnection::connect(&Postgres::shared().url(&self.database))
-            .await
-            .unwrap();
+        let mut connection = self.connection().await;
         let number = sqlx::query_scalar(AssertSqlSafe(sql))
             .fetch_one(&mut connection)
             .await
@@ -371,4 +382,14 @@ pub(crate) async fn offered(consumer: &mut Consumer) -> Delivery {
         .await
         .expect("an edit offered")
         .expect("an open broker")
+}
+
+/// A store on the same database through the proxy.
+pub(crate) async fn through(home: &Home, proxy: &Proxy) -> Store {
+    let url = proxy.before(&Postgres::shared().url(&home.database));
+    let settings = limekiln_store::Settings {
+        acquire_timeout: Duration::from_millis(500),
+        ..limekiln_store::Settings::new(url)
+    };
+    Store::connect(&settings).await.unwrap()
 }

@@ -1,10 +1,16 @@
 //! The coordinator on real Postgres, RabbitMQ and S3, and on what `limekiln dev` runs in process.
 //!
 //! Due times are moved in the database, never waited for.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it should be"
+)]
 
 mod embedded;
 mod endpoint;
 mod home;
+mod outage;
 mod release;
 mod retention;
 mod submit;

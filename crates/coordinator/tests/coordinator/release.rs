@@ -8,7 +8,7 @@ use limekiln_jobs::{Class, EditId, StateName};
 use limekiln_store::Submission;
 use limekiln_testbed::{Proxy, RabbitMq, until};
 
-use crate::home::{Home, NEVER, PATIENCE, database, model, offered, settings, submission};
+use crate::home::{Home, NEVER, PATIENCE, database, model, offered, settings, submission, vhost};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_fleet_hears_of_an_edit_within_100_ms_of_its_submission() {
@@ -232,7 +232,7 @@ async fn a_coordinator_that_dies_between_mark_and_publish_loses_nothing() {
 async fn while_the_broker_is_away_edits_stay_unannounced_and_then_go_out_for_the_first_time() {
     let url = database().await;
     let proxy = Proxy::start(RabbitMq::shared().port());
-    let vhost_url = RabbitMq::shared().vhost().await;
+    let vhost_url = vhost().await;
     let mut broker_settings = BrokerSettings::new(proxy.before(&vhost_url));
     broker_settings.patience = Duration::from_millis(100);
     let broker = Broker::connect(&broker_settings).await.unwrap();
