@@ -8,6 +8,10 @@ use pglite_oxide::PgliteServer;
 use crate::{Error, Result, Settings};
 
 /// A Postgres in this process, on a directory. One connection at a time; close the [`crate::Store`] before dropping it.
+///
+/// What was acknowledged survives the end of the process, however it ends. It runs without fsync (the library's file system
+/// cannot sync directories, and Postgres refuses to recover where it can't), so a power cut may lose or damage the directory:
+/// what must survive that belongs in a real Postgres.
 pub struct Embedded {
     server: Option<PgliteServer>,
     url: String,
@@ -30,8 +34,6 @@ impl Embedded {
     pub fn start(dir: &Path) -> Result<Self> {
         let server = PgliteServer::builder()
             .path(dir)
-            // The library starts Postgres with fsync off. A killed process loses nothing either way, a power cut would.
-            .postgres_config("fsync", "on")
             .start()
             .map_err(|error| Error::Embedded(format!("{}: {error:#}", dir.display())))?;
         let url = server.database_url();

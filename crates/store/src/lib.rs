@@ -53,6 +53,8 @@ mod sessions;
 mod store;
 mod submit;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod webhooks;
 mod workers;

@@ -95,6 +95,9 @@ impl Store {
     /// # Errors
     /// An unreadable URL, an unreachable or too old server.
     pub async fn connect(settings: &Settings) -> Result<Self> {
+        if !settings.url.starts_with("postgres://") && !settings.url.starts_with("postgresql://") {
+            return Err(Error::Url("it does not begin with postgres://".to_owned()));
+        }
         let options = PgConnectOptions::from_str(&settings.url)
             .map_err(|error| Error::Url(error.to_string()))?
             .application_name("limekiln");
@@ -137,7 +140,7 @@ impl Store {
         let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
         // A newer schema is fine, so an older program finds nothing to do.
         migrator.set_ignore_missing(true);
-        migrator.run(conn.get()).await?;
+        migrator.run_direct(None, conn.get(), false).await?;
         conn.get().execute(sqlx::raw_sql(SESSION)).await?;
         conn.done();
         Ok(())

@@ -1,0 +1,231 @@
+use limekiln_jobs::{SessionId, TenantId, WorkerId};
+
+use crate::tests::kit::*;
+use crate::*;
+
+pub(in crate::tests) async fn tenants_have_limits_and_keys(store: &Store) {
+    let name = TenantId::new().to_string();
+    let tenant = store
+        .tenant_create(&name, &Limits::default())
+        .await
+        .unwrap();
+    assert!(matches!(
+        store.tenant_create(&name, &Limits::default()).await,
+        Err(Error::NameTaken(_))
+    ));
+    assert!(matches!(
+        store.tenant_create("", &Limits::default()).await,
+        Err(Error::Invalid { field: "name", .. })
+    ));
+    assert!(matches!(
+        store.tenant_create("a\0b", &Limits::default()).await,
+        Err(Error::Invalid { .. })
+    ));
+    let none = Limits {
+        rate_per_second: f64::NAN,
+        ..Limits::default()
+    };
+    assert_eq!(
+        store
+            .tenant_limits_set(tenant.id, &none)
+            .await
+            .unwrap_err()
+            .kind(),
+        Kind::Request
+    );
+    let more = Limits {
+        in_flight: 7,
+        ..Limits::default()
+    };
+    assert_eq!(
+        store
+            .tenant_limits_set(tenant.id, &more)
+            .await
+            .unwrap()
+            .unwrap()
+            .limits,
+        more
+    );
+    assert_eq!(
+        store
+            .tenant_limits_set(TenantId::new(), &more)
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        store.tenant_by_name(&name).await.unwrap().unwrap().limits,
+        more
+    );
+    assert!(
+        store
+            .tenant_list()
+            .await
+            .unwrap()
+            .iter()
+            .any(|listed| listed.id == tenant.id)
+    );
+    let webhook = store
+        .tenant_webhook_secret(tenant.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(webhook.expose().starts_with("whsec_"));
+
+    let key = store
+        .key_create(tenant.id, Role::Admin, "laptop")
+        .await
+        .unwrap();
+    assert!(key.secret.expose().starts_with("lk_") && key.secret.expose().len() == 67);
+    assert!(!format!("{key:?}").contains(key.secret.expose()));
+    let caller = store.key_find(key.secret.expose()).await.unwrap().unwrap();
+    assert_eq!(
+        caller,
+        Caller {
+            tenant: tenant.id,
+            key: key.id,
+            role: Role::Admin,
+            name
+        }
+    );
+    assert_eq!(store.key_find("lk_other").await.unwrap(), None);
+    assert_eq!(store.key_find("").await.unwrap(), None);
+    let hashes: i64 = number(
+        store,
+        "select count(*) from api_keys where position('lk_'::bytea in hash) > 0",
+    )
+    .await;
+    assert_eq!(hashes, 0);
+    assert_eq!(store.key_list(Some(tenant.id)).await.unwrap().len(), 1);
+    assert!(store.key_revoke(key.id).await.unwrap());
+    assert!(!store.key_revoke(key.id).await.unwrap());
+    assert_eq!(store.key_find(key.secret.expose()).await.unwrap(), None);
+    assert!(
+        store
+            .key_list(None)
+            .await
+            .unwrap()
+            .iter()
+            .any(|listed| listed.id == key.id && listed.revoked_at.is_some())
+    );
+    assert!(matches!(
+        store.key_create(TenantId::new(), Role::Tenant, "").await,
+        Err(Error::NoTenant)
+    ));
+}
+
+pub(in crate::tests) async fn images_are_one_row_for_one_content(store: &Store) {
+    let ours = Place::new(store).await;
+    let theirs = Place::new(store).await;
+    let again = store
+        .image_create(ours.tenant, &picture(ours.tenant, b"picture"))
+        .await
+        .unwrap();
+    assert_eq!(again.id, ours.image);
+    assert_ne!(theirs.image, ours.image);
+    assert_eq!(
+        store.image_get(ours.tenant, ours.image).await.unwrap(),
+        Some(again)
+    );
+    assert_eq!(
+        store.image_get(theirs.tenant, ours.image).await.unwrap(),
+        None
+    );
+    assert!(matches!(
+        store
+            .image_create(TenantId::new(), &picture(ours.tenant, b"x"))
+            .await,
+        Err(Error::NoTenant)
+    ));
+    // Only new bytes are charged.
+    let today = time::OffsetDateTime::now_utc().date();
+    let days = store.usage_get(
+        ours.tenant,
+        today.saturating_sub(time::Duration::DAY),
+        today.saturating_add(time::Duration::DAY),
+    );
+    let days = days.await.unwrap();
+    assert_eq!(
+        days.iter()
+            .map(|day| (day.bytes, day.edits))
+            .collect::<Vec<_>>(),
+        [(7, 0)]
+    );
+
+    let session = SessionId::new();
+    assert_eq!(
+        store.session_create(ours.tenant, session).await.unwrap().id,
+        session
+    );
+    assert_eq!(
+        store.session_create(ours.tenant, session).await.unwrap().id,
+        session
+    );
+    assert!(matches!(
+        store.session_create(theirs.tenant, session).await,
+        Err(Error::NoTenant)
+    ));
+    assert_eq!(
+        store.session_get(theirs.tenant, session).await.unwrap(),
+        None
+    );
+}
+
+pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
+    let place = Place::new(store).await;
+    let unknown = store.worker_beat(WorkerId::new(), 0).await.unwrap();
+    assert_eq!(
+        unknown,
+        Orders {
+            drain: false,
+            known: false
+        }
+    );
+    let worker = place.worker(4).await;
+    assert_eq!(
+        store.worker_beat(worker, 3).await.unwrap(),
+        Orders {
+            drain: false,
+            known: true
+        }
+    );
+    assert_eq!(store.worker_drain(Some(worker), true).await.unwrap(), 1);
+    assert!(store.worker_beat(worker, 3).await.unwrap().drain);
+    let find = async || {
+        store
+            .worker_list()
+            .await
+            .unwrap()
+            .into_iter()
+            .find(|listed| listed.id == worker)
+    };
+    let listed = find().await.unwrap();
+    assert!(listed.alive && listed.draining);
+    assert_eq!(
+        (listed.slots, listed.busy, listed.models),
+        (4, 3, vec![place.model.clone()])
+    );
+    let later =
+        sqlx::query("update workers set seen_at = now() - 3 * ttl - interval '1 s' where id = $1")
+            .bind(worker.uuid());
+    store.count("test", later).await.unwrap();
+    assert!(!find().await.unwrap().alive);
+    assert_eq!(
+        store
+            .workers_prune(std::time::Duration::from_secs(3600))
+            .await
+            .unwrap(),
+        0
+    );
+    assert!(
+        store
+            .workers_prune(std::time::Duration::ZERO)
+            .await
+            .unwrap()
+            >= 1
+    );
+    assert_eq!(find().await, None);
+    let other = place.worker(1).await;
+    store.worker_gone(other).await.unwrap();
+    assert!(!store.worker_beat(other, 0).await.unwrap().known);
+}

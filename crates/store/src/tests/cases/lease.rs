@@ -1,0 +1,195 @@
+use limekiln_jobs::{EditId, Epoch, EventKind, StateName, WorkerId};
+
+use crate::tests::kit::*;
+use crate::*;
+
+pub(in crate::tests) async fn a_claim_carries_everything(store: &Store) {
+    let place = Place::new(store).await;
+    let mask = store
+        .image_create(place.tenant, &picture(place.tenant, b"mask"))
+        .await
+        .unwrap();
+    let trace = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    let asked = Submission {
+        mask: Some(mask.id),
+        trace,
+        ..place.submission()
+    };
+    let edit = place.submit(asked.clone()).await;
+    let other = place.edit().await;
+    let answers = store
+        .edits_claim(place.worker, &[EditId::new(), edit, edit, other], TTL)
+        .await
+        .unwrap();
+    assert!(answers[0].is_none() && answers[2].is_none() && answers[3].is_some());
+    let claimed = answers[1].clone().unwrap();
+    let mut spec = asked.spec;
+    spec.mask = Some(mask.digest);
+    let expected = Claimed {
+        edit,
+        tenant: place.tenant,
+        session: None,
+        epoch: Epoch::new(1),
+        model: place.model.clone(),
+        class: asked.class,
+        spec,
+        input: picture(place.tenant, b"picture").into(),
+        mask: Some(picture(place.tenant, b"mask").into()),
+        checkpoint: None,
+        seq: 2,
+        attempts: 0,
+        max_attempts: 3,
+        trace: asked.trace,
+    };
+    assert_eq!(claimed, expected);
+    // A message that came twice claims nothing.
+    assert_eq!(
+        store
+            .edits_claim(WorkerId::new(), &[edit], TTL)
+            .await
+            .unwrap(),
+        [None]
+    );
+    let events = store.events_after(edit, 1, 10).await.unwrap();
+    assert_eq!(events[0].kind, EventKind::Started);
+    assert_eq!(events[0].data["epoch"], 1);
+    assert_eq!(events[0].data["worker"], place.worker.to_string());
+    // A turn starts from its parent's result.
+    assert!(
+        place
+            .complete(other, answers[3].as_ref().unwrap().epoch)
+            .await
+            .is_applied()
+    );
+    let turn = place.submit(place.turn(other)).await;
+    assert_eq!(
+        place.claim(turn).await.input.key,
+        result(other, Epoch::new(1)).key
+    );
+}
+
+pub(in crate::tests) async fn a_lost_claim_is_found_again(store: &Store) {
+    let place = Place::new(store).await;
+    let (edit, epoch) = place.running().await;
+    let queued = place.edit().await;
+    let found = store
+        .edits_reclaim(place.worker, &[queued, edit], TTL)
+        .await
+        .unwrap();
+    assert!(found[0].is_none());
+    let found = found[1].as_ref().unwrap();
+    assert_eq!((found.edit, found.epoch, found.seq), (edit, epoch, 2));
+    assert_eq!(
+        store
+            .edits_reclaim(WorkerId::new(), &[edit], TTL)
+            .await
+            .unwrap(),
+        [None]
+    );
+    assert_eq!(place.kinds(edit).await.len(), 2);
+}
+
+pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
+    let place = Place::new(store).await;
+    let (edit, old) = place.running().await;
+    let progressed = |epoch, step| Progressed {
+        edit,
+        epoch,
+        stage: "locate".to_owned(),
+        step,
+        steps: 20,
+    };
+    // The same edit twice in one call is two events.
+    let writes = store
+        .edits_progress(&[progressed(old, 1), progressed(old, 2)])
+        .await
+        .unwrap();
+    assert_eq!(
+        writes,
+        [Write::Applied { seq: 3 }, Write::Applied { seq: 4 }]
+    );
+    let nobody = EditId::new();
+    let renewed = store
+        .leases_renew(place.worker, &[(edit, old), (nobody, old)], TTL)
+        .await
+        .unwrap();
+    assert_eq!(renewed, [Write::Applied { seq: 4 }, Write::Missing]);
+    assert_eq!(
+        store
+            .leases_renew(WorkerId::new(), &[(edit, old)], TTL)
+            .await
+            .unwrap(),
+        [Write::Stale]
+    );
+    assert_eq!(
+        store.edits_hand_back(&[(edit, old)]).await.unwrap(),
+        [Write::Applied { seq: 5 }]
+    );
+    assert_eq!(place.state(edit).await, StateName::Queued);
+    let new = place.claim(edit).await;
+    assert_eq!((new.epoch, new.attempts), (Epoch::new(2), 0));
+    // Whatever the old worker says now, nothing changes.
+    let before = place.kinds(edit).await;
+    assert_eq!(
+        store
+            .leases_renew(place.worker, &[(edit, old)], TTL)
+            .await
+            .unwrap(),
+        [Write::Stale]
+    );
+    assert_eq!(
+        store.edits_progress(&[progressed(old, 3)]).await.unwrap(),
+        [Write::Stale]
+    );
+    let (write, key) = store
+        .edits_checkpoint(&[checkpoint(edit, old, 9)])
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!(
+        (write, key),
+        (Write::Stale, Some(checkpoint(edit, old, 9).checkpoint.key))
+    );
+    assert_eq!(place.complete(edit, old).await, Write::Stale);
+    assert_eq!(
+        place
+            .fail(edit, old, limekiln_jobs::FailureClass::Internal)
+            .await,
+        Write::Stale
+    );
+    assert_eq!(
+        store.edits_hand_back(&[(edit, old)]).await.unwrap(),
+        [Write::Stale]
+    );
+    assert_eq!(place.complete(nobody, old).await, Write::Missing);
+    assert_eq!(place.kinds(edit).await, before);
+    assert_eq!(place.state(edit).await, StateName::Running);
+    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    assert_eq!((view.stage, view.step), (None, None));
+    assert!(view.artifacts.is_empty());
+}
+
+pub(in crate::tests) async fn checkpoints_only_grow(store: &Store) {
+    let place = Place::new(store).await;
+    let (edit, epoch) = place.running().await;
+    let write =
+        async |offered: Checkpointed| store.edits_checkpoint(&[offered]).await.unwrap().remove(0);
+    let applied = Write::Applied { seq: 2 };
+    let key = |step| Some(checkpoint(edit, epoch, step).checkpoint.key);
+    assert_eq!(write(checkpoint(edit, epoch, 5)).await, (applied, None));
+    assert_eq!(write(checkpoint(edit, epoch, 8)).await, (applied, key(5)));
+    // A repeated call does not give its own blob away; an older one is not kept, though the lease holds.
+    assert_eq!(write(checkpoint(edit, epoch, 8)).await, (applied, None));
+    assert_eq!(write(checkpoint(edit, epoch, 7)).await, (applied, key(7)));
+    assert!(store.edits_hand_back(&[(edit, epoch)]).await.unwrap()[0].is_applied());
+    let again = place.claim(edit).await;
+    assert_eq!(
+        again.checkpoint,
+        Some(checkpoint(edit, epoch, 8).checkpoint)
+    );
+    let referenced = [key(8).unwrap(), key(7).unwrap(), "t/x/other".to_owned()];
+    assert_eq!(
+        store.blobs_unreferenced(&referenced).await.unwrap(),
+        referenced[1..]
+    );
+}

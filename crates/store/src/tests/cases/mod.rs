@@ -1,0 +1,9 @@
+//! The cases of the suite. They share a database on the embedded Postgres, so each looks at its own tenants alone.
+
+pub(super) mod access;
+pub(super) mod lease;
+pub(super) mod outcome;
+pub(super) mod reads;
+pub(super) mod release;
+pub(super) mod retention;
+pub(super) mod submit;

@@ -1,0 +1,313 @@
+use limekiln_jobs::{ArtifactKind, EditId, EventKind, Failure, FailureClass, StateName};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::tests::kit::*;
+use crate::*;
+
+pub(in crate::tests) async fn results_are_referenced_once(store: &Store) {
+    let place = Place::new(store).await;
+    let (edit, epoch) = place.running().await;
+    let roi = NewArtifact {
+        kind: ArtifactKind::Roi,
+        key: format!("roi-{edit}"),
+        ..result(edit, epoch)
+    };
+    let completion = Completion {
+        edit,
+        epoch,
+        artifacts: vec![roi.clone(), result(edit, epoch)],
+        report: Some(json!({"steps": 20, "note": "a\0b"})),
+        gpu_ms: 900,
+    };
+    let completions = [completion.clone()];
+    let done = store.edits_complete(&completions).await.unwrap();
+    assert_eq!(done, [Write::Applied { seq: 3 }]);
+    // The answer was lost, and the call repeated.
+    assert_eq!(store.edits_complete(&completions).await.unwrap(), done);
+    assert_eq!(
+        store
+            .artifact_get(place.tenant, edit, ArtifactKind::Roi)
+            .await
+            .unwrap(),
+        Some(roi)
+    );
+    let stranger = place.neighbour().await;
+    assert_eq!(
+        store
+            .artifact_get(stranger.tenant, edit, ArtifactKind::Roi)
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        store
+            .artifact_get(place.tenant, edit, ArtifactKind::Overlay)
+            .await
+            .unwrap(),
+        None
+    );
+    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    assert_eq!(view.state, StateName::Succeeded);
+    assert_eq!(
+        view.report,
+        Some(json!({"steps": 20, "note": "a\u{fffd}b"}))
+    );
+    let kinds: Vec<_> = view
+        .artifacts
+        .iter()
+        .map(|artifact| artifact.kind)
+        .collect();
+    assert_eq!(kinds, [ArtifactKind::Result, ArtifactKind::Roi]);
+    assert_eq!(
+        place.kinds(edit).await,
+        [EventKind::Queued, EventKind::Started, EventKind::Succeeded]
+    );
+    let today = OffsetDateTime::now_utc().date();
+    let usage = store
+        .usage_get(
+            place.tenant,
+            today.saturating_sub(time::Duration::DAY),
+            today,
+        )
+        .await
+        .unwrap();
+    let sum = usage.iter().fold((0, 0, 0), |sum, day| {
+        (sum.0 + day.edits, sum.1 + day.gpu_ms, sum.2 + day.bytes)
+    });
+    assert_eq!(sum, (1, 900, 2007));
+    let twice = Completion {
+        artifacts: vec![result(edit, epoch), result(edit, epoch)],
+        ..completion
+    };
+    assert_eq!(
+        store.edits_complete(&[twice]).await.unwrap_err().kind(),
+        Kind::Request
+    );
+}
+
+pub(in crate::tests) async fn failures_are_classed(store: &Store) {
+    let place = Place::new(store).await;
+    let (edit, epoch) = place.running().await;
+    assert!(
+        place
+            .fail(edit, epoch, FailureClass::User)
+            .await
+            .is_applied()
+    );
+    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    assert_eq!(
+        view.error,
+        Some(Failure::new(FailureClass::User, "broken", "it broke"))
+    );
+    assert_eq!((view.state, view.attempts), (StateName::Failed, 0));
+    // Ours is tried again, after a wait, three times in all.
+    let edit = place.edit().await;
+    for attempt in 1..=3_u16 {
+        let claimed = place.claim(edit).await;
+        assert_eq!(claimed.attempts, attempt - 1);
+        let failure = Failure::new(FailureClass::Poison, "engine\0", "it broke\0");
+        let failed = Failed {
+            edit,
+            epoch: claimed.epoch,
+            failure,
+        };
+        assert!(store.edits_fail(&[failed]).await.unwrap()[0].is_applied());
+        if attempt < 3 {
+            assert_eq!(place.state(edit).await, StateName::Waiting);
+            let early = store.edits_retry_due(1000).await.unwrap();
+            assert!(early.iter().all(|moved| moved.edit != edit));
+            retry_due(store, edit).await;
+            let due = store.edits_retry_due(1000).await.unwrap();
+            assert!(
+                due.iter()
+                    .any(|moved| moved.edit == edit && moved.state == StateName::Queued),
+                "{due:?}"
+            );
+        }
+    }
+    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    assert_eq!((view.state, view.attempts), (StateName::Failed, 3));
+    let failure = view.error.unwrap();
+    assert_eq!(
+        (failure.class, failure.code.as_str()),
+        (FailureClass::Internal, "engine\u{fffd}")
+    );
+    let kinds = place.kinds(edit).await;
+    assert_eq!(
+        kinds
+            .iter()
+            .filter(|kind| **kind == EventKind::Retrying)
+            .count(),
+        2
+    );
+    let letters = store.dead_letters(None, 1000).await.unwrap().letters;
+    let letter = letters.iter().find(|letter| letter.edit == edit).unwrap();
+    assert_eq!((letter.attempts, letter.worker), (3, Some(place.worker)));
+    assert_eq!(place.in_flight().await, 0);
+}
+
+pub(in crate::tests) async fn dead_leases_are_taken(store: &Store) {
+    let place = Place::new(store).await;
+    let edit = place.edit().await;
+    let reap = async || {
+        let reaped = store.edits_reap(1000).await.unwrap();
+        reaped.into_iter().find(|moved| moved.edit == edit)
+    };
+    let mut attempts = 0;
+    for round in 1..=5 {
+        let claimed = place.claim(edit).await;
+        assert_eq!((claimed.epoch.get(), claimed.attempts), (round, attempts));
+        assert_eq!(reap().await, None);
+        // The second and the third death come after progress, and cost nothing.
+        if round == 2 || round == 3 {
+            let offered = checkpoint(edit, claimed.epoch, round);
+            assert!(
+                store.edits_checkpoint(&[offered]).await.unwrap()[0]
+                    .0
+                    .is_applied()
+            );
+        } else {
+            attempts += 1;
+        }
+        lease_expire(store, edit).await;
+        let taken = reap().await.unwrap();
+        let expected = if round == 5 {
+            StateName::Failed
+        } else {
+            StateName::Queued
+        };
+        assert_eq!(
+            (taken.state, taken.worker, taken.epoch),
+            (expected, Some(place.worker), claimed.epoch)
+        );
+        assert_eq!(place.complete(edit, claimed.epoch).await, Write::Stale);
+    }
+    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    let failure = view.error.unwrap();
+    assert_eq!(
+        (failure.class, failure.code.as_str()),
+        (FailureClass::Poison, Failure::WORKER_DIED)
+    );
+    assert_eq!(view.attempts, 3);
+}
+
+pub(in crate::tests) async fn cancel_and_retry_by_hand(store: &Store) {
+    let place = Place::new(store).await;
+    let stranger = place.neighbour().await;
+    let (edit, epoch) = place.running().await;
+    assert_eq!(
+        store.edit_cancel(stranger.tenant, edit).await.unwrap(),
+        Cancel::Missing
+    );
+    assert_eq!(
+        store.edit_cancel(place.tenant, edit).await.unwrap(),
+        Cancel::Cancelled {
+            seq: 3,
+            was_running: Some((place.worker, epoch))
+        }
+    );
+    assert_eq!(
+        store.edit_cancel(place.tenant, edit).await.unwrap(),
+        Cancel::AlreadyEnded(StateName::Cancelled)
+    );
+    assert_eq!(place.complete(edit, epoch).await, Write::Stale);
+    assert_eq!(
+        store.edit_retry(edit).await.unwrap(),
+        Retried::NotFailed(StateName::Cancelled)
+    );
+    assert_eq!(
+        store.edit_retry(EditId::new()).await.unwrap(),
+        Retried::Missing
+    );
+    // Announced, and waiting for a retry.
+    let edit = place.edit().await;
+    assert_eq!(place.release(8, 8).await, [edit]);
+    assert!(matches!(
+        store.edit_cancel(place.tenant, edit).await.unwrap(),
+        Cancel::Cancelled {
+            was_running: None,
+            ..
+        }
+    ));
+    let (edit, epoch) = place.running().await;
+    assert!(
+        place
+            .fail(edit, epoch, FailureClass::Internal)
+            .await
+            .is_applied()
+    );
+    assert!(matches!(
+        store.edit_cancel(place.tenant, edit).await.unwrap(),
+        Cancel::Cancelled {
+            was_running: None,
+            ..
+        }
+    ));
+    assert_eq!(place.in_flight().await, 0);
+
+    let (edit, epoch) = place.running().await;
+    assert!(
+        place
+            .fail(edit, epoch, FailureClass::User)
+            .await
+            .is_applied()
+    );
+    assert_eq!(
+        store.edit_retry(edit).await.unwrap(),
+        Retried::Queued { seq: 4 }
+    );
+    assert_eq!(place.in_flight().await, 1);
+    let again = place.claim(edit).await;
+    assert_eq!((again.epoch.get(), again.attempts), (2, 0));
+    assert!(place.complete(edit, again.epoch).await.is_applied());
+    assert_eq!(place.in_flight().await, 0);
+    assert_eq!(place.kinds(edit).await.len(), 6);
+}
+
+pub(in crate::tests) async fn turns_follow_their_parents(store: &Store) {
+    let place = Place::new(store).await;
+    let (good, bad) = (place.edit().await, place.edit().await);
+    let after_good = place.submit(place.turn(good)).await;
+    let after_bad = place.submit(place.turn(bad)).await;
+    let last = place.submit(place.turn(after_bad)).await;
+    let unblock = async || {
+        let moved = store.turns_unblock(1000).await.unwrap();
+        let ours = [after_good, after_bad, last];
+        moved
+            .into_iter()
+            .filter(|moved| ours.contains(&moved.edit))
+            .map(|moved| (moved.edit, moved.state))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(unblock().await, []);
+    let claimed = place.claim(good).await;
+    assert!(place.complete(good, claimed.epoch).await.is_applied());
+    assert!(matches!(
+        store.edit_cancel(place.tenant, bad).await.unwrap(),
+        Cancel::Cancelled { .. }
+    ));
+    assert_eq!(
+        unblock().await,
+        [
+            (after_good, StateName::Queued),
+            (after_bad, StateName::Failed)
+        ]
+    );
+    assert_eq!(unblock().await, [(last, StateName::Failed)]);
+    assert_eq!(unblock().await, []);
+    let view = store.edit_get(place.tenant, last).await.unwrap().unwrap();
+    let failure = view.error.unwrap();
+    assert_eq!(
+        (failure.class, failure.code.as_str()),
+        (FailureClass::Parent, Failure::PARENT_FAILED)
+    );
+    assert_eq!(place.in_flight().await, 1);
+    // Retried by hand it waits for its parent again, which still has no result.
+    assert!(matches!(
+        store.edit_retry(last).await.unwrap(),
+        Retried::Queued { .. }
+    ));
+    assert_eq!(place.state(last).await, StateName::Waiting);
+    assert_eq!(unblock().await, [(last, StateName::Failed)]);
+}

@@ -1,0 +1,326 @@
+use std::time::Duration;
+
+use limekiln_jobs::{Class, SessionId, StateName, WebhookId};
+
+use crate::tests::kit::*;
+use crate::*;
+
+pub(in crate::tests) async fn pages_and_strangers(store: &Store) {
+    let place = Place::new(store).await;
+    let session = SessionId::new();
+    store.session_create(place.tenant, session).await.unwrap();
+    let submissions: Vec<_> = (0..5)
+        .map(|n| Submission {
+            session: (n % 2 == 0).then_some(session),
+            ..place.submission()
+        })
+        .collect();
+    store.edits_submit(&submissions).await.unwrap();
+    place.claim(submissions[4].id).await;
+    let list = async |filter: Filter, after, limit| {
+        let page = store
+            .edits_list(place.tenant, &filter, after, limit)
+            .await
+            .unwrap();
+        (
+            page.edits
+                .into_iter()
+                .map(|edit| edit.id)
+                .collect::<Vec<_>>(),
+            page.next,
+        )
+    };
+    let ids: Vec<_> = submissions
+        .iter()
+        .rev()
+        .map(|submission| submission.id)
+        .collect();
+    let all = Filter::default();
+    assert_eq!(
+        list(all.clone(), None, 2).await,
+        (ids[..2].to_vec(), Some(ids[1]))
+    );
+    assert_eq!(
+        list(all.clone(), Some(ids[1]), 2).await,
+        (ids[2..4].to_vec(), Some(ids[3]))
+    );
+    assert_eq!(
+        list(all.clone(), Some(ids[3]), 2).await,
+        (ids[4..].to_vec(), None)
+    );
+    assert_eq!(list(all.clone(), None, 5).await, (ids.clone(), None));
+    let running = Filter {
+        state: Some(StateName::Running),
+        ..all.clone()
+    };
+    assert_eq!(list(running.clone(), None, 100).await, (vec![ids[0]], None));
+    let of_session = Filter {
+        session: Some(session),
+        ..all.clone()
+    };
+    assert_eq!(
+        list(of_session.clone(), None, 100).await.0,
+        [ids[0], ids[2], ids[4]]
+    );
+    assert_eq!(
+        list(
+            Filter {
+                state: running.state,
+                ..of_session.clone()
+            },
+            None,
+            100
+        )
+        .await
+        .0,
+        [ids[0]]
+    );
+    let other_model = Filter {
+        model: Some("other".parse().unwrap()),
+        ..all.clone()
+    };
+    assert_eq!(list(other_model, None, 100).await.0, []);
+    let of_batch = Filter {
+        batch: Some(limekiln_jobs::BatchId::new()),
+        ..all
+    };
+    assert_eq!(list(of_batch, None, 100).await.0, []);
+    // Nothing of it is another tenant's.
+    let stranger = place.neighbour().await;
+    assert!(
+        store
+            .edit_get(stranger.tenant, ids[0])
+            .await
+            .unwrap()
+            .is_none()
+    );
+    for filter in [Filter::default(), of_session] {
+        assert!(
+            store
+                .edits_list(stranger.tenant, &filter, None, 100)
+                .await
+                .unwrap()
+                .edits
+                .is_empty()
+        );
+    }
+    let mut heads = store
+        .events_heads(&[ids[0], ids[1], limekiln_jobs::EditId::new()])
+        .await
+        .unwrap();
+    heads.sort_unstable();
+    assert_eq!(heads, [(ids[1], 1), (ids[0], 2)]);
+    assert_eq!(store.events_after(ids[0], 1, 10).await.unwrap().len(), 1);
+    assert_eq!(store.events_after(ids[0], 0, 1).await.unwrap()[0].seq, 1);
+}
+
+pub(in crate::tests) async fn counts_and_places(store: &Store) {
+    let place = Place::new(store).await;
+    let mut edits = Vec::new();
+    for _ in 0..4 {
+        edits.push(place.edit().await);
+    }
+    place
+        .submit(Submission {
+            class: Class::Bulk,
+            ..place.submission()
+        })
+        .await;
+    place.submit(place.turn(edits[3])).await;
+    assert_eq!(place.release(1, 1).await, [edits[0]]);
+    let places = async |edit| store.edit_queue_position(edit).await.unwrap();
+    assert_eq!(places(edits[0]).await, Some(0));
+    assert_eq!(places(edits[1]).await, Some(0));
+    assert_eq!(places(edits[3]).await, Some(2));
+    place.claim(edits[0]).await;
+    assert_eq!(places(edits[0]).await, None);
+    assert_eq!(place.release(1, 1).await, [edits[1]]);
+    let counts = store.queue_counts().await.unwrap();
+    let count = |class| {
+        let count = counts
+            .iter()
+            .find(|count| count.model == place.model && count.class == class)
+            .unwrap();
+        (count.waiting, count.queued, count.announced, count.running)
+    };
+    assert_eq!(count(Class::Interactive), (1, 2, 1, 1));
+    assert_eq!(count(Class::Bulk), (0, 1, 0, 0));
+    let overdue = async || {
+        let counts = store.queue_counts().await.unwrap();
+        counts
+            .iter()
+            .find(|count| count.model == place.model && count.class == Class::Interactive)
+            .unwrap()
+            .lease_overdue_s
+    };
+    assert_eq!(overdue().await, 0.0);
+    lease_expire(store, edits[0]).await;
+    assert!(overdue().await >= 1.0);
+}
+
+pub(in crate::tests) async fn webhooks_are_jobs(store: &Store) {
+    let place = Place::new(store).await;
+    let hook = Some("https://example.com/hook".to_owned());
+    let mut edits = Vec::new();
+    for _ in 0..3 {
+        let edit = place
+            .submit(Submission {
+                webhook_url: hook.clone(),
+                ..place.submission()
+            })
+            .await;
+        let claimed = place.claim(edit).await;
+        assert!(place.complete(edit, claimed.epoch).await.is_applied());
+        edits.push(edit);
+    }
+    let claim = async |ttl: Duration| {
+        let mut claimed = store.webhooks_claim(1000, ttl).await.unwrap();
+        claimed.retain(|delivery| delivery.tenant == place.tenant);
+        claimed.sort_by_key(|delivery| delivery.edit);
+        claimed
+    };
+    let claimed = claim(Duration::ZERO).await;
+    assert_eq!(
+        claimed
+            .iter()
+            .map(|delivery| delivery.edit)
+            .collect::<Vec<_>>(),
+        edits
+    );
+    assert_eq!(claimed[0].event, "edit.succeeded");
+    assert_eq!(claimed[0].view.state, StateName::Succeeded);
+    let secret = store
+        .tenant_webhook_secret(place.tenant)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        claimed
+            .iter()
+            .all(|delivery| delivery.attempt == 1 && delivery.secret == secret)
+    );
+    // Nobody answered for them within their ttl.
+    let again = claim(Duration::from_secs(60)).await;
+    assert!(
+        again.iter().all(|delivery| delivery.attempt == 2),
+        "{again:?}"
+    );
+    assert_eq!(again.len(), 3);
+    assert!(claim(Duration::ZERO).await.is_empty());
+    assert_eq!(
+        store.webhook_done(again[0].id, 1).await.unwrap(),
+        Write::Stale
+    );
+    assert!(
+        store
+            .webhook_done(again[0].id, 2)
+            .await
+            .unwrap()
+            .is_applied()
+    );
+    assert_eq!(
+        store.webhook_done(again[0].id, 2).await.unwrap(),
+        Write::Stale
+    );
+    assert!(
+        store
+            .webhook_retry(again[1].id, 2, Duration::ZERO, "status 500\0")
+            .await
+            .unwrap()
+            .is_applied()
+    );
+    assert!(
+        store
+            .webhook_give_up(again[2].id, 2, "refused")
+            .await
+            .unwrap()
+            .is_applied()
+    );
+    assert_eq!(
+        store
+            .webhook_give_up(WebhookId::new(), 1, "")
+            .await
+            .unwrap(),
+        Write::Missing
+    );
+    let third = claim(Duration::from_secs(60)).await;
+    assert_eq!(
+        third
+            .iter()
+            .map(|delivery| (delivery.id, delivery.attempt))
+            .collect::<Vec<_>>(),
+        [(again[1].id, 3)]
+    );
+    let given_up = store.webhooks_given_up(1000).await.unwrap();
+    assert!(
+        given_up
+            .iter()
+            .any(|(id, edit, _, error)| (*id, *edit, error.as_str())
+                == (again[2].id, edits[2], "refused"))
+    );
+    assert_eq!(
+        store
+            .webhooks_prune(Duration::from_secs(3600), 1000)
+            .await
+            .unwrap(),
+        0
+    );
+    assert!(store.webhooks_prune(Duration::ZERO, 1000).await.unwrap() >= 2);
+}
+
+pub(in crate::tests) async fn rows_that_cannot_be_are_refused(store: &Store) {
+    let place = Place::new(store).await;
+    let (running, _) = place.running().await;
+    let queued = place.edit().await;
+    let done = place.done().await;
+    for (edit, sql) in [
+        (running, "update edits set state = 'queued' where id = $1"),
+        (
+            running,
+            "update edits set lease_expires_at = null where id = $1",
+        ),
+        (running, "update edits set worker_id = null where id = $1"),
+        (
+            running,
+            "update edits set finished_at = now() where id = $1",
+        ),
+        (
+            running,
+            "update edits set announced_at = now(), next_announce_at = now(), announcements = 1 where id = $1",
+        ),
+        (
+            running,
+            "update edits set attempts = max_attempts where id = $1",
+        ),
+        (running, "update edits set claim_step = 1 where id = $1"),
+        (
+            running,
+            "update edits set checkpoint_step = 1 where id = $1",
+        ),
+        (queued, "update edits set state = 'running' where id = $1"),
+        (
+            queued,
+            "update edits set state = 'failed', finished_at = now() where id = $1",
+        ),
+        (queued, "update edits set state = 'waiting' where id = $1"),
+        (
+            queued,
+            "update edits set announced_at = now() where id = $1",
+        ),
+        (queued, "update edits set state = 'done' where id = $1"),
+        (queued, "update edits set image_id = null where id = $1"),
+        (queued, "update edits set parent_id = id where id = $1"),
+        (done, "update edits set finished_at = null where id = $1"),
+        (done, "update edits set state = 'queued' where id = $1"),
+    ] {
+        let error = store
+            .count("test", sqlx::query(sql).bind(edit.uuid()))
+            .await
+            .unwrap_err();
+        let Error::Database(sqlx::Error::Database(refused)) = &error else {
+            panic!("{sql}: {error}")
+        };
+        assert_eq!(refused.code().as_deref(), Some("23514"), "{sql}");
+        assert_eq!(error.kind(), Kind::Internal);
+    }
+}

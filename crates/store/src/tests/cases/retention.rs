@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use limekiln_jobs::{EditId, SessionId};
+use sqlx::Row;
+
+use crate::tests::kit::*;
+use crate::*;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Ended two days ago.
+async fn old(store: &Store, edit: EditId) {
+    age(
+        store,
+        edit,
+        "update edits set finished_at = now() - interval '2 days' where id = $1",
+    )
+    .await;
+}
+
+pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
+    let place = Place::new(store).await;
+    let (session, quiet) = (SessionId::new(), SessionId::new());
+    store.session_create(place.tenant, session).await.unwrap();
+    store.session_create(place.tenant, quiet).await.unwrap();
+    let lone = place.done().await;
+    let young = place.done().await;
+    let in_session = place
+        .submit(Submission {
+            session: Some(session),
+            ..place.submission()
+        })
+        .await;
+    let claimed = place.claim(in_session).await;
+    let offered = checkpoint(in_session, claimed.epoch, 3);
+    assert!(
+        store
+            .edits_checkpoint(std::slice::from_ref(&offered))
+            .await
+            .unwrap()[0]
+            .0
+            .is_applied()
+    );
+    assert!(place.complete(in_session, claimed.epoch).await.is_applied());
+    let parent = place.done().await;
+    let child = place.submit(place.turn(parent)).await;
+    let live = place.running().await.0;
+    for edit in [lone, in_session, parent] {
+        old(store, edit).await;
+    }
+    let aged =
+        sqlx::query("update images set used_at = now() - interval '2 days' where tenant_id = $1")
+            .bind(place.tenant.uuid());
+    store.count("test", aged).await.unwrap();
+    let aged = sqlx::query("update sessions set used_at = now() - interval '2 days' where id = $1")
+        .bind(quiet.uuid());
+    store.count("test", aged).await.unwrap();
+    let unused = store
+        .image_create(place.tenant, &picture(place.tenant, b"unused"))
+        .await
+        .unwrap();
+
+    // The last event stays: who comes back late learns how it ended.
+    assert!(store.events_prune(DAY, 1000).await.unwrap() >= 3);
+    assert_eq!(
+        store
+            .events_after(lone, 0, 10)
+            .await
+            .unwrap()
+            .iter()
+            .map(|event| event.seq)
+            .collect::<Vec<_>>(),
+        [3]
+    );
+    assert_eq!(place.kinds(young).await.len(), 3);
+    assert_eq!(place.kinds(live).await.len(), 2);
+
+    let keys = store.checkpoints_expire(DAY, 1000).await.unwrap();
+    assert!(keys.contains(&offered.checkpoint.key), "{keys:?}");
+    assert_eq!(store.blobs_unreferenced(&keys).await.unwrap(), keys);
+
+    // Its edits name the image, one of them live.
+    assert!(store.images_expire(DAY, 1000).await.unwrap().is_empty());
+    assert!(store.edits_prune(DAY, 1000).await.unwrap() >= 1);
+    let there = async |edit| store.edit_get(place.tenant, edit).await.unwrap().is_some();
+    assert!(!there(lone).await);
+    for edit in [young, in_session, parent, child, live] {
+        assert!(there(edit).await);
+    }
+    assert!(store.events_after(lone, 0, 10).await.unwrap().is_empty());
+    assert!(
+        store
+            .session_get(place.tenant, session)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        store
+            .session_get(place.tenant, quiet)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let orphaned = result(lone, limekiln_jobs::Epoch::new(1)).key;
+    let kept = result(young, limekiln_jobs::Epoch::new(1)).key;
+    assert_eq!(
+        store
+            .blobs_unreferenced(&[orphaned.clone(), kept])
+            .await
+            .unwrap(),
+        [orphaned]
+    );
+
+    // The session went quiet and its last edit with it; the image is still named by others.
+    let aged = sqlx::query("update sessions set used_at = now() - interval '2 days' where id = $1")
+        .bind(session.uuid());
+    store.count("test", aged).await.unwrap();
+    store.edits_prune(DAY, 1000).await.unwrap();
+    assert!(!there(in_session).await);
+    let aged = sqlx::query("update images set used_at = now() - interval '2 days' where id = $1")
+        .bind(unused.id.uuid());
+    store.count("test", aged).await.unwrap();
+    assert_eq!(store.images_expire(DAY, 1000).await.unwrap(), [unused.key]);
+    assert!(
+        store
+            .image_get(place.tenant, place.image)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    // Uploaded again it is young again.
+    store
+        .image_create(place.tenant, &picture(place.tenant, b"picture"))
+        .await
+        .unwrap();
+    let young =
+        sqlx::query("select used_at > now() - interval '1 minute' from images where id = $1")
+            .bind(place.image.uuid());
+    assert!(
+        store
+            .row("test", young)
+            .await
+            .unwrap()
+            .unwrap()
+            .get::<bool, _>(0)
+    );
+}

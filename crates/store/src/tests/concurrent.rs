@@ -1,0 +1,308 @@
+//! What only concurrency shows: nothing doubled, nothing leaked, no deadlock, whatever comes at once.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use limekiln_jobs::{Digest, EditId, FailureClass, WorkerId};
+use limekiln_testbed::{Postgres, Proxy, until};
+use tokio::task::JoinSet;
+
+use super::kit::*;
+use crate::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_edit_is_claimed_by_one_worker_alone() {
+    let store = postgres().await;
+    let place = Place::new(&store).await;
+    let submissions: Vec<_> = (0..200).map(|_| place.submission()).collect();
+    store.edits_submit(&submissions).await.unwrap();
+    let mut edits: Vec<EditId> = submissions.iter().map(|submission| submission.id).collect();
+    let mut claims = JoinSet::new();
+    for n in 0..6 {
+        let store = store.clone();
+        edits.rotate_left(n);
+        let edits = edits.clone();
+        claims.spawn(async move {
+            let worker = WorkerId::new();
+            let mut claimed = Vec::new();
+            for some in edits.chunks(10) {
+                claimed.extend(
+                    store
+                        .edits_claim(worker, some, TTL)
+                        .await
+                        .unwrap()
+                        .into_iter()
+                        .flatten(),
+                );
+            }
+            claimed
+        });
+    }
+    let claimed: Vec<Claimed> = claims.join_all().await.into_iter().flatten().collect();
+    let distinct: HashSet<EditId> = claimed.iter().map(|claimed| claimed.edit).collect();
+    assert_eq!((claimed.len(), distinct.len()), (200, 200));
+    assert!(claimed.iter().all(|claimed| claimed.epoch.get() == 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn coordinators_together_keep_the_window_and_limits_hold_across_gateways() {
+    let store = postgres().await;
+    let place = Place::with(
+        &store,
+        &Limits {
+            in_flight: 100,
+            ..ample()
+        },
+    )
+    .await;
+    let mut submits = JoinSet::new();
+    for _ in 0..6 {
+        let store = store.clone();
+        let submissions: Vec<_> = (0..40).map(|_| place.submission()).collect();
+        submits.spawn(async move {
+            let mut created = 0;
+            for some in submissions.chunks(4) {
+                let answers = store.edits_submit(some).await.unwrap();
+                created += answers
+                    .iter()
+                    .filter(|answer| matches!(answer, Submitted::Created { .. }))
+                    .count();
+            }
+            created
+        });
+    }
+    assert_eq!(submits.join_all().await.iter().sum::<usize>(), 100);
+    assert_eq!(place.in_flight().await, 100);
+    let mut releases = JoinSet::new();
+    for _ in 0..6 {
+        let (store, model) = (store.clone(), place.model.clone());
+        releases.spawn(async move {
+            let mut released = Vec::new();
+            for _ in 0..10 {
+                released.extend(store.edits_release(Some(&model), 30, 7).await.unwrap());
+            }
+            released
+        });
+    }
+    let released: Vec<Announcement> = releases.join_all().await.into_iter().flatten().collect();
+    let distinct: HashSet<EditId> = released
+        .iter()
+        .map(|announcement| announcement.edit)
+        .collect();
+    assert_eq!((released.len(), distinct.len()), (30, 30));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_key_creates_one_edit() {
+    let store = postgres().await;
+    let place = Place::new(&store).await;
+    let mut submits = JoinSet::new();
+    for _ in 0..12 {
+        let store = store.clone();
+        let idempotency = Some(Idempotency {
+            key: "order-7".to_owned(),
+            digest: Digest::of(b"body"),
+        });
+        let submission = Submission {
+            idempotency,
+            ..place.submission()
+        };
+        submits.spawn(async move { store.edits_submit(&[submission]).await.unwrap().remove(0) });
+    }
+    let answers = submits.join_all().await;
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| matches!(answer, Submitted::Created { .. }))
+            .count(),
+        1
+    );
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| matches!(answer, Submitted::Replayed { .. }))
+            .count(),
+        11
+    );
+    assert_eq!(place.in_flight().await, 1);
+}
+
+/// Workers, reapers, cancels and submits on the same edits of the same tenants, in every order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
+    let store = postgres().await;
+    let first = Place::new(&store).await;
+    let mut places = vec![
+        first.neighbour().await,
+        first.neighbour().await,
+        first.neighbour().await,
+    ];
+    places.push(first);
+    let submissions: Vec<_> = (0..400).map(|n| places[n % 4].submission()).collect();
+    store.edits_submit(&submissions).await.unwrap();
+    let owners: Vec<_> = submissions
+        .iter()
+        .map(|submission| (submission.tenant, submission.id))
+        .collect();
+    let mut tasks = JoinSet::new();
+    for n in 0..4 {
+        let (store, owners, place) = (store.clone(), owners.clone(), places.pop().unwrap());
+        tasks.spawn(async move {
+            let ids: Vec<_> = owners.iter().map(|(_, edit)| *edit).collect();
+            for round in 0..12 {
+                // Every task takes every edit, in an order of its own.
+                let mut mine = ids.clone();
+                mine.rotate_left((n * 97 + round * 31) % 400);
+                if n % 2 == 1 {
+                    mine.reverse();
+                }
+                let some = &mine[..64];
+                let claimed: Vec<_> = store
+                    .edits_claim(place.worker, some, Duration::ZERO)
+                    .await
+                    .unwrap()
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                let leases: Vec<_> = claimed
+                    .iter()
+                    .map(|claimed| (claimed.edit, claimed.epoch))
+                    .collect();
+                let _ = store
+                    .leases_renew(place.worker, &leases, Duration::ZERO)
+                    .await
+                    .unwrap();
+                let (done, rest) = leases.split_at(leases.len() / 3);
+                let (failed, rest) = rest.split_at(rest.len() / 2);
+                let completions: Vec<_> = done
+                    .iter()
+                    .map(|&(edit, epoch)| Completion {
+                        edit,
+                        epoch,
+                        artifacts: vec![],
+                        report: None,
+                        gpu_ms: 1,
+                    })
+                    .collect();
+                store.edits_complete(&completions).await.unwrap();
+                let failure =
+                    limekiln_jobs::Failure::new(FailureClass::Internal, "broken", "it broke");
+                let failures: Vec<_> = failed
+                    .iter()
+                    .map(|&(edit, epoch)| Failed {
+                        edit,
+                        epoch,
+                        failure: failure.clone(),
+                    })
+                    .collect();
+                store.edits_fail(&failures).await.unwrap();
+                store.edits_hand_back(rest).await.unwrap();
+                store.edits_reap(64).await.unwrap();
+                let (tenant, edit) = owners[(n * 13 + round * 7) % 400];
+                store.edit_cancel(tenant, edit).await.unwrap();
+                store.edit_retry(mine[0]).await.unwrap();
+                store
+                    .edits_submit(&[place.submission(), place.submission()])
+                    .await
+                    .unwrap();
+                store.edits_release(None, 50, 50).await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    let leaks = "select count(*) from tenants t
+        where t.in_flight <> (select count(*) from edits e where e.tenant_id = t.id and e.finished_at is null)";
+    assert_eq!(number(&store, leaks).await, 0);
+    let gaps = "select count(*) from edits e
+        where exists (
+            select from (select count(*) as n, max(v.seq) as head from edit_events v where v.edit_id = e.id) h
+            where h.n <> e.seq or h.head <> e.seq
+        )";
+    assert_eq!(number(&store, gaps).await, 0);
+    let unpaid = "select abs((select coalesce(sum(u.edits), 0) from usage u)
+        - (select count(*) from edit_events where kind in ('succeeded', 'failed', 'cancelled')))::bigint";
+    assert_eq!(number(&store, unpaid).await, 0);
+    assert!(
+        number(
+            &store,
+            "select count(*) from edits where state = 'succeeded'"
+        )
+        .await
+            > 50
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_is_made_once_by_many() {
+    let url = Postgres::shared().database().await;
+    let store = Store::connect(&Settings::new(&url)).await.unwrap();
+    let error = store.schema_check().await.unwrap_err();
+    assert!(
+        matches!(error, Error::SchemaOld { found: 0, .. }) && error.kind() == Kind::Setup,
+        "{error}"
+    );
+    assert!(error.to_string().contains("limekiln migrate"));
+    let before = store.server().await.unwrap();
+    assert_eq!((before.schema, before.may_migrate), (0, true));
+    let mut migrations = JoinSet::new();
+    for _ in 0..4 {
+        let store = store.clone();
+        migrations.spawn(async move { store.migrate().await });
+    }
+    for migrated in migrations.join_all().await {
+        migrated.unwrap();
+    }
+    store.schema_check().await.unwrap();
+    // A program of yesterday finds nothing to do on tomorrow's schema.
+    let tomorrow = sqlx::query(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+        values (9999, 'tomorrow', true, '', 0)",
+    );
+    store.count("test", tomorrow).await.unwrap();
+    store.schema_check().await.unwrap();
+    store.migrate().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_the_network_are_transient_and_pass() {
+    let proxy = Proxy::start(Postgres::shared().port());
+    let url = proxy.before(&Postgres::shared().database().await);
+    let settings = Settings {
+        acquire_timeout: Duration::from_secs(2),
+        ..Settings::new(url)
+    };
+    let store = Store::connect(&settings).await.unwrap();
+    store.migrate().await.unwrap();
+    let place = Place::new(&store).await;
+    let edit = place.edit().await;
+    proxy.refuse();
+    proxy.cut();
+    let error = store.ping().await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    proxy.resume();
+    until(
+        "the store comes back",
+        Duration::from_secs(20),
+        async || store.ping().await.is_ok(),
+    )
+    .await;
+    // A caller that goes away in the middle of a statement leaves no connection behind that answers somebody else.
+    for _ in 0..20 {
+        let sleeping = store.rows("test", sqlx::query("select pg_sleep(10), 'wrong' as state"));
+        assert!(
+            tokio::time::timeout(Duration::from_millis(5), sleeping)
+                .await
+                .is_err()
+        );
+        assert_eq!(place.state(edit).await, limekiln_jobs::StateName::Queued);
+    }
+    assert!(matches!(
+        Store::connect(&Settings::new("mysql://x")).await,
+        Err(Error::Url(_))
+    ));
+    let nobody = Settings {
+        acquire_timeout: Duration::from_secs(2),
+        ..Settings::new("postgres://x@127.0.0.1:1/x")
+    };
+    assert!(Store::connect(&nobody).await.unwrap_err().is_transient());
+}

@@ -1,0 +1,119 @@
+//! The embedded Postgres: the suite, and what it does when its process is killed.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use limekiln_jobs::{EditId, StateName, TenantId};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::kit::*;
+use crate::*;
+
+async fn start(dir: &std::path::Path) -> (Embedded, Store) {
+    let dir = dir.to_owned();
+    let embedded = tokio::task::spawn_blocking(move || Embedded::start(&dir))
+        .await
+        .unwrap()
+        .unwrap();
+    let store = Store::connect(&embedded.settings()).await.unwrap();
+    store.migrate().await.unwrap();
+    (embedded, store)
+}
+
+async fn stop(embedded: Embedded, store: Store) {
+    store.close().await;
+    tokio::task::spawn_blocking(move || embedded.shutdown())
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_and_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (embedded, store) = start(dir.path()).await;
+    super::every_case(&store).await;
+    let server = store.server().await.unwrap();
+    assert_eq!(server.schema, server.schema_needed);
+    let tenants = store.tenant_list().await.unwrap();
+    stop(embedded, store).await;
+    let (embedded, store) = start(dir.path()).await;
+    assert_eq!(store.tenant_list().await.unwrap(), tenants);
+    stop(embedded, store).await;
+}
+
+const WRITER: &str = "LIMEKILN_STORE_WRITER";
+
+/// Writes until it is killed, and says what was acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the other half of acknowledged_writes_survive_kill_9, which starts it"]
+async fn writer() {
+    let dir = std::env::var(WRITER).unwrap();
+    let (_embedded, store) = start(dir.as_ref()).await;
+    let place = Place::new(&store).await;
+    println!("\ntenant {}", place.tenant);
+    loop {
+        println!("wrote {}", place.done().await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_writes_survive_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 1..=3 {
+        let mut writer = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "tests::embedded::writer",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(WRITER, dir.path())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+        let mut tenant: Option<TenantId> = None;
+        let mut wrote: Vec<EditId> = Vec::new();
+        let reading = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if let Some(id) = line.strip_prefix("tenant ") {
+                    tenant = Some(id.parse().unwrap());
+                } else if let Some(id) = line.strip_prefix("wrote ") {
+                    wrote.push(id.parse().unwrap());
+                }
+                if wrote.len() == 20 * round {
+                    // In the middle of the next one.
+                    writer.start_kill().unwrap();
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), reading)
+            .await
+            .unwrap();
+        writer.wait().await.unwrap();
+        assert!(
+            wrote.len() >= 20 * round,
+            "the writer ended early: {}",
+            wrote.len()
+        );
+        let tenant = tenant.unwrap();
+        let (embedded, store) = start(dir.path()).await;
+        for edit in &wrote {
+            let view = store
+                .edit_get(tenant, *edit)
+                .await
+                .unwrap()
+                .expect("an acknowledged edit");
+            assert_eq!((view.state, view.seq), (StateName::Succeeded, 3));
+        }
+        let gaps = "select count(*) from edits e
+            where e.seq <> (select count(*) from edit_events v where v.edit_id = e.id and v.seq <= e.seq)";
+        assert_eq!(number(&store, gaps).await, 0);
+        let leaks = "select count(*) from tenants t
+            where t.in_flight <> (select count(*) from edits e where e.tenant_id = t.id and e.finished_at is null)";
+        assert_eq!(number(&store, leaks).await, 0);
+        stop(embedded, store).await;
+    }
+}

@@ -1,0 +1,58 @@
+//! One suite for real Postgres, a database each, and for the embedded one; the model; what only concurrency shows.
+
+mod cases;
+mod concurrent;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod kit;
+mod model;
+mod plans;
+
+/// Every case, run on real Postgres as a test of its own and on the embedded one after the other.
+macro_rules! suite {
+    ($($module:ident::$case:ident)*) => {
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::cases::$module::$case(&super::kit::postgres().await).await;
+                }
+            )*
+        }
+
+        #[cfg(feature = "embedded")]
+        async fn every_case(store: &crate::Store) {
+            $(
+                println!(concat!(stringify!($module), "::", stringify!($case)));
+                cases::$module::$case(store).await;
+            )*
+        }
+    };
+}
+
+suite! {
+    access::tenants_have_limits_and_keys
+    access::images_are_one_row_for_one_content
+    access::workers_beat_drain_and_go
+    submit::an_edit_is_written_once
+    submit::what_is_missing_is_named
+    submit::limits_are_exact
+    submit::turns_wait_for_their_parents
+    release::tenants_take_turns_and_interactive_goes_first
+    release::the_window_follows_the_slots
+    release::what_is_not_claimed_is_announced_again
+    lease::a_claim_carries_everything
+    lease::a_lost_claim_is_found_again
+    lease::writes_are_fenced
+    lease::checkpoints_only_grow
+    outcome::results_are_referenced_once
+    outcome::failures_are_classed
+    outcome::dead_leases_are_taken
+    outcome::cancel_and_retry_by_hand
+    outcome::turns_follow_their_parents
+    reads::pages_and_strangers
+    reads::counts_and_places
+    reads::webhooks_are_jobs
+    reads::rows_that_cannot_be_are_refused
+    retention::the_old_goes_and_the_needed_stays
+}

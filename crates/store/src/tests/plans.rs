@@ -1,0 +1,108 @@
+//! No hot statement reads a table, whatever the statistics say: right after a bulk load, and on an empty table.
+
+use sqlx::Row;
+
+use super::kit::*;
+
+/// Types of the parameters, and the statement.
+const HOT: &[(&str, &str)] = &[
+    (
+        "uuid, uuid[], float8",
+        include_str!("../sql/edits_claim.sql"),
+    ),
+    (
+        "uuid, uuid[], float8",
+        include_str!("../sql/edits_reclaim.sql"),
+    ),
+    (
+        "uuid, uuid[], int[], float8",
+        include_str!("../sql/leases_renew.sql"),
+    ),
+    (
+        "uuid[], int[], text[], int[], int[]",
+        include_str!("../sql/edits_progress.sql"),
+    ),
+    (
+        "uuid[], int[], text[], int[], bytea[], bigint[]",
+        include_str!("../sql/edits_checkpoint.sql"),
+    ),
+    (
+        "uuid[], int[], jsonb[], bigint[], bigint[], jsonb[]",
+        include_str!("../sql/edits_complete.sql"),
+    ),
+    (
+        "uuid[], int[], bool[], jsonb[], float8[], float8[], float8[], float8[]",
+        include_str!("../sql/edits_fail.sql"),
+    ),
+    ("uuid[], int[]", include_str!("../sql/edits_hand_back.sql")),
+    (
+        "text, bigint, bigint",
+        include_str!("../sql/edits_release.sql"),
+    ),
+    ("int", include_str!("../sql/edits_announce_again.sql")),
+    ("int", include_str!("../sql/edits_reap.sql")),
+    ("int", include_str!("../sql/edits_retry_due.sql")),
+    ("int", include_str!("../sql/turns_unblock.sql")),
+    ("uuid, uuid", include_str!("../sql/edit_cancel.sql")),
+    (
+        "uuid[], uuid[], uuid[], uuid[], uuid[], text[], uuid[]",
+        include_str!("../sql/submit_look.sql"),
+    ),
+    ("", include_str!("../sql/queue_counts.sql")),
+    ("text[]", include_str!("../sql/blobs_unreferenced.sql")),
+    ("float8, int", include_str!("../sql/events_prune.sql")),
+    ("float8, int", include_str!("../sql/edits_prune.sql")),
+    ("float8, int", include_str!("../sql/images_expire.sql")),
+    ("float8, int", include_str!("../sql/checkpoints_expire.sql")),
+    (
+        "uuid, uuid, text, text, bigint, uuid, uuid",
+        include_str!("../sql/edits_list.sql"),
+    ),
+];
+
+#[tokio::test]
+async fn hot_statements_only_use_indexes() {
+    let store = postgres().await;
+    for filled in [0, 20_000] {
+        if filled > 0 {
+            store.edits_fill(5, filled).await.unwrap();
+        }
+        let mut conn = store.conn().await.unwrap();
+        for (types, sql) in HOT {
+            let nulls =
+                vec!["null"; types.split(',').filter(|kind| !kind.is_empty()).count()].join(", ");
+            let (types, arguments) = if nulls.is_empty() {
+                (String::new(), nulls)
+            } else {
+                (format!("({types})"), format!("({nulls})"))
+            };
+            let prepare = format!("deallocate all; prepare hot{types} as {sql}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))
+                .execute(conn.get())
+                .await
+                .expect(sql);
+            let explain = format!("explain execute hot{arguments}");
+            let plan = sqlx::raw_sql(sqlx::AssertSqlSafe(explain))
+                .fetch_all(conn.get())
+                .await
+                .unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+            let plan = plan.join("\n");
+            let tables = ["edits", "edit_events", "artifacts", "images", "tenants"];
+            for table in tables {
+                assert!(
+                    !plan.contains(&format!("Seq Scan on {table}")),
+                    "{sql}\n{plan}"
+                );
+            }
+            // Named edits are found by their ids alone: no partial index, however small it seems, is read to the end.
+            if sql.contains("is not distinct from") && plan.contains("Function Scan on asked") {
+                assert!(
+                    !plan.contains("using edits_running") && !plan.contains("using edits_line"),
+                    "{sql}\n{plan}"
+                );
+            }
+        }
+        conn.done();
+    }
+}
