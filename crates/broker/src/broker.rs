@@ -158,6 +158,20 @@ impl Broker {
         }
     }
 
+    /// Deletes both queues of a model that is served no more, with what is in them.
+    ///
+    /// # Errors
+    /// When the broker can't be asked.
+    pub async fn model_delete(&self, model: &ModelName) -> Result<()> {
+        match &self.0 {
+            Twin::Local(local) => {
+                local.purge(model);
+                Ok(())
+            }
+            Twin::Rabbit(rabbit) => rabbit.model_delete(model).await,
+        }
+    }
+
     /// Looks at the broker for `doctor`: version, permissions, the queues of these models, a message there and back.
     pub async fn check(&self, models: &[ModelName]) -> Report {
         match &self.0 {

@@ -14,7 +14,7 @@ use limekiln_pictures::{Error, Limits, Picture, decode, mask_decode};
 ///
 /// Says in one line what is wrong with the file.
 pub(crate) fn picture_open(path: &Path) -> Result<Picture> {
-    let open = || Ok(decode(&read(path)?, &Limits::FILE)?);
+    let open = || -> Result<Picture> { Ok(decode(&read(path)?, &Limits::FILE)?) };
     open().with_context(|| path.display().to_string())
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn picture_open(path: &Path) -> Result<Picture> {
 ///
 /// As [`picture_open`], and for a mask of another size or without any white.
 pub(crate) fn mask_open(path: &Path, size: (u32, u32)) -> Result<GrayImage> {
-    let open = || Ok(mask_decode(&read(path)?, size, &Limits::FILE)?);
+    let open = || -> Result<GrayImage> { Ok(mask_decode(&read(path)?, size, &Limits::FILE)?) };
     open().with_context(|| path.display().to_string())
 }
 

@@ -1,9 +1,34 @@
 //! Connections: header timeouts, their number, an orderly end.
 
-use tokio::net::TcpListener;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 use crate::State;
+use crate::patient::Patient;
+
+/// How often accepting may fail in a row before the gateway gives up.
+const ACCEPT_FAILURES_MAX: u32 = 60;
+/// How long a closed connection is still read, so that the client gets to read our answer.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What ends a gateway.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +44,109 @@ pub enum Error {
 /// # Errors
 ///
 /// When connections can't be accepted.
-pub async fn serve(
-    _listener: TcpListener,
-    _state: State,
-    _shutdown: CancellationToken,
-) -> Result<(), Error> {
-    todo!()
+pub async fn serve(listener: TcpListener, state: State, shutdown: CancellationToken) -> Result<(), Error> {
+    let router = crate::router(state.clone());
+    let slots = Arc::new(Semaphore::new(state.settings().limits.connections.max(1)));
+    let (tracker, ending, killing) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+    let outcome = loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break Ok(()),
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        match accepted {
+            Err(error) => break Err(Error::Listener(error)),
+            Ok((stream, slot)) => {
+                let connection = connection(stream, router.clone(), state.clone(), ending.clone(), slot);
+                let killing = killing.clone();
+                tracker.spawn(async move {
+                    tokio::select! {
+                        () = connection => {}
+                        () = killing.cancelled() => {}
+                    }
+                });
+            }
+        }
+    };
+    state.closing().cancel();
+    ending.cancel();
+    tracker.close();
+    if timeout(state.settings().timeouts.shutdown, tracker.wait()).await.is_err() {
+        tracing::warn!(connections = tracker.len(), "connections are cut: their requests took too long to end");
+        killing.cancel();
+        tracker.wait().await;
+    }
+    outcome
+}
+
+/// The next connection, once there is room for one. Running out of files is waited out.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Result<(TcpStream, Option<OwnedSemaphorePermit>), std::io::Error> {
+    let slot = slots.clone().acquire_owned().await.ok();
+    let mut failures = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return Ok((stream, slot)),
+            Err(error) if failures < ACCEPT_FAILURES_MAX => {
+                failures += 1;
+                tracing::warn!(%error, "a connection can't be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    state: State,
+    ending: CancellationToken,
+    _slot: Option<OwnedSemaphorePermit>,
+) {
+    let open = metrics::gauge!("limekiln_http_connections_open");
+    open.increment(1);
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection without TCP_NODELAY");
+    }
+    let settings = state.settings();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let router = router.clone();
+        Box::pin(async move { router.oneshot(request.map(Body::new)).await })
+            as Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.timeouts.header)
+        .max_buf_size(settings.limits.header_bytes.max(8192))
+        .serve_connection(TokioIo::new(Patient::new(stream, settings.timeouts.write)), service);
+    let mut told = false;
+    let ended = loop {
+        tokio::select! {
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
+            () = ending.cancelled(), if !told => {
+                told = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+    linger(connection.into_parts().io.into_inner().into_inner()).await;
+    open.decrement(1);
+}
+
+/// Closing a socket with unread bytes resets it, and the client may never see the answer that explains why.
+async fn linger(mut stream: TcpStream) {
+    let drain = async {
+        stream.shutdown().await?;
+        let mut rest = [0_u8; 4096];
+        while stream.read(&mut rest).await? > 0 {}
+        Ok::<_, std::io::Error>(())
+    };
+    if let Ok(Err(error)) = timeout(LINGER, drain).await {
+        tracing::trace!(%error, "a connection was reset");
+    }
 }

@@ -19,14 +19,14 @@ pub struct Settings {
     pub models: Vec<ModelName>,
     /// Preset of edits that name none.
     pub preset: String,
+    /// Presets there are; when there are none here, any name is taken and the worker says what is wrong.
+    pub presets: Vec<String>,
     /// Checks a preset and its replaced fields.
     pub spec_check: Option<SpecCheck>,
     /// How results reach the client.
     pub downloads: Downloads,
-    /// What the API page and links in OpenAI's `url` answers start with, when it is not what the client connected to.
+    /// The address clients know the gateway by, for the API's description.
     pub public_url: Option<Url>,
-    /// Whether edits may name webhooks that are not https.
-    pub webhooks_plain: bool,
     /// Sizes and numbers.
     pub limits: Limits,
     /// Times.
@@ -38,11 +38,11 @@ impl Settings {
     pub fn new(model: ModelName) -> Self {
         Self {
             models: vec![model],
-            preset: "fast".to_owned(),
+            preset: Spec::PRESET_DEFAULT.to_owned(),
+            presets: Vec::new(),
             spec_check: None,
             downloads: Downloads::Redirect,
             public_url: None,
-            webhooks_plain: false,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }
@@ -54,10 +54,10 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("models", &self.models)
             .field("preset", &self.preset)
+            .field("presets", &self.presets)
             .field("spec_check", &self.spec_check.is_some())
             .field("downloads", &self.downloads)
             .field("public_url", &self.public_url.as_ref().map(Url::as_str))
-            .field("webhooks_plain", &self.webhooks_plain)
             .field("limits", &self.limits)
             .field("timeouts", &self.timeouts)
             .finish()
@@ -132,6 +132,8 @@ pub struct Timeouts {
     pub request: Duration,
     /// A request of the OpenAI route waits so long for its pictures.
     pub openai_wait: Duration,
+    /// How long a client may read nothing of what is sent to it.
+    pub write: Duration,
     /// Each dependency of `/readyz`.
     pub ready: Duration,
     /// How long presigned addresses are good for.
@@ -154,6 +156,7 @@ impl Default for Timeouts {
             body: Duration::from_secs(120),
             request: Duration::from_secs(30),
             openai_wait: Duration::from_secs(600),
+            write: Duration::from_secs(60),
             ready: Duration::from_secs(2),
             presign: Duration::from_secs(900),
             keep_alive: Duration::from_secs(15),

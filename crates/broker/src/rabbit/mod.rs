@@ -28,7 +28,7 @@ mod topology;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::options::QueuePurgeOptions;
+use lapin::options::{QueueDeleteOptions, QueuePurgeOptions};
 use limekiln_jobs::{Class, EditId, Live, ModelName};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -67,8 +67,8 @@ impl Rabbit {
     pub(crate) async fn connect(settings: &Settings) -> Result<Self> {
         let closed = CancellationToken::new();
         let hung_up = CancellationToken::new();
-        // Should the second connection fail, the first one must not linger.
-        let giving_up = hung_up.clone().drop_guard();
+        // Should a later step fail, nothing of the earlier ones must linger.
+        let giving_up = [closed.clone().drop_guard(), hung_up.clone().drop_guard()];
         let links = TaskTracker::new();
         let publishing = Link::open("publish", settings, hung_up.clone(), &links).await?;
         let consuming = Link::open("consume", settings, hung_up.clone(), &links).await?;
@@ -77,8 +77,10 @@ impl Rabbit {
         let hub = Arc::new(Hub::new(closed.clone()));
         let publisher = Publisher::spawn(publishing.clone(), settings, closed.clone(), &tasks);
         let outbox = Outbox::spawn(publishing.clone(), closed.clone(), &tasks);
-        let inbox = Inbox::spawn(consuming.clone(), Arc::clone(&hub), settings, &tasks);
-        giving_up.disarm();
+        let inbox = Inbox::spawn(consuming.clone(), Arc::clone(&hub), settings, &tasks).await?;
+        for guard in giving_up {
+            guard.disarm();
+        }
         Ok(Self {
             settings: settings.clone(),
             publishing,
@@ -212,6 +214,19 @@ impl Rabbit {
             purged += u64::from(session.rpc(&queue, purging).await?);
         }
         Ok(purged)
+    }
+
+    pub(crate) async fn model_delete(&self, model: &ModelName) -> Result<()> {
+        for class in Class::ALL {
+            let queue = queue_name(model, class);
+            let session = self.publishing.session(self.settings.patience).await?;
+            let channel = session.channel().await?;
+            // One that is not there is no error to RabbitMQ.
+            let name = queue.as_str().into();
+            let deleting = channel.queue_delete(name, QueueDeleteOptions::default());
+            session.rpc(&queue, deleting).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn check(&self, models: &[ModelName]) -> Report {

@@ -47,7 +47,7 @@ pub(crate) async fn run(
     let services = connect(args, &embedded).await?;
     let editor = work::Plan::new(&args.model, &args.editor, None)?;
     api.models = vec![editor.model_name.to_string()];
-    let settings = serve::settings(&api, true)?;
+    let settings = serve::settings(&api)?;
     let key = key(&services.store, &args.data).await?;
 
     let cache = args.data.join("cache");

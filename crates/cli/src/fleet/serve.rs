@@ -26,7 +26,7 @@ pub(crate) async fn run(
     telemetry: &Telemetry,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    let settings = settings(&args.api, args.services_private())?;
+    let settings = settings(&args.api)?;
     let services = Services::connect(&args.services, &process_name("serve")).await?;
     let listener = listen(args.listen).await?;
     tracing::info!(address = %listener.local_addr()?, "gateway");
@@ -63,7 +63,7 @@ pub(super) fn state(services: &Services, settings: Settings, telemetry: &Telemet
 /// # Errors
 ///
 /// [`Usage`] for a model name that can't be one.
-pub(super) fn settings(args: &ApiArgs, webhooks_plain: bool) -> Result<Settings> {
+pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
     let models = args
         .models
         .iter()
@@ -78,7 +78,7 @@ pub(super) fn settings(args: &ApiArgs, webhooks_plain: bool) -> Result<Settings>
     settings.models = models;
     settings.spec_check = Some(Arc::new(check));
     settings.public_url = args.public_url.clone();
-    settings.webhooks_plain = webhooks_plain;
+    settings.presets = Preset::NAMES.map(str::to_owned).to_vec();
     settings.limits.upload_bytes = (args.upload_mib as usize) << 20;
     settings.downloads = match args.downloads {
         Some(args::Downloads::Proxy) => Downloads::Proxy,

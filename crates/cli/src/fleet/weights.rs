@@ -62,7 +62,7 @@ async fn checkpoint(bucket: &Blobs, key: &Key, folder: &Path) -> Result<PathBuf>
     let single = page.blobs.is_empty();
     if single {
         let head = bucket.head(key).await?.context("nothing lies there")?;
-        sum.update(format!("{key}\n{}\n{:?}\n", head.bytes, head.digest).as_bytes());
+        sum.update(format!("{key}\n{}\n{:?}\n", head.bytes, head.modified).as_bytes());
     }
     let kept = folder.join(&sum.finalize().to_hex()[..32]);
     let name = |key: &Key| {

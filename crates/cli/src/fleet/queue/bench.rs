@@ -1,8 +1,10 @@
 //! A database, queues and keys of its own, and the processes on them.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use limekiln_blobs::{Blobs, Key};
+use limekiln_blobs::{Blobs, Key, Prefix};
 use limekiln_broker::Broker;
 use limekiln_coordinator::Submitter;
 use limekiln_jobs::{Digest, ImageId, ModelName, TenantId};
@@ -141,7 +143,7 @@ impl Bench {
             self.store.clone(),
             self.broker.clone(),
             self.blobs.clone(),
-            NullEditor::new(STEPS, std::time::Duration::ZERO).factory(),
+            Box::new(|| Ok(Box::new(NullEditor::new(STEPS, Duration::ZERO)))),
             stop.clone(),
         ));
         Ok(Running {
@@ -159,7 +161,15 @@ impl Bench {
     pub(super) async fn remove(self) -> Result<()> {
         self.broker.model_delete(&self.model).await?;
         self.broker.close().await;
-        self.blobs.clear().await?;
+        let all = Prefix::all();
+        loop {
+            let page = self.blobs.list(&all, None, 1000).await?;
+            if page.blobs.is_empty() {
+                break;
+            }
+            let keys: Vec<Key> = page.blobs.into_iter().map(|blob| blob.key).collect();
+            self.blobs.delete(&keys).await?;
+        }
         self.store.close().await;
         Ok(self.scratch.remove().await?)
     }
@@ -168,7 +178,7 @@ impl Bench {
 /// The processes of a run.
 pub(super) struct Running {
     pub(super) submitter: Submitter,
-    coordinator: JoinHandle<limekiln_coordinator::Result<()>>,
+    coordinator: JoinHandle<Result<(), limekiln_coordinator::Error>>,
     worker: JoinHandle<limekiln_worker::Result<()>>,
 }
 
