@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`postgres`] | a Postgres server, and a database of its own for each test |
 //! | [`rabbitmq`] | a RabbitMQ node, and a virtual host of its own for each test |
-//! | [`s3`] | an S3 server: the embedded one, or an independent one (feature `s3`) |
+//! | [`s3`] | an S3 server: the embedded one, or an independent one (feature `s3`, on by default) |
 //! | [`proxy`] | a TCP proxy that cuts, refuses, slows down and swallows |
 //! | [`process`] | a child process that dies with its parent: kill, freeze, thaw |
 //! | [`until`] | waits for a condition with a deadline |
@@ -16,7 +16,7 @@
 //!
 //! Each test process starts its services when they are first asked for (`Postgres::shared()`), unless the environment names
 //! running ones: `LIMEKILN_TEST_POSTGRES`, `LIMEKILN_TEST_RABBITMQ`, `LIMEKILN_TEST_S3`. `cargo run --release -p
-//! limekiln-testbed --features s3` starts all three, prints these variables, and keeps the services until its input ends.
+//! limekiln-testbed` starts all three, prints these variables, and keeps the services until its input ends.
 #![expect(
     clippy::panic,
     clippy::unwrap_used,

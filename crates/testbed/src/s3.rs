@@ -269,7 +269,10 @@ impl Drop for Running {
 /// Where `tests/install` puts the Python that has Swift: `LIMEKILN_TEST_TOOLS`, or the home's cache.
 fn swift_python() -> PathBuf {
     let tools = std::env::var_os("LIMEKILN_TEST_TOOLS").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/limekiln-tests"),
+        || {
+            PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
+                .join(".cache/limekiln-tests")
+        },
         PathBuf::from,
     );
     let python = tools.join("s3/bin/python");

@@ -4,7 +4,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use limekiln_testbed::{Postgres, Proxy, RabbitMq, until};
+use limekiln_blobs::{Blobs, Key};
+use limekiln_testbed::{Postgres, Proxy, RabbitMq, S3, until};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -58,6 +59,36 @@ async fn a_vhost_each_and_a_node_that_comes_back() {
             .await
             .is_err()
     );
+}
+
+async fn s3_keeps(s3: &S3) -> Blobs {
+    let blobs = Blobs::connect(&s3.settings(&s3.bucket())).await.unwrap();
+    blobs.bucket_ensure().await.unwrap();
+    let key: Key = "t/one".parse().unwrap();
+    blobs.put(&key, "kept".into(), "text/plain").await.unwrap();
+    blobs
+}
+
+async fn s3_kept(blobs: &Blobs) -> Option<Vec<u8>> {
+    let key: Key = "t/one".parse().unwrap();
+    blobs.get(&key, None, 100).await.ok().map(Into::into)
+}
+
+#[tokio::test]
+async fn s3_goes_and_comes_back() {
+    let s3 = S3::start();
+    let blobs = s3_keeps(&s3).await;
+    s3.stop().await;
+    assert_eq!(s3_kept(&blobs).await, None);
+    s3.run().await;
+    assert_eq!(s3_kept(&blobs).await.as_deref(), Some(&b"kept"[..]));
+}
+
+#[tokio::test]
+async fn s3_of_another_make() {
+    let s3 = S3::independent();
+    let blobs = s3_keeps(&s3).await;
+    assert_eq!(s3_kept(&blobs).await.as_deref(), Some(&b"kept"[..]));
 }
 
 /// A server that sends back what it gets.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use limekiln_testbed::{Process, until, until_some};
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::check::Attempts;
 use crate::fleet::{Editor, Member};
@@ -153,8 +153,7 @@ impl Fault {
 }
 
 /// A worker that holds edits: what a fault is to hit.
-async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<(&'a Member, i64)> {
-    let mut random = random.clone();
+async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> (&'a Member, i64) {
     until_some(
         "a worker to hold edits",
         Duration::from_secs(20),
@@ -165,16 +164,7 @@ async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<(&'a M
         },
     )
     .await
-    .pipe(Ok)
 }
-
-trait Pipe: Sized {
-    fn pipe<T>(self, to: impl FnOnce(Self) -> T) -> T {
-        to(self)
-    }
-}
-
-impl<T> Pipe for T {}
 
 /// Edits that the table says a worker runs.
 async fn held_by(scene: &Scene, worker: &Member) -> Result<i64> {
@@ -189,14 +179,14 @@ async fn held_by(scene: &Scene, worker: &Member) -> Result<i64> {
 }
 
 async fn worker_killed(scene: &Scene, random: &mut Random) -> Result<()> {
-    let (worker, _) = busy_worker(scene, random).await?;
+    let (worker, _) = busy_worker(scene, random).await;
     tokio::task::block_in_place(|| worker.with(Process::kill9));
     sleep(random.millis(0..1500)).await;
     worker.start_again()
 }
 
 async fn worker_stopped(scene: &Scene, random: &mut Random) -> Result<()> {
-    let (worker, _) = busy_worker(scene, random).await?;
+    let (worker, _) = busy_worker(scene, random).await;
     let status = tokio::task::block_in_place(|| {
         worker.with(|process| process.terminate(Duration::from_secs(10)))
     });
@@ -216,7 +206,7 @@ async fn worker_stopped(scene: &Scene, random: &mut Random) -> Result<()> {
 
 async fn worker_frozen(scene: &Scene, random: &mut Random) -> Result<()> {
     let stale = "limekiln_stale_total";
-    let (worker, held) = busy_worker(scene, random).await?;
+    let (worker, held) = busy_worker(scene, random).await;
     let before = worker.counter(&scene.http, stale).await?;
     worker.with(Process::freeze);
     until(
@@ -262,55 +252,59 @@ async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>
         twin: None,
     };
     let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
+    let given_up = async || -> Result<bool> {
+        let state: String = sqlx::query_scalar("select state from edits where id = $1")
+            .bind(id)
+            .fetch_one(&scene.place.truth)
+            .await?;
+        Ok(state == "failed")
+    };
     let mut hung = 0;
-    until(
-        "the edit that hangs to be given up",
-        Duration::from_secs(90),
-        async || {
-            for worker in &scene.fleet.workers {
-                let ended = worker.with(Process::ended);
-                if let Some(status) = ended {
-                    assert!(
-                        !status.success(),
-                        "a worker whose engine hangs ended as if all were well"
-                    );
-                    hung += 1;
-                    worker
-                        .start_again()
-                        .is_ok()
-                        .then_some(())
-                        .unwrap_or_default();
-                }
-            }
-            let state: Option<String> = sqlx::query_scalar("select state from edits where id = $1")
-                .bind(id)
-                .fetch_optional(&scene.place.truth)
-                .await
-                .unwrap_or_default();
-            state.as_deref() == Some("failed")
-        },
-    )
-    .await;
-    // The last one to hold it ends too.
-    until(
-        "the hung worker to end",
-        Duration::from_secs(30),
-        async || {
-            for worker in &scene.fleet.workers {
-                if !worker.is_up() {
-                    hung += 1;
-                    let _ = worker.start_again();
-                }
-            }
-            hung > 0
-        },
-    )
-    .await;
+    let start = Instant::now();
+    // The last one to hold the edit ends as well, a little after its lease.
+    while !given_up().await? || hung == 0 {
+        ensure!(
+            start.elapsed() < Duration::from_secs(90),
+            "{hung} workers ended, and the edit that hangs still is not given up"
+        );
+        hung += supervise(scene)?;
+        sleep(Duration::from_millis(20)).await;
+    }
+    let claims: i32 = sqlx::query_scalar("select epoch from edits where id = $1")
+        .bind(id)
+        .fetch_one(&scene.place.truth)
+        .await?;
+    while hung < claims {
+        ensure!(
+            start.elapsed() < Duration::from_secs(90),
+            "the edit that hangs was claimed {claims} times, and {hung} workers ended"
+        );
+        hung += supervise(scene)?;
+        sleep(Duration::from_millis(20)).await;
+    }
     Ok(vec![Accepted {
         id,
         planned,
         seen: None,
     }])
+}
+
+/// Starts the workers that ended again: how many there were.
+fn supervise(scene: &Scene) -> Result<i32> {
+    let mut ended = 0;
+    for worker in &scene.fleet.workers {
+        let Some(status) = worker.with(Process::ended) else {
+            continue;
+        };
+        ensure!(
+            !status.success(),
+            "{}, whose engine hangs, ended as if all were well",
+            worker.name()
+        );
+        ended += 1;
+        worker.start_again()?;
+    }
+    Ok(ended)
 }
 
 async fn s3_down(scene: &Scene, random: &mut Random) {

@@ -18,7 +18,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -27,12 +27,12 @@ impl Random {
 
     /// One of `range`.
     pub fn of(&mut self, range: Range<u64>) -> u64 {
-        range.start + self.next() % (range.end - range.start)
+        range.start + self.number() % (range.end - range.start)
     }
 
     /// One of `n`, from 0.
     pub fn index(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n as u64).unwrap_or_default()
+        usize::try_from(self.number() % n as u64).unwrap_or_default()
     }
 
     /// So many milliseconds.
@@ -42,6 +42,6 @@ impl Random {
 
     /// Heads or tails.
     pub fn coin(&mut self) -> bool {
-        self.next() & 1 == 1
+        self.number() & 1 == 1
     }
 }
