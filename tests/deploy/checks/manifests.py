@@ -1,0 +1,248 @@
+"""The Kustomize overlays: they render, are what the API server takes, and hang together."""
+
+import copy
+import json
+import re
+
+import jsonschema
+import kubernetes_validate
+import yaml
+from command import accepted, understood
+from harness import ROOT, check, refuses, rendered
+
+OVERLAYS = {name: f"deploy/kustomize/overlays/{name}" for name in ["cpu", "gpu"]}
+# The oldest release that is supported somewhere, and the newest that the schemas know.
+KUBERNETES = ["1.29", "1.37"]
+SECRET = {"DATABASE_URL", "KEDA_DATABASE_URL", "AMQP_URL", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def each():
+    """Every overlay with its objects."""
+    return [(name, rendered(folder)) for name, folder in OVERLAYS.items()]
+
+
+def of(objects, kind):
+    return {item["metadata"]["name"]: item for item in objects if item["kind"] == kind}
+
+
+def pods(objects):
+    """Name and pod template of everything that makes pods."""
+    for kind in ["Deployment", "Job"]:
+        for name, item in of(objects, kind).items():
+            yield name, item["spec"]["template"]
+
+
+def containers(objects):
+    for name, template in pods(objects):
+        (container,) = template["spec"]["containers"]
+        yield name, template["spec"], container
+
+
+def environment(objects, container):
+    """Variables of a container that are no secrets."""
+    variables = {}
+    for source in container.get("envFrom", []):
+        if "configMapRef" in source:
+            variables.update(of(objects, "ConfigMap")[source["configMapRef"]["name"]]["data"])
+    variables.update({one["name"]: one["value"] for one in container.get("env", [])})
+    return variables
+
+
+def validate(item):
+    if item["apiVersion"].startswith("keda.sh/"):
+        schemas = json.loads((ROOT / "tests/deploy/keda.schema.json").read_text())
+        jsonschema.Draft202012Validator({**schemas, "$ref": f"#/$defs/{item['kind']}"}).validate(item)
+    else:
+        for version in KUBERNETES:
+            kubernetes_validate.validate(item, version, strict=True)
+
+
+@check
+def every_object_is_what_the_api_server_takes():
+    for _, objects in each():
+        for item in objects:
+            validate(item)
+
+
+@check
+def the_validators_see_mistakes():
+    objects = rendered(OVERLAYS["gpu"])
+    deployment = copy.deepcopy(of(objects, "Deployment")["limekiln-gateway"])
+    deployment["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
+    refuses(validate, deployment)
+    for path, value in [("maxReplicas", 3), ("maxReplicaCount", "3"), ("triggers", [])]:
+        scaled = copy.deepcopy(of(objects, "ScaledObject")["limekiln-worker"])
+        scaled["spec"][path] = value
+        refuses(validate, scaled)
+
+
+@check
+def what_is_named_is_there():
+    for overlay, objects in each():
+        accounts, maps = of(objects, "ServiceAccount"), of(objects, "ConfigMap")
+        for name, spec, container in containers(objects):
+            assert spec["serviceAccountName"] in accounts, name
+            for source in container["envFrom"]:
+                if "configMapRef" in source:
+                    assert source["configMapRef"]["name"] in maps, f"{overlay} {name}: {source}"
+                else:
+                    assert source["secretRef"]["name"] == "limekiln", f"{overlay} {name}: {source}"
+            volumes = {volume["name"] for volume in spec.get("volumes", [])}
+            assert {mount["name"] for mount in container.get("volumeMounts", [])} == volumes, name
+            ports = {port["name"] for port in container.get("ports", [])}
+            for probe in ["startupProbe", "livenessProbe", "readinessProbe"]:
+                if probe in container:
+                    assert container[probe]["httpGet"]["port"] in ports, f"{name} {probe}"
+        for name, item in of(objects, "ScaledObject").items():
+            assert item["spec"]["scaleTargetRef"]["name"] in of(objects, "Deployment"), name
+            for trigger in item["spec"]["triggers"]:
+                assert trigger["authenticationRef"]["name"] in of(objects, "TriggerAuthentication"), name
+        for name, item in of(objects, "TriggerAuthentication").items():
+            for target in item["spec"]["secretTargetRef"]:
+                assert target["name"] == "limekiln" and target["key"] in SECRET, name
+        assert len({item["metadata"]["namespace"] for item in objects}) == 1, overlay
+
+
+@check
+def selectors_find_pods_of_exactly_one_kind():
+    def finds(selector, labels):
+        if not all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()):
+            return False
+        return all(labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", []))
+
+    for overlay, objects in each():
+        labels = {name: template["metadata"]["labels"] for name, template in pods(objects)}
+        for kind in ["Deployment", "PodDisruptionBudget", "Service", "NetworkPolicy"]:
+            for name, item in of(objects, kind).items():
+                spec = item["spec"]
+                selector = spec.get("podSelector") or spec["selector"]
+                selector = {"matchLabels": selector} if kind == "Service" else selector
+                found = {pod for pod, its in labels.items() if finds(selector, its)}
+                expected = {name}
+                if name == "limekiln-status":
+                    expected = {"limekiln-coordinator", "limekiln-worker", "limekiln-migrate"}
+                assert found == expected, f"{overlay} {kind} {name} selects {found}"
+        # Nothing of the fleet is left open.
+        closed = set()
+        for item in of(objects, "NetworkPolicy").values():
+            closed |= {pod for pod, its in labels.items() if finds(item["spec"]["podSelector"], its)}
+        assert closed == set(labels), overlay
+        for service in of(objects, "Service").values():
+            ports = {port["name"] for _, _, container in containers(objects) for port in container.get("ports", [])}
+            assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+@check
+def flags_and_variables_are_the_commands():
+    for _, objects in each():
+        shared = {key for item in of(objects, "ConfigMap").values() for key in item["data"]}
+        for name, _, container in containers(objects):
+            understood(container["args"], environment(objects, container), shared)
+            hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
+            if hook[:1] == ["limekiln"]:
+                understood(hook[1:], {})
+        # Shared ones must be read by somebody.
+        for key in shared:
+            readers = [name for name, _, container in containers(objects) if reads(container, key)]
+            assert readers, f"nobody reads {key}"
+
+
+def reads(container, key):
+    try:
+        understood(container["args"], [key])
+    except AssertionError:
+        return False
+    return True
+
+
+@check
+def values_are_ones_the_command_takes():
+    for _, objects in each():
+        for _, _, container in containers(objects):
+            accepted(container["args"], environment(objects, container))
+            hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
+            if hook[:1] == ["limekiln"]:
+                accepted(hook[1:], environment(objects, container))
+
+
+@check
+def nothing_runs_as_root_or_without_bounds():
+    for overlay, objects in each():
+        for name, spec, container in containers(objects):
+            where = f"{overlay} {name}"
+            pod, own = spec["securityContext"], container["securityContext"]
+            assert pod["runAsNonRoot"] and pod["runAsUser"] >= 10000, where
+            assert pod["seccompProfile"]["type"] == "RuntimeDefault", where
+            assert own["readOnlyRootFilesystem"] and not own["allowPrivilegeEscalation"], where
+            assert own["capabilities"]["drop"] == ["ALL"] and "add" not in own["capabilities"], where
+            assert spec["automountServiceAccountToken"] is False, where
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"]), where
+            assert "memory" in container["resources"]["limits"], where
+            assert ":" in container["image"] and not container["image"].endswith(":latest"), where
+            for volume in spec.get("volumes", []):
+                assert "sizeLimit" in volume["emptyDir"], where
+
+
+@check
+def processes_are_probed_and_leave_in_time():
+    for overlay, objects in each():
+        for name, item in of(objects, "Deployment").items():
+            spec = item["spec"]["template"]["spec"]
+            (container,) = spec["containers"]
+            assert container["livenessProbe"]["httpGet"]["path"] == "/healthz", name
+            assert container["startupProbe"]["httpGet"]["path"] == "/healthz", name
+            assert container["readinessProbe"]["httpGet"]["path"] == "/readyz", name
+            assert name in of(objects, "PodDisruptionBudget"), name
+            hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
+            waits = {"limekiln": 0, "sleep": 0}
+            if hook[:1] == ["sleep"]:
+                waits = int(hook[1])
+            elif hook[:2] == ["limekiln", "drain"]:
+                waits = 60 * int(re.fullmatch(r"(\d+)min", hook[hook.index("--wait") + 1])[1])
+            else:
+                waits = 0
+            # What follows SIGTERM takes 10 s, and 5 to be sure.
+            assert spec["terminationGracePeriodSeconds"] >= waits + 15, f"{overlay} {name}"
+            annotations = item["spec"]["template"]["metadata"]["annotations"]
+            ports = {str(port["containerPort"]) for port in container["ports"]}
+            assert annotations["prometheus.io/port"] in ports, name
+
+
+@check
+def gpus_are_asked_for_where_they_are_used():
+    gpu = of(rendered(OVERLAYS["gpu"]), "Deployment")
+    worker = gpu.pop("limekiln-worker")["spec"]["template"]["spec"]
+    (container,) = worker["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert any(one["key"] == "nvidia.com/gpu" for one in worker["tolerations"])
+    assert container["image"].endswith(":cuda")
+    others = list(gpu.values()) + list(of(rendered(OVERLAYS["cpu"]), "Deployment").values())
+    assert "nvidia.com/gpu" not in json.dumps(others)
+
+
+@check
+def the_scaler_alone_says_how_many_workers():
+    objects = rendered(OVERLAYS["gpu"])
+    assert "replicas" not in of(objects, "Deployment")["limekiln-worker"]["spec"]
+    assert of(rendered(OVERLAYS["cpu"]), "Deployment")["limekiln-worker"]["spec"]["replicas"] == 2
+    # The model that is counted is the model that the workers hold and the gateway offers.
+    (container,) = of(objects, "Deployment")["limekiln-worker"]["spec"]["template"]["spec"]["containers"]
+    variables = environment(objects, container)
+    scaled = of(objects, "ScaledObject")["limekiln-worker"]["spec"]
+    counted = set(re.findall(r"model = '([^']+)'", scaled["triggers"][0]["metadata"]["query"]))
+    assert counted == {variables["LIMEKILN_MODEL_NAME"]} <= set(variables["LIMEKILN_MODELS"].split(","))
+    assert scaled["triggers"][0]["metadata"]["targetQueryValue"] == variables.get("LIMEKILN_SLOTS", "1")
+
+
+@check
+def spot_nodes_get_no_drain(tmp=ROOT / "target/deploy-tools/spot"):
+    tmp.mkdir(parents=True, exist_ok=True)
+    kustomization = {"resources": ["../../../deploy/kustomize/overlays/gpu"], "components": ["../../../deploy/kustomize/components/spot"]}
+    (tmp / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    rendered.cache_clear()
+    objects = rendered(str(tmp))
+    for item in objects:
+        validate(item)
+    spec = of(objects, "Deployment")["limekiln-worker"]["spec"]["template"]["spec"]
+    assert "lifecycle" not in spec["containers"][0]
+    assert spec["terminationGracePeriodSeconds"] == 15
