@@ -13,6 +13,8 @@ use crate::{Error, Retention};
 
 /// The most rows of one statement.
 const LIMIT: u32 = 500;
+/// The rest before the next round when there is more: what is old can wait, what is live can't.
+const MORE_REST: Duration = Duration::from_millis(50);
 /// Workers not heard of for this long are forgotten.
 const WORKERS: Duration = Duration::from_secs(86_400);
 
@@ -36,12 +38,7 @@ impl Duty for Prune {
             ..
         } = self.retention;
         let store = &self.store;
-        let keys = store.checkpoints_expire(checkpoints, LIMIT).await?;
-        let dropped = keys.len() as u64;
-        // A key that can't be deleted now is found by the sweep.
-        blobs_drop(store, &self.blobs, keys).await?;
         let mut counts = vec![
-            ("checkpoints", dropped),
             ("events", store.events_prune(events, LIMIT).await?),
             ("webhooks", store.webhooks_prune(events, LIMIT).await?),
         ];
@@ -54,6 +51,8 @@ impl Duty for Prune {
                 store.images_expire(age, LIMIT).await?.len() as u64,
             ));
         }
+        let keys = store.checkpoints_expire(checkpoints, LIMIT).await?;
+        counts.push(("checkpoints", keys.len() as u64));
         let more = counts.iter().any(|(_, count)| *count >= u64::from(LIMIT));
         counts.push(("workers", store.workers_prune(WORKERS).await?));
         for (what, count) in counts {
@@ -62,8 +61,10 @@ impl Duty for Prune {
                 tracing::debug!(what, count, "pruned");
             }
         }
+        // Last, for S3 may be away while Postgres is not. What isn't deleted now is found by the sweep.
+        blobs_drop(store, &self.blobs, keys).await?;
         Ok(if more {
-            Next::Now
+            Next::After(MORE_REST)
         } else {
             Next::After(self.retention.prune_every)
         })

@@ -34,7 +34,7 @@ pub struct Settings {
 pub struct Retention {
     /// Pause between two rounds of pruning.
     pub prune_every: Duration,
-    /// Progress of edits that ended this long ago.
+    /// Progress of edits that ended this long ago, and webhooks that were delivered or given up then.
     pub events: Duration,
     /// Checkpoints of edits that ended this long ago.
     pub checkpoints: Duration,

@@ -16,6 +16,8 @@ use crate::duty::{Duty, Next, jitter};
 
 /// Blobs of one page, and of one round.
 const PAGE: u16 = 500;
+/// The rest between two pages: a large bucket is walked slowly, beside everything else.
+const PAGE_REST: Duration = Duration::from_millis(50);
 /// Unfinished uploads in parts ended in one round.
 const UPLOADS: u16 = 500;
 
@@ -95,9 +97,16 @@ impl Duty for Sweep {
         self.deleted += deleted;
         self.after = page.next;
         if self.after.is_some() {
-            return Ok(Next::Now);
+            return Ok(Next::After(PAGE_REST));
         }
-        let uploads = self.blobs.uploads_abort(self.grace, UPLOADS).await?;
+        let uploads = match self.blobs.uploads_abort(self.grace, UPLOADS).await {
+            Ok(uploads) => uploads,
+            Err(error) => {
+                // Not every server can list them. The walk is done all the same.
+                tracing::warn!(%error, "unfinished uploads were not ended");
+                0
+            }
+        };
         if self.deleted + uploads > 0 {
             tracing::info!(blobs = self.deleted, uploads, "swept what no row refers to");
         }
