@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use limekiln_broker::Consumer;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::flow;
@@ -32,7 +32,8 @@ pub(crate) enum Closed {
     Broker,
 }
 
-/// Takes edits of one model and sees them through, at most as many at once as there is room for.
+/// Takes edits of one model and sees them through. There is room for one more than the engine holds, so that an urgent
+/// edit that comes later waits for one place at most; what is being delivered takes no room.
 pub(crate) async fn take(
     ctx: Arc<Context>,
     mut consumer: Consumer,
@@ -60,8 +61,10 @@ pub(crate) async fn take(
                 }
             }
             delivery = next(&mut consumer, &room), if hold == Hold::No => match delivery {
-                Some((delivery, permit)) => {
-                    edits.spawn(flow::run(Arc::clone(&ctx), delivery, permit));
+                Some((delivery, room)) => {
+                    // Taken here, so that edits get their places in the order of their messages.
+                    let slot = Arc::clone(&ctx.slots).try_acquire_owned().ok();
+                    edits.spawn(flow::run(Arc::clone(&ctx), delivery, room, slot));
                 }
                 None => break Closed::Broker,
             },
@@ -81,7 +84,7 @@ pub(crate) async fn take(
 async fn next(
     consumer: &mut Consumer,
     room: &Arc<Semaphore>,
-) -> Option<(limekiln_broker::Delivery, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(limekiln_broker::Delivery, OwnedSemaphorePermit)> {
     let permit = Arc::clone(room).acquire_owned().await.ok()?;
     Some((consumer.next().await?, permit))
 }

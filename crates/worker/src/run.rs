@@ -83,7 +83,7 @@ pub async fn run(
 
     let mut parts = JoinSet::new();
     let mut intakes = JoinSet::new();
-    let room = Arc::new(Semaphore::new(2 * ctx.settings.slots as usize + 1));
+    let room = Arc::new(Semaphore::new(ctx.settings.slots as usize + 1));
     for consumer in consumers {
         intakes.spawn(intake::take(Arc::clone(&ctx), consumer, Arc::clone(&room)));
     }

@@ -32,9 +32,16 @@ pub(crate) enum Ended {
     Failed(Failure),
 }
 
+/// Where an edit stands, and from which step it started here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) from: u32,
+    pub(crate) now: Progress,
+}
+
 /// The engine's end. Nothing here ever waits.
 pub(super) struct Outlet {
-    pub(super) progress: watch::Sender<Option<Progress>>,
+    pub(super) progress: watch::Sender<Option<Seen>>,
     pub(super) saved: mpsc::Sender<Saved>,
     pub(super) previews: mpsc::Sender<(u32, Vec<u8>)>,
     pub(super) end: Option<oneshot::Sender<Ended>>,
@@ -45,7 +52,7 @@ pub(crate) struct Line {
     ticket: Ticket,
     commands: commands::Sender<Command>,
     /// The newest progress.
-    pub(crate) progress: watch::Receiver<Option<Progress>>,
+    pub(crate) progress: watch::Receiver<Option<Seen>>,
     /// Checkpoints; the next is made when the last was taken.
     pub(crate) saved: mpsc::Receiver<Saved>,
     /// Previews, with the steps that were done.

@@ -22,8 +22,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{Error, Factory, Result, Settings, Sizing, Ticket, Work};
 
-use line::Outlet;
 pub(crate) use line::{Ended, Line, Saved, ended};
+use line::{Outlet, Seen};
 pub(crate) use pulse::Pulse;
 
 /// What the thread is told.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use limekiln_jobs::{Failure, FailureClass, ModelName};
 use tokio::sync::oneshot;
 
-use super::{Command, Ended, Outlet, Pulse, Rhythm, Saved};
+use super::{Command, Ended, Outlet, Pulse, Rhythm, Saved, Seen};
 use crate::{Editor, Factory, Progress, Sizing, Ticket, Work, metrics};
 
 /// What a new editor says of itself.
@@ -67,6 +67,7 @@ struct Thread<'a> {
 /// An edit in the engine.
 struct Active {
     ticket: Ticket,
+    from: u32,
     progress: Progress,
     outlet: Outlet,
     /// Time on the device.
@@ -137,10 +138,14 @@ impl Thread<'_> {
         metrics::stage("start", took);
         match answer.and_then(|answer| answer) {
             Ok(progress) => {
-                outlet.progress.send_replace(Some(progress));
+                outlet.progress.send_replace(Some(Seen {
+                    from: progress.step,
+                    now: progress,
+                }));
                 let now = Instant::now();
                 self.edits.push(Active {
                     ticket,
+                    from: progress.step,
                     progress,
                     outlet,
                     device: took,
@@ -181,7 +186,10 @@ impl Thread<'_> {
                 Ok(progress) => {
                     let edit = &mut self.edits[index];
                     edit.progress = progress;
-                    edit.outlet.progress.send_replace(Some(progress));
+                    edit.outlet.progress.send_replace(Some(Seen {
+                        from: edit.from,
+                        now: progress,
+                    }));
                     if progress.is_done() {
                         self.finish(ticket);
                     } else {

@@ -70,15 +70,17 @@ async fn attend(ctx: &Arc<Context>, claimed: &Claimed, lease: &Lease, line: &mut
                 Ended::Failed(failure) => Computed::Failed(failure),
             },
             Ok(()) = line.progress.changed() => {
-                let Some(progress) = *line.progress.borrow_and_update() else {
+                let Some(seen) = *line.progress.borrow_and_update() else {
                     continue;
                 };
-                signals.give(match started {
-                    false => Signal::Started(claimed.edit, claimed.epoch, progress.step),
-                    true => Signal::Stepped(claimed.edit, claimed.epoch, progress.step),
-                });
-                started = true;
-                teller.see(progress);
+                if !started {
+                    started = true;
+                    signals.give(Signal::Started(claimed.edit, claimed.epoch, seen.from));
+                }
+                if seen.now.step > seen.from {
+                    signals.give(Signal::Stepped(claimed.edit, claimed.epoch, seen.now.step));
+                }
+                teller.see(seen.now);
             }
             stale = teller.tell() => if stale {
                 return Computed::Stopped;

@@ -16,6 +16,7 @@ mod keep;
 mod live;
 mod progress;
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,10 +43,18 @@ enum End {
     HandedBack,
 }
 
+/// An edit's places: in the engine, and in the room before it. Given up when the engine is done with the edit.
+type Places = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
 /// Sees one message through. Dropped anywhere, the message comes again and the lease runs out.
-pub(crate) async fn run(ctx: Arc<Context>, delivery: Delivery, _room: OwnedSemaphorePermit) {
+pub(crate) async fn run(
+    ctx: Arc<Context>,
+    delivery: Delivery,
+    room: OwnedSemaphorePermit,
+    free: Option<OwnedSemaphorePermit>,
+) {
     let edit = delivery.hint.edit;
-    let Some(slot) = slot(&ctx, &delivery).await else {
+    let Some(slot) = slot(&ctx, &delivery, free).await else {
         delivery.requeue();
         return;
     };
@@ -79,7 +88,7 @@ pub(crate) async fn run(ctx: Arc<Context>, delivery: Delivery, _room: OwnedSemap
         ctx.settings
             .signals
             .give(Signal::Claimed(edit, claimed.epoch));
-        let end = attempt(&ctx, &claimed, &lease, slot).await;
+        let end = attempt(&ctx, &claimed, &lease, (slot, room)).await;
         if settle(&ctx, &claimed, end).await {
             delivery.ack();
         } else {
@@ -91,33 +100,34 @@ pub(crate) async fn run(ctx: Arc<Context>, delivery: Delivery, _room: OwnedSemap
 }
 
 /// A place in the engine, with the input fetched while there is none. None where no more is taken.
-async fn slot(ctx: &Arc<Context>, delivery: &Delivery) -> Option<OwnedSemaphorePermit> {
+async fn slot(
+    ctx: &Arc<Context>,
+    delivery: &Delivery,
+    free: Option<OwnedSemaphorePermit>,
+) -> Option<OwnedSemaphorePermit> {
     if ctx.closing.is_cancelled() {
         return None;
     }
-    if let Ok(slot) = Arc::clone(&ctx.slots).try_acquire_owned() {
-        return Some(slot);
+    if free.is_some() {
+        return free;
     }
     let mut holds = ctx.holds();
-    let waiting = async {
-        let ahead = fetch::ahead(ctx, delivery.hint.input.as_ref());
-        let (slot, ()) = tokio::join!(Arc::clone(&ctx.slots).acquire_owned(), ahead);
-        slot.ok()
+    // A place is worth more than the input, which is fetched again after the claim.
+    let ahead = async {
+        fetch::ahead(ctx, delivery.hint.input.as_ref()).await;
+        pending().await
     };
     tokio::select! {
+        biased;
         () = ctx.closing.cancelled() => None,
         () = intake::held(&mut holds) => None,
-        slot = waiting => slot,
+        slot = Arc::clone(&ctx.slots).acquire_owned() => slot.ok(),
+        () = ahead => None,
     }
 }
 
 /// Everything under the lease but its last write.
-async fn attempt(
-    ctx: &Arc<Context>,
-    claimed: &Claimed,
-    lease: &Lease,
-    slot: OwnedSemaphorePermit,
-) -> End {
+async fn attempt(ctx: &Arc<Context>, claimed: &Claimed, lease: &Lease, places: Places) -> End {
     let made_ready = tokio::select! {
         order = lease.ordered() => return obeyed(order),
         work = work(ctx, claimed) => work,
@@ -127,7 +137,7 @@ async fn attempt(
         Err(failure) => return End::Failed(failure),
     };
     let computed = compute::compute(ctx, claimed, lease, work).await;
-    drop(slot);
+    drop(places);
     match computed {
         Computed::Finished { drawing, device } => {
             let delivering = deliver::deliver(ctx, claimed, drawing, device);
