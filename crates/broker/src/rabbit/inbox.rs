@@ -71,12 +71,13 @@ struct Change {
 }
 
 impl Inbox {
-    pub(super) fn spawn(
+    /// Starts it, and waits until it is served for the first time.
+    pub(super) async fn spawn(
         link: Link,
         hub: Arc<Hub>,
         settings: &Settings,
         tasks: &TaskTracker,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>> {
         let inbox = Arc::new(Self {
             hub,
             link,
@@ -86,8 +87,14 @@ impl Inbox {
             changed: Mutex::default(),
             change: Notify::new(),
         });
-        tasks.spawn(Arc::clone(&inbox).run());
-        inbox
+        let (sender, served) = oneshot::channel();
+        tasks.spawn(Arc::clone(&inbox).run(sender));
+        let served = tokio::time::timeout(settings.connect_timeout, served).await;
+        match served {
+            Ok(Ok(served)) => served.map(|()| inbox),
+            Ok(Err(_)) => Err(Error::Closed),
+            Err(_) => Err(Error::Unconfirmed(settings.connect_timeout)),
+        }
     }
 
     /// Wants to be told about this from now on. Waits until it is bound, if there is a connection and that takes no longer
@@ -134,7 +141,8 @@ impl Inbox {
             .collect()
     }
 
-    async fn run(self: Arc<Self>) {
+    async fn run(self: Arc<Self>, first: oneshot::Sender<Result<()>>) {
+        let mut first = Some(first);
         let closed = self.hub.closed().clone();
         let serving = async {
             loop {
@@ -142,8 +150,13 @@ impl Inbox {
                     Err(Error::Closed) => return,
                     Err(error) => tracing::debug!(%error, "no connection for live messages"),
                     Ok(session) => {
-                        if let Err(error) = self.serve(&session).await {
+                        if let Err(error) = self.serve(&session, &mut first).await {
                             tracing::warn!(%error, "live messages interrupted");
+                            // Whoever starts us gives up with this.
+                            if let Some(first) = first.take() {
+                                let _ = first.send(Err(error));
+                                return;
+                            }
                         }
                         self.hub.unbound_all();
                     }
@@ -154,7 +167,11 @@ impl Inbox {
         closed.run_until_cancelled(serving).await;
     }
 
-    async fn serve(&self, session: &Session) -> Result<()> {
+    async fn serve(
+        &self,
+        session: &Session,
+        first: &mut Option<oneshot::Sender<Result<()>>>,
+    ) -> Result<()> {
         let mut bindings = Bindings::declare(session).await?;
         let wanted = self.wanted();
         bindings.bind(&wanted).await?;
@@ -170,6 +187,10 @@ impl Inbox {
         // Whatever was published while nobody was bound is missed.
         self.hub.lagged(&edits);
         self.hub.wake();
+        if let Some(first) = first.take() {
+            // Nobody waits when `connect` was given up.
+            let _ = first.send(Ok(()));
+        }
         loop {
             tokio::select! {
                 delivery = consumer.next() => {

@@ -10,6 +10,14 @@ use limekiln_testbed::until;
 /// Enough for anything, on a machine that is busy.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
+/// Shows logs under `RUST_LOG`.
+pub(crate) fn logs() {
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_test_writer()
+        .try_init();
+}
+
 pub(crate) fn model(name: &str) -> ModelName {
     name.parse().unwrap()
 }
@@ -117,6 +125,7 @@ pub(crate) async fn dead(broker: &Broker) -> u64 {
 
 /// Settings that notice faults quickly.
 pub(crate) fn impatient(url: impl Into<String>) -> Settings {
+    logs();
     Settings {
         name: "limekiln-test".to_owned(),
         connect_timeout: Duration::from_secs(10),
