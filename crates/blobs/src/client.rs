@@ -211,9 +211,14 @@ fn http_client(plain: bool) -> aws_sdk_s3::config::SharedHttpClient {
         .build_https()
 }
 
-/// `Url` ends an empty path with a slash, which would be a segment of its own in every request.
+/// The SDK wants a bare host without a slash, and a path with one.
 fn endpoint_text(endpoint: &url::Url) -> String {
-    endpoint.as_str().trim_end_matches('/').to_owned()
+    let bare = endpoint.as_str().trim_end_matches('/');
+    if endpoint.path() == "/" {
+        bare.to_owned()
+    } else {
+        format!("{bare}/")
+    }
 }
 
 #[cfg(test)]

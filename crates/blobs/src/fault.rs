@@ -39,12 +39,19 @@ impl Inner {
                 operation,
                 after: self.settings.timeouts.operation,
             },
-            SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => {
-                Error::Unavailable {
+            // Credentials are looked for when a request is sent.
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_)
+                if said(&error).contains("credentials") =>
+            {
+                Error::Denied {
                     operation,
                     message: said(&error),
                 }
             }
+            SdkError::DispatchFailure(failure) if !failure.is_user() => Error::Unavailable {
+                operation,
+                message: said(&error),
+            },
             SdkError::ResponseError(_) => Error::Unavailable {
                 operation,
                 message: said(&error),
@@ -59,10 +66,6 @@ impl Inner {
                 };
                 self.refusal(operation, key, status, code, message)
             }
-            _ if said(&error).contains("credentials") => Error::Denied {
-                operation,
-                message: said(&error),
-            },
             _ => Error::Other {
                 operation,
                 message: said(&error),

@@ -143,3 +143,65 @@ fn segments_check(key: &str) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constructors_make_what_parses() {
+        let (tenant, edit) = (TenantId::new(), EditId::new());
+        let digest = Digest::of(b"room");
+        let epoch = Epoch::new(3);
+        for key in [
+            Key::image(tenant, &digest),
+            Key::artifact(tenant, edit, Epoch::LAST, ArtifactKind::Attention),
+            Key::checkpoint(tenant, edit, epoch, u32::MAX),
+            Key::edit(tenant, edit, epoch, "roi.png").unwrap(),
+        ] {
+            assert_eq!(key.as_str().parse::<Key>().unwrap(), key);
+            assert!(key.as_str().starts_with(Prefix::tenant(tenant).as_str()));
+        }
+        assert_eq!(
+            Key::artifact(tenant, edit, epoch, ArtifactKind::Result).to_string(),
+            format!("t/{tenant}/edits/{edit}/3/result.png")
+        );
+    }
+
+    #[test]
+    fn no_key_leads_elsewhere() {
+        let long = "a/".repeat(80) + "a";
+        for trick in [
+            "",
+            "/",
+            "/etc/passwd",
+            "a//b",
+            "a/",
+            "..",
+            "../a",
+            "a/../b",
+            "a/./b",
+            "a/.b",
+            "a\\b",
+            "a b",
+            "a%2e%2e",
+            "a\0b",
+            "a\nb",
+            "a?b",
+            "a#b",
+            "ä",
+            "C:a",
+            long.as_str(),
+        ] {
+            let error = trick.parse::<Key>().unwrap_err();
+            assert!(matches!(error, Error::Key { .. }), "{trick:?}");
+            assert!(Key::try_from(trick.to_owned()).is_err(), "{trick:?}");
+            assert!(
+                Key::edit(TenantId::new(), EditId::new(), Epoch::new(1), trick).is_err(),
+                "{trick:?}"
+            );
+        }
+        assert!("models/sd-1.5/unet_v2.safetensors".parse::<Key>().is_ok());
+        assert!("a".repeat(160).parse::<Key>().is_ok());
+    }
+}

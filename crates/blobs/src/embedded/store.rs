@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
 use bytes::Bytes;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, dto::*, s3_error};
 use s3s_fs::FileSystem;
+use tokio::sync::Semaphore;
 use tokio_util::io::ReaderStream;
 
 use super::{
@@ -22,10 +23,15 @@ const WHOLE_MAX: u64 = 1 << 20;
 /// A longer one comes in pieces of this, in bytes.
 const PIECE: usize = 256 << 10;
 
+/// Threads at the files at once.
+const TURNS: usize = 4;
+
 #[derive(Debug)]
 pub(super) struct Store {
     files: FileSystem,
     objects: Arc<Objects>,
+    /// Turns at the files: more threads at once only spin on the directories' locks.
+    turns: Semaphore,
 }
 
 impl Store {
@@ -33,6 +39,7 @@ impl Store {
         Ok(Self {
             files: FileSystem::new(root)?,
             objects: Arc::new(Objects::new(root)),
+            turns: Semaphore::new(TURNS),
         })
     }
 
@@ -55,8 +62,14 @@ impl Store {
 
     /// File work off the async threads.
     async fn blocking<T: Send + 'static>(
+        &self,
         work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
     ) -> S3Result<T> {
+        let _turn = self
+            .turns
+            .acquire()
+            .await
+            .map_err(|error| s3_error!(error, InternalError))?;
         match tokio::task::spawn_blocking(work).await {
             Ok(done) => done.map_err(|error| s3_error!(error, InternalError)),
             Err(error) => Err(s3_error!(error, InternalError)),
@@ -93,15 +106,16 @@ impl S3 for Store {
         let body = checked::collect(input.body.take(), input.content_length).await?;
         checked::check(&input, req.trailing_headers.as_ref(), &body)?;
         let objects = Arc::clone(&self.objects);
-        let metadata = Self::blocking(move || {
-            objects.write(
-                &input.bucket,
-                &input.key,
-                input.content_type.as_deref(),
-                &body,
-            )
-        })
-        .await?;
+        let metadata = self
+            .blocking(move || {
+                objects.write(
+                    &input.bucket,
+                    &input.key,
+                    input.content_type.as_deref(),
+                    &body,
+                )
+            })
+            .await?;
         Ok(S3Response::new(PutObjectOutput {
             e_tag: Some(e_tag(&metadata)),
             ..PutObjectOutput::default()
@@ -122,7 +136,9 @@ impl S3 for Store {
             return self.files.get_object(req).await;
         }
         let objects = Arc::clone(&self.objects);
-        let opened = Self::blocking(move || objects.open(&bucket, &key, Some(WHOLE_MAX))).await?;
+        let opened = self
+            .blocking(move || objects.open(&bucket, &key, Some(WHOLE_MAX)))
+            .await?;
         let opened = opened.ok_or_else(|| self.missing(&req.input.bucket))?;
         let body = match opened.content {
             Content::Whole(body) => StreamingBlob::from(s3s::Body::from(body)),
@@ -150,7 +166,9 @@ impl S3 for Store {
         segments_check(&req.input.key)?;
         let (bucket, key) = (req.input.bucket.clone(), req.input.key);
         let objects = Arc::clone(&self.objects);
-        let opened = Self::blocking(move || objects.open(&bucket, &key, None)).await?;
+        let opened = self
+            .blocking(move || objects.open(&bucket, &key, None))
+            .await?;
         let opened = opened.ok_or_else(|| self.missing(&req.input.bucket))?;
         Ok(S3Response::new(HeadObjectOutput {
             content_length: i64::try_from(opened.metadata.len()).ok(),
@@ -169,7 +187,7 @@ impl S3 for Store {
         segments_check(&key)?;
         self.bucket(&bucket)?;
         let objects = Arc::clone(&self.objects);
-        Self::blocking(move || objects.remove(&bucket, &key)).await?;
+        self.blocking(move || objects.remove(&bucket, &key)).await?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
@@ -186,12 +204,13 @@ impl S3 for Store {
             .collect();
         keys.iter().try_for_each(|key| segments_check(key))?;
         let objects = Arc::clone(&self.objects);
-        let deleted = Self::blocking(move || {
-            keys.iter()
-                .try_for_each(|key| objects.remove(&bucket, key))?;
-            Ok(keys)
-        })
-        .await?;
+        let deleted = self
+            .blocking(move || {
+                keys.iter()
+                    .try_for_each(|key| objects.remove(&bucket, key))?;
+                Ok(keys)
+            })
+            .await?;
         let said = deleted.into_iter().map(|key| DeletedObject {
             key: Some(key),
             ..DeletedObject::default()
@@ -218,10 +237,9 @@ impl S3 for Store {
             .max(input.start_after.clone())
             .unwrap_or_default();
         let limit = input.max_keys.unwrap_or(LIST_MAX).clamp(0, LIST_MAX);
-        let (found, more) = Self::blocking(move || {
-            list::list(&bucket, &prefix, &after, limit.unsigned_abs() as usize)
-        })
-        .await?;
+        let (found, more) = self
+            .blocking(move || list::list(&bucket, &prefix, &after, limit.unsigned_abs() as usize))
+            .await?;
         let output = ListObjectsV2Output {
             key_count: Some(i32::try_from(found.len()).unwrap_or(LIST_MAX)),
             max_keys: Some(limit),
@@ -292,15 +310,16 @@ impl S3 for Store {
         let (objects, bucket) = (Arc::clone(&self.objects), input.bucket.clone());
         let prefix = input.prefix.clone().unwrap_or_default();
         let limit = input.max_uploads.unwrap_or(LIST_MAX).clamp(0, LIST_MAX);
-        let found = Self::blocking(move || {
-            uploads::begun(
-                objects.root(),
-                &bucket,
-                &prefix,
-                limit.unsigned_abs() as usize,
-            )
-        })
-        .await?;
+        let found = self
+            .blocking(move || {
+                uploads::begun(
+                    objects.root(),
+                    &bucket,
+                    &prefix,
+                    limit.unsigned_abs() as usize,
+                )
+            })
+            .await?;
         let output = ListMultipartUploadsOutput {
             bucket: Some(input.bucket),
             prefix: input.prefix,

@@ -1,0 +1,159 @@
+//! A network that cuts, refuses and swallows.
+
+use std::time::{Duration, Instant};
+
+use limekiln_blobs::{Blobs, Error, Kind, Timeouts};
+use limekiln_jobs::Digest;
+use limekiln_testbed::{Proxy, until};
+
+use crate::home::{Home, noise};
+
+async fn through(home: &Home, timeouts: Timeouts) -> (Proxy, Blobs) {
+    let proxy = Proxy::start(home.settings.endpoint.as_ref().unwrap().port().unwrap());
+    let blobs = home
+        .with(|settings| {
+            let endpoint = settings.endpoint.as_ref().unwrap();
+            settings.endpoint = Some(proxy.before(endpoint.as_str()).parse().unwrap());
+            settings.timeouts = timeouts;
+        })
+        .await;
+    (proxy, blobs)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cut_is_asked_for_again() {
+    let home = Home::embedded().await;
+    let (proxy, blobs) = through(&home, Timeouts::default()).await;
+    let body = noise(1, 4 << 20);
+    let digest = Digest::of(&body);
+    let key = home.key("cut");
+
+    proxy.slow(16 << 20, Duration::ZERO);
+    let put = tokio::spawn({
+        let (blobs, key, body) = (blobs.clone(), key.clone(), body.clone());
+        async move { blobs.put(&key, body, "image/png").await }
+    });
+    until("the put to connect", Duration::from_secs(10), async || {
+        proxy.accepted() > 0
+    })
+    .await;
+    proxy.cut();
+    put.await.unwrap().unwrap();
+    assert_eq!(
+        home.blobs.get(&key, Some(&digest), 8 << 20).await.unwrap(),
+        body
+    );
+
+    // The body is on its way: what is cut here, the SDK itself does not ask for again.
+    let mut download = blobs.download(&key).await.unwrap();
+    download.next().await.unwrap().unwrap();
+    proxy.cut();
+    let error = loop {
+        match download.next().await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => break error,
+            None => panic!("a download that was cut ended as if whole"),
+        }
+    };
+    assert_eq!(error.kind(), Kind::Transient, "{error}");
+
+    let before = proxy.accepted();
+    let get = tokio::spawn({
+        let (blobs, key) = (blobs.clone(), key.clone());
+        async move { blobs.get(&key, Some(&digest), 8 << 20).await }
+    });
+    until("the get to connect", Duration::from_secs(10), async || {
+        proxy.accepted() > before
+    })
+    .await;
+    proxy.cut();
+    assert_eq!(get.await.unwrap().unwrap(), body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_down_is_transient_and_soon_said() {
+    let home = Home::embedded().await;
+    let (proxy, blobs) = through(&home, Timeouts::default()).await;
+    let key = home.key("down");
+    blobs.put(&key, noise(1, 10), "image/png").await.unwrap();
+    proxy.refuse();
+    let began = Instant::now();
+    assert!(blobs.get(&key, None, 99).await.unwrap_err().is_transient());
+    assert!(
+        blobs
+            .put(&key, noise(2, 10), "image/png")
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
+    assert!(
+        blobs
+            .put(&key, noise(2, 9 << 20), "image/png")
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
+    assert!(
+        blobs
+            .delete(std::slice::from_ref(&key))
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
+    assert!(blobs.bucket_ensure().await.unwrap_err().is_transient());
+    assert!(!blobs.check().await.is_ok());
+    assert!(
+        began.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        began.elapsed()
+    );
+    proxy.resume();
+    assert_eq!(blobs.get(&key, None, 99).await.unwrap(), noise(1, 10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_ends_in_time() {
+    let home = Home::embedded().await;
+    let timeouts = Timeouts {
+        connect: Duration::from_millis(200),
+        attempt: Duration::from_millis(300),
+        operation: Duration::from_millis(800),
+    };
+    let (proxy, blobs) = through(&home, timeouts).await;
+    let key = home.key("silent");
+    home.blobs
+        .put(&key, noise(1, 1 << 20), "image/png")
+        .await
+        .unwrap();
+    let mut download = blobs.download(&key).await.unwrap();
+    proxy.blackhole();
+    let began = Instant::now();
+    let error = blobs.get(&key, None, 64 << 20).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { .. }), "{error}");
+    assert!(
+        blobs
+            .put(&key, noise(2, 10), "image/png")
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
+    // In the middle of a body as well.
+    let error = loop {
+        match download.next().await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => break error,
+            None => panic!("a download without an end ended"),
+        }
+    };
+    assert!(matches!(error, Error::Timeout { .. }), "{error}");
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    proxy.resume();
+    assert_eq!(
+        home.blobs.get(&key, None, 1 << 20).await.unwrap().len(),
+        1 << 20
+    );
+}
