@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -44,10 +45,27 @@ pub enum Error {
 /// # Errors
 ///
 /// When connections can't be accepted.
-pub async fn serve(listener: TcpListener, state: State, shutdown: CancellationToken) -> Result<(), Error> {
+pub fn serve(
+    listener: TcpListener,
+    state: State,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), Error>> {
+    // Boxed here, so that all of it is compiled once, with this crate, and not with everything that waits for it.
+    Box::pin(serving(listener, state, shutdown))
+}
+
+async fn serving(
+    listener: TcpListener,
+    state: State,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     let router = crate::router(state.clone());
     let slots = Arc::new(Semaphore::new(state.settings().limits.connections.max(1)));
-    let (tracker, ending, killing) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+    let (tracker, ending, killing) = (
+        TaskTracker::new(),
+        CancellationToken::new(),
+        CancellationToken::new(),
+    );
     let outcome = loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break Ok(()),
@@ -56,7 +74,8 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: CancellationTo
         match accepted {
             Err(error) => break Err(Error::Listener(error)),
             Ok((stream, slot)) => {
-                let connection = connection(stream, router.clone(), state.clone(), ending.clone(), slot);
+                let connection =
+                    connection(stream, router.clone(), state.clone(), ending.clone(), slot);
                 let killing = killing.clone();
                 tracker.spawn(async move {
                     tokio::select! {
@@ -70,8 +89,14 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: CancellationTo
     state.closing().cancel();
     ending.cancel();
     tracker.close();
-    if timeout(state.settings().timeouts.shutdown, tracker.wait()).await.is_err() {
-        tracing::warn!(connections = tracker.len(), "connections are cut: their requests took too long to end");
+    if timeout(state.settings().timeouts.shutdown, tracker.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = tracker.len(),
+            "connections are cut: their requests took too long to end"
+        );
         killing.cancel();
         tracker.wait().await;
     }
@@ -120,7 +145,10 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(settings.timeouts.header)
         .max_buf_size(settings.limits.header_bytes.max(8192))
-        .serve_connection(TokioIo::new(Patient::new(stream, settings.timeouts.write)), service);
+        .serve_connection(
+            TokioIo::new(Patient::new(stream, settings.timeouts.write)),
+            service,
+        );
     let mut told = false;
     let ended = loop {
         tokio::select! {

@@ -1,0 +1,350 @@
+//! The multipart form, field by field. Unknown fields are refused, as OpenAI does: a typing error is no wish.
+
+use std::convert::Infallible;
+
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use futures_util::stream;
+use limekiln_jobs::{Digest, EditRequest};
+use multer::{Constraints, Multipart, SizeLimit};
+use utoipa::ToSchema;
+
+use crate::edits::submit::SEED_MASK;
+use crate::problem::{Code, Problem};
+
+/// Everything in the form but its pictures.
+pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a field that is no picture; instructions have 1000 characters.
+const FIELD_BYTES_MAX: u64 = 16 << 10;
+/// Pictures of one request.
+const N_MAX: u32 = 10;
+
+/// How the pictures are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Base64,
+    Url,
+}
+
+/// The form, for the API's description.
+#[derive(ToSchema)]
+#[schema(as = ImageEditForm)]
+#[expect(
+    dead_code,
+    reason = "read field by field; this is what the API's description is made of"
+)]
+pub(crate) struct Fields {
+    /// The picture to edit: PNG, JPEG or WebP. `image[]` is the same; one picture is taken.
+    #[schema(value_type = String, format = Binary)]
+    image: Vec<u8>,
+    /// What to do, in words.
+    #[schema(min_length = 1, max_length = 1000, example = "make the sofa red")]
+    prompt: String,
+    /// A PNG of the picture's size: where it is transparent, the picture is edited. Found by the method without it.
+    #[schema(value_type = Option<String>, format = Binary)]
+    mask: Option<Vec<u8>>,
+    /// Pictures to make, from consecutive seeds.
+    #[schema(minimum = 1, maximum = 10, default = 1)]
+    n: Option<u32>,
+    /// Bound on the longer side to work at; the picture's own proportions stay.
+    #[schema(value_type = Option<String>, pattern = "^(auto|256x256|512x512|1024x1024|1536x1024|1024x1536)$", example = "512x512")]
+    size: Option<String>,
+    /// `b64_json`, or `url`: an address that is good for a while.
+    #[schema(value_type = Option<String>, pattern = "^(b64_json|url)$", example = "b64_json")]
+    response_format: Option<String>,
+    /// A model of this server; names of OpenAI's stand for the default one.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", example = "gpt-image-1")]
+    model: Option<String>,
+    /// Only `png`.
+    #[schema(value_type = Option<String>, pattern = "^png$", example = "png")]
+    output_format: Option<String>,
+    /// Ours: seed of the noise.
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
+    seed: Option<u64>,
+    /// Ours: the preset to start from.
+    preset: Option<String>,
+    /// Ours: whether pixels outside the region stay exactly the input's.
+    keep_outside: Option<bool>,
+    /// No meaning here.
+    quality: Option<String>,
+    /// No meaning here.
+    background: Option<String>,
+    /// No meaning here.
+    input_fidelity: Option<String>,
+    /// No meaning here.
+    moderation: Option<String>,
+    /// No meaning here.
+    output_compression: Option<String>,
+    /// No meaning here.
+    user: Option<String>,
+    /// Only `false`.
+    stream: Option<bool>,
+}
+
+/// Fields that mean nothing here; whatever OpenAI's clients send in them is taken.
+const IGNORED: [&str; 6] = [
+    "quality",
+    "background",
+    "input_fidelity",
+    "moderation",
+    "output_compression",
+    "user",
+];
+/// Fields that are read.
+const READ: [&str; 12] = [
+    "image",
+    "prompt",
+    "mask",
+    "n",
+    "size",
+    "response_format",
+    "model",
+    "output_format",
+    "seed",
+    "preset",
+    "keep_outside",
+    "stream",
+];
+
+/// The form as read.
+pub(super) struct Form {
+    pub(super) image: Bytes,
+    pub(super) mask: Option<Bytes>,
+    pub(super) answer: Answer,
+    texts: Vec<(&'static str, String)>,
+}
+
+/// The boundary between the fields.
+pub(super) fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
+    let refused = || {
+        Problem::new(
+            Code::MediaTypeUnsupported,
+            "send a form, with Content-Type: multipart/form-data; boundary=...",
+        )
+    };
+    if crate::body::media_type(headers)?.as_deref() != Some("multipart/form-data") {
+        return Err(refused());
+    }
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(refused)?;
+    multer::parse_boundary(value).map_err(|_| refused())
+}
+
+impl Form {
+    /// Reads the fields; pictures may have `picture_bytes_max` each.
+    pub(super) async fn read(
+        bytes: Bytes,
+        boundary: String,
+        picture_bytes_max: usize,
+    ) -> Result<Self, Problem> {
+        let limits = SizeLimit::new()
+            .per_field(FIELD_BYTES_MAX)
+            .for_field("image", picture_bytes_max as u64)
+            .for_field("image[]", picture_bytes_max as u64)
+            .for_field("mask", picture_bytes_max as u64);
+        let body = stream::once(async move { Ok::<_, Infallible>(bytes) });
+        let mut fields =
+            Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
+        let (mut image, mut mask, mut texts) = (None, None, Vec::<(&'static str, String)>::new());
+        while let Some(field) = fields.next_field().await.map_err(unreadable)? {
+            let name = match field.name() {
+                Some("image[]") => "image".to_owned(),
+                Some(name) => name.to_owned(),
+                None => return Err(Problem::new(Code::FormInvalid, "a field has no name")),
+            };
+            let known = READ.iter().chain(&IGNORED).find(|known| **known == name);
+            let Some(name) = known.copied() else {
+                return Err(Problem::field(&shown(&name), "is no field of this form"));
+            };
+            let value = field.bytes().await.map_err(unreadable)?;
+            let taken = match name {
+                "image" if image.is_some() => {
+                    return Err(Problem::field(
+                        "image",
+                        "must come once: one picture is edited at a time",
+                    ));
+                }
+                "image" => image.replace(value).is_some(),
+                "mask" => mask.replace(value).is_some(),
+                name => {
+                    let text = std::str::from_utf8(&value)
+                        .map_err(|_| Problem::field(name, "must be UTF-8"))?;
+                    let taken = texts.iter().any(|(known, _)| *known == name);
+                    texts.push((name, text.to_owned()));
+                    taken
+                }
+            };
+            if taken {
+                return Err(Problem::field(name, "must come once"));
+            }
+        }
+        let image =
+            image.ok_or_else(|| Problem::field("image", "must be given: the picture to edit"))?;
+        let mut form = Self {
+            image,
+            mask,
+            answer: Answer::Base64,
+            texts,
+        };
+        form.answer = form.answer()?;
+        Ok(form)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.texts
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, text)| text.as_str())
+    }
+
+    /// A number, in digits only.
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits.then(|| text.parse().ok()).flatten();
+        number
+            .map(Some)
+            .ok_or_else(|| Problem::field(name, "must be a whole number"))
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::field(name, "must be true or false")),
+        }
+    }
+
+    fn answer(&self) -> Result<Answer, Problem> {
+        match self.text("response_format") {
+            Some("b64_json") => Ok(Answer::Base64),
+            Some("url") => Ok(Answer::Url),
+            Some(_) => Err(Problem::field("response_format", "must be b64_json or url")),
+            // As OpenAI has it: the old models answer with addresses unless told.
+            None if self
+                .text("model")
+                .is_some_and(|model| model.starts_with("dall-e")) =>
+            {
+                Ok(Answer::Url)
+            }
+            None => Ok(Answer::Base64),
+        }
+    }
+
+    /// One request for each picture, image and mask to be filled in. Seeds count up from the one that was given;
+    /// otherwise each edit draws its own.
+    pub(super) fn requests(&self) -> Result<Vec<EditRequest>, Problem> {
+        if self.flag("stream")? {
+            return Err(Problem::field(
+                "stream",
+                "must be false: follow an edit's events with GET /v1/edits/{id}/events",
+            ));
+        }
+        if self
+            .text("output_format")
+            .is_some_and(|format| format != "png")
+        {
+            return Err(Problem::field("output_format", "must be png"));
+        }
+        let n: u32 = self.number("n")?.unwrap_or(1);
+        if !(1..=N_MAX).contains(&n) {
+            return Err(Problem::field("n", format!("must be from 1 to {N_MAX}")));
+        }
+        let seed: Option<u64> = self.number("seed")?;
+        let prompt = self
+            .text("prompt")
+            .ok_or_else(|| Problem::field("prompt", "must be given: what to do, in words"))?;
+        let request = EditRequest {
+            instruction: prompt.to_owned(),
+            preset: self.text("preset").map(str::to_owned),
+            seed,
+            size: self.size()?,
+            keep_outside: self.flag("keep_outside")?,
+            model: self
+                .text("model")
+                .filter(|model| !is_foreign(model))
+                .map(str::to_owned),
+            // Checked here as if it were named; it is filled in once the picture is stored.
+            image: Some(limekiln_jobs::ImageId::new()),
+            ..EditRequest::default()
+        };
+        request.validate().map_err(|mut errors| {
+            for error in &mut errors {
+                if error.field == "instruction" {
+                    error.field = "prompt".to_owned();
+                }
+            }
+            Problem::invalid(errors)
+        })?;
+        let seeded = |index| EditRequest {
+            seed: seed.map(|seed| (seed + index) & SEED_MASK),
+            ..request.clone()
+        };
+        Ok((0..u64::from(n)).map(seeded).collect())
+    }
+
+    fn size(&self) -> Result<Option<u32>, Problem> {
+        match self.text("size") {
+            None | Some("auto") => Ok(None),
+            Some("256x256") => Ok(Some(256)),
+            Some("512x512") => Ok(Some(512)),
+            Some("1024x1024") => Ok(Some(1024)),
+            Some("1536x1024" | "1024x1536") => Ok(Some(1536)),
+            Some(_) => Err(Problem::field(
+                "size",
+                "must be auto, 256x256, 512x512, 1024x1024, 1536x1024 or 1024x1536",
+            )),
+        }
+    }
+
+    /// Of everything that decides what the pictures will be.
+    pub(super) fn digest(&self) -> Digest {
+        let mut texts: Vec<_> = self
+            .texts
+            .iter()
+            .filter(|(name, _)| !IGNORED.contains(name))
+            .collect();
+        texts.sort();
+        let mut whole = blake3::Hasher::new();
+        let mut add = |part: &[u8]| {
+            whole.update(&(part.len() as u64).to_le_bytes());
+            whole.update(part);
+        };
+        add(&self.image);
+        add(self.mask.as_deref().unwrap_or_default());
+        for (name, text) in texts {
+            add(name.as_bytes());
+            add(text.as_bytes());
+        }
+        Digest::of(whole.finalize().as_bytes())
+    }
+}
+
+/// Models of OpenAI's, which clients name because they have to.
+fn is_foreign(model: &str) -> bool {
+    ["gpt-image", "dall-e", "chatgpt-image"]
+        .iter()
+        .any(|prefix| model.starts_with(prefix))
+}
+
+/// A field's name as it may be shown.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
+fn unreadable(error: multer::Error) -> Problem {
+    match error {
+        multer::Error::FieldSizeExceeded { limit, field_name } => Problem::new(
+            Code::BodyTooLarge,
+            format!(
+                "{} has more than {limit} bytes",
+                shown(field_name.as_deref().unwrap_or("a field"))
+            ),
+        ),
+        error => Problem::new(Code::FormInvalid, error.to_string()),
+    }
+}

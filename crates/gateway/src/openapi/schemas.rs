@@ -1,0 +1,76 @@
+//! What attributes can't say of a schema, so that what the description allows is what the gateway takes.
+
+use serde_json::{Value, json};
+
+use crate::Settings;
+use crate::problem::Code;
+
+/// Characters that Unicode calls white space, as Rust trims them.
+const SPACE: &str =
+    r"\t\n\u000b\u000c\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
+/// Control characters that an instruction may not have.
+const CONTROL: &str = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f";
+/// Addresses of webhooks: a name or an IPv4 address, a port, a path.
+const WEBHOOK: &str = concat!(
+    r"^https?://(([a-z][a-z0-9]*(-[a-z0-9]+)*\.)*[a-z][a-z0-9]*(-[a-z0-9]+)*",
+    r"|((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9]))",
+    r"(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(/[!-~]*)?$",
+);
+
+/// Tightens the schemas of the document.
+pub(super) fn tighten(document: &mut Value, settings: &Settings) {
+    let schemas = &mut document["components"]["schemas"];
+    let instruction = format!("^[^{CONTROL}]*[^{SPACE}{CONTROL}][^{CONTROL}]*$");
+    let request = &mut schemas["EditRequest"];
+    request["properties"]["instruction"]["pattern"] = json!(instruction);
+    request["properties"]["webhook"]["pattern"] = json!(WEBHOOK);
+    // The pattern says more than the format, and generators can't follow both.
+    if let Some(webhook) = request["properties"]["webhook"].as_object_mut() {
+        webhook.remove("format");
+    }
+    // Exactly one of the two.
+    request["oneOf"] = json!([
+        { "required": ["image"], "properties": { "image": { "type": "string" }, "parent": { "type": "null" } } },
+        { "required": ["parent"], "properties": { "parent": { "type": "string" }, "image": { "type": "null" } } },
+    ]);
+    let form = &mut schemas["ImageEditForm"];
+    form["properties"]["prompt"]["pattern"] = json!(instruction);
+    form["additionalProperties"] = json!(false);
+    if !settings.presets.is_empty() {
+        for name in ["EditRequest", "ImageEditForm"] {
+            let mut names: Vec<Value> = settings
+                .presets
+                .iter()
+                .map(|preset| json!(preset))
+                .collect();
+            let preset = &mut schemas[name]["properties"]["preset"];
+            if name == "EditRequest" {
+                names.push(Value::Null);
+            }
+            if let Some(preset) = preset.as_object_mut() {
+                preset.remove("pattern");
+                preset.insert("enum".to_owned(), json!(names));
+            }
+        }
+    }
+    // Fields of a form are there or not; there is no null.
+    for property in form_properties(schemas) {
+        if let Some(kinds) = property["type"].as_array() {
+            property["type"] = kinds
+                .iter()
+                .find(|kind| **kind != "null")
+                .cloned()
+                .unwrap_or_default();
+        }
+    }
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    schemas["Problem"]["properties"]["code"]["enum"] = json!(codes);
+    schemas["Problem"]["properties"]["type"]["format"] = json!("uri-reference");
+}
+
+fn form_properties(schemas: &mut Value) -> impl Iterator<Item = &mut Value> {
+    schemas["ImageEditForm"]["properties"]
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|properties| properties.iter_mut().map(|(_, property)| property))
+}

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""OpenAI's own client against a running gateway: `openai_client.py URL KEY`. Prints what it checked; fails loudly."""
+
+import base64
+import io
+import struct
+import sys
+import zlib
+
+import httpx
+import openai
+
+SIDE = 128
+
+
+def png(pixel, channels, side=SIDE):
+    """A PNG of `side` x `side` pixels, `pixel(x, y)` giving `channels` bytes each; no library needed."""
+    rows = b"".join(b"\0" + b"".join(bytes(pixel(x, y)) for x in range(side)) for y in range(side))
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", side, side, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def room(x, y):
+    """A wall, a floor, a blue sofa."""
+    if 40 <= x < 90 and 60 <= y < 90:
+        return (40, 60, 200)
+    return (230, 225, 210) if y < 80 else (150, 110, 70)
+
+
+def png_size(data):
+    assert data[:8] == b"\x89PNG\r\n\x1a\n", data[:16]
+    return struct.unpack(">II", data[16:24])
+
+
+def refused(kind, call, **expected):
+    try:
+        call()
+    except kind as error:
+        for name, value in expected.items():
+            assert getattr(error, name) == value, (name, getattr(error, name), value, str(error))
+        return error
+    raise AssertionError(f"{kind.__name__} was expected")
+
+
+def main(url, key):
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, timeout=300, max_retries=0)
+    picture = png(room, 3)
+    checked = []
+
+    def check(name):
+        checked.append(name)
+        print(f"ok {name}", flush=True)
+
+    models = [model.id for model in client.models.list()]
+    assert models, "no models"
+    check("models.list")
+
+    one = client.images.edit(image=("room.png", picture, "image/png"), prompt="make the sofa red", model="gpt-image-1")
+    result = base64.b64decode(one.data[0].b64_json)
+    assert len(one.data) == 1 and one.data[0].url is None and one.created > 1_700_000_000
+    assert png_size(result) == (SIDE, SIDE)
+    check("images.edit, base64")
+
+    # The way the documentation has it: an open file, a list of one.
+    file = io.BytesIO(picture)
+    file.name = "room.png"
+    assert client.images.edit(image=[file], prompt="make the sofa green", model=models[0]).data[0].b64_json
+    check("images.edit, image[]")
+
+    two = client.images.edit(
+        image=("room.png", picture), prompt="make the sofa red", n=2, size="256x256", response_format="b64_json",
+        extra_body={"seed": 7},
+    )
+    assert len(two.data) == 2
+    again = client.images.edit(
+        image=("room.png", picture), prompt="make the sofa red", n=2, size="256x256", response_format="b64_json",
+        extra_body={"seed": 7},
+    )
+    assert [p.b64_json for p in two.data] == [p.b64_json for p in again.data], "the same seeds, the same pictures"
+    check("images.edit, n=2, size, seed")
+
+    linked = client.images.edit(image=("room.png", picture), prompt="make the sofa red", response_format="url")
+    assert linked.data[0].b64_json is None
+    got = httpx.get(linked.data[0].url)
+    assert got.status_code == 200 and png_size(got.content) == (SIDE, SIDE), got.status_code
+    check("images.edit, url")
+
+    mask = png(lambda x, y: (0, 0, 0, 0 if 40 <= x < 90 and 60 <= y < 90 else 255), 4)
+    masked = client.images.edit(image=("room.png", picture), mask=("mask.png", mask), prompt="make the sofa red")
+    assert png_size(base64.b64decode(masked.data[0].b64_json)) == (SIDE, SIDE)
+    check("images.edit, mask")
+
+    keyed = {"Idempotency-Key": f"openai-{one.created}"}
+    first = client.images.edit(image=("room.png", picture), prompt="make the wall blue", extra_headers=keyed)
+    second = client.images.edit(image=("room.png", picture), prompt="make the wall blue", extra_headers=keyed)
+    assert first.data[0].b64_json == second.data[0].b64_json
+    refused(
+        openai.UnprocessableEntityError,
+        lambda: client.images.edit(image=("room.png", picture), prompt="another", extra_headers=keyed),
+        code="idempotency_key_reused",
+    )
+    check("images.edit, Idempotency-Key")
+
+    def edit(**fields):
+        return client.images.edit(**{"image": ("room.png", picture), "prompt": "make the sofa red", **fields})
+
+    refused(openai.AuthenticationError, lambda: client.with_options(api_key="lk_wrong").models.list())
+    error = refused(
+        openai.AuthenticationError,
+        lambda: client.with_options(api_key="lk_wrong").images.edit(image=picture, prompt="x"),
+        code="invalid_api_key",
+    )
+    assert error.type == "invalid_request_error", error.type
+    refused(openai.UnprocessableEntityError, lambda: edit(prompt=""), param="prompt", code="request_invalid")
+    refused(openai.UnprocessableEntityError, lambda: edit(prompt="x" * 1001), param="prompt")
+    refused(openai.UnprocessableEntityError, lambda: edit(n=11), param="n")
+    refused(openai.UnprocessableEntityError, lambda: edit(size="3x3"), param="size")
+    refused(openai.UnprocessableEntityError, lambda: edit(stream=True), param="stream")
+    refused(openai.UnprocessableEntityError, lambda: edit(extra_body={"n_images": 2}), param="n_images")
+    refused(openai.NotFoundError, lambda: edit(model="no-such-model"), code="model_not_found")
+    refused(openai.APIStatusError, lambda: edit(image=("a.png", b"GIF89a...", "image/png")), code="image_unsupported")
+    refused(
+        openai.UnprocessableEntityError,
+        lambda: edit(mask=("m.png", png(lambda x, y: (0, 0, 0, 0), 4, 64))),
+        code="mask_invalid",
+    )
+    refused(
+        openai.UnprocessableEntityError,
+        lambda: edit(mask=("m.png", png(lambda x, y: (0, 0, 0, 255), 4))),
+        code="mask_invalid",
+    )
+    check("errors in OpenAI's words")
+    print(f"openai {openai.__version__}: {len(checked)} checks")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: openai_client.py URL KEY")
+    main(sys.argv[1].rstrip("/"), sys.argv[2])
