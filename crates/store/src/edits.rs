@@ -13,6 +13,8 @@ use crate::{Result, Store};
 
 /// Most edits on a page.
 const PAGE: u32 = 100;
+/// Most edits that a page looks at.
+const SCANNED: i64 = 10_000;
 /// Places are not counted past this one.
 const PLACES: i64 = 10_000;
 
@@ -53,6 +55,8 @@ impl Store {
     }
 
     /// Up to `limit` (at most 100) of the tenant's edits, older than `after`.
+    ///
+    /// A page looks at 10,000 edits at most: where few of them match, it may be short, or empty, and still have a next.
     pub async fn edits_list(
         &self,
         tenant: TenantId,
@@ -61,32 +65,45 @@ impl Store {
         limit: u32,
     ) -> Result<EditPage> {
         let limit = limit.clamp(1, PAGE);
+        let tenant = tenant.uuid();
+        let after = after.map(EditId::uuid);
         // The general index is by tenant; the others are on what they name.
-        let statement = if filter.session.is_some() {
-            sqlx::query(include_str!("sql/edits_list_session.sql"))
+        let named = if filter.session.is_some() {
+            Some(include_str!("sql/edits_list_session.sql"))
         } else if filter.batch.is_some() {
-            sqlx::query(include_str!("sql/edits_list_batch.sql"))
+            Some(include_str!("sql/edits_list_batch.sql"))
         } else {
-            sqlx::query(include_str!("sql/edits_list.sql"))
+            None
         };
-        let mut rows = self
-            .rows(
-                "edits_list",
-                statement
-                    .bind(tenant.uuid())
-                    .bind(after.map(EditId::uuid))
-                    .bind(filter.state.map(StateName::as_str))
-                    .bind(filter.model.as_ref().map(ModelName::as_str))
-                    .bind(i64::from(limit) + 1)
-                    .bind(filter.session.map(SessionId::uuid))
-                    .bind(filter.batch.map(BatchId::uuid)),
-            )
-            .await?;
+        let statement = sqlx::query(named.unwrap_or(include_str!("sql/edits_list.sql")))
+            .bind(tenant)
+            .bind(after)
+            .bind(filter.state.map(StateName::as_str))
+            .bind(filter.model.as_ref().map(ModelName::as_str))
+            .bind(i64::from(limit) + 1);
+        let statement = match named {
+            Some(_) => statement
+                .bind(filter.session.map(SessionId::uuid))
+                .bind(filter.batch.map(BatchId::uuid)),
+            None => statement.bind(SCANNED),
+        };
+        let mut rows = self.rows("edits_list", statement).await?;
         let limit = limit as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let edits = self.views(&rows).await?;
-        let next = edits.last().filter(|_| more).map(|edit| edit.id);
+        let mut next = edits.last().filter(|_| more).map(|edit| edit.id);
+        if next.is_none() && named.is_none() && (filter.state.is_some() || filter.model.is_some()) {
+            let last = sqlx::query(
+                "select id from edits
+                where tenant_id = $1 and id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+                order by id desc offset $3 limit 1",
+            );
+            let last = self
+                .row("edits_list_last", last.bind(tenant).bind(after).bind(SCANNED - 1))
+                .await?;
+            next = last.map(|row| id(&row, "id")).transpose()?;
+        }
         Ok(EditPage { edits, next })
     }
 

@@ -34,6 +34,8 @@ impl Embedded {
     pub fn start(dir: &Path) -> Result<Self> {
         let server = PgliteServer::builder()
             .path(dir)
+            // Less to go through when it starts again, which is always a recovery.
+            .postgres_config("max_wal_size", "128MB")
             .start()
             .map_err(|error| Error::Embedded(format!("{}: {error:#}", dir.display())))?;
         let url = server.database_url();

@@ -1,7 +1,10 @@
 //! What may be forgotten. Never what an unfinished edit or a live session needs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sqlx::AssertSqlSafe;
+
+use crate::conn::{deadline, observe};
 use crate::row::{get, int, whole};
 use crate::{Result, Store};
 
@@ -9,13 +12,18 @@ impl Store {
     /// Deletes the events, all but the last, of up to `limit` edits that ended longer than `age` ago; returns how many
     /// edits that were.
     pub async fn events_prune(&self, age: Duration, limit: u32) -> Result<u64> {
-        self.pruned(
-            "events_prune",
-            include_str!("sql/events_prune.sql"),
-            age,
-            limit,
-        )
-        .await
+        let pruned = self
+            .pruned(
+                "events_prune",
+                include_str!("sql/events_prune.sql"),
+                age,
+                limit,
+            )
+            .await?;
+        if self.is_single() {
+            self.vacuum().await?;
+        }
+        Ok(pruned)
     }
 
     /// Deletes up to `limit` edits that ended longer than `age` ago, with their events and artifacts. An edit that
@@ -93,6 +101,32 @@ impl Store {
             )
             .await?;
         rows.iter().map(|row| get(row, "key")).collect()
+    }
+
+    /// The embedded database has no processes besides the one that serves, so nobody else would.
+    async fn vacuum(&self) -> Result<()> {
+        let mut conn = self.conn().await?;
+        for table in [
+            "edits",
+            "edit_events",
+            "artifacts",
+            "tenants",
+            "usage",
+            "webhooks",
+            "workers",
+            "sessions",
+            "images",
+        ] {
+            let begun = Instant::now();
+            deadline(
+                sqlx::raw_sql(AssertSqlSafe(["vacuum (analyze) ", table].concat()))
+                    .execute(conn.get()),
+            )
+            .await?;
+            observe("vacuum", begun);
+        }
+        conn.done();
+        Ok(())
     }
 
     async fn pruned(

@@ -207,6 +207,11 @@ impl Store {
         self.pool.close().await;
     }
 
+    /// Whether the database has one connection for all, as the embedded one does.
+    pub(crate) fn is_single(&self) -> bool {
+        self.single
+    }
+
     pub(crate) async fn conn(&self) -> Result<Conn> {
         Ok(Conn::new(self.pool.acquire().await?, self.single))
     }

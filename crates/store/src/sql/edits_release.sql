@@ -59,6 +59,8 @@ picked as materialized (
                     and a.model = r.model and a.tenant_id = l.tenant_id)
                 + (select count(*) from edits a where a.state = 'running'
                     and a.model = r.model and a.tenant_id = l.tenant_id) as n
+            -- Counted once for each line, not for each edit in it.
+            offset 0
         ) had
         cross join lateral (
             select q.id, row_number() over (order by q.id) as place

@@ -42,6 +42,32 @@ async fn every_case_and_a_restart() {
     stop(embedded, store).await;
 }
 
+/// Requests are dropped whenever their clients go away, in the middle of whatever they do.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_go_away_break_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (embedded, store) = start(dir.path()).await;
+    let place = Place::new(&store).await;
+    let edit = place.done().await;
+    for microseconds in (0..4000).step_by(40) {
+        let submissions: Vec<_> = (0..20).map(|_| place.submission()).collect();
+        let submit = store.edits_submit(&submissions);
+        let gone = tokio::time::timeout(Duration::from_micros(microseconds), submit).await;
+        assert_eq!(place.state(edit).await, StateName::Succeeded);
+        let written = submissions.last().unwrap().id;
+        let written = store
+            .edit_get(place.tenant, written)
+            .await
+            .unwrap()
+            .is_some();
+        assert!(written || gone.is_err(), "an answer without its row");
+    }
+    let leaks = "select count(*) from tenants t
+        where t.in_flight <> (select count(*) from edits e where e.tenant_id = t.id and e.finished_at is null)";
+    assert_eq!(number(&store, leaks).await, 0);
+    stop(embedded, store).await;
+}
+
 const WRITER: &str = "LIMEKILN_STORE_WRITER";
 
 /// Writes until it is killed, and says what was acknowledged.

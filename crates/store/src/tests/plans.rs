@@ -55,7 +55,7 @@ const HOT: &[(&str, &str)] = &[
     ("float8, int", include_str!("../sql/images_expire.sql")),
     ("float8, int", include_str!("../sql/checkpoints_expire.sql")),
     (
-        "uuid, uuid, text, text, bigint, uuid, uuid",
+        "uuid, uuid, text, text, bigint, bigint",
         include_str!("../sql/edits_list.sql"),
     ),
 ];
