@@ -49,6 +49,16 @@ impl Progress {
         }
     }
 
+    /// Shows a state that has no steps.
+    pub(crate) fn state(&mut self, state: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("{}{state}", self.label)),
+            None if self.stage != state => eprintln!("{}{state}", self.label),
+            None => {}
+        }
+        state.clone_into(&mut self.stage);
+    }
+
     /// Shows that `step` of `steps` of `stage`, and `done` of `total` steps of everything, are done.
     pub(crate) fn show(
         &mut self,

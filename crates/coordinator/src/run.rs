@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use limekiln_blobs::Blobs;
 use limekiln_broker::Broker;
 use limekiln_store::Store;
@@ -27,7 +28,18 @@ const SHUTDOWN: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// Settings that can't work, and the death of a task (a bug): the process should end and be started again.
-pub async fn run(
+pub fn run(
+    settings: Settings,
+    store: Store,
+    broker: Broker,
+    blobs: Blobs,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), Error>> {
+    // Boxed here, so that all of it is compiled once, with this crate, and not with everything that waits for it.
+    Box::pin(coordinate(settings, store, broker, blobs, shutdown))
+}
+
+async fn coordinate(
     settings: Settings,
     store: Store,
     broker: Broker,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use limekiln_blobs::{Blobs, Cache};
 use limekiln_broker::{Broker, Consumer, Stops};
 use limekiln_jobs::WorkerId;
@@ -64,7 +65,19 @@ impl Context {
 /// # Errors
 ///
 /// When the worker can't start (model, Postgres or broker refuse it) or can't go on (the engine hangs or died).
-pub async fn run(
+pub fn run(
+    settings: Settings,
+    store: Store,
+    broker: Broker,
+    blobs: Blobs,
+    factory: Factory,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<()>> {
+    // Boxed here, so that all of it is compiled once, with this crate, and not with everything that waits for it.
+    Box::pin(work(settings, store, broker, blobs, factory, shutdown))
+}
+
+async fn work(
     settings: Settings,
     store: Store,
     broker: Broker,

@@ -118,6 +118,13 @@ async fn connect(args: &DevArgs, embedded: &Embedded) -> Result<Services> {
         Some(database) => Store::connect(&database.settings()).await?,
     };
     store.migrate().await?;
+    if embedded.database.is_some() {
+        // The folder is ours alone: whoever holds a lease on it died with the process before.
+        let ended = store.leases_end_all().await?;
+        if ended > 0 {
+            tracing::info!(ended, "edits that a killed process was running go on");
+        }
+    }
     let broker = match &args.services.amqp {
         None => Broker::local(),
         Some(_) => services::broker(&args.services, "dev").await?,
@@ -173,7 +180,7 @@ Key: {key}      data: {data}
   limekiln submit rooms/00000-input.png \"make the sofa teal\"{port}
 
 or with curl:
-  IMAGE=$(curl -s {url}/v1/images -H \"Authorization: Bearer $LIMEKILN_KEY\" --data-binary @rooms/00000-input.png | sed 's/.*\"id\":\"\\([^\"]*\\).*/\\1/')
+  IMAGE=$(curl -s {url}/v1/images -H \"Authorization: Bearer $LIMEKILN_KEY\" -H 'Content-Type: image/png' --data-binary @rooms/00000-input.png | sed 's/.*\"id\":\"\\([^\"]*\\).*/\\1/')
   curl -s {url}/v1/edits -H \"Authorization: Bearer $LIMEKILN_KEY\" -H 'Content-Type: application/json' -d '{{\"image\":\"'$IMAGE'\",\"instruction\":\"make the sofa teal\"}}'
 
 Ctrl-C stops it; everything is kept.",

@@ -122,7 +122,7 @@ async fn follow(client: &Client, id: &str) -> Result<()> {
                 progress.show(stage.unwrap_or("edit"), (step, steps), (step, steps));
             }
             "preview" => {}
-            other => progress.show(other, (0, 1), (0, 1)),
+            other => progress.state(other),
         })
         .await;
     progress.finish();
