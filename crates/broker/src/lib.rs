@@ -31,6 +31,7 @@
 //! | `limekiln_broker_announce_seconds` | histogram: one batch, from the first publish to the last confirm |
 //! | `limekiln_broker_deliveries_total` | edits delivered, per `class` |
 //! | `limekiln_broker_undecodable_total` | messages that were no hint, sent to the dead letters |
+//! | `limekiln_broker_revived_total` | queues without a leader that were deleted and declared anew |
 //! | `limekiln_broker_settlements_lost_total` | acks and the like that came too late for their connection |
 //! | `limekiln_broker_live_published_total` | live messages and signals published |
 //! | `limekiln_broker_live_dropped_total` | live messages and signals dropped: too many, or no connection |

@@ -18,6 +18,8 @@ pub struct Settings {
     pub patience: Duration,
     /// Between two signs of life of the connection. 10 s.
     pub heartbeat: Duration,
+    /// How long a queue may give no answer, while the broker does, until it is deleted and declared anew. 60 s.
+    pub revive_after: Duration,
 }
 
 impl Settings {
@@ -30,6 +32,7 @@ impl Settings {
             confirm_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(2),
             heartbeat: Duration::from_secs(10),
+            revive_after: Duration::from_secs(60),
         }
     }
 }
@@ -42,6 +45,7 @@ impl fmt::Debug for Settings {
             .field("confirm_timeout", &self.confirm_timeout)
             .field("patience", &self.patience)
             .field("heartbeat", &self.heartbeat)
+            .field("revive_after", &self.revive_after)
             .finish_non_exhaustive()
     }
 }

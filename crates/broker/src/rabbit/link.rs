@@ -95,27 +95,54 @@ impl Link {
 impl Session {
     /// A new channel. When even that gets no answer, the connection is given up.
     pub(super) async fn channel(&self) -> Result<Channel> {
-        self.rpc("channel", self.connection.create_channel()).await
+        let opened = self
+            .call("channel", self.connection.create_channel(), self.timeout)
+            .await;
+        if matches!(opened, Err(Error::Unconfirmed(_))) {
+            self.cut("no answer in time");
+        }
+        opened
     }
 
-    /// Waits for the broker's answer, but not for ever: a broker that leaves us without one has lost us, or we it.
+    /// Waits for the broker's answer, but not for ever.
     pub(super) async fn rpc<T>(
         &self,
         name: &str,
         call: impl Future<Output = lapin::Result<T>>,
     ) -> Result<T> {
+        self.rpc_within(name, call, self.timeout).await
+    }
+
+    /// Waits so long for the broker's answer. Without one the fault may be this queue's alone: a new channel tells.
+    pub(super) async fn rpc_within<T>(
+        &self,
+        name: &str,
+        call: impl Future<Output = lapin::Result<T>>,
+        limit: Duration,
+    ) -> Result<T> {
+        let answer = self.call(name, call, limit).await;
+        if matches!(answer, Err(Error::Unconfirmed(_))) {
+            // A dropped channel closes itself.
+            drop(self.channel().await?);
+        }
+        answer
+    }
+
+    async fn call<T>(
+        &self,
+        name: &str,
+        call: impl Future<Output = lapin::Result<T>>,
+        limit: Duration,
+    ) -> Result<T> {
         if self.is_blocked() {
             return Err(Error::Blocked);
         }
         tokio::select! {
-            answer = timeout(self.timeout, call) => match answer {
+            answer = timeout(limit, call) => match answer {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(error)) => Err(Error::named(name, error)),
                 Err(_) if self.is_blocked() => Err(Error::Blocked),
-                Err(_) => {
-                    self.cut("no answer in time");
-                    Err(Error::Unconfirmed(self.timeout))
-                }
+                Err(_) => Err(Error::Unconfirmed(limit)),
             },
             () = self.ended.cancelled() => Err(Error::Disconnected("connection lost".to_owned())),
         }

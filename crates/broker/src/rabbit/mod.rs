@@ -8,7 +8,8 @@
 //! | `publish` | announcements: mandatory, confirmed, many at once |
 //! | `outbox` | live messages and signals: bounded, lossy, never waited for |
 //! | `inbox` | this process's own queue of live messages and signals |
-//! | `take` | consuming edits |
+//! | `take` | edits delivered and not handed out |
+//! | `lane` | consuming from one queue |
 //! | `settle` | acks and the like on their way back |
 //! | `doctor` | what `check` looks at |
 //!
@@ -18,6 +19,7 @@
 mod dial;
 mod doctor;
 mod inbox;
+mod lane;
 mod link;
 mod outbox;
 mod publish;
@@ -136,6 +138,7 @@ impl Rabbit {
             &self.consuming,
             model,
             slots,
+            &self.settings,
             &self.closed,
             &self.tasks,
         ))

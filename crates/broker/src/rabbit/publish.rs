@@ -29,6 +29,8 @@ const BATCHES: usize = 64;
 const ROUND: usize = 1024;
 /// Rounds for one message: the first, one after a lost connection or a queue declared again, and one for both.
 const ROUNDS: usize = 3;
+/// How long nothing is published to a queue that confirmed nothing.
+const SPARED: Duration = Duration::from_secs(15);
 
 /// The sending end of the task that publishes.
 #[derive(Debug)]
@@ -65,6 +67,7 @@ impl Publisher {
             confirm_timeout: settings.confirm_timeout,
             channel: None,
             published: 0,
+            mute: HashMap::new(),
         };
         tasks.spawn(task.run(receiver, closed));
         Self {
@@ -119,6 +122,9 @@ struct Task {
     channel: Option<(Arc<Session>, Channel)>,
     /// Numbers messages, to tell which one came back.
     published: u64,
+    /// Queues that confirm nothing while the broker answers, and until when they are spared: one of them would hold every
+    /// round up to its timeout.
+    mute: HashMap<String, Instant>,
 }
 
 /// What became of one publish.
@@ -176,7 +182,13 @@ impl Task {
     /// Publishes until each message is confirmed or has used up its rounds. Results are in the order of the messages.
     async fn publish_all(&mut self, messages: &[Message]) -> Vec<Result<()>> {
         let mut results: Vec<Option<Result<()>>> = messages.iter().map(|_| None).collect();
-        let mut open: Vec<usize> = (0..messages.len()).collect();
+        let now = Instant::now();
+        self.mute.retain(|_, until| *until > now);
+        let (mut open, spared): (Vec<_>, Vec<_>) =
+            (0..messages.len()).partition(|&at| !self.mute.contains_key(&messages[at].queue));
+        for at in spared {
+            results[at] = Some(Err(Error::Unconfirmed(self.confirm_timeout)));
+        }
         for round in 1..=ROUNDS {
             if open.is_empty() {
                 break;
@@ -296,11 +308,32 @@ impl Task {
             }
         }
         if !in_time {
-            tracing::warn!(timeout = ?self.confirm_timeout, "publishes were not confirmed in time");
-            // Late confirms must not be taken for those of the next round.
-            self.channel = None;
+            self.spare(messages, open, &outcomes).await;
         }
         outcomes
+    }
+
+    /// After a round that was not confirmed in time: finds out whether the queues are at fault or the connection.
+    async fn spare(&mut self, messages: &[Message], open: &[usize], outcomes: &[Outcome]) {
+        // Late confirms must not be taken for those of the next round.
+        let Some((session, _)) = self.channel.take() else {
+            return;
+        };
+        let unconfirmed: HashSet<_> = open
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| matches!(outcome, Outcome::Unconfirmed))
+            .map(|(&at, _)| messages[at].queue.as_str())
+            .collect();
+        tracing::warn!(queues = ?unconfirmed, timeout = ?self.confirm_timeout, "publishes were not confirmed in time");
+        if session.channel().await.is_ok() {
+            let until = Instant::now() + SPARED;
+            self.mute.extend(
+                unconfirmed
+                    .into_iter()
+                    .map(|queue| (queue.to_owned(), until)),
+            );
+        }
     }
 
     /// The channel there is, or a new one on the connection that comes until `patience`.

@@ -76,6 +76,10 @@ impl Unsettled {
             .insert(tag);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Takes settled tags out. What is left of `acked` must be acked one by one; the number returned acks everything up to
     /// itself, if that saves messages: acks mostly come in the order of the deliveries.
     fn settled(&self, others: &[u64], acked: &mut BTreeSet<u64>) -> Option<u64> {

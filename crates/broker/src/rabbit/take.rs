@@ -1,30 +1,21 @@
-//! Consuming edits: one task, one channel, a consumer for each class.
+//! Taking edits: what was delivered and not handed out, of both classes.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt, stream};
-use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions,
-};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel};
 use limekiln_jobs::{Class, ModelName};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::link::{Link, Session, jittered};
-use super::settle::{Back, Order, Unsettled, settle};
-use super::topology;
-use crate::hint::queue_name;
-use crate::{Delivery, Error, Hint, Result};
+use super::lane::Lane;
+use super::link::Link;
+use super::settle::Order;
+use crate::{Delivery, Settings};
 
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_LAST: Duration = Duration::from_secs(5);
 /// How long `pause` and `flush` wait.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -32,28 +23,37 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Taker {
     shared: Arc<Shared>,
-    orders: mpsc::UnboundedSender<Order>,
+    lanes: Vec<Ends>,
     paused: watch::Sender<bool>,
-    taking: watch::Receiver<bool>,
     closed: CancellationToken,
     _dropped: DropGuard,
 }
 
+/// Our ends of one class's lane.
+#[derive(Debug)]
+struct Ends {
+    orders: mpsc::UnboundedSender<Order>,
+    taking: watch::Receiver<bool>,
+}
+
 /// What was delivered and not handed out.
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct Shared {
     lines: Mutex<[VecDeque<Delivery>; 2]>,
     came: Notify,
     paused: AtomicBool,
 }
 
+fn line(class: Class) -> usize {
+    match class {
+        Class::Interactive => 0,
+        Class::Bulk => 1,
+    }
+}
+
 impl Shared {
-    fn push(&self, delivery: Delivery) {
-        let line = match delivery.hint.class {
-            Class::Interactive => 0,
-            Class::Bulk => 1,
-        };
-        self.lines()[line].push_back(delivery);
+    pub(super) fn push(&self, class: Class, delivery: Delivery) {
+        self.lines()[line(class)].push_back(delivery);
         self.came.notify_one();
     }
 
@@ -65,10 +65,10 @@ impl Shared {
         lines[0].pop_front().or_else(|| lines[1].pop_front())
     }
 
-    /// Gives everything back: a delivery dropped is a delivery requeued.
-    fn clear(&self) {
-        let lines = std::mem::take(&mut *self.lines());
-        drop(lines);
+    /// Gives everything of a class back: a delivery dropped is a delivery requeued.
+    pub(super) fn clear(&self, class: Class) {
+        let dropped = std::mem::take(&mut self.lines()[line(class)]);
+        drop(dropped);
     }
 
     fn lines(&self) -> MutexGuard<'_, [VecDeque<Delivery>; 2]> {
@@ -81,31 +81,37 @@ impl Taker {
         link: &Link,
         model: &ModelName,
         slots: u16,
+        settings: &Settings,
         closed: &CancellationToken,
         tasks: &TaskTracker,
     ) -> Self {
         let shared = Arc::new(Shared::default());
-        let (orders, receiver) = mpsc::unbounded_channel();
         let (paused, pausing) = watch::channel(false);
-        let (taken, taking) = watch::channel(false);
         let dropped = CancellationToken::new();
-        let task = Task {
-            link: link.clone(),
-            model: model.clone(),
-            prefetch: slots.saturating_add(1),
-            shared: Arc::clone(&shared),
-            orders: orders.downgrade(),
-            paused: pausing,
-            taking: taken,
-            dropped: dropped.clone(),
-            closed: closed.clone(),
-        };
-        tasks.spawn(task.run(receiver));
+        let lanes = Class::ALL.map(|class| {
+            let (orders, receiver) = mpsc::unbounded_channel();
+            let (taken, taking) = watch::channel(false);
+            let lane = Lane {
+                link: link.clone(),
+                queue: crate::hint::queue_name(model, class),
+                class,
+                prefetch: slots.saturating_add(1),
+                revive_after: settings.revive_after,
+                shared: Arc::clone(&shared),
+                orders: orders.downgrade(),
+                paused: pausing.clone(),
+                taking: taken,
+                dropped: dropped.clone(),
+                closed: closed.clone(),
+                mute_since: None,
+            };
+            tasks.spawn(lane.run(receiver));
+            Ends { orders, taking }
+        });
         Self {
             shared,
-            orders,
+            lanes: lanes.into(),
             paused,
-            taking,
             closed: closed.clone(),
             _dropped: dropped.drop_guard(),
         }
@@ -137,13 +143,18 @@ impl Taker {
     pub(crate) async fn pause(&mut self) {
         self.shared.paused.store(true, Ordering::Release);
         self.paused.send_replace(true);
-        let stopped = self.taking.wait_for(|taking| !taking);
-        match timeout(PATIENCE, stopped).await {
-            // An error means that the task is gone, and it takes nothing either.
-            Ok(_) => {}
-            Err(_) => tracing::warn!("rabbitmq did not confirm the pause"),
+        let stopped = async {
+            for lane in &mut self.lanes {
+                // An error means that the lane is gone, and it takes nothing either.
+                let _ = lane.taking.wait_for(|taking| !taking).await;
+            }
+        };
+        if timeout(PATIENCE, stopped).await.is_err() {
+            tracing::warn!("rabbitmq did not confirm the pause");
         }
-        self.shared.clear();
+        for class in Class::ALL {
+            self.shared.clear(class);
+        }
         self.flush().await;
     }
 
@@ -154,228 +165,17 @@ impl Taker {
     }
 
     pub(crate) async fn flush(&self) {
-        let (told, written) = oneshot::channel();
-        if self.orders.send(Order::Flush(told)).is_err() {
-            return;
+        let mut all = Vec::new();
+        for lane in &self.lanes {
+            let (told, written) = oneshot::channel();
+            // A lane that is gone has nothing left to write.
+            if lane.orders.send(Order::Flush(told)).is_ok() {
+                all.push(written);
+            }
         }
+        let written = futures_util::future::join_all(all);
         if timeout(PATIENCE, written).await.is_err() {
             tracing::warn!("settlements were not written in time; their edits come again");
         }
-    }
-}
-
-/// The task behind a [`Taker`].
-struct Task {
-    link: Link,
-    model: ModelName,
-    prefetch: u16,
-    shared: Arc<Shared>,
-    orders: mpsc::WeakUnboundedSender<Order>,
-    paused: watch::Receiver<bool>,
-    taking: watch::Sender<bool>,
-    /// The taker is gone; deliveries it handed out may not be.
-    dropped: CancellationToken,
-    closed: CancellationToken,
-}
-
-impl Task {
-    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
-        let closed = self.closed.clone();
-        let mut pause = PAUSE_FIRST;
-        loop {
-            let session = tokio::select! {
-                session = self.link.session(Duration::MAX) => session,
-                () = self.dropped.cancelled() => break,
-                () = closed.cancelled() => break,
-            };
-            let served = match session {
-                Err(Error::Closed) => break,
-                Err(error) => Err(error),
-                Ok(session) => {
-                    let served = self.serve(&session, &mut orders).await;
-                    if self.taking.send_replace(false) {
-                        pause = PAUSE_FIRST;
-                    }
-                    served
-                }
-            };
-            self.shared.clear();
-            match served {
-                Ok(()) => break,
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(model = %self.model, %error, "taking edits interrupted");
-                }
-                Err(error) => tracing::error!(model = %self.model, %error, "can't take edits"),
-            }
-            // What is settled now has no channel any more, and whoever waits for it need not.
-            while let Ok(order) = orders.try_recv() {
-                order.lose();
-            }
-            tokio::select! {
-                () = tokio::time::sleep(jittered(pause)) => {}
-                () = self.dropped.cancelled() => break,
-                () = closed.cancelled() => break,
-            }
-            pause = (pause * 2).min(PAUSE_LAST);
-        }
-        self.shared.clear();
-    }
-
-    /// Takes and settles on one channel. Fine means that there is nothing left to do for good.
-    async fn serve(
-        &mut self,
-        session: &Session,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> Result<()> {
-        static INCARNATION: AtomicU64 = AtomicU64::new(1);
-        for class in Class::ALL {
-            topology::declare_queue(session, &queue_name(&self.model, class)).await?;
-        }
-        let channel = session.channel().await?;
-        // Not global: for each consumer its own, so that bulk edits never hold an interactive one up.
-        let limiting = channel.basic_qos(self.prefetch, BasicQosOptions { global: false });
-        session.rpc("prefetch", limiting).await?;
-        let incarnation = INCARNATION.fetch_add(1, Ordering::Relaxed);
-        let unsettled = Unsettled::default();
-        let closed = self.closed.clone();
-        let ended = tokio::select! {
-            settled = settle(orders, session, &channel, incarnation, &unsettled) => settled,
-            taken = self.take(session, &channel, incarnation, &unsettled) => taken,
-            () = session.ended.cancelled() => Err(Error::Disconnected("connection lost".to_owned())),
-            () = closed.cancelled() => Ok(()),
-        };
-        if closed.is_cancelled() {
-            self.shared.clear();
-            orders.close();
-            settle(orders, session, &channel, incarnation, &unsettled).await?;
-        }
-        if !session.ended.is_cancelled() && channel.status().connected() {
-            // Whatever is unsettled goes back to its queue with this.
-            topology::close(session, channel).await?;
-        }
-        ended
-    }
-
-    /// Takes whenever not paused. Ends only with an error: the end is for the settling to find.
-    async fn take(
-        &mut self,
-        session: &Session,
-        channel: &Channel,
-        incarnation: u64,
-        unsettled: &Unsettled,
-    ) -> Result<()> {
-        loop {
-            if self.is_dropped(false).await {
-                // Deliveries that were handed out are still settled.
-                return std::future::pending().await;
-            }
-            self.taking.send_replace(true);
-            let (mut deliveries, tags) = consume(session, channel, &self.model).await?;
-            let dropped = loop {
-                tokio::select! {
-                    delivery = deliveries.next() => match delivery.flatten() {
-                        Some(Ok(delivery)) => self.accept(delivery, channel, incarnation, unsettled).await?,
-                        Some(Err(error)) => return Err(error.into()),
-                        None => return Err(Error::Disconnected("a queue is gone".to_owned())),
-                    },
-                    dropped = self.is_dropped(true) => break dropped,
-                }
-            };
-            for tag in tags {
-                let cancelling = channel.basic_cancel(tag, BasicCancelOptions::default());
-                session.rpc("cancel", cancelling).await?;
-            }
-            // Deliveries that crossed the cancellation; the streams end after them.
-            while let Some(delivery) = deliveries.next().await {
-                if let Some(Ok(delivery)) = delivery {
-                    self.accept(delivery, channel, incarnation, unsettled)
-                        .await?;
-                }
-            }
-            self.shared.clear();
-            self.taking.send_replace(false);
-            if dropped {
-                return std::future::pending().await;
-            }
-        }
-    }
-
-    /// Waits until it is paused, or until it no longer is; true when the taker is gone instead.
-    async fn is_dropped(&mut self, paused: bool) -> bool {
-        let changed = async { self.paused.wait_for(|now| *now == paused).await.is_err() };
-        tokio::select! {
-            gone = changed => gone,
-            () = self.dropped.cancelled() => true,
-        }
-    }
-
-    async fn accept(
-        &self,
-        delivery: lapin::message::Delivery,
-        channel: &Channel,
-        incarnation: u64,
-        unsettled: &Unsettled,
-    ) -> Result<()> {
-        let tag = delivery.delivery_tag;
-        let mut hint: Hint = match serde_json::from_slice(&delivery.data) {
-            Ok(hint) => hint,
-            Err(error) => {
-                tracing::warn!(model = %self.model, %error, "a message that names no edit; to the dead letters");
-                metrics::counter!("limekiln_broker_undecodable_total").increment(1);
-                return Ok(channel
-                    .basic_reject(tag, BasicRejectOptions { requeue: false })
-                    .await?);
-            }
-        };
-        hint.trace = header(&delivery.properties, "traceparent");
-        metrics::counter!("limekiln_broker_deliveries_total", "class" => hint.class.as_str())
-            .increment(1);
-        let Some(orders) = self.orders.upgrade() else {
-            return Ok(());
-        };
-        unsettled.delivered(tag);
-        let back = Back {
-            orders,
-            tag,
-            incarnation,
-        };
-        self.shared
-            .push(Delivery::new(hint, delivery.redelivered, back));
-        Ok(())
-    }
-}
-
-/// A delivery or an error, or none at the end of one of the consumers.
-type Taken = Option<lapin::Result<lapin::message::Delivery>>;
-
-/// Consumes from both queues of the model; what comes, and the consumers' tags.
-async fn consume(
-    session: &Session,
-    channel: &Channel,
-    model: &ModelName,
-) -> Result<(impl Stream<Item = Taken> + Unpin + use<>, Vec<ShortString>)> {
-    let mut tags = Vec::new();
-    let mut consumers = Vec::new();
-    for class in Class::ALL {
-        let queue = queue_name(model, class);
-        let consuming = channel.basic_consume(
-            queue.as_str().into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let consumer = session.rpc(&queue, consuming).await?;
-        tags.push(consumer.tag());
-        // One that ends is a fault, whatever the other does.
-        consumers.push(consumer.map(Some).chain(stream::iter([None])));
-    }
-    Ok((stream::select_all(consumers), tags))
-}
-
-fn header(properties: &BasicProperties, name: &str) -> Option<String> {
-    match properties.headers().as_ref()?.inner().get(name)? {
-        AMQPValue::LongString(text) => Some(text.to_string()),
-        AMQPValue::ShortString(text) => Some(text.to_string()),
-        _ => None,
     }
 }

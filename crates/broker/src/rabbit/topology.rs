@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 use limekiln_jobs::{Class, ModelName};
@@ -19,6 +21,8 @@ pub(super) const PROGRESS: &str = "limekiln.progress";
 pub(super) const WAKE: &str = "limekiln.wake";
 /// Stops to workers.
 pub(super) const STOP: &str = "limekiln.stop";
+
+const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Declares what does not depend on a model.
 pub(super) async fn declare(session: &Session) -> Result<()> {
@@ -76,6 +80,16 @@ pub(super) async fn declare_queue(session: &Session, name: &str) -> Result<()> {
     );
     queue_declare(session, &channel, name, arguments).await?;
     queue_bind(session, &channel, name, EDITS, name).await?;
+    close(session, channel).await
+}
+
+/// Deletes a queue with what is in it. One that is not there is no error to RabbitMQ; one without a leader takes it long.
+pub(super) async fn delete_queue(session: &Session, name: &str, patience: Duration) -> Result<()> {
+    let channel = session.channel().await?;
+    let deleting = channel.queue_delete(name.into(), QueueDeleteOptions::default());
+    session
+        .rpc_within(name, deleting, patience.max(DELETE_TIMEOUT))
+        .await?;
     close(session, channel).await
 }
 

@@ -71,7 +71,7 @@ pub(crate) async fn announce_stubbornly(broker: &Broker, hints: &[Hint]) {
         });
         left.is_empty()
     };
-    until("announcements", SOON, all).await;
+    until("announcements", 2 * SOON, all).await;
 }
 
 pub(crate) async fn next(consumer: &mut Consumer) -> Delivery {
@@ -132,6 +132,7 @@ pub(crate) fn impatient(url: impl Into<String>) -> Settings {
         confirm_timeout: Duration::from_secs(2),
         patience: Duration::from_millis(500),
         heartbeat: Duration::from_secs(1),
+        revive_after: Duration::from_secs(5),
         ..Settings::new(url)
     }
 }

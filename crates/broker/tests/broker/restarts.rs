@@ -91,5 +91,9 @@ async fn away_and_back(end: impl AsyncFn(&RabbitMq)) {
     let more = hints("late", Class::Bulk, 20);
     announce_stubbornly(&broker, &more).await;
     take_all(&mut late_consumer, &edits(&more)).await;
+    // Even a queue that lost its leader, because it was new when the node was killed.
+    let more = hints("rooms", Class::Bulk, 20);
+    announce_stubbornly(&broker, &more).await;
+    take_all(&mut consumer, &edits(&more)).await;
     broker.close().await;
 }
