@@ -496,3 +496,125 @@ pub async fn result_digest(truth: &PgPool, edit: Uuid) -> Result<Vec<u8>> {
         .await
         .with_context(|| format!("the result of {edit}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn history(kinds: &[(&str, Value)]) -> Vec<Event> {
+        kinds
+            .iter()
+            .zip(1..)
+            .map(|((kind, data), seq)| Event {
+                seq,
+                kind: (*kind).to_owned(),
+                data: data.clone(),
+            })
+            .collect()
+    }
+
+    fn started(epoch: i64, attempts: i64, checkpoint_step: i64) -> (&'static str, Value) {
+        (
+            "started",
+            json!({ "epoch": epoch, "attempts": attempts, "checkpoint_step": checkpoint_step }),
+        )
+    }
+
+    fn queued(attempts: i64) -> (&'static str, Value) {
+        ("queued", json!({ "attempts": attempts }))
+    }
+
+    const OK: (&str, Value) = ("succeeded", Value::Null);
+
+    fn walked(kinds: &[(&str, Value)], epoch: i32, attempts: i16, rule: Attempts) -> Result<()> {
+        let row = Edit {
+            state: "succeeded".into(),
+            seq: kinds.len() as i64,
+            epoch,
+            attempts,
+            max_attempts: 3,
+            leased: false,
+            error: None,
+        };
+        walk(&row, &history(kinds), rule, &mut Counts::default())
+    }
+
+    #[test]
+    fn lost_claims_cost_what_they_may() {
+        let death = [queued(0), started(1, 0, 0), queued(1), started(2, 1, 0), OK];
+        let progress = [queued(0), started(1, 0, 0), queued(0), started(2, 0, 7), OK];
+        let charged_progress = [queued(0), started(1, 0, 0), queued(1), started(2, 1, 7), OK];
+        let free_death = [queued(0), started(1, 0, 0), queued(0), started(2, 0, 0), OK];
+        for (story, attempts, none, exact, bounded) in [
+            (&death, 1, false, true, true),
+            (&progress, 0, true, true, true),
+            (&charged_progress, 1, false, false, false),
+            (&free_death, 0, true, false, true),
+        ] {
+            for (rule, holds) in [
+                (Attempts::None, none),
+                (Attempts::Exact, exact),
+                (Attempts::Bounded, bounded),
+            ] {
+                assert_eq!(
+                    walked(story, 2, attempts, rule).is_ok(),
+                    holds,
+                    "{rule:?} {story:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn histories_that_can_not_be_are_found() {
+        let rule = Attempts::Bounded;
+        assert!(walked(&[queued(0), started(1, 0, 0), OK], 1, 0, rule).is_ok());
+        for (why, kinds, epoch) in [
+            ("two ends", vec![queued(0), started(1, 0, 0), OK, OK], 1),
+            ("no end", vec![queued(0), started(1, 0, 0)], 1),
+            ("a result of nobody", vec![queued(0), OK], 0),
+            (
+                "two claims at once",
+                vec![queued(0), started(1, 0, 0), started(2, 0, 0), OK],
+                2,
+            ),
+            (
+                "an epoch left out",
+                vec![queued(0), started(2, 0, 0), OK],
+                2,
+            ),
+            (
+                "a claim without event",
+                vec![queued(0), started(1, 0, 0), OK],
+                2,
+            ),
+            (
+                "a life after the end",
+                vec![queued(0), started(1, 0, 0), OK, queued(0)],
+                1,
+            ),
+        ] {
+            assert!(
+                walked(&kinds, epoch, 0, rule).is_err(),
+                "{why} was not found"
+            );
+        }
+        let mut gap = history(&[queued(0), started(1, 0, 0), OK]);
+        gap[2].seq = 4;
+        let row = Edit {
+            state: "succeeded".into(),
+            seq: 3,
+            epoch: 1,
+            attempts: 0,
+            max_attempts: 3,
+            leased: false,
+            error: None,
+        };
+        assert!(
+            walk(&row, &gap, rule, &mut Counts::default()).is_err(),
+            "a gap was not found"
+        );
+    }
+}

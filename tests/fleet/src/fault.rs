@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use limekiln_testbed::{Process, until, until_some};
+use limekiln_testbed::Process;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -12,6 +12,7 @@ use crate::fleet::{Editor, Member};
 use crate::load::{Accepted, End, Planned};
 use crate::random::Random;
 use crate::scene::Scene;
+use crate::wait::{wait, wait_for};
 
 /// Something that breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,14 +154,14 @@ impl Fault {
 }
 
 /// A worker that holds edits: what a fault is to hit.
-async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> (&'a Member, i64) {
-    until_some(
+async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<(&'a Member, i64)> {
+    wait_for(
         "a worker to hold edits",
         Duration::from_secs(20),
         async || {
             let worker = &scene.fleet.workers[random.index(2)];
-            let held = held_by(scene, worker).await.ok()?;
-            (held > 0).then_some((worker, held))
+            let held = held_by(scene, worker).await?;
+            Ok((held > 0).then_some((worker, held)))
         },
     )
     .await
@@ -179,14 +180,14 @@ async fn held_by(scene: &Scene, worker: &Member) -> Result<i64> {
 }
 
 async fn worker_killed(scene: &Scene, random: &mut Random) -> Result<()> {
-    let (worker, _) = busy_worker(scene, random).await;
+    let (worker, _) = busy_worker(scene, random).await?;
     tokio::task::block_in_place(|| worker.with(Process::kill9));
     sleep(random.millis(0..1500)).await;
     worker.start_again()
 }
 
 async fn worker_stopped(scene: &Scene, random: &mut Random) -> Result<()> {
-    let (worker, _) = busy_worker(scene, random).await;
+    let (worker, _) = busy_worker(scene, random).await?;
     let status = tokio::task::block_in_place(|| {
         worker.with(|process| process.terminate(Duration::from_secs(10)))
     });
@@ -204,32 +205,37 @@ async fn worker_stopped(scene: &Scene, random: &mut Random) -> Result<()> {
     worker.start_again()
 }
 
+/// What a worker counts when it is refused, or stops because it was told that its lease is gone.
+const REFUSED: [&str; 3] = [
+    "limekiln_stale_total",
+    "limekiln_attempts_total{outcome=\"stopped\"}",
+    "limekiln_attempts_total{outcome=\"abandoned\"}",
+];
+
 async fn worker_frozen(scene: &Scene, random: &mut Random) -> Result<()> {
-    let stale = "limekiln_stale_total";
-    let (worker, held) = busy_worker(scene, random).await;
-    let before = worker.counter(&scene.http, stale).await?;
+    let (worker, held) = busy_worker(scene, random).await?;
+    let before = worker.counted(&scene.http, &REFUSED).await?;
     worker.with(Process::freeze);
-    until(
+    let taken = wait(
         "the reaper to take the frozen worker's leases",
         Duration::from_secs(30),
-        async || held_by(scene, worker).await.is_ok_and(|held| held == 0),
+        async || Ok(held_by(scene, worker).await? == 0),
     )
     .await;
-    sleep(random.millis(0..1000)).await;
+    if taken.is_ok() {
+        sleep(random.millis(0..1000)).await;
+    }
     worker.with(Process::thaw);
+    taken?;
     // It wakes in the middle of what it did, and is refused.
-    until(
-        &format!("a write of the thawed worker, which held {held} edits, to be refused"),
-        Duration::from_secs(20),
-        async || {
-            worker
-                .counter(&scene.http, stale)
-                .await
-                .is_ok_and(|now| now > before)
-        },
-    )
-    .await;
-    Ok(())
+    let what = format!(
+        "the thawed {}, which held {held} edits, to be refused",
+        worker.name()
+    );
+    wait(&what, Duration::from_secs(20), async || {
+        Ok(worker.counted(&scene.http, &REFUSED).await? > before)
+    })
+    .await
 }
 
 /// An edit whose second step never ends. Each worker that takes it gives its leases up and ends; its supervisor starts it

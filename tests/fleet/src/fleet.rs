@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use limekiln_testbed::{Process, port_free};
 use serde_json::Value;
 
 use crate::binary::limekiln;
 use crate::services::Place;
+use crate::wait::wait;
 
 /// How long a worker may be silent.
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -159,33 +160,24 @@ impl Member {
     ///
     /// What it wrote last, when it ends or is not ready in time.
     pub async fn ready(&self, http: &reqwest::Client) -> Result<()> {
-        let start = Instant::now();
-        loop {
+        wait(&format!("{} to get ready", self.name), READY, async || {
+            ensure!(self.is_up(), "it ended:\n{}", self.with(Process::log_tail));
             let answer = http
                 .get(format!("{}/readyz", self.url()))
                 .timeout(Duration::from_secs(5))
                 .send()
                 .await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(());
-            }
-            if !self.is_up() || start.elapsed() > READY {
-                bail!(
-                    "{} does not get ready:\n{}",
-                    self.name,
-                    self.with(Process::log_tail)
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            Ok(answer.is_ok_and(|answer| answer.status().is_success()))
+        })
+        .await
     }
 
-    /// The sum of a counter over its labels; 0 when it was never counted.
+    /// The sum of the counters whose lines start with one of `names`; 0 when none was ever counted.
     ///
     /// # Errors
     ///
     /// When it does not answer.
-    pub async fn counter(&self, http: &reqwest::Client, metric: &str) -> Result<f64> {
+    pub async fn counted(&self, http: &reqwest::Client, names: &[&str]) -> Result<f64> {
         let text = http
             .get(format!("{}/metrics", self.url()))
             .timeout(Duration::from_secs(5))
@@ -196,10 +188,7 @@ impl Member {
             .await?;
         Ok(text
             .lines()
-            .filter(|line| {
-                line.strip_prefix(metric)
-                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
-            })
+            .filter(|line| names.iter().any(|name| line.starts_with(name)))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum())
     }

@@ -14,6 +14,7 @@
 //! | [`services`] | Postgres, RabbitMQ, S3, and the proxies before them |
 //! | [`client`] | a client of the gateways that does not give up |
 //! | [`watch`] | a client that follows an edit's events |
+//! | [`wait`] | waiting with a deadline |
 //! | [`random`] | numbers from the printed seed |
 //! | [`binary`] | the command under test |
 
@@ -27,4 +28,5 @@ pub mod random;
 pub mod run;
 pub mod scene;
 pub mod services;
+pub mod wait;
 pub mod watch;

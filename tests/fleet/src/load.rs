@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::random::Random;
+use crate::wait::wait;
 use crate::watch::{Seen, follow};
 
 /// Requests on their way at once.
@@ -177,6 +178,7 @@ pub fn lime(name: &str, image: &[(Uuid, String)], count: usize) -> Vec<Planned> 
 #[derive(Debug)]
 pub struct Flight {
     tasks: JoinSet<Result<Accepted>>,
+    landed: Vec<Accepted>,
     accepted: Arc<AtomicU64>,
     first: u64,
 }
@@ -249,6 +251,7 @@ impl Flight {
         }
         Self {
             tasks,
+            landed: Vec::new(),
             accepted,
             first,
         }
@@ -260,12 +263,20 @@ impl Flight {
     ///
     /// When one of it is refused.
     pub async fn airborne(&mut self) -> Result<()> {
-        limekiln_testbed::until(
+        let mut early = Vec::new();
+        wait(
             "the first edits to be accepted",
             Duration::from_secs(60),
-            async || self.accepted.load(Ordering::Relaxed) >= self.first,
+            async || {
+                // Those of the second part may be done by now; one that failed will never be accepted.
+                while let Some(one) = self.tasks.try_join_next() {
+                    early.push(one??);
+                }
+                Ok(self.accepted.load(Ordering::Relaxed) >= self.first)
+            },
         )
-        .await;
+        .await?;
+        self.landed.append(&mut early);
         Ok(())
     }
 
@@ -275,7 +286,7 @@ impl Flight {
     ///
     /// The first that went wrong.
     pub async fn land(mut self) -> Result<Vec<Accepted>> {
-        let mut all = Vec::with_capacity(self.tasks.len());
+        let mut all = self.landed;
         while let Some(one) = self.tasks.join_next().await {
             all.push(one??);
         }

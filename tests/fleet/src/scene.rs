@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use limekiln_testbed::until;
+use limekiln_testbed::Process;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ use crate::fleet::{Editor, Fleet, command, key_create};
 use crate::load::{self, Accepted, Flight};
 use crate::random::Random;
 use crate::services::{Place, Services};
+use crate::wait::wait;
 
 /// Tenants of the null editor's load.
 const TENANTS: usize = 3;
@@ -80,7 +81,7 @@ impl Scene {
             round: Mutex::default(),
         };
         scene.furnish().await?;
-        scene.workers_ready().await;
+        scene.workers_ready().await?;
         if editor == Editor::Lime {
             scene.undisturbed().await.context("without any fault")?;
         }
@@ -130,21 +131,27 @@ impl Scene {
         Ok(())
     }
 
-    /// Waits until two workers take edits.
-    async fn workers_ready(&self) {
-        until(
-            "two workers to take edits",
+    /// Waits until both workers take edits: those that run now, not those of before.
+    async fn workers_ready(&self) -> Result<()> {
+        let names: Vec<String> = self
+            .fleet
+            .workers
+            .iter()
+            .map(|worker| format!("%/{}", worker.with(Process::pid)))
+            .collect();
+        wait(
+            "both workers to take edits",
             Duration::from_secs(60),
             async || {
-                let live = sqlx::query_scalar::<_, i64>(
-                    "select count(*) from workers where seen_at > now() - interval '5 s'",
-                );
-                live.fetch_one(&self.place.truth)
-                    .await
-                    .is_ok_and(|live| live >= 2)
+                let live: i64 =
+                    sqlx::query_scalar("select count(*) from workers where name like any($1)")
+                        .bind(&names)
+                        .fetch_one(&self.place.truth)
+                        .await?;
+                Ok(live == 2)
             },
         )
-        .await;
+        .await
     }
 
     /// The real engine's edits once, so that their results are known.
@@ -216,7 +223,7 @@ impl Scene {
         let counts = check::check(&self.place, &round, &edits, fault.attempts()).await?;
         self.twins_check(&edits).await?;
         self.fleet.is_whole()?;
-        self.workers_ready().await;
+        self.workers_ready().await?;
         Ok(counts)
     }
 
@@ -268,18 +275,17 @@ impl Scene {
              || Q <- rabbit_amqqueue:list(<<\"{}\">>)]).",
             self.place.vhost
         );
-        let start = std::time::Instant::now();
-        loop {
-            let left = self.services.rabbitmq.eval(&erlang).await;
-            if left == "0" {
-                return Ok(());
-            }
-            ensure!(
-                start.elapsed() < Duration::from_secs(40),
-                "all edits have ended, and {left} messages are left"
-            );
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        let mut left = String::new();
+        wait(
+            "the queues to be empty",
+            Duration::from_secs(40),
+            async || {
+                left = self.services.rabbitmq.eval(&erlang).await;
+                Ok(left == "0")
+            },
+        )
+        .await
+        .with_context(|| format!("all edits have ended, and {left} messages are left"))
     }
 
     /// Where its processes write.

@@ -1,0 +1,281 @@
+//! One edit, end to end: on three real services with two of each process, and in `limekiln dev` killed in the middle.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use limekiln_fleet_tests::binary::limekiln;
+use limekiln_fleet_tests::client::Client;
+use limekiln_fleet_tests::fleet::Editor;
+use limekiln_fleet_tests::scene::Scene;
+use limekiln_fleet_tests::wait::{wait, wait_for};
+use limekiln_fleet_tests::watch::{Seen, follow};
+use limekiln_testbed::{Process, port_free};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const END: Duration = Duration::from_secs(180);
+
+fn http() -> reqwest::Client {
+    // The first of the tests sets it; for the others it is set.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+/// A drawn room and what to do in it.
+async fn room(dir: &Path) -> Result<(Bytes, String)> {
+    let out = dir.join("rooms");
+    let status = tokio::process::Command::new(limekiln()?)
+        .args(["rooms", "--count", "1", "--out"])
+        .arg(&out)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .await?;
+    ensure!(status.success(), "limekiln rooms");
+    let scenes = std::fs::read_to_string(out.join("scenes.jsonl"))?;
+    let scene: Value = serde_json::from_str(scenes.lines().next().context("no scene")?)?;
+    let picture = std::fs::read(out.join("00000-input.png"))?.into();
+    Ok((
+        picture,
+        scene["instruction"]
+            .as_str()
+            .context("no instruction")?
+            .to_owned(),
+    ))
+}
+
+fn is_png(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82")
+}
+
+/// Every artifact of an edit, compared with what the API says of it.
+async fn artifacts(client: &Client, edit: Uuid) -> Result<Value> {
+    let view = client.edit(edit).await?;
+    ensure!(view["state"] == "succeeded", "{view}");
+    for kind in ["result", "roi", "segments", "attention", "overlay"] {
+        let bytes = client.download(&format!("/v1/edits/{edit}/{kind}")).await?;
+        ensure!(
+            is_png(&bytes),
+            "{kind} is no whole PNG: {} bytes",
+            bytes.len()
+        );
+        let listed = view["artifacts"]
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["kind"] == kind))
+            .with_context(|| format!("{kind} is not among the artifacts of {view}"))?;
+        ensure!(
+            listed["digest"] == blake3::hash(&bytes).to_hex().as_str(),
+            "{kind} has another digest than {listed}"
+        );
+    }
+    Ok(view)
+}
+
+fn kinds(seen: &Seen) -> Vec<&str> {
+    seen.events
+        .iter()
+        .filter_map(|event| event["kind"].as_str())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_services_and_two_of_each_process() -> Result<()> {
+    http();
+    let dir = tempfile::tempdir()?;
+    let scene = Scene::start(Editor::Lime, None, dir.path()).await?;
+    let client = &scene.clients[0];
+    let (picture, instruction) = room(dir.path()).await?;
+    let image = client.upload(picture).await?;
+    let body = json!({ "model": "rooms", "image": image, "instruction": instruction, "seed": 5 });
+    let edit = client.submit("flow", &body).await?;
+    ensure!(
+        client.submit("flow", &body).await? == edit,
+        "the same key made another edit"
+    );
+    let other = json!({ "model": "rooms", "image": image, "instruction": "another", "seed": 5 });
+    let reused = client
+        .send(Method::POST, "/v1/edits", |request| {
+            request.header("idempotency-key", "flow").json(&other)
+        })
+        .await?;
+    ensure!(
+        reused.json()?["code"] == "idempotency_key_reused",
+        "{reused:?}"
+    );
+
+    let seen = follow(client, edit, END).await?;
+    let kinds = kinds(&seen);
+    ensure!(
+        kinds[..2] == ["queued", "started"] && kinds.last() == Some(&"succeeded"),
+        "{kinds:?}"
+    );
+    ensure!(
+        kinds.contains(&"progress"),
+        "no progress was told: {kinds:?}"
+    );
+    ensure!(seen.previews > 0, "no preview was shown");
+    artifacts(client, edit).await?;
+
+    // The next turn starts from the result, asked for before anybody knows whether there is one.
+    let turn = client
+        .submit(
+            "turn",
+            &json!({ "model": "rooms", "parent": edit, "instruction": instruction, "seed": 6 }),
+        )
+        .await?;
+    follow(client, turn, END).await?;
+    artifacts(client, turn).await?;
+
+    // Nobody else sees it.
+    let stranger = scene.clients[1]
+        .send(
+            Method::GET,
+            &format!("/v1/edits/{edit}/result"),
+            |request| request,
+        )
+        .await?;
+    ensure!(stranger.status == 404, "{stranger:?}");
+    scene.fleet.is_whole()
+}
+
+/// `limekiln dev` on a folder.
+struct Dev {
+    process: Process,
+    client: Client,
+}
+
+impl Dev {
+    async fn start(data: &TempDir, port: u16, http: &reqwest::Client) -> Result<Self> {
+        let log = data.path().join(format!("dev-{}.log", Uuid::now_v7()));
+        let port = port.to_string();
+        let folder = data.path().join("data");
+        let args = [
+            "dev",
+            "--json",
+            "--port",
+            &port,
+            "--lease",
+            "2s",
+            "--checkpoint-every",
+            "50ms",
+            "--data",
+        ];
+        let process = Process::start(
+            limekiln()?,
+            args.map(std::ffi::OsStr::new)
+                .into_iter()
+                .chain([folder.as_os_str()]),
+            [("NO_COLOR", "1")],
+            &log,
+        );
+        let hello: Value = wait_for(
+            "limekiln dev to come up",
+            Duration::from_secs(60),
+            async || {
+                ensure!(
+                    process.ended().is_none(),
+                    "it ended:\n{}",
+                    process.log_tail()
+                );
+                let text = std::fs::read_to_string(&log)?;
+                Ok(text
+                    .lines()
+                    .find(|line| line.starts_with("{\""))
+                    .and_then(|line| serde_json::from_str(line).ok()))
+            },
+        )
+        .await?;
+        let (url, key) = (
+            hello["url"].as_str().context("no url")?,
+            hello["key"].as_str().context("no key")?,
+        );
+        Ok(Self {
+            client: Client::new(http.clone(), vec![url.to_owned()], key),
+            process,
+        })
+    }
+
+    async fn submit(&self, image: Uuid, instruction: &str, key: &str) -> Result<Uuid> {
+        let body = json!({
+            "image": image,
+            "instruction": instruction,
+            "seed": 11,
+            // Longer than usual, so that there is a middle.
+            "options": { "edit": { "steps": 60 } },
+        });
+        self.client.submit(key, &body).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_killed_in_the_middle_ends_with_the_same_bytes() -> Result<()> {
+    let http = http();
+    let data = tempfile::tempdir()?;
+    let port = port_free();
+    let dev = Dev::start(&data, port, &http).await?;
+    let (picture, instruction) = room(data.path()).await?;
+    let image = dev.client.upload(picture).await?;
+    let undisturbed = dev.submit(image, &instruction, "undisturbed").await?;
+    follow(&dev.client, undisturbed, END).await?;
+    let expected = artifacts(&dev.client, undisturbed).await?;
+
+    let edit = dev.submit(image, &instruction, "killed").await?;
+    let mut dev = dev;
+    let mut last_step = 0;
+    for _ in 0..2 {
+        // In the second stage, and further than at the last kill.
+        wait("the edit to be in its middle", END, async || {
+            let view = dev.client.edit(edit).await?;
+            ensure!(
+                view["state"] != "succeeded",
+                "it ended before it could be killed"
+            );
+            let step = view["step"].as_u64().unwrap_or_default();
+            let far = view["state"] == "running" && view["stage"] == "edit" && step > last_step;
+            if far {
+                last_step = step;
+            }
+            Ok(far)
+        })
+        .await?;
+        tokio::task::block_in_place(|| dev.process.kill9());
+        dev = Dev::start(&data, port, &http).await?;
+    }
+    let seen = follow(&dev.client, edit, END).await?;
+    let found = artifacts(&dev.client, edit).await?;
+    ensure!(
+        found["attempts"] == 0,
+        "deaths after progress were charged: {found}"
+    );
+    let starts: Vec<u64> = seen
+        .events
+        .iter()
+        .filter(|event| event["kind"] == "started")
+        .filter_map(|event| event["data"]["checkpoint_step"].as_u64())
+        .collect();
+    ensure!(
+        starts.len() == 3 && starts[0] == 0 && starts[1] > 0 && starts[2] > starts[1],
+        "claims began at {starts:?}"
+    );
+    let digests = |view: &Value| {
+        let mut all: Vec<_> = view["artifacts"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|one| one["kind"] != "report")
+            .map(|one| (one["kind"].to_string(), one["digest"].to_string()))
+            .collect();
+        all.sort();
+        all
+    };
+    ensure!(
+        digests(&found) == digests(&expected),
+        "killed twice and resumed, the edit has other bytes: {:?}, undisturbed {:?}",
+        digests(&found),
+        digests(&expected)
+    );
+    Ok(())
+}
