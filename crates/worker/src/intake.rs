@@ -41,15 +41,19 @@ pub(crate) async fn take(
 ) -> Closed {
     let mut edits = JoinSet::new();
     let mut holds = ctx.holds();
+    let mut taking = true;
     let closed = loop {
         let hold = *holds.borrow_and_update();
-        if hold == Hold::No {
-            consumer.resume();
-        } else {
-            consumer.pause().await;
-            if hold == Hold::Drain && edits.is_empty() {
-                break Closed::Drained;
+        if taking != (hold == Hold::No) {
+            taking = !taking;
+            if taking {
+                consumer.resume();
+            } else {
+                consumer.pause().await;
             }
+        }
+        if hold == Hold::Drain && edits.is_empty() {
+            break Closed::Drained;
         }
         tokio::select! {
             biased;
