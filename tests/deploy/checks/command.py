@@ -1,5 +1,6 @@
 """What the built command understands."""
 
+import concurrent.futures
 import functools
 import re
 import subprocess
@@ -29,9 +30,20 @@ def understood(arguments, environment, shared=()):
         assert known, f"limekiln {arguments[0]} does not read {name}"
 
 
-def accepted(arguments, environment):
-    """Holds that every value is one the command takes: it must get as far as looking for Postgres."""
-    environment = {**environment, "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none", "AMQP_URL": "amqp://127.0.0.1:1"}
+def accepted(calls):
+    """Holds that every value is one the command takes: each call must get as far as looking for Postgres.
+
+    Side by side, for a look takes ten seconds.
+    """
+    calls = {(tuple(arguments), tuple(sorted(environment.items()))) for arguments, environment in calls}
+    assert calls, "nothing to call"
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as threads:
+        for outcome in [threads.submit(call, *one) for one in calls]:
+            outcome.result()
+
+
+def call(arguments, environment):
+    environment = {**dict(environment), "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none", "AMQP_URL": "amqp://127.0.0.1:1"}
     done = subprocess.run(
         [LIMEKILN, *arguments], env=environment, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
     )

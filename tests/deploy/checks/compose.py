@@ -70,7 +70,12 @@ def flags_and_variables_are_the_commands():
     shared = set(SERVICES["migrate"]["environment"])
     for service in OURS.values():
         understood(service["command"], environment(service), shared)
-        accepted(service["command"], environment(service))
+
+
+@check
+def values_are_ones_the_command_takes():
+    accepted((service["command"], environment(service)) for service in OURS.values())
+    refuses(accepted, [(["serve"], {"LIMEKILN_DOWNLOADS": "by-mail"})])
 
 
 @check

@@ -48,6 +48,11 @@ def environment(objects, container):
     return variables
 
 
+def hook(container):
+    """What runs before SIGTERM."""
+    return container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
+
+
 def validate(item):
     if item["apiVersion"].startswith("keda.sh/"):
         schemas = json.loads((ROOT / "tests/deploy/keda.schema.json").read_text())
@@ -138,9 +143,8 @@ def flags_and_variables_are_the_commands():
         shared = {key for item in of(objects, "ConfigMap").values() for key in item["data"]}
         for name, _, container in containers(objects):
             understood(container["args"], environment(objects, container), shared)
-            hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
-            if hook[:1] == ["limekiln"]:
-                understood(hook[1:], {})
+            if hook(container)[:1] == ["limekiln"]:
+                understood(hook(container)[1:], {})
         # Shared ones must be read by somebody.
         for key in shared:
             readers = [name for name, _, container in containers(objects) if reads(container, key)]
@@ -157,12 +161,13 @@ def reads(container, key):
 
 @check
 def values_are_ones_the_command_takes():
+    calls = []
     for _, objects in each():
         for _, _, container in containers(objects):
-            accepted(container["args"], environment(objects, container))
-            hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
-            if hook[:1] == ["limekiln"]:
-                accepted(hook[1:], environment(objects, container))
+            calls.append((container["args"], environment(objects, container)))
+            if hook(container)[:1] == ["limekiln"]:
+                calls.append((hook(container)[1:], environment(objects, container)))
+    accepted(calls)
 
 
 @check
@@ -193,14 +198,11 @@ def processes_are_probed_and_leave_in_time():
             assert container["startupProbe"]["httpGet"]["path"] == "/healthz", name
             assert container["readinessProbe"]["httpGet"]["path"] == "/readyz", name
             assert name in of(objects, "PodDisruptionBudget"), name
-            hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
-            waits = {"limekiln": 0, "sleep": 0}
-            if hook[:1] == ["sleep"]:
-                waits = int(hook[1])
-            elif hook[:2] == ["limekiln", "drain"]:
-                waits = 60 * int(re.fullmatch(r"(\d+)min", hook[hook.index("--wait") + 1])[1])
-            else:
-                waits = 0
+            command, waits = hook(container), 0
+            if command[:1] == ["sleep"]:
+                waits = int(command[1])
+            elif command[:2] == ["limekiln", "drain"]:
+                waits = 60 * int(re.fullmatch(r"(\d+)min", command[command.index("--wait") + 1])[1])
             # What follows SIGTERM takes 10 s, and 5 to be sure.
             assert spec["terminationGracePeriodSeconds"] >= waits + 15, f"{overlay} {name}"
             annotations = item["spec"]["template"]["metadata"]["annotations"]
