@@ -6,7 +6,7 @@ use limekiln_jobs::Digest;
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::{Blobs, Error, Key, Result, client::Inner};
+use crate::{Blobs, Error, Key, Kind, Result, client::Inner};
 
 /// The longest a signature may last, by S3's rules.
 const PRESIGN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -83,14 +83,12 @@ impl Blobs {
             .timed("get a blob", async {
                 let mut attempt = 1;
                 loop {
-                    match inner.get_once(key, expect, limit_bytes).await {
-                        // A body cut short or damaged on its way is asked for again; the SDK does so for the head alone.
+                    // The SDK tries again until a body begins; one cut short or damaged on its way is ours to ask for again.
+                    let download = inner.open(key).await?;
+                    match read(key, download, expect, limit_bytes).await {
                         Err(error)
                             if attempt < inner.settings.attempts
-                                && matches!(
-                                    error,
-                                    Error::Unavailable { .. } | Error::Corrupt { .. }
-                                ) =>
+                                && matches!(error.kind(), Kind::Transient | Kind::Corrupt) =>
                         {
                             tracing::debug!(%key, attempt, %error, "getting the blob again");
                             tokio::time::sleep(Duration::from_millis(100 << attempt.min(5))).await;
@@ -185,47 +183,47 @@ impl Inner {
             patience: self.settings.timeouts.attempt,
         })
     }
+}
 
-    async fn get_once(
-        &self,
-        key: &Key,
-        expect: Option<&Digest>,
-        limit_bytes: u64,
-    ) -> Result<Bytes> {
-        let mut download = self.open(key).await?;
-        let too_large = || Error::TooLarge {
-            key: key.to_string(),
-            limit_bytes,
-        };
-        if download.head.bytes > limit_bytes {
-            return Err(too_large());
-        }
-        let Some(first) = download.next().await.transpose()? else {
-            return verified(key, Bytes::new(), expect).await;
-        };
-        let body = if first.len() as u64 == download.head.bytes {
-            // Small blobs come in one piece, and are not copied. The end is still waited for: only a body that was
-            // read to its end gives its connection back.
-            while let Some(more) = download.next().await.transpose()? {
-                if !more.is_empty() {
-                    return Err(too_large());
-                }
-            }
-            first
-        } else {
-            let mut body = BytesMut::with_capacity(download.head.bytes.min(limit_bytes) as usize);
-            body.extend_from_slice(&first);
-            while let Some(more) = download.next().await.transpose()? {
-                if (body.len() + more.len()) as u64 > limit_bytes {
-                    return Err(too_large());
-                }
-                body.extend_from_slice(&more);
-            }
-            body.freeze()
-        };
-        metrics::counter!("limekiln_blob_read_bytes_total").increment(body.len() as u64);
-        verified(key, body, expect).await
+/// The whole body, checked.
+async fn read(
+    key: &Key,
+    mut download: Download,
+    expect: Option<&Digest>,
+    limit_bytes: u64,
+) -> Result<Bytes> {
+    let too_large = || Error::TooLarge {
+        key: key.to_string(),
+        limit_bytes,
+    };
+    if download.head.bytes > limit_bytes {
+        return Err(too_large());
     }
+    let Some(first) = download.next().await.transpose()? else {
+        return verified(key, Bytes::new(), expect).await;
+    };
+    let body = if first.len() as u64 == download.head.bytes {
+        // Small blobs come in one piece, and are not copied. The end is still waited for: only a body that was
+        // read to its end gives its connection back.
+        while let Some(more) = download.next().await.transpose()? {
+            if !more.is_empty() {
+                return Err(too_large());
+            }
+        }
+        first
+    } else {
+        let mut body = BytesMut::with_capacity(download.head.bytes.min(limit_bytes) as usize);
+        body.extend_from_slice(&first);
+        while let Some(more) = download.next().await.transpose()? {
+            if (body.len() + more.len()) as u64 > limit_bytes {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&more);
+        }
+        body.freeze()
+    };
+    metrics::counter!("limekiln_blob_read_bytes_total").increment(body.len() as u64);
+    verified(key, body, expect).await
 }
 
 async fn verified(key: &Key, body: Bytes, expect: Option<&Digest>) -> Result<Bytes> {

@@ -1,4 +1,5 @@
 //! The client against the embedded server and an independent one, its faults, the embedded server's own, and the cache.
+#![expect(clippy::unwrap_used, reason = "tests, and what they have in common")]
 
 mod cache;
 mod faults;

@@ -236,7 +236,7 @@ pub(crate) async fn listings_are_paged_in_order(home: &Home) {
     );
     assert_eq!(
         keys(&home.blobs, &Prefix::tenant(other)).await,
-        [foreign.clone()]
+        [foreign]
     );
     assert_eq!(
         keys(&home.blobs, &Prefix::tenants()).await.len(),
