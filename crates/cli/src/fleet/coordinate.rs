@@ -19,7 +19,8 @@ pub(crate) async fn run(
     telemetry: &Telemetry,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    let services = Services::connect(&args.services, &process_name("coordinate")).await?;
+    let services =
+        Services::connect(&args.services, &process_name("coordinate"), &shutdown).await?;
     let metrics = telemetry.metrics.clone();
     status::start(
         args.status.status,

@@ -108,7 +108,8 @@ fn submit(args: &SubmitArgs) -> Result<()> {
 }
 
 async fn migrate(args: &MigrateArgs) -> Result<()> {
-    let store = services::store(&args.database).await?;
+    let reach = async || services::store(&args.database).await;
+    let store = services::patient("Postgres", reach).await?;
     store.migrate().await?;
     let server = store.server().await?;
     crate::output::print(&format!(

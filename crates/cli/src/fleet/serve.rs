@@ -27,7 +27,7 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> Result<()> {
     let settings = settings(&args.api)?;
-    let services = Services::connect(&args.services, &process_name("serve")).await?;
+    let services = Services::connect(&args.services, &process_name("serve"), &shutdown).await?;
     let listener = listen(args.listen).await?;
     tracing::info!(address = %listener.local_addr()?, "gateway");
     let state = state(&services, settings, telemetry);

@@ -1,17 +1,20 @@
 //! Postgres, RabbitMQ and S3, connected.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use limekiln_blobs::Blobs;
 use limekiln_broker::Broker;
 use limekiln_store::Store;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::{DatabaseArgs, S3Args, ServicesArgs};
 use crate::settings::Usage;
 
 /// How long a statement waits for a connection to Postgres.
 const ACQUIRE: Duration = Duration::from_secs(10);
+/// How long a process that starts waits for a service that is out of reach.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The three services.
 #[derive(Clone)]
@@ -22,23 +25,70 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Connects to all three; the tables and the bucket must be there.
+    /// Connects to all three; the tables must be there. A service that is out of reach is waited for, for a minute:
+    /// processes that start together, or during an outage, should not have to be started again.
     ///
     /// # Errors
     ///
-    /// [`Usage`] for a service that is not named; else what to do about the one that does not answer.
-    pub(crate) async fn connect(args: &ServicesArgs, name: &str) -> Result<Self> {
-        let store = store(&args.database).await?;
-        store.schema_check().await?;
-        let broker = broker(args, name).await?;
+    /// [`Usage`] for a service that is not named; else what to do about the one that does not answer; `shutdown`.
+    pub(crate) async fn connect(
+        args: &ServicesArgs,
+        name: &str,
+        shutdown: &CancellationToken,
+    ) -> Result<Self> {
+        tokio::select! {
+            connected = Self::reach(args, name) => connected,
+            () = shutdown.cancelled() => bail!("told to stop before the services were reached"),
+        }
+    }
+
+    async fn reach(args: &ServicesArgs, name: &str) -> Result<Self> {
+        let store = patient("Postgres", async || {
+            let store = store(&args.database).await?;
+            store.schema_check().await?;
+            Ok(store)
+        })
+        .await?;
+        let broker = patient("RabbitMQ", async || broker(args, name).await).await?;
         let blobs = blobs(&args.s3).await?;
-        blobs.bucket_ensure().await?;
+        patient("S3", async || Ok(blobs.bucket_ensure().await?)).await?;
         Ok(Self {
             store,
             broker,
             blobs,
         })
     }
+}
+
+/// Tries again while the service is out of reach, for a minute.
+pub(crate) async fn patient<T>(
+    service: &str,
+    mut attempt: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(250);
+    loop {
+        match attempt().await {
+            Err(error) if is_transient(&error) && began.elapsed() < PATIENCE => {
+                tracing::warn!(error = format!("{error:#}"), "waiting for {service}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether any of the three services says that trying again can help.
+fn is_transient(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let store = cause.downcast_ref::<limekiln_store::Error>();
+        let broker = cause.downcast_ref::<limekiln_broker::Error>();
+        let blobs = cause.downcast_ref::<limekiln_blobs::Error>();
+        store.is_some_and(limekiln_store::Error::is_transient)
+            || broker.is_some_and(limekiln_broker::Error::is_transient)
+            || blobs.is_some_and(limekiln_blobs::Error::is_transient)
+    })
 }
 
 /// Postgres, whatever its tables.

@@ -33,7 +33,7 @@ pub(crate) async fn run(
     };
     let name = process_name("work");
     let settings = settings(&plan, &args.lease, &args.editor, &name, cache);
-    let services = Services::connect(&args.services, &name).await?;
+    let services = Services::connect(&args.services, &name, &shutdown).await?;
     if args.editor.editor == EditorArg::Lime {
         let folder = settings.cache_dir.join("weights");
         let model = weights::fetch(&args.model, &services.blobs, &folder).await?;
