@@ -163,10 +163,11 @@ impl Lane {
                         }
                     }
                     dropped = self.is_dropped(true) => break dropped,
-                    _ = looking.tick(), if unsettled.len() < usize::from(self.prefetch) => {
-                        looks = match self.look(session, channel).await? {
-                            0 => 0,
-                            _ => looks + 1,
+                    _ = looking.tick() => {
+                        let room = unsettled.len() < usize::from(self.prefetch);
+                        looks = match room && self.look(session, channel).await? > 0 {
+                            true => looks + 1,
+                            false => 0,
                         };
                         if looks >= LOOKS {
                             return Err(Error::Disconnected("the queue has messages and delivers none".to_owned()));
@@ -211,7 +212,14 @@ impl Lane {
         let options = QueueDeclareOptions::durable().passive();
         let looking =
             channel.queue_declare(self.queue.as_str().into(), options, FieldTable::default());
-        Ok(session.rpc(&self.queue, looking).await?.message_count())
+        let found = session.rpc(&self.queue, looking).await?;
+        tracing::debug!(
+            queue = self.queue,
+            ready = found.message_count(),
+            consumers = found.consumer_count(),
+            "looked after the queue"
+        );
+        Ok(found.message_count())
     }
 
     /// Deletes the queue when it has given no answer for long; the next attempt declares it anew.

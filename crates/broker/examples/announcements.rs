@@ -1,5 +1,5 @@
 //! How many edits a second are announced, confirmed, taken and acked, with live messages beside them:
-//! `cargo run --release -p limekiln-broker --example throughput [edits]`. On a RabbitMQ of its own, or the one `AMQP_URL` names.
+//! `cargo run --release -p limekiln-broker --example announcements [edits]`. On a RabbitMQ of its own, or the one `AMQP_URL` names.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
