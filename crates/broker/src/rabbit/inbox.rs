@@ -117,6 +117,10 @@ impl Inbox {
     }
 
     fn changed(&self, topic: Topic, bound: Option<oneshot::Sender<()>>) {
+        if !self.link.is_up() {
+            // The next session starts with what is wanted then, and nothing piles up until it comes.
+            return;
+        }
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         changed.push(Change { topic, bound });
         self.change.notify_one();

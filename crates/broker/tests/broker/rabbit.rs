@@ -3,8 +3,14 @@
 use limekiln_broker::{Broker, Settings};
 use limekiln_testbed::RabbitMq;
 
+use crate::kit::{SOON, logs};
+
 async fn pair() -> (Broker, Broker) {
-    let settings = Settings::new(RabbitMq::shared().vhost().await);
+    logs();
+    let mut settings = Settings::new(RabbitMq::shared().vhost().await);
+    // A busy machine is no fault here.
+    settings.patience = SOON;
+    settings.confirm_timeout = SOON;
     (
         Broker::connect(&settings).await.unwrap(),
         Broker::connect(&settings).await.unwrap(),

@@ -28,6 +28,7 @@ macro_rules! tests {
             models_are_apart
             consumers_share
             purge_empties
+            deleted_models_come_again
             wakes_are_few_and_not_lost
             stops_reach_all
             watchers_see_theirs_in_order
@@ -294,6 +295,17 @@ pub(crate) async fn purge_empties(here: Broker, there: Broker) {
     assert_eq!(there.purge(&model("rooms")).await.unwrap(), 10);
     assert_eq!(ready(&here, "rooms", Class::Bulk).await, 0);
     assert_eq!(ready(&here, "rooms", Class::Interactive).await, 0);
+}
+
+pub(crate) async fn deleted_models_come_again(here: Broker, there: Broker) {
+    there.model_delete(&model("rooms")).await.unwrap();
+    announce(&here, &hints("rooms", Class::Bulk, 7)).await;
+    there.model_delete(&model("rooms")).await.unwrap();
+    assert_eq!(ready(&here, "rooms", Class::Bulk).await, 0);
+    let again = hints("rooms", Class::Bulk, 2);
+    announce(&here, &again).await;
+    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    take_all(&mut consumer, &edits(&again)).await;
 }
 
 pub(crate) async fn wakes_are_few_and_not_lost(here: Broker, there: Broker) {
