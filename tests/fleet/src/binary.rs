@@ -26,16 +26,23 @@ pub fn limekiln() -> Result<&'static Path> {
     Ok(FOUND.get_or_init(|| path))
 }
 
-fn build() -> Result<PathBuf> {
+/// Cargo's target folder, which this test lies in.
+///
+/// # Errors
+///
+/// When it does not.
+pub fn target() -> Result<PathBuf> {
     // target/release/deps/faults-0123456789abcdef
     let test = std::env::current_exe()?;
-    let profile = test
-        .parent()
-        .and_then(Path::parent)
+    let target = test
+        .ancestors()
+        .nth(3)
         .context("this test is not where cargo puts tests")?;
-    let target = profile
-        .parent()
-        .context("this test is not where cargo puts tests")?;
+    Ok(target.to_owned())
+}
+
+fn build() -> Result<PathBuf> {
+    let target = target()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args([
@@ -46,7 +53,7 @@ fn build() -> Result<PathBuf> {
             "limekiln-cli",
             "--target-dir",
         ])
-        .arg(target)
+        .arg(&target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .context("cargo")?;

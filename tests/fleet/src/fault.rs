@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use limekiln_testbed::Process;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::check::Attempts;
+use crate::check::{self, Attempts};
 use crate::fleet::{Editor, Member};
 use crate::load::{Accepted, End, Planned};
 use crate::random::Random;
@@ -41,11 +41,13 @@ pub enum Fault {
     ConnectionsCut,
     /// Connections to the services become slow, and one service silent.
     ConnectionsSlow,
+    /// Three of the others, one right after another.
+    Several,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::WorkerKilled,
         Self::WorkerStopped,
         Self::WorkerFrozen,
@@ -58,6 +60,7 @@ impl Fault {
         Self::GatewaysKilled,
         Self::ConnectionsCut,
         Self::ConnectionsSlow,
+        Self::Several,
     ];
 
     /// Its name.
@@ -76,6 +79,7 @@ impl Fault {
             Self::GatewaysKilled => "gateways_killed",
             Self::ConnectionsCut => "connections_cut",
             Self::ConnectionsSlow => "connections_slow",
+            Self::Several => "several",
         }
     }
 
@@ -96,9 +100,10 @@ impl Fault {
             | Self::S3Down
             | Self::CoordinatorsKilled
             | Self::GatewaysKilled => Attempts::None,
-            Self::PostgresRestarted | Self::ConnectionsCut | Self::ConnectionsSlow => {
-                Attempts::Bounded
-            }
+            Self::PostgresRestarted
+            | Self::ConnectionsCut
+            | Self::ConnectionsSlow
+            | Self::Several => Attempts::Bounded,
         }
     }
 
@@ -113,24 +118,8 @@ impl Fault {
             Self::WorkerStopped => worker_stopped(scene, random).await?,
             Self::WorkerFrozen => worker_frozen(scene, random).await?,
             Self::EngineHung => return engine_hung(scene, random).await,
-            Self::PostgresRestarted => {
-                if random.coin() {
-                    scene.services.postgres.stop().await;
-                } else {
-                    scene.services.postgres.kill9().await;
-                }
-                sleep(random.millis(0..1500)).await;
-                scene.services.postgres.run().await;
-            }
-            Self::RabbitmqRestarted => {
-                if random.coin() {
-                    scene.services.rabbitmq.stop().await;
-                } else {
-                    scene.services.rabbitmq.kill9().await;
-                }
-                sleep(random.millis(0..1000)).await;
-                scene.services.rabbitmq.run().await;
-            }
+            Self::PostgresRestarted => postgres_restarted(scene, random).await?,
+            Self::RabbitmqRestarted => rabbitmq_restarted(scene, random).await?,
             Self::QueuesPurged => {
                 for _ in 0..random.of(2..6) {
                     scene.services.rabbitmq.purge().await;
@@ -148,9 +137,68 @@ impl Fault {
                 }
             }
             Self::ConnectionsSlow => connections_slow(scene, random).await,
+            Self::Several => return several(scene, random).await,
         }
         Ok(Vec::new())
     }
+}
+
+async fn postgres_restarted(scene: &Scene, random: &mut Random) -> Result<()> {
+    let postgres = scene.services.postgres.clone();
+    let (gently, pause) = (random.coin(), random.millis(0..1500));
+    // On a task of its own: what panics there fails the round and not the run.
+    let restart = tokio::spawn(async move {
+        if gently {
+            postgres.stop().await;
+        } else {
+            postgres.kill9().await;
+        }
+        sleep(pause).await;
+        postgres.run().await;
+    });
+    restart.await.context("Postgres")
+}
+
+async fn rabbitmq_restarted(scene: &Scene, random: &mut Random) -> Result<()> {
+    let rabbitmq = scene.services.rabbitmq.clone();
+    let (gently, pause) = (random.coin(), random.millis(0..1000));
+    let restart = tokio::spawn(async move {
+        if gently {
+            rabbitmq.stop().await;
+        } else {
+            rabbitmq.kill9().await;
+        }
+        sleep(pause).await;
+        rabbitmq.run().await;
+    });
+    restart.await.context("RabbitMQ")
+}
+
+/// The load is over before three faults are, so that the later ones may find nothing left to hit.
+async fn several(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+    for _ in 0..3 {
+        // The faults that need a worker at work are not among them, nor the one that makes an edit of its own.
+        const ANYTIME: [Fault; 8] = [
+            Fault::PostgresRestarted,
+            Fault::RabbitmqRestarted,
+            Fault::QueuesPurged,
+            Fault::S3Down,
+            Fault::CoordinatorsKilled,
+            Fault::GatewaysKilled,
+            Fault::ConnectionsCut,
+            Fault::ConnectionsSlow,
+        ];
+        if random.coin() && check::in_flight(&scene.place.truth).await? > 0 {
+            let worker = &scene.fleet.workers[random.index(2)];
+            worker.kill9();
+            worker.start_again()?;
+        }
+        let fault = ANYTIME[random.index(ANYTIME.len())];
+        Box::pin(fault.strike(scene, random))
+            .await
+            .context(fault.name())?;
+    }
+    Ok(Vec::new())
 }
 
 /// A worker that holds edits: what a fault is to hit.
@@ -181,16 +229,14 @@ async fn held_by(scene: &Scene, worker: &Member) -> Result<i64> {
 
 async fn worker_killed(scene: &Scene, random: &mut Random) -> Result<()> {
     let (worker, _) = busy_worker(scene, random).await?;
-    tokio::task::block_in_place(|| worker.with(Process::kill9));
+    worker.kill9();
     sleep(random.millis(0..1500)).await;
     worker.start_again()
 }
 
 async fn worker_stopped(scene: &Scene, random: &mut Random) -> Result<()> {
     let (worker, _) = busy_worker(scene, random).await?;
-    let status = tokio::task::block_in_place(|| {
-        worker.with(|process| process.terminate(Duration::from_secs(10)))
-    });
+    let status = worker.terminate(Duration::from_secs(10)).await?;
     ensure!(
         status.success(),
         "{} was asked to end and ended with {status}",
@@ -213,9 +259,19 @@ const REFUSED: [&str; 3] = [
 ];
 
 async fn worker_frozen(scene: &Scene, random: &mut Random) -> Result<()> {
-    let (worker, held) = busy_worker(scene, random).await?;
-    let before = worker.counted(&scene.http, &REFUSED).await?;
-    worker.with(Process::freeze);
+    let (worker, held, before) = loop {
+        let (worker, _) = busy_worker(scene, random).await?;
+        let before = worker.counted(&scene.http, &REFUSED).await?;
+        worker.with(Process::freeze);
+        // What it had sent is done by then, and may have been its last edit's end.
+        sleep(Duration::from_millis(50)).await;
+        let held = held_by(scene, worker).await;
+        if matches!(held, Ok(1..)) {
+            break (worker, held?, before);
+        }
+        worker.with(Process::thaw);
+        held?;
+    };
     let taken = wait(
         "the reaper to take the frozen worker's leases",
         Duration::from_secs(30),
@@ -258,59 +314,28 @@ async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>
         twin: None,
     };
     let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
-    let given_up = async || -> Result<bool> {
-        let state: String = sqlx::query_scalar("select state from edits where id = $1")
-            .bind(id)
-            .fetch_one(&scene.place.truth)
-            .await?;
-        Ok(state == "failed")
-    };
-    let mut hung = 0;
-    let start = Instant::now();
-    // The last one to hold the edit ends as well, a little after its lease.
-    while !given_up().await? || hung == 0 {
-        ensure!(
-            start.elapsed() < Duration::from_secs(90),
-            "{hung} workers ended, and the edit that hangs still is not given up"
-        );
-        hung += supervise(scene)?;
-        sleep(Duration::from_millis(20)).await;
-    }
-    let claims: i32 = sqlx::query_scalar("select epoch from edits where id = $1")
-        .bind(id)
-        .fetch_one(&scene.place.truth)
-        .await?;
-    while hung < claims {
-        ensure!(
-            start.elapsed() < Duration::from_secs(90),
-            "the edit that hangs was claimed {claims} times, and {hung} workers ended"
-        );
-        hung += supervise(scene)?;
-        sleep(Duration::from_millis(20)).await;
-    }
+    let workers = &scene.fleet.workers;
+    let falls = || workers.iter().map(Member::falls).sum::<u32>();
+    let before = falls();
+    // Each claim of it ends a worker; the last one ends a little after the edit.
+    let what = "the edit that hangs to be given up, and the workers that held it to end";
+    wait(what, Duration::from_secs(90), async || {
+        for worker in workers {
+            worker.revive()?;
+        }
+        let (state, claims): (String, i32) =
+            sqlx::query_as("select state, epoch from edits where id = $1")
+                .bind(id)
+                .fetch_one(&scene.place.truth)
+                .await?;
+        Ok(state == "failed" && i64::from(falls() - before) >= i64::from(claims.max(1)))
+    })
+    .await?;
     Ok(vec![Accepted {
         id,
         planned,
         seen: None,
     }])
-}
-
-/// Starts the workers that ended again: how many there were.
-fn supervise(scene: &Scene) -> Result<i32> {
-    let mut ended = 0;
-    for worker in &scene.fleet.workers {
-        let Some(status) = worker.with(Process::ended) else {
-            continue;
-        };
-        ensure!(
-            !status.success(),
-            "{}, whose engine hangs, ended as if all were well",
-            worker.name()
-        );
-        ended += 1;
-        worker.start_again()?;
-    }
-    Ok(ended)
 }
 
 async fn s3_down(scene: &Scene, random: &mut Random) {
@@ -331,7 +356,7 @@ async fn s3_down(scene: &Scene, random: &mut Random) {
 
 async fn coordinators_killed(scene: &Scene, random: &mut Random) -> Result<()> {
     for coordinator in &scene.fleet.coordinators {
-        tokio::task::block_in_place(|| coordinator.with(Process::kill9));
+        coordinator.kill9();
         sleep(random.millis(0..500)).await;
     }
     sleep(random.millis(0..1500)).await;
@@ -344,7 +369,7 @@ async fn coordinators_killed(scene: &Scene, random: &mut Random) -> Result<()> {
 
 async fn gateways_killed(scene: &Scene, random: &mut Random) -> Result<()> {
     for gateway in &scene.fleet.gateways {
-        tokio::task::block_in_place(|| gateway.with(Process::kill9));
+        gateway.kill9();
         sleep(random.millis(0..500)).await;
         gateway.start_again()?;
         gateway

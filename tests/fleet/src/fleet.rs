@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use limekiln_testbed::{Process, port_free};
+use anyhow::{Context, Result, bail, ensure};
+use limekiln_testbed::port_free;
+use limekiln_testbed::process::{Process, Signal};
 use serde_json::Value;
 
 use crate::binary::limekiln;
 use crate::services::Place;
-use crate::wait::wait;
+use crate::wait::{wait, wait_for};
 
 /// How long a worker may be silent.
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -75,7 +76,18 @@ pub struct Member {
     port: u16,
     log: PathBuf,
     env: Vec<(String, String)>,
-    process: Mutex<Process>,
+    life: Mutex<Life>,
+}
+
+#[derive(Debug)]
+struct Life {
+    process: Process,
+    /// Nobody killed it.
+    wanted: bool,
+    /// Since its start it was ready once.
+    was_ready: bool,
+    /// How often it ended by itself.
+    falls: u32,
 }
 
 impl Member {
@@ -91,27 +103,31 @@ impl Member {
             Role::Worker(editor) => format!("worker-{}-{number}", editor.model()),
         };
         let log = dir.join(format!("{name}.log"));
+        let cache = dir.join(format!("{name}-cache"));
+        let own = [
+            ("LIMEKILN_CACHE", cache.display().to_string()),
+            ("LIMEKILN_LOG", "info".to_owned()),
+            ("LIMEKILN_LEASE", format!("{}ms", LEASE.as_millis())),
+            ("LIMEKILN_STALL_AFTER", format!("{}ms", STALL.as_millis())),
+            ("NO_COLOR", "1".to_owned()),
+        ];
         let mut env = place.env.clone();
-        env.push((
-            "LIMEKILN_CACHE".into(),
-            dir.join(format!("{name}-cache")).display().to_string(),
-        ));
-        env.push(("LIMEKILN_LOG".into(), "info".into()));
-        env.push(("LIMEKILN_LEASE".into(), format!("{}ms", LEASE.as_millis())));
-        env.push((
-            "LIMEKILN_STALL_AFTER".into(),
-            format!("{}ms", STALL.as_millis()),
-        ));
-        env.push(("NO_COLOR".into(), "1".into()));
+        env.extend(own.map(|(name, value)| (name.to_owned(), value)));
         let port = port_free();
-        let process = Mutex::new(run(role, port, &env, &log)?);
+        let process = run(role, port, &env, &log)?;
+        let life = Mutex::new(Life {
+            process,
+            wanted: true,
+            was_ready: false,
+            falls: 0,
+        });
         Ok(Self {
             role,
             name,
             port,
             log,
             env,
-            process,
+            life,
         })
     }
 
@@ -129,47 +145,131 @@ impl Member {
 
     /// Does something with the process.
     pub fn with<T>(&self, act: impl FnOnce(&Process) -> T) -> T {
-        act(&self.lock())
+        act(&self.life().process)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Process> {
-        self.process
+    fn life(&self) -> std::sync::MutexGuard<'_, Life> {
+        self.life
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whether it runs.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.with(Process::ended).is_none()
+    /// SIGKILL.
+    pub fn kill9(&self) {
+        let mut life = self.life();
+        life.wanted = false;
+        tokio::task::block_in_place(|| life.process.kill9());
     }
 
-    /// Starts it again after its end.
+    /// SIGTERM, and waits until it ends.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end within `deadline`.
+    pub async fn terminate(&self, deadline: Duration) -> Result<std::process::ExitStatus> {
+        {
+            let mut life = self.life();
+            life.wanted = false;
+            life.process.signal(Signal::Term);
+        }
+        let what = format!("{} to end after SIGTERM", self.name);
+        wait_for(&what, deadline, async || Ok(self.with(Process::ended)))
+            .await
+            .with_context(|| self.with(Process::log_tail))
+    }
+
+    /// Starts it again after it was killed.
     ///
     /// # Errors
     ///
     /// When the command is gone.
     pub fn start_again(&self) -> Result<()> {
-        *self.lock() = run(self.role, self.port, &self.env, &self.log)?;
+        let mut life = self.life();
+        life.process = run(self.role, self.port, &self.env, &self.log)?;
+        life.wanted = true;
+        life.was_ready = false;
         Ok(())
+    }
+
+    /// Starts it again when it has ended by itself: whether it had.
+    ///
+    /// # Errors
+    ///
+    /// When it ended as if all were well, or the command is gone.
+    pub fn revive(&self) -> Result<bool> {
+        {
+            let mut life = self.life();
+            let Some(status) = life.process.ended().filter(|_| life.wanted) else {
+                return Ok(false);
+            };
+            ensure!(
+                !status.success(),
+                "{} ended by itself, as if all were well",
+                self.name
+            );
+            life.falls += 1;
+        }
+        self.start_again()?;
+        Ok(true)
+    }
+
+    /// How often it ended by itself and was started again.
+    #[must_use]
+    pub fn falls(&self) -> u32 {
+        self.life().falls
+    }
+
+    /// Starts it again when it ended before it was ready: what starts while a service is away gives up, and is started
+    /// again by whatever started it. What was ready must not end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::revive`].
+    pub async fn supervise(&self, http: &reqwest::Client) -> Result<()> {
+        if self.life().was_ready {
+            return Ok(());
+        }
+        if !self.revive()? && self.answers(http).await {
+            self.life().was_ready = true;
+        }
+        Ok(())
+    }
+
+    async fn answers(&self, http: &reqwest::Client) -> bool {
+        let answer = http
+            .get(format!("{}/readyz", self.url()))
+            .timeout(Duration::from_secs(3))
+            .send()
+            .await;
+        answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Waits until it says that it is ready.
     ///
     /// # Errors
     ///
-    /// What it wrote last, when it ends or is not ready in time.
+    /// What it wrote last, when it is not ready in time.
     pub async fn ready(&self, http: &reqwest::Client) -> Result<()> {
         wait(&format!("{} to get ready", self.name), READY, async || {
-            ensure!(self.is_up(), "it ended:\n{}", self.with(Process::log_tail));
-            let answer = http
-                .get(format!("{}/readyz", self.url()))
-                .timeout(Duration::from_secs(5))
-                .send()
-                .await;
-            Ok(answer.is_ok_and(|answer| answer.status().is_success()))
+            self.supervise(http).await?;
+            let was_ready = self.life().was_ready;
+            Ok(was_ready && self.answers(http).await)
         })
         .await
+        .with_context(|| self.with(Process::log_tail))
+    }
+
+    /// That it did not end by itself.
+    fn is_whole(&self) -> Result<()> {
+        let life = self.life();
+        if let Some(status) = life.process.ended().filter(|_| life.wanted) {
+            bail!(
+                "{} ended by itself ({status}):\n{}",
+                self.name,
+                life.process.log_tail()
+            );
+        }
+        Ok(())
     }
 
     /// The sum of the counters whose lines start with one of `names`; 0 when none was ever counted.
@@ -277,16 +377,21 @@ impl Fleet {
     ///
     /// What the first that ended wrote.
     pub fn is_whole(&self) -> Result<()> {
-        for member in self.members() {
-            ensure!(
-                member.is_up(),
-                "{} ended by itself ({:?}):\n{}",
-                member.name(),
-                member.with(Process::ended),
-                member.with(Process::log_tail)
-            );
+        self.members().try_for_each(Member::is_whole)
+    }
+
+    /// What a supervisor does, for ever: see [`Member::supervise`].
+    ///
+    /// # Errors
+    ///
+    /// What it can't mend.
+    pub async fn supervise(&self) -> Result<std::convert::Infallible> {
+        loop {
+            for member in self.members() {
+                member.supervise(&self.http).await?;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Ok(())
     }
 }
 

@@ -1,11 +1,11 @@
 //! Every fault so many rounds, a line each, a table at the end.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::binary::target;
 use crate::check::Counts;
 use crate::fault::Fault;
 use crate::fleet::Editor;
@@ -72,8 +72,8 @@ struct Outcome {
 ///
 /// When the services can't be started.
 pub async fn run(settings: &Settings) -> Result<bool> {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../target/fleet-tests")
+    let dir = target()?
+        .join("fleet-tests")
         .join(std::process::id().to_string());
     std::fs::create_dir_all(&dir)?;
     say(&format!(

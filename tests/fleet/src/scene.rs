@@ -28,12 +28,12 @@ const END: Duration = Duration::from_secs(90);
 /// A fleet at work.
 #[derive(Debug)]
 pub struct Scene {
-    /// What it works with.
-    pub services: Services,
-    /// Where.
-    pub place: Place,
-    /// Its processes.
+    /// Its processes; they go before their services.
     pub fleet: Fleet,
+    /// Where it works.
+    pub place: Place,
+    /// With what.
+    pub services: Services,
     /// For their status.
     pub http: reqwest::Client,
     /// One a tenant.
@@ -192,7 +192,14 @@ impl Scene {
     /// # Errors
     ///
     /// The first thing that does not hold.
-    pub async fn round_run(&self, fault: Fault, mut random: Random) -> Result<Counts> {
+    pub async fn round_run(&self, fault: Fault, random: Random) -> Result<Counts> {
+        tokio::select! {
+            counts = self.round_alone(fault, random) => counts,
+            never = self.fleet.supervise() => match never? {},
+        }
+    }
+
+    async fn round_alone(&self, fault: Fault, mut random: Random) -> Result<Counts> {
         let round = self.round_start(fault.name());
         let planned = match self.editor {
             Editor::Null => load::null(&mut random, &round, &self.images, 260, 60),
