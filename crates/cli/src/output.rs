@@ -160,6 +160,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 ///
 /// As [`write`].
+#[cfg(feature = "embedded")]
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> Result<()> {
         // Such a file is private from its first moment.

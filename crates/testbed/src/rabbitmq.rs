@@ -248,8 +248,9 @@ impl RabbitMq {
 
 impl Control {
     fn eval(&self, erlang: &str) -> String {
+        // -r: calls at once must not take the same name.
         let mut child = Command::new("erl_call")
-            .args(["-name", &self.node, "-c", &self.cookie, "-e"])
+            .args(["-r", "-name", &self.node, "-c", &self.cookie, "-e"])
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

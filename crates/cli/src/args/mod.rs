@@ -57,11 +57,13 @@ pub(crate) enum Command {
     /// Score presets
     #[command(subcommand)]
     Eval(Eval),
+    #[cfg(feature = "embedded")]
     Dev(Box<DevArgs>),
     Submit(Box<SubmitArgs>),
     Serve(Box<ServeArgs>),
     Coordinate(Box<CoordinateArgs>),
     Work(Box<WorkArgs>),
+    Drain(Box<DrainArgs>),
     Migrate(Box<MigrateArgs>),
     Keys(Box<KeysArgs>),
     Doctor(Box<DoctorArgs>),

@@ -7,6 +7,7 @@
 //! | `serve`, `coordinate`, `work` | the three kinds of process |
 //! | `dev`, `embedded` | all of them in one, with the services that no argument names |
 //! | `migrate`, `keys` | tables and tenants |
+//! | `drain` | the workers of a machine finish and end |
 //! | `doctor` | what a process depends on, checked |
 //! | `submit`, `client` | an edit through a gateway |
 //! | `queue` | `limekiln bench queue` |
@@ -18,6 +19,7 @@ mod coordinate;
 #[cfg(feature = "embedded")]
 mod dev;
 mod doctor;
+mod drain;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod keys;
@@ -60,6 +62,9 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         #[cfg(feature = "embedded")]
         Command::Dev(args) => with("dev", &args.telemetry, async |telemetry, shutdown| {
             dev::run(args, telemetry, shutdown).await
+        }),
+        Command::Drain(args) => with("drain", &args.telemetry, async |_, shutdown| {
+            drain::run(args, shutdown).await
         }),
         Command::Migrate(args) => {
             with("migrate", &args.telemetry, async |_, _| migrate(args).await)

@@ -2,8 +2,10 @@
 
 mod bench;
 mod coordinate;
+#[cfg(feature = "embedded")]
 mod dev;
 mod doctor;
+mod drain;
 mod keys;
 mod serve;
 mod services;
@@ -13,8 +15,10 @@ mod work;
 
 pub(crate) use bench::QueueArgs;
 pub(crate) use coordinate::{CoordinateArgs, KeepingArgs};
+#[cfg(feature = "embedded")]
 pub(crate) use dev::DevArgs;
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use drain::DrainArgs;
 pub(crate) use keys::{CreateArgs, Keys, KeysArgs, ListArgs, RevokeArgs};
 pub(crate) use serve::{ApiArgs, Downloads, ServeArgs};
 pub(crate) use services::{DatabaseArgs, S3Args, ServicesArgs};
