@@ -3,37 +3,14 @@
 
 import base64
 import io
-import struct
 import sys
-import zlib
+import urllib.request
 
-import httpx
 import openai
 
+from pictures import mask, png_size, room
+
 SIDE = 128
-
-
-def png(pixel, channels, side=SIDE):
-    """A PNG of `side` x `side` pixels, `pixel(x, y)` giving `channels` bytes each; no library needed."""
-    rows = b"".join(b"\0" + b"".join(bytes(pixel(x, y)) for x in range(side)) for y in range(side))
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", side, side, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-def room(x, y):
-    """A wall, a floor, a blue sofa."""
-    if 40 <= x < 90 and 60 <= y < 90:
-        return (40, 60, 200)
-    return (230, 225, 210) if y < 80 else (150, 110, 70)
-
-
-def png_size(data):
-    assert data[:8] == b"\x89PNG\r\n\x1a\n", data[:16]
-    return struct.unpack(">II", data[16:24])
 
 
 def refused(kind, call, **expected):
@@ -48,7 +25,7 @@ def refused(kind, call, **expected):
 
 def main(url, key):
     client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, timeout=300, max_retries=0)
-    picture = png(room, 3)
+    picture = room(SIDE)
     checked = []
 
     def check(name):
@@ -85,12 +62,12 @@ def main(url, key):
 
     linked = client.images.edit(image=("room.png", picture), prompt="make the sofa red", response_format="url")
     assert linked.data[0].b64_json is None
-    got = httpx.get(linked.data[0].url)
-    assert got.status_code == 200 and png_size(got.content) == (SIDE, SIDE), got.status_code
+    with urllib.request.urlopen(linked.data[0].url, timeout=30) as got:
+        assert png_size(got.read()) == (SIDE, SIDE)
     check("images.edit, url")
 
-    mask = png(lambda x, y: (0, 0, 0, 0 if 40 <= x < 90 and 60 <= y < 90 else 255), 4)
-    masked = client.images.edit(image=("room.png", picture), mask=("mask.png", mask), prompt="make the sofa red")
+    area = ("mask.png", mask(SIDE))
+    masked = client.images.edit(image=("room.png", picture), mask=area, prompt="make the sofa red")
     assert png_size(base64.b64decode(masked.data[0].b64_json)) == (SIDE, SIDE)
     check("images.edit, mask")
 
@@ -125,12 +102,12 @@ def main(url, key):
     refused(openai.APIStatusError, lambda: edit(image=("a.png", b"GIF89a...", "image/png")), code="image_unsupported")
     refused(
         openai.UnprocessableEntityError,
-        lambda: edit(mask=("m.png", png(lambda x, y: (0, 0, 0, 0), 4, 64))),
+        lambda: edit(mask=("m.png", mask(64))),
         code="mask_invalid",
     )
     refused(
         openai.UnprocessableEntityError,
-        lambda: edit(mask=("m.png", png(lambda x, y: (0, 0, 0, 255), 4))),
+        lambda: edit(mask=("m.png", mask(SIDE, transparent=False))),
         code="mask_invalid",
     )
     check("errors in OpenAI's words")

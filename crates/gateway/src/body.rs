@@ -136,6 +136,13 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
             state.settings().limits.json_bytes,
         )
         .await?;
+        // Structs may be written as arrays, as far as serde is concerned.
+        if held.bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Problem::new(
+                Code::RequestInvalid,
+                "the body must be a JSON object",
+            ));
+        }
         serde_json::from_slice(&held.bytes)
             .map(Self)
             .map_err(|error| {

@@ -66,8 +66,10 @@ fn explained(response: Response, openai: bool) -> Response {
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return response;
     }
+    // A handler that answers JSON has said what is wrong; libraries answer text, or nothing.
+    let told = [problem::MEDIA_TYPE, "application/json"];
     let typed = response.headers().get(header::CONTENT_TYPE);
-    let mut response = if typed.is_some_and(|value| value == problem::MEDIA_TYPE) {
+    let mut response = if typed.is_some_and(|value| told.iter().any(|told| value == told)) {
         response
     } else {
         let (parts, _) = response.into_parts();

@@ -33,6 +33,7 @@
 //! | `limekiln_watched_events_total` | counter | `source` | events given to readers: `live` from the broker, `read` from Postgres |
 
 mod account;
+#[expect(unused_qualifications, reason = "what utoipa makes of `params`")]
 mod admin;
 mod body;
 mod caller;

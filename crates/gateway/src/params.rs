@@ -4,7 +4,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
-use limekiln_jobs::ArtifactKind;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -22,21 +21,6 @@ impl<S: Send + Sync, T: From<Uuid>> FromRequestParts<S> for Id<T> {
         uuid(&text)
             .map(|id| Self(id.into()))
             .ok_or_else(|| Problem::parameter("id", "must be a UUID"))
-    }
-}
-
-/// `{artifact}` of the path.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Artifact(pub(crate) ArtifactKind);
-
-impl<S: Send + Sync> FromRequestParts<S> for Artifact {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let text = segment(parts, state, "artifact").await?;
-        text.parse()
-            .map(Self)
-            .map_err(|_| Problem::plain(Code::NotFound))
     }
 }
 

@@ -3,43 +3,60 @@
 use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use limekiln_jobs::{ArtifactKind, EditId, StateName};
+use limekiln_jobs::{ArtifactKind, EditId, StateName, TenantId};
 
 use crate::State;
 use crate::caller::Tenant;
 use crate::download::{self, Blob};
 use crate::edits::read;
-use crate::params::{Artifact, Id};
+use crate::params::Id;
 use crate::problem::{Code, Problem};
 
-/// Download the result, or how it came about
-///
-/// `result` is the edited picture, `roi` the region that was edited, `segments`, `attention` and `overlay` how it was
-/// found, `report` what the engine did.
-#[utoipa::path(
-    get, path = "/v1/edits/{id}/{artifact}", operation_id = "getArtifact", tag = "edits",
-    params(
-        ("id" = EditId, Path, description = "The edit"),
-        ("artifact" = ArtifactKind, Path, description = "Which artifact"),
-    ),
-    responses(
-        (status = 200, description = "Its bytes", content((Vec<u8> = "image/png"), (Object = "application/json"))),
-        (status = 304, description = "Unchanged since If-None-Match"),
-        (status = 307, description = "At the blob store, for a while"),
-    ),
-    extensions(("x-problems" = json!([
-        "parameter_invalid", "edit_not_found", "artifact_not_found", "edit_unfinished", "edit_ended",
-    ]))),
-)]
-pub(crate) async fn get(
-    extract::State(state): extract::State<State>,
-    Tenant(caller): Tenant,
-    Id(id): Id<EditId>,
-    Artifact(kind): Artifact,
-    headers: HeaderMap,
+/// One route for each: a placeholder in the path would take the addresses of `events` and `cancel` too.
+macro_rules! artifacts {
+    ($($name:ident $kind:ident $path:literal $id:literal $media_type:literal $body:ty, $doc:literal;)*) => {$(
+        #[doc = $doc]
+        #[utoipa::path(
+            get, path = $path, operation_id = $id, tag = "edits",
+            params(("id" = EditId, Path, description = "The edit")),
+            responses(
+                (status = 200, description = "Its bytes", content(($body = $media_type))),
+                (status = 304, description = "Unchanged since If-None-Match"),
+                (status = 307, description = "At the blob store, for a while"),
+            ),
+            extensions(("x-problems" = json!([
+                "parameter_invalid", "edit_not_found", "artifact_not_found", "edit_unfinished", "edit_ended",
+            ]))),
+        )]
+        pub(crate) async fn $name(
+            extract::State(state): extract::State<State>,
+            Tenant(caller): Tenant,
+            Id(id): Id<EditId>,
+            headers: HeaderMap,
+        ) -> Result<Response, Problem> {
+            answer(&state, caller.tenant, id, ArtifactKind::$kind, &headers).await
+        }
+    )*};
+}
+
+artifacts! {
+    result Result "/v1/edits/{id}/result" "getResult" "image/png" Vec<u8>, "Download the edited picture";
+    roi Roi "/v1/edits/{id}/roi" "getRoi" "image/png" Vec<u8>, "Download the region that was edited: white inside";
+    segments Segments "/v1/edits/{id}/segments" "getSegments" "image/png" Vec<u8>, "Download the segments, one color each";
+    attention Attention "/v1/edits/{id}/attention" "getAttention" "image/png" Vec<u8>, "Download the attention map of the related words";
+    overlay Overlay "/v1/edits/{id}/overlay" "getOverlay" "image/png" Vec<u8>, "Download the picture with the region marked";
+    report Report "/v1/edits/{id}/report" "getReport" "application/json" Object, "Download what the engine did";
+}
+
+async fn answer(
+    state: &State,
+    tenant: TenantId,
+    id: EditId,
+    kind: ArtifactKind,
+    headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(artifact) = state.store().artifact_get(caller.tenant, id, kind).await? else {
-        let edit = read::find(&state, caller.tenant, id).await?;
+    let Some(artifact) = state.store().artifact_get(tenant, id, kind).await? else {
+        let edit = read::find(state, tenant, id).await?;
         return Err(match edit.state {
             StateName::Succeeded => Problem::plain(Code::ArtifactNotFound),
             StateName::Failed | StateName::Cancelled => Problem::new(
@@ -59,5 +76,5 @@ pub(crate) async fn get(
         media_type: &artifact.media_type,
         name: &name,
     };
-    download::answer(&state, &headers, blob).await
+    download::answer(state, headers, blob).await
 }

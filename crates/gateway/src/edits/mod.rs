@@ -11,6 +11,7 @@
 pub(crate) mod artifacts;
 pub(crate) mod control;
 pub(crate) mod events;
+#[expect(unused_qualifications, reason = "what utoipa makes of `params`")]
 pub(crate) mod read;
 pub(crate) mod submit;
 

@@ -38,7 +38,7 @@ pub(super) async fn converted(
         .picture
         .alpha
         .map(transparent)
-        .filter(|white| white.iter().any(|value| *value == 255));
+        .filter(|white| white.contains(&255));
     let Some(white) = white else {
         return Err(Problem::new(
             Code::MaskInvalid,

@@ -28,12 +28,24 @@ use crate::{State, openai};
         (name = "admin", description = "For operators: keys of the role admin"),
         (name = "operations", description = "For probes and Prometheus: no key"),
     ),
-    components(schemas(limekiln_jobs::EditEvent, Document<'_>, openai::OpenAiError<'_>)),
+    components(schemas(limekiln_jobs::EditEvent, SentEvent, Document<'_>, openai::OpenAiError<'_>)),
     modifiers(&Bearer),
 )]
 pub(crate) struct Api;
 
 struct Bearer;
+
+/// A server-sent event.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "written as text; this describes it")]
+pub(crate) struct SentEvent {
+    /// The event's number; previews have none.
+    id: Option<String>,
+    /// The event's kind, or `preview`.
+    event: String,
+    /// An EditEvent; of a preview `step` and `jpeg`, a JPEG in base64.
+    data: String,
+}
 
 impl Modify for Bearer {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
@@ -110,6 +122,12 @@ fn describe(path: &str, operation: &mut Value) {
             .entry(code.status().as_u16())
             .or_default()
             .push(code);
+    }
+    let parameters = operation
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        schemas::without_null(&mut parameter["schema"]);
     }
     if let Some(responses) = operation
         .get_mut("responses")

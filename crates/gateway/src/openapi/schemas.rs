@@ -55,17 +55,32 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
     }
     // Fields of a form are there or not; there is no null.
     for property in form_properties(schemas) {
-        if let Some(kinds) = property["type"].as_array() {
-            property["type"] = kinds
-                .iter()
-                .find(|kind| **kind != "null")
-                .cloned()
-                .unwrap_or_default();
-        }
+        without_null(property);
     }
+    // What an EditEvent is written into.
+    let sent = &mut schemas["SentEvent"]["properties"];
+    sent["id"] = json!({ "type": "string", "description": sent["id"]["description"], "pattern": "^[0-9]+$" });
+    sent["data"]["contentMediaType"] = json!("application/json");
+    sent["data"]["contentSchema"] = json!({ "$ref": "#/components/schemas/EditEvent" });
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     schemas["Problem"]["properties"]["code"]["enum"] = json!(codes);
     schemas["Problem"]["properties"]["type"]["format"] = json!("uri-reference");
+}
+
+/// A parameter is there or not; nothing in a path, a query or a header is null.
+pub(super) fn without_null(schema: &mut Value) {
+    if let Some(kinds) = schema["type"].as_array() {
+        schema["type"] = kinds
+            .iter()
+            .find(|kind| **kind != "null")
+            .cloned()
+            .unwrap_or_default();
+    }
+    if let Some(choices) = schema["oneOf"].as_array()
+        && let Some(other) = choices.iter().find(|choice| choice["type"] != "null")
+    {
+        *schema = other.clone();
+    }
 }
 
 fn form_properties(schemas: &mut Value) -> impl Iterator<Item = &mut Value> {

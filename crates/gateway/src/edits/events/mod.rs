@@ -21,6 +21,7 @@ use limekiln_jobs::{EditEvent, EditId, Live};
 use crate::State;
 use crate::caller::Tenant;
 use crate::edits::read;
+use crate::openapi::SentEvent;
 use crate::params::{Id, LastEventId};
 use crate::problem::{Code, Problem};
 
@@ -42,7 +43,7 @@ const RETRY: Duration = Duration::from_secs(1);
         ("Last-Event-ID" = Option<String>, Header, description = "Number of the last event that was received", pattern = "^[0-9]{1,15}$"),
     ),
     responses(
-        (status = 200, description = "Events, each with an EditEvent as data", content((String = "text/event-stream"))),
+        (status = 200, description = "Events, each with an EditEvent as data", content((SentEvent = "text/event-stream"))),
         (status = 204, description = "It has ended, and all its events were received"),
     ),
     extensions(("x-problems" = json!(["parameter_invalid", "edit_not_found"]))),

@@ -1,0 +1,217 @@
+//! Limits, models, admin routes, probes.
+
+use limekiln_jobs::{Failure, FailureClass};
+use limekiln_store::Limits;
+use serde_json::json;
+
+use crate::support::http::Request;
+use crate::support::{Bed, worker};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_of_a_tenant() {
+    let bed = Bed::start().await;
+    let image = bed.image().await;
+    let body = json!({"image": image, "instruction": "make the sofa red"});
+    let limits = Limits {
+        rate_per_second: 1000.0,
+        rate_burst: 1000,
+        in_flight: 2,
+    };
+    bed.store
+        .tenant_limits_set(bed.tenant, &limits)
+        .await
+        .unwrap();
+    assert_eq!(bed.post("/v1/edits", &body).await.status, 202);
+    assert_eq!(bed.post("/v1/edits", &body).await.status, 202);
+    let third = bed.post("/v1/edits", &body).await;
+    assert_eq!(
+        (third.status, third.code().as_str()),
+        (429, "in_flight_limit")
+    );
+    assert!(third.header("retry-after").is_some());
+
+    let limits = Limits {
+        rate_per_second: 0.01,
+        rate_burst: 1,
+        in_flight: 100,
+    };
+    bed.store
+        .tenant_limits_set(bed.tenant, &limits)
+        .await
+        .unwrap();
+    let mut statuses = Vec::new();
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let reply = bed.post("/v1/edits", &body).await;
+        statuses.push(reply.status);
+        waits.extend(
+            reply
+                .header("retry-after")
+                .map(|text| text.parse::<u64>().unwrap()),
+        );
+    }
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+    assert!(
+        waits.last().is_some_and(|wait| (2..=100).contains(wait)),
+        "{waits:?}"
+    );
+
+    let me = bed.get("/v1/me").await.json();
+    assert_eq!(
+        (&me["name"], &me["role"], &me["limits"]["in_flight"]),
+        (&json!("acme"), &json!("tenant"), &json!(100))
+    );
+    assert!(me["in_flight"].as_u64().unwrap() >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revoked_keys_stop_working() {
+    let bed = Bed::with(|settings| settings.timeouts.key_cache = std::time::Duration::ZERO).await;
+    let key = bed
+        .store
+        .key_create(bed.tenant, limekiln_store::Role::Tenant, "short")
+        .await
+        .unwrap();
+    let get = || Request::new("GET", "/v1/me").key(key.secret.expose());
+    assert_eq!(bed.send(get()).await.status, 200);
+    assert!(bed.store.key_revoke(key.id).await.unwrap());
+    let refused = bed.send(get()).await;
+    assert_eq!(
+        (refused.status, refused.header("www-authenticate")),
+        (401, Some("Bearer"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_are_those_configured_and_those_held() {
+    let bed = Bed::start().await;
+    let models = bed.get("/v1/models").await.json();
+    assert_eq!(models["data"][0]["id"], "rooms");
+    assert_eq!(
+        (&models["data"][0]["default"], &models["data"][0]["workers"]),
+        (&json!(true), &json!(0))
+    );
+    assert_eq!(models["presets"], json!(["fast", "paper"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_operators_see_and_do() {
+    let bed = Bed::start().await;
+    let admin = |method: &str, path: &str| Request::new(method, path).key(&bed.admin);
+    let mut hands = worker::Hands::new(&bed).await;
+    let image = bed.image().await;
+    let body = json!({"image": image, "instruction": "make the sofa red", "max_attempts": 1});
+    let edit = bed.post("/v1/edits", &body).await.json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let queues = bed.send(admin("GET", "/v1/admin/queues")).await.json();
+    assert_eq!(
+        (&queues["paused"], &queues["queues"][0]["queued"]),
+        (&json!(false), &json!(1))
+    );
+    let workers = bed.send(admin("GET", "/v1/admin/workers")).await.json();
+    assert_eq!(
+        (
+            &workers["workers"][0]["name"],
+            &workers["workers"][0]["alive"]
+        ),
+        (&json!("small"), &json!(true))
+    );
+    let worker = workers["workers"][0]["id"].as_str().unwrap().to_owned();
+
+    assert_eq!(
+        bed.send(admin("POST", "/v1/admin/pause")).await.json()["paused"],
+        true
+    );
+    assert!(hands.claim().await.is_empty(), "nothing is released");
+    assert_eq!(
+        bed.send(admin("POST", "/v1/admin/resume")).await.json()["paused"],
+        false
+    );
+    let claimed = hands.claim().await;
+    let retry = format!("/v1/admin/edits/{edit}/retry");
+    assert_eq!(
+        bed.send(admin("POST", &retry)).await.code(),
+        "edit_not_failed"
+    );
+    hands
+        .fail(
+            &claimed[0],
+            Failure::new(FailureClass::Internal, "worker_died", "it died"),
+        )
+        .await;
+    let failed = bed.get(&format!("/v1/edits/{edit}")).await.json();
+    assert_eq!(
+        (&failed["state"], &failed["error"]["code"]),
+        (&json!("failed"), &json!("worker_died"))
+    );
+    let dead = bed
+        .send(admin("GET", "/v1/admin/dead-letters?limit=10"))
+        .await
+        .json();
+    assert_eq!(
+        (&dead["dead_letters"][0]["edit"], &dead["next"]),
+        (&json!(edit), &json!(null))
+    );
+    let retried = bed.send(admin("POST", &retry)).await;
+    assert_eq!(
+        (retried.status, &retried.json()["edit"]),
+        (200, &json!(edit))
+    );
+    assert_eq!(hands.claim().await.len(), 1, "it runs again");
+
+    assert_eq!(
+        bed.send(admin("POST", &format!("/v1/admin/workers/{worker}/drain")))
+            .await
+            .json()["workers"],
+        1
+    );
+    let unknown = limekiln_jobs::WorkerId::new();
+    assert_eq!(
+        bed.send(admin("POST", &format!("/v1/admin/workers/{unknown}/drain")))
+            .await
+            .code(),
+        "worker_not_found"
+    );
+    assert_eq!(bed.send(admin("POST", "/v1/admin/drain")).await.status, 200);
+    let workers = bed.send(admin("GET", "/v1/admin/workers")).await.json();
+    assert_eq!(workers["workers"][0]["draining"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_but_the_description_is_kept_from_caches_and_sniffers() {
+    let bed = Bed::start().await;
+    assert_eq!(
+        bed.send(Request::new("GET", "/healthz")).await.text(),
+        "ok\n"
+    );
+    let ready = bed.send(Request::new("GET", "/readyz")).await;
+    assert_eq!(
+        (ready.status, &ready.json()["ready"]),
+        (200, &json!(true)),
+        "{}",
+        ready.text()
+    );
+    assert_eq!(
+        bed.send(Request::new("GET", "/metrics")).await.code(),
+        "not_found",
+        "none was installed"
+    );
+    let docs = bed.send(Request::new("GET", "/docs")).await;
+    assert_eq!(
+        docs.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert!(
+        docs.header("content-security-policy")
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
+    assert_eq!(
+        bed.send(Request::new("GET", "/")).await.header("location"),
+        Some("/docs")
+    );
+    assert_eq!(docs.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(docs.header("x-request-id").map(str::len), Some(36));
+}

@@ -1,0 +1,17 @@
+//! The gateway over real sockets: Postgres, the embedded blob store, the in-process broker, and a small worker.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failure is the test's answer"
+)]
+
+mod account;
+mod bad_input;
+mod events;
+mod flow;
+mod openai;
+mod openapi;
+mod outages;
+mod support;
+mod watchers;
