@@ -1,5 +1,6 @@
 """What the checks share."""
 
+import os
 import functools
 import pathlib
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-LIMEKILN = ROOT / "target/release/limekiln"
+LIMEKILN = pathlib.Path(os.environ.get("LIMEKILN_BIN", ROOT / "target/release/limekiln")).resolve()
 CHECKS = []
 
 

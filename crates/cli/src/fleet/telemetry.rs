@@ -18,6 +18,9 @@ const SECONDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
 
+/// Crates whose news is told by ours, or is none. Whoever names them on the command line hears them.
+const QUIET: &str = "lapin=off,s3s=warn,s3s_fs=warn";
+
 /// What was started; flushes spans when it is dropped.
 pub(crate) struct Telemetry {
     /// Renders what `/metrics` answers.
@@ -31,7 +34,8 @@ pub(crate) struct Telemetry {
 ///
 /// [`Usage`] for a filter that can't be read; what the exporter says.
 pub(crate) fn start(args: &TelemetryArgs, command: &'static str) -> Result<Telemetry> {
-    let filter = EnvFilter::try_new(&args.log).map_err(|error| Usage(format!("--log: {error}")))?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", args.log))
+        .map_err(|error| Usage(format!("--log: {error}")))?;
     let spans = args
         .otlp
         .as_deref()
