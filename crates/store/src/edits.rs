@@ -100,7 +100,10 @@ impl Store {
                 order by id desc offset $3 limit 1",
             );
             let last = self
-                .row("edits_list_last", last.bind(tenant).bind(after).bind(SCANNED - 1))
+                .row(
+                    "edits_list_last",
+                    last.bind(tenant).bind(after).bind(SCANNED - 1),
+                )
                 .await?;
             next = last.map(|row| id(&row, "id")).transpose()?;
         }

@@ -13,7 +13,7 @@ use crate::{BlobRef, Result, Store};
 
 /// Coordinators release one after the other: each has to see what the one before it announced, so the lock comes in a
 /// statement of its own.
-const BEGIN: &str = "begin; select pg_advisory_xact_lock(7308332001)";
+pub(crate) const BEGIN: &str = "begin; select pg_advisory_xact_lock(7308332001)";
 
 /// An edit that is to be announced to the workers.
 #[derive(Debug, Clone, PartialEq, Eq)]

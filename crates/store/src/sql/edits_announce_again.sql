@@ -22,5 +22,5 @@ select
     coalesce(i.media_type, r.media_type) as input_media_type
 from again e
 left join images i on i.id = e.image_id
-left join artifacts r on r.edit_id = e.parent_id and r.kind = 'result'
+left join artifacts r on r.edit_id = e.parent_id and r.kind is not distinct from 'result'
 order by e.class desc, e.id

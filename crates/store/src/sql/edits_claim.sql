@@ -30,5 +30,5 @@ select
     m.blob_key as mask_key, m.digest as mask_digest, m.bytes as mask_bytes, m.media_type as mask_media_type
 from claimed c
 left join images i on i.id = c.image_id
-left join artifacts r on r.edit_id = c.parent_id and r.kind = 'result'
+left join artifacts r on r.edit_id = c.parent_id and r.kind is not distinct from 'result'
 left join images m on m.id = c.mask_id

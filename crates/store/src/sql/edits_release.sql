@@ -80,18 +80,21 @@ picked as materialized (
 ),
 locked as materialized (
     select e.id, p.place
-    from picked p
-    join edits e on e.id = p.id
-    where e.state is not distinct from 'queued' and e.announced_at is null
-    order by e.id
-    for no key update of e skip locked
+    from (select * from picked order by id) p
+    -- One row at a time by its id, whatever the planner thinks of the table.
+    cross join lateral (
+        select q.id
+        from edits q
+        where q.id = p.id and q.state is not distinct from 'queued' and q.announced_at is null
+        for no key update skip locked
+    ) e
 ),
 released as (
     update edits e
     set announced_at = now(),
         announcements = 1,
         next_announce_at = now() + interval '10 s'
-    from locked l
+    from unnest(array(select id from locked order by id), array(select place from locked order by id)) as l (id, place)
     where e.id = l.id and e.state is not distinct from 'queued' and e.announced_at is null
     returning e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements, e.image_id, e.parent_id, l.place
 )
@@ -103,5 +106,5 @@ select
     coalesce(i.media_type, r.media_type) as input_media_type
 from released e
 left join images i on i.id = e.image_id
-left join artifacts r on r.edit_id = e.parent_id and r.kind = 'result'
+left join artifacts r on r.edit_id = e.parent_id and r.kind is not distinct from 'result'
 order by e.place

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use limekiln_jobs::{Digest, EditId, FailureClass, WorkerId};
 use limekiln_testbed::{Postgres, Proxy, until};
+use sqlx::Executor;
 use tokio::task::JoinSet;
 
 use super::kit::*;
@@ -90,6 +91,41 @@ async fn coordinators_together_keep_the_window_and_limits_hold_across_gateways()
         .map(|announcement| announcement.edit)
         .collect();
     assert_eq!((released.len(), distinct.len()), (30, 30));
+}
+
+/// Two that looked at the same time would each fill the window.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_waits_for_the_one_before_it() {
+    let store = postgres().await;
+    let place = Place::new(&store).await;
+    let (first, second) = (place.edit().await, place.edit().await);
+    let mut before = store.conn().await.unwrap();
+    before
+        .get()
+        .execute(sqlx::raw_sql(release::BEGIN))
+        .await
+        .unwrap();
+    let after = tokio::spawn({
+        let (store, model) = (store.clone(), place.model.clone());
+        async move { store.edits_release(Some(&model), 1, 8).await.unwrap() }
+    });
+    let waiting = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+        where d.datname = current_database() and l.locktype = 'advisory' and not l.granted";
+    until("the release waits", Duration::from_secs(20), async || {
+        number(&store, waiting).await == 1
+    })
+    .await;
+    let announce = "update edits set announced_at = now(), announcements = 1, next_announce_at = now() where id = $1";
+    sqlx::query(announce)
+        .bind(first.uuid())
+        .execute(before.get())
+        .await
+        .unwrap();
+    before.get().execute(sqlx::raw_sql("commit")).await.unwrap();
+    before.done();
+    assert_eq!(after.await.unwrap(), []);
+    place.claim(first).await;
+    assert_eq!(place.release(1, 8).await, [second]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
