@@ -234,10 +234,7 @@ pub(crate) async fn listings_are_paged_in_order(home: &Home) {
             .len(),
         2
     );
-    assert_eq!(
-        keys(&home.blobs, &Prefix::tenant(other)).await,
-        [foreign]
-    );
+    assert_eq!(keys(&home.blobs, &Prefix::tenant(other)).await, [foreign]);
     assert_eq!(
         keys(&home.blobs, &Prefix::tenants()).await.len(),
         all.len() + 1

@@ -1,5 +1,5 @@
 //! Puts and gets a second of small blobs, and the CPU they cost, on the embedded server in this process:
-//! `cargo run --release -p limekiln-blobs --example throughput [BLOBS [BYTES [AT_ONCE]]]`
+//! `cargo run --release -p limekiln-blobs --example blobs_throughput [BLOBS [BYTES [AT_ONCE]]]`
 
 use std::{
     error::Error,
