@@ -241,7 +241,8 @@ impl Lane {
         metrics::counter!("limekiln_broker_revived_total").increment(1);
         self.mute_since = None;
         if let Err(error) = topology::delete_queue(session, &self.queue, self.revive_after).await {
-            tracing::error!(queue = self.queue, %error, "not deleted; delete it with rabbitmqctl delete_queue");
+            // RabbitMQ 3.10 ends the connection over it, and the queue is gone all the same.
+            tracing::warn!(queue = self.queue, %error, "rabbitmq failed to delete it; should it stay mute, use rabbitmqctl delete_queue");
         }
     }
 

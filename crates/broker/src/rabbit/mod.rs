@@ -5,7 +5,8 @@
 //! | `dial` | one connection attempt that can always be given up |
 //! | `link` | a connection that comes back, and its [`Session`](link::Session)s in between |
 //! | `topology` | exchanges and queues, declared as often as one likes |
-//! | `publish` | announcements: mandatory, confirmed, many at once |
+//! | `publish` | announcements, sorted by queue |
+//! | `outlet` | one queue's announcements: mandatory, confirmed, many at once |
 //! | `outbox` | live messages and signals: bounded, lossy, never waited for |
 //! | `inbox` | this process's own queue of live messages and signals |
 //! | `take` | edits delivered and not handed out |
@@ -22,6 +23,7 @@ mod inbox;
 mod lane;
 mod link;
 mod outbox;
+mod outlet;
 mod publish;
 mod settle;
 mod take;
@@ -77,7 +79,7 @@ impl Rabbit {
 
         let tasks = TaskTracker::new();
         let hub = Arc::new(Hub::new(closed.clone()));
-        let publisher = Publisher::spawn(publishing.clone(), settings, closed.clone(), &tasks);
+        let publisher = Publisher::new(publishing.clone(), settings, closed.clone(), &tasks);
         let outbox = Outbox::spawn(publishing.clone(), closed.clone(), &tasks);
         let inbox = Inbox::spawn(consuming.clone(), Arc::clone(&hub), settings, &tasks).await?;
         for guard in giving_up {

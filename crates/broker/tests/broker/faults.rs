@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
-use limekiln_broker::{Broker, Error, Seen};
+use limekiln_broker::{Broker, Error, Seen, Settings};
 use limekiln_jobs::{Class, EditId};
 use limekiln_testbed::{Proxy, RabbitMq, until};
 
@@ -66,18 +66,20 @@ async fn connections_closed_by_the_server() {
     take_all(&mut consumer, &edits(&announced)).await;
 }
 
-/// A network that swallows everything: confirms never come, and only heartbeats notice on idle connections.
+/// A network that swallows everything: confirms never come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn confirms_lost_in_a_blackhole() {
     let node = RabbitMq::shared();
     let proxy = Proxy::start(node.port());
     let url = node.vhost().await;
-    let broker = Broker::connect(&impatient(proxy.before(&url)))
-        .await
-        .unwrap();
+    let settings = Settings {
+        // Not before the confirms are missed.
+        heartbeat: Duration::from_secs(10),
+        ..impatient(proxy.before(&url))
+    };
+    let broker = Broker::connect(&settings).await.unwrap();
     let direct = Broker::connect(&impatient(&url)).await.unwrap();
     let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
-    let mut watch = broker.watch(EditId::new()).await;
     announce(&broker, &hints("rooms", Class::Bulk, 1)).await;
     next(&mut consumer).await.ack();
     consumer.flush().await;
@@ -86,18 +88,11 @@ async fn confirms_lost_in_a_blackhole() {
     let start = Instant::now();
     let unsure = hints("rooms", Class::Bulk, 10);
     let results = broker.announce(&unsure).await;
-    assert!(
-        results
-            .iter()
-            .all(|result| matches!(result, Err(Error::Unconfirmed(_)))),
-        "{results:?}"
-    );
-    assert!(
-        start.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        start.elapsed()
-    );
-    until("both connections to be given up", SOON, async || {
+    let unconfirmed = |result: &_| matches!(result, Err(Error::Unconfirmed(_)));
+    assert!(results.iter().all(unconfirmed), "{results:?}");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    until("the connection to be given up", SOON, async || {
         !broker.is_connected()
     })
     .await;
@@ -105,12 +100,34 @@ async fn confirms_lost_in_a_blackhole() {
     announce(&direct, &hints("rooms", Class::Interactive, 3)).await;
 
     proxy.resume();
+    announce_stubbornly(&broker, &unsure).await;
+    take_all(&mut consumer, &edits(&unsure)).await;
+}
+
+/// The same, while nothing is sent: heartbeats tell.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_in_a_blackhole() {
+    let node = RabbitMq::shared();
+    let proxy = Proxy::start(node.port());
+    let settings = Settings {
+        // Each link tries once while it is dark.
+        connect_timeout: 4 * SOON,
+        ..impatient(proxy.before(&node.vhost().await))
+    };
+    let broker = Broker::connect(&settings).await.unwrap();
+    let mut watch = broker.watch(EditId::new()).await;
+    let connections = proxy.accepted();
+    proxy.blackhole();
+    until("both links to connect again", SOON, async || {
+        proxy.accepted() == connections + 2
+    })
+    .await;
+    assert!(!broker.is_connected());
+    proxy.resume();
     until("the connections to be back", 2 * SOON, async || {
         broker.is_connected()
     })
     .await;
-    announce_stubbornly(&broker, &unsure).await;
-    take_all(&mut consumer, &edits(&unsure)).await;
     assert!(matches!(see(&mut watch).await, Seen::Lagged));
 }
 
@@ -122,7 +139,7 @@ async fn attempts_given_up_leave_no_thread() {
     let port = silent.local_addr().unwrap().port();
     let mut kept = Vec::new();
     for _ in 0..5 {
-        let settings = limekiln_broker::Settings {
+        let settings = Settings {
             connect_timeout: Duration::from_millis(300),
             ..impatient(format!("amqp://127.0.0.1:{port}/%2f"))
         };

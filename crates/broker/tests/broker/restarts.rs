@@ -91,9 +91,26 @@ async fn away_and_back(end: impl AsyncFn(&RabbitMq)) {
     let more = hints("late", Class::Bulk, 20);
     announce_stubbornly(&broker, &more).await;
     take_all(&mut late_consumer, &edits(&more)).await;
-    // Even a queue that lost its leader, because it was new when the node was killed.
-    let more = hints("rooms", Class::Bulk, 20);
-    announce_stubbornly(&broker, &more).await;
-    take_all(&mut consumer, &edits(&more)).await;
     broker.close().await;
+}
+
+/// On RabbitMQ 3.10 a quorum queue made within the last seconds before the node was killed mostly comes back without a
+/// leader: it exists, and answers nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_with_new_queues() {
+    let node = RabbitMq::start();
+    let broker = Broker::connect(&impatient(node.url())).await.unwrap();
+    let mut consumer = broker.consume(&model("new"), 4).await.unwrap();
+    node.kill9().await;
+    node.run().await;
+    until("the connection to be back", 2 * SOON, async || {
+        broker.is_connected()
+    })
+    .await;
+    let announced: Vec<_> = [Class::Interactive, Class::Bulk]
+        .into_iter()
+        .flat_map(|class| hints("new", class, 10))
+        .collect();
+    announce_stubbornly(&broker, &announced).await;
+    take_all(&mut consumer, &edits(&announced)).await;
 }
