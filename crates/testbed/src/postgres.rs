@@ -249,6 +249,8 @@ impl Ours {
             "max_connections=300".into(),
             "shared_buffers=128MB".into(),
             "max_wal_size=1GB".into(),
+            // Little to read again after a crash: others want the cores meanwhile.
+            "checkpoint_timeout=30s".into(),
             "timezone=UTC".into(),
             "log_min_messages=warning".into(),
             // A process that is gone is noticed although nothing is written to it.
@@ -257,7 +259,7 @@ impl Ours {
             command.args(["-c", &setting]);
         }
         let process = Process::run("postgres", command, &self.log());
-        process.ready(Duration::from_secs(30), || self.is_ready())?;
+        process.ready(Duration::from_secs(120), || self.is_ready())?;
         *self.process.lock().unwrap() = Some(process);
         Ok(())
     }

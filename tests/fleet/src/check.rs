@@ -239,14 +239,9 @@ fn one(
     let as_expected = match edit.planned.end {
         End::Succeeded => row.state == "succeeded",
         End::Refused => row.state == "failed" && code == "null_refused",
-        End::Failed => {
-            row.state == "failed" && matches!(code, "null_failed" | "worker_died" | "parent_failed")
-        }
+        End::Failed => row.state == "failed" && matches!(code, "null_failed" | "worker_died"),
         End::Cancelled => row.state == "cancelled",
-        End::CancelledOrSucceeded => {
-            matches!(row.state.as_str(), "cancelled" | "succeeded")
-                || (code == "parent_failed" && edit.planned.parent.is_some())
-        }
+        End::CancelledOrSucceeded => matches!(row.state.as_str(), "cancelled" | "succeeded"),
     };
     ensure!(
         as_expected,

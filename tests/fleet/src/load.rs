@@ -80,9 +80,10 @@ pub fn null(
     first: usize,
     then: usize,
 ) -> Vec<Planned> {
-    let mut load = Vec::with_capacity(first + then);
+    let mut load = Vec::<Planned>::with_capacity(first + then);
     for number in 0..first + then {
         let tenant = random.index(images.len());
+        let parent = random.index(first);
         let (steps, step_ms) = (random.of(30..60), random.of(20..50));
         let mut body = json!({
             "model": "null",
@@ -121,11 +122,10 @@ pub fn null(
                 body["instruction"] = json!("null: fail");
                 body["max_attempts"] = json!(2);
             }
-            17..23 if number >= first => {
-                let parent = random.index(first);
+            // The turn after one that will have a result; after another it might be refused at once.
+            17..23 if number >= first && load[parent].end == End::Succeeded => {
                 planned.parent = Some(parent);
-                planned.tenant = load_tenant(&load, parent);
-                planned.end = end_of_child(&load, parent);
+                planned.tenant = load[parent].tenant;
             }
             _ => {}
         }
@@ -133,18 +133,6 @@ pub fn null(
         load.push(planned);
     }
     load
-}
-
-fn load_tenant(load: &[Planned], number: usize) -> usize {
-    load[number].tenant
-}
-
-fn end_of_child(load: &[Planned], parent: usize) -> End {
-    match load[parent].end {
-        End::Succeeded => End::Succeeded,
-        End::Cancelled | End::CancelledOrSucceeded => End::CancelledOrSucceeded,
-        End::Refused | End::Failed => End::Failed,
-    }
 }
 
 /// Edits of the real engine, one of each scene.
@@ -162,6 +150,8 @@ pub fn lime(name: &str, image: &[(Uuid, String)], count: usize) -> Vec<Planned> 
                     "instruction": instruction,
                     "max_attempts": 10,
                     "seed": number,
+                    // Some three seconds of a core.
+                    "options": { "edit": { "steps": 14 } },
                 }),
                 end: End::Succeeded,
                 parent: None,

@@ -163,10 +163,11 @@ async fn rounds(
             Err(error) => {
                 outcome.failed += 1;
                 say(&format!(
-                    "---- {} round {round}, seed {}; logs in {}\n{error:?}\n",
+                    "---- {} round {round}, seed {}; logs in {}\n{}\n",
                     outcome.name,
                     settings.seed,
-                    at.dir().display()
+                    at.dir().display(),
+                    told(&error)
                 ));
                 *services = mended(at.services);
             }
@@ -208,7 +209,7 @@ async fn queues(scene: Scene, editor: Editor, services: &mut Option<Services>) -
     let failed = u32::from(held.is_err());
     match held {
         Ok(()) => say(&format!("test {name} ... ok")),
-        Err(error) => say(&format!("test {name} ... FAILED\n{error:?}")),
+        Err(error) => say(&format!("test {name} ... FAILED\n{}", told(&error))),
     }
     *services = Some(scene.services);
     Outcome {
@@ -218,6 +219,15 @@ async fn queues(scene: Scene, editor: Editor, services: &mut Option<Services>) -
         counts: Counts::default(),
         took: start.elapsed(),
     }
+}
+
+/// An error with its causes, and without the way here.
+fn told(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\nbecause ")
 }
 
 fn table(outcomes: &[Outcome]) {

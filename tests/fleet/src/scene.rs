@@ -205,11 +205,18 @@ impl Scene {
             Editor::Null => load::null(&mut random, &round, &self.images, 260, 60),
             Editor::Lime => load::lime(&round, &self.rooms, 3),
         };
+        // Held back until the first part is there, or the first of it would be done before the last is sent.
+        self.pause(true).await?;
         let mut flight = Flight::start(planned, &self.clients);
         flight.airborne().await?;
+        self.pause(false).await?;
+        wait("an edit to run", Duration::from_secs(30), async || {
+            self.is_busy().await
+        })
+        .await?;
         let moment = match self.editor {
             Editor::Null => random.millis(0..1200),
-            Editor::Lime => random.millis(200..3500),
+            Editor::Lime => random.millis(0..2500),
         };
         tokio::time::sleep(moment).await;
         if self.editor == Editor::Null {
@@ -232,6 +239,19 @@ impl Scene {
         self.fleet.is_whole()?;
         self.workers_ready().await?;
         Ok(counts)
+    }
+
+    /// Whether an edit runs.
+    async fn is_busy(&self) -> Result<bool> {
+        let busy = sqlx::query_scalar("select exists (select from edits where state = 'running')");
+        Ok(busy.fetch_one(&self.place.truth).await?)
+    }
+
+    /// Holds edits back, or lets them go.
+    async fn pause(&self, paused: bool) -> Result<()> {
+        let pause = sqlx::query("update fleet set paused = $1").bind(paused);
+        pause.execute(&self.place.truth).await?;
+        Ok(())
     }
 
     /// The load's answers; when they do not come, what hangs is more telling than that somebody waited.
