@@ -55,8 +55,10 @@ async fn connections_cut_again_and_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_closed_by_the_server() {
-    let node = RabbitMq::start();
-    let broker = Broker::connect(&impatient(node.url())).await.unwrap();
+    let node = node_alone().await;
+    let broker = Broker::connect(&impatient(node.vhost().await))
+        .await
+        .unwrap();
     let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
     let mut watch = broker.watch(EditId::new()).await;
     node.connections_close().await;
@@ -230,8 +232,10 @@ async fn only_unroutable_messages_are_published_again() {
 /// Out of memory or disk, RabbitMQ takes nothing more; what it has is still delivered and acked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocked_broker() {
-    let node = RabbitMq::start();
-    let broker = Broker::connect(&impatient(node.url())).await.unwrap();
+    let node = node_alone().await;
+    let broker = Broker::connect(&impatient(node.vhost().await))
+        .await
+        .unwrap();
     let announced = hints("rooms", Class::Bulk, 10);
     announce(&broker, &announced).await;
     node.eval("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).")

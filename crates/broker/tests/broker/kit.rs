@@ -1,11 +1,12 @@
 //! What the tests have in common.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use limekiln_broker::{Broker, Consumer, Delivery, Hint, Input, Seen, Settings};
 use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, TenantId};
-use limekiln_testbed::until;
+use limekiln_testbed::{RabbitMq, until};
 
 /// Enough for anything, on a machine that is busy.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -16,6 +17,18 @@ pub(crate) fn logs() {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_test_writer()
         .try_init();
+}
+
+/// A node for one test at a time, which may do to it what it likes and leaves it running.
+pub(crate) async fn node_alone() -> tokio::sync::MutexGuard<'static, RabbitMq> {
+    static ALONE: OnceLock<tokio::sync::Mutex<RabbitMq>> = OnceLock::new();
+    let alone = ALONE.get_or_init(|| tokio::sync::Mutex::new(RabbitMq::start()));
+    let node = alone.lock().await;
+    if std::net::TcpStream::connect(("127.0.0.1", node.port())).is_err() {
+        // A test failed in the middle.
+        node.run().await;
+    }
+    node
 }
 
 pub(crate) fn model(name: &str) -> ModelName {

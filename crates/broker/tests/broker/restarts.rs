@@ -10,23 +10,24 @@ use crate::kit::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restart() {
-    away_and_back(async |node| node.stop().await).await;
+    away_and_back("stopped", async |node| node.stop().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill() {
-    away_and_back(async |node| node.kill9().await).await;
+    away_and_back("killed", async |node| node.kill9().await).await;
 }
 
-async fn away_and_back(end: impl AsyncFn(&RabbitMq)) {
-    let node = RabbitMq::start();
+async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
+    let late_rooms = &format!("{rooms}-late");
+    let node = node_alone().await;
     let broker = Broker::connect(&impatient(node.url())).await.unwrap();
-    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    let mut consumer = broker.consume(&model(rooms), 4).await.unwrap();
     let mut wakes = broker.wakes().await;
     let mut stops = broker.stops().await;
     let edit = EditId::new();
     let mut watch = broker.watch(edit).await;
-    let kept = hints("rooms", Class::Interactive, 100);
+    let kept = hints(rooms, Class::Interactive, 100);
     announce(&broker, &kept).await;
     // One is in a worker's hands over the restart.
     let held = next(&mut consumer).await;
@@ -38,18 +39,18 @@ async fn away_and_back(end: impl AsyncFn(&RabbitMq)) {
     .await;
     // Everything fails fast, or returns at once.
     let start = Instant::now();
-    let lost = hint("rooms", Class::Bulk);
+    let lost = hint(rooms, Class::Bulk);
     let results = broker.announce(std::slice::from_ref(&lost)).await;
     assert_eq!(results[0].as_ref().unwrap_err().kind(), Kind::Transient);
     assert!(
         broker
-            .depth(&model("rooms"))
+            .depth(&model(rooms))
             .await
             .unwrap_err()
             .is_transient()
     );
     let mut late = broker.watch(EditId::new()).await;
-    let mut late_consumer = broker.consume(&model("late"), 1).await.unwrap();
+    let mut late_consumer = broker.consume(&model(late_rooms), 1).await.unwrap();
     broker.live(&preview(edit, 1));
     broker.stop(edit, Epoch::new(1));
     broker.wake();
@@ -88,7 +89,7 @@ async fn away_and_back(end: impl AsyncFn(&RabbitMq)) {
         stop.is_ok_and(|stop| stop.is_some_and(|stop| stop.edit == edit))
     })
     .await;
-    let more = hints("late", Class::Bulk, 20);
+    let more = hints(late_rooms, Class::Bulk, 20);
     announce_stubbornly(&broker, &more).await;
     take_all(&mut late_consumer, &edits(&more)).await;
     broker.close().await;
@@ -98,7 +99,7 @@ async fn away_and_back(end: impl AsyncFn(&RabbitMq)) {
 /// leader: it exists, and answers nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_with_new_queues() {
-    let node = RabbitMq::start();
+    let node = node_alone().await;
     let broker = Broker::connect(&impatient(node.url())).await.unwrap();
     let mut consumer = broker.consume(&model("new"), 4).await.unwrap();
     node.kill9().await;
