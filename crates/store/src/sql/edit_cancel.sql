@@ -14,7 +14,7 @@ ended as (
         next_announce_at = null,
         finished_at = clock_timestamp()
     from found f
-    where e.id = f.id and e.finished_at is null
+    where e.id = f.id and e.id = $2 and e.finished_at is null
     returning e.seq
 )
 select f.state, f.worker_id, f.epoch, (select seq from ended) as seq

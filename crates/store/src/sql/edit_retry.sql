@@ -11,7 +11,7 @@ again as (
         finished_at = null,
         announcements = 0
     from found f
-    where e.id = f.id and e.state is not distinct from 'failed'
+    where e.id = f.id and e.id = $1 and e.state is not distinct from 'failed'
     returning e.state, e.seq
 )
 select f.state as was, a.state, a.seq

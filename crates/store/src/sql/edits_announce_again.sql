@@ -11,7 +11,8 @@ again as (
     set announcements = e.announcements + 1,
         next_announce_at = now() + least(interval '10 s' * (2 ^ least(e.announcements, 10)), interval '2 min')
     from due d
-    where e.id = d.id and e.state is not distinct from 'queued' and e.announced_at is not null
+    where e.id = d.id and e.id = any (array(select id from due))
+        and e.state is not distinct from 'queued' and e.announced_at is not null
     returning e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements, e.image_id, e.parent_id
 )
 select
@@ -21,6 +22,8 @@ select
     coalesce(i.bytes, r.bytes) as input_bytes,
     coalesce(i.media_type, r.media_type) as input_media_type
 from again e
-left join images i on i.id = e.image_id
-left join artifacts r on r.edit_id = e.parent_id and r.kind is not distinct from 'result'
+left join lateral (select * from images i where i.id = e.image_id limit 1) i on true
+left join lateral (
+    select * from artifacts r where r.edit_id = e.parent_id and r.kind is not distinct from 'result' limit 1
+) r on true
 order by e.class desc, e.id

@@ -6,8 +6,9 @@ set checkpoint_key = asked.key,
 from unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::bytea[], $6::bigint[])
     as asked (id, epoch, key, step, digest, bytes)
 -- As it was when the statement began: only the holder of the lease writes checkpoints, one after the other.
-join edits before on before.id = asked.id
+cross join lateral (select b.checkpoint_key from edits b where b.id = asked.id limit 1) before
 where e.id = asked.id
+    and e.id = any ($1)
     and e.epoch = asked.epoch
     and e.state is not distinct from 'running'
     and e.checkpoint_step < asked.step

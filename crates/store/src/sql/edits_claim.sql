@@ -1,4 +1,5 @@
 -- `is not distinct from` keeps the planner off the partial indexes: the edits are named, and the primary key finds them.
+-- `any` is the bound in case it thinks the table so small that it reads the index before the list.
 with claimed as (
     update edits e
     set state = 'running',
@@ -16,6 +17,7 @@ with claimed as (
         started_at = coalesce(e.started_at, clock_timestamp())
     from unnest($2::uuid[]) as asked (id)
     where e.id = asked.id
+        and e.id = any ($2)
         and e.state is not distinct from 'queued'
         and e.epoch < 2147483647
     returning e.*
@@ -29,6 +31,8 @@ select
     coalesce(i.media_type, r.media_type) as input_media_type,
     m.blob_key as mask_key, m.digest as mask_digest, m.bytes as mask_bytes, m.media_type as mask_media_type
 from claimed c
-left join images i on i.id = c.image_id
-left join artifacts r on r.edit_id = c.parent_id and r.kind is not distinct from 'result'
-left join images m on m.id = c.mask_id
+left join lateral (select * from images i where i.id = c.image_id limit 1) i on true
+left join lateral (
+    select * from artifacts r where r.edit_id = c.parent_id and r.kind is not distinct from 'result' limit 1
+) r on true
+left join lateral (select * from images m where m.id = c.mask_id limit 1) m on true

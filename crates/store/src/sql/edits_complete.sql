@@ -11,6 +11,7 @@ with done as (
     from unnest($1::uuid[], $2::integer[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::jsonb[])
         as asked (id, epoch, report, gpu_ms, output_bytes, artifacts)
     where e.id = asked.id
+        and e.id = any ($1)
         and e.epoch = asked.epoch
         and e.state is not distinct from 'running'
     returning e.id, e.seq, asked.artifacts

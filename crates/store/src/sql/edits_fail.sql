@@ -16,6 +16,7 @@ from unnest(
         $5::double precision[], $6::double precision[], $7::double precision[], $8::double precision[]
     ) as asked (id, epoch, final, error, wait_1, wait_2, wait_3, wait_4)
 where e.id = asked.id
+    and e.id = any ($1)
     and e.epoch = asked.epoch
     and e.state is not distinct from 'running'
 returning e.id, e.seq

