@@ -81,9 +81,11 @@ def before_call(context, case, kwargs):
         return
     # A key is for one request; which ones came before is not in the description.
     if case.headers and "Idempotency-Key" in case.headers:
-        case.headers["Idempotency-Key"] = f"{uuid.uuid4()}"
+        case.headers = {**case.headers, "Idempotency-Key": f"{uuid.uuid4()}"}
     if not isinstance(case.body, dict):
         return
+    # Others share it.
+    case.body = dict(case.body)
     operation = case.operation.definition.raw.get("operationId")
     dice = random.Random(repr(sorted(case.body)))
     if operation == "createEdit":

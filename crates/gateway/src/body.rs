@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::State;
 use crate::problem::{Code, Problem};
+use crate::strict::Strict;
 
 /// What one permit of the memory stands for.
 const UNIT_BYTES: usize = 1024;
@@ -136,24 +137,25 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
             state.settings().limits.json_bytes,
         )
         .await?;
+        let Strict(value) = serde_json::from_slice(&held.bytes).map_err(refused)?;
         // Structs may be written as arrays, as far as serde is concerned.
-        if held.bytes.trim_ascii_start().first() == Some(&b'[') {
+        if !value.is_object() {
             return Err(Problem::new(
                 Code::RequestInvalid,
                 "the body must be a JSON object",
             ));
         }
-        serde_json::from_slice(&held.bytes)
-            .map(Self)
-            .map_err(|error| {
-                let code = if error.is_data() {
-                    Code::RequestInvalid
-                } else {
-                    Code::JsonInvalid
-                };
-                Problem::new(code, error.to_string())
-            })
+        serde_json::from_value(value).map(Self).map_err(refused)
     }
+}
+
+fn refused(error: serde_json::Error) -> Problem {
+    let code = if error.is_data() {
+        Code::RequestInvalid
+    } else {
+        Code::JsonInvalid
+    };
+    Problem::new(code, error.to_string())
 }
 
 /// The type and subtype of `Content-Type`, in lower case and without parameters.

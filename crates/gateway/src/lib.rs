@@ -11,7 +11,7 @@
 //! | `layers` | around every request: id, span, figures, time limit, room, problems for what fails without one |
 //! | `problem` | errors as clients see them (RFC 9457), with stable codes |
 //! | `caller` | API keys |
-//! | `params`, `body` | parameters; bodies bounded in bytes, time and memory |
+//! | `params`, `body`, `strict` | parameters; bodies bounded in bytes, time and memory; JSON as schemas mean it |
 //! | `images`, `download` | pictures in; blobs out |
 //! | `edits` | edits asked for, looked at, followed (server-sent events), cancelled; their artifacts |
 //! | `openai` | OpenAI's image-edit API on the same edits |
@@ -54,6 +54,7 @@ pub mod serve;
 mod sessions;
 pub mod settings;
 pub mod state;
+mod strict;
 
 pub use problem::Code;
 pub use routes::{openapi, router};

@@ -13,5 +13,6 @@ mod flow;
 mod openai;
 mod openapi;
 mod outages;
+mod slow;
 mod support;
 mod watchers;

@@ -335,7 +335,7 @@ fn bodies(ground: &Ground) -> Vec<Case> {
             "request_invalid",
         ),
         case("JSON's null", post(b"null"), 422, "request_invalid"),
-        case("two values", post(b"{} {}"), 422, "request_invalid"),
+        case("two values", post(b"{} {}"), 400, "json_invalid"),
         case(
             "invalid UTF-8",
             post(b"{\"instruction\": \"\xff\xfe\"}"),
@@ -348,7 +348,7 @@ fn bodies(ground: &Ground) -> Vec<Case> {
             400,
             "json_invalid",
         ),
-        case("too deep", post(&deep[..60_000]), 422, "request_invalid"),
+        case("too deep", post(&deep[..60_000]), 400, "json_invalid"),
         case("deep options", post(nested.as_bytes()), 400, "json_invalid"),
         case(
             "JSON as text",
