@@ -143,6 +143,16 @@ impl RabbitMq {
         self.0.url.port().unwrap_or(5672)
     }
 
+    /// The folder it writes its logs to.
+    ///
+    /// # Panics
+    ///
+    /// When the node is not of this process.
+    #[must_use]
+    pub fn log_dir(&self) -> PathBuf {
+        self.ours().dir.join("log")
+    }
+
     /// A new, empty virtual host: its URL. Queues and exchanges of two of them have nothing to do with each other.
     ///
     /// # Panics

@@ -169,6 +169,7 @@ async fn rounds(
                     at.dir().display(),
                     told(&error)
                 ));
+                logs_keep(&at.services, at.dir());
                 *services = mended(at.services);
             }
         }
@@ -183,6 +184,17 @@ async fn rounds(
         outcome.took.as_secs_f64()
     ));
     Ok(outcome)
+}
+
+/// Puts RabbitMQ's logs beside those of the fleet: they go with the node.
+fn logs_keep(services: &Services, dir: &std::path::Path) {
+    let Ok(logs) = std::fs::read_dir(services.rabbitmq.log_dir()) else {
+        return;
+    };
+    for log in logs.flatten() {
+        // For whoever looks into the failure; without it they have the rest.
+        let _ = std::fs::copy(log.path(), dir.join(log.file_name()));
+    }
 }
 
 /// A fault that failed may have left a service down: then all three are started anew.

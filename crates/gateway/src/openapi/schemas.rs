@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::Settings;
 use crate::problem::Code;
+use crate::{Settings, openai};
 
 /// Characters that Unicode calls white space, as Rust trims them.
 const SPACE: &str =
@@ -53,6 +53,13 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
             }
         }
     }
+    let form = &mut document["paths"][openai::PATH]["post"]["requestBody"]["content"]["multipart/form-data"];
+    form["encoding"] = json!({
+        "image": { "contentType": "image/png, image/jpeg, image/webp" },
+        "mask": { "contentType": "image/png" },
+        "prompt": { "contentType": "text/plain" },
+    });
+    let schemas = &mut document["components"]["schemas"];
     // Fields of a form are there or not; there is no null.
     for property in form_properties(schemas) {
         without_null(property);

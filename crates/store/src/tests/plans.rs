@@ -82,7 +82,7 @@ async fn hot_statements_only_use_indexes() {
             } else {
                 (format!("({types})"), format!("({nulls})"))
             };
-            let prepare = format!("deallocate all; prepare hot{types} as {sql}");
+            let prepare = format!("prepare hot{types} as {sql}");
             sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))
                 .execute(conn.get())
                 .await
@@ -90,6 +90,10 @@ async fn hot_statements_only_use_indexes() {
             let explain = format!("explain execute hot{arguments}");
             let plan = sqlx::raw_sql(sqlx::AssertSqlSafe(explain))
                 .fetch_all(conn.get())
+                .await
+                .unwrap();
+            sqlx::raw_sql("deallocate hot")
+                .execute(conn.get())
                 .await
                 .unwrap();
             let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
