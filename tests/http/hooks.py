@@ -28,7 +28,8 @@ schemathesis.openapi.media_type("image/jpeg", st.just(JPEG))
 schemathesis.openapi.media_type("image/webp", st.just(WEBP))
 schemathesis.openapi.media_type("application/octet-stream", st.sampled_from([PNG, JPEG, WEBP]))
 # Beside files, schemathesis writes required text as "", whatever its schema says, unless its type has values.
-TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=1000)
+# A character is four tokens at most, and a model reads 75 of them.
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=18)
 schemathesis.openapi.media_type("text/plain", TEXT.filter(str.strip))
 
 
@@ -56,7 +57,8 @@ def edit(body, dice):
         if body.get(field) is not None:
             body[field] = sometimes(dice, real, body[field])
     if body.get("options") is not None:
-        body["options"] = dice.choice(OPTIONS)
+        # `base` locates nothing.
+        body["options"] = dice.choice(OPTIONS[:2] if body.get("preset") == "base" else OPTIONS)
     if body.get("model") is not None:
         body["model"] = sometimes(dice, "rooms", body["model"])
 

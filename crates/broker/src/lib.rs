@@ -16,6 +16,7 @@
 //! | `hub` | where signals and progress fan out within the process, on both twins |
 //! | `local` | the in-process twin |
 //! | `rabbit` | RabbitMQ: topology, connections that come back, publishing, taking, watching |
+//! | [`trace`] | spans that go on in another process |
 //! | `report` | [`Report`] for `doctor`, [`Depth`] of a queue |
 //! | `error` | [`Error`] and its [`Kind`] |
 //!
@@ -48,6 +49,7 @@ mod rabbit;
 mod report;
 mod settings;
 mod signals;
+pub mod trace;
 mod watch;
 
 pub use broker::Broker;

@@ -6,6 +6,7 @@ use axum::extract::{self, MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use limekiln_broker::trace;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -28,6 +29,13 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let openai = request.uri().path() == openai::PATH;
     let span =
         tracing::info_span!("http", request = %id, method, route, tenant = tracing::field::Empty);
+    if let Some(Ok(parent)) = request
+        .headers()
+        .get("traceparent")
+        .map(HeaderValue::to_str)
+    {
+        trace::adopt(&span, parent);
+    }
     let response = next.run(request).instrument(span.clone()).await;
     let mut response = span.in_scope(|| explained(response, openai));
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {

@@ -4,6 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
+use limekiln_broker::trace;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -127,7 +128,8 @@ fn one<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>
         .map_err(|_| Problem::parameter(name, "must be ASCII"))
 }
 
-/// The request's `traceparent` (W3C), or a new one: what the edit's every step is filed under.
+/// The `traceparent` (W3C) of what follows from this request: of its span where spans are exported, else the one it came
+/// with, else a new one.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace(pub(crate) String);
 
@@ -138,22 +140,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Trace {
         let given = one(&parts.headers, "traceparent")
             .ok()
             .flatten()
-            .filter(|text| is_traceparent(text));
-        Ok(Self(given.map_or_else(traceparent_new, str::to_owned)))
+            .filter(|text| trace::is_traceparent(text));
+        Ok(Self(
+            trace::traceparent(&tracing::Span::current())
+                .or_else(|| given.map(str::to_owned))
+                .unwrap_or_else(traceparent_new),
+        ))
     }
-}
-
-fn is_traceparent(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let hex = |part: &str, length: usize| {
-        part.len() == length
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    };
-    matches!(parts.as_slice(), [version, trace, span, flags]
-        if *version == "00" && hex(trace, 32) && hex(span, 16) && hex(flags, 2)
-            && trace.bytes().any(|byte| byte != b'0') && span.bytes().any(|byte| byte != b'0'))
 }
 
 fn traceparent_new() -> String {
@@ -183,15 +176,6 @@ mod tests {
 
     #[test]
     fn trace_parents() {
-        assert!(is_traceparent(&traceparent_new()));
-        assert!(is_traceparent(
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-        ));
-        assert!(!is_traceparent(
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01"
-        ));
-        assert!(!is_traceparent(
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n"
-        ));
+        assert!(trace::is_traceparent(&traceparent_new()));
     }
 }

@@ -90,7 +90,7 @@ impl Store {
         edits: &[Uuid],
         rows: &[PgRow],
         writes: &mut [Write],
-        again: impl Fn(usize, &Missed) -> bool,
+        mut again: impl FnMut(usize, &Missed) -> bool,
     ) -> Result<()> {
         let applied = applied(rows)?;
         let lost = edits

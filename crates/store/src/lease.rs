@@ -1,6 +1,5 @@
 //! Writes under a lease. All are fenced by edit, epoch and `state = 'running'`, and index-aligned with their input.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -159,19 +158,19 @@ impl Store {
                 }
             }
             // A stored checkpoint as far as this one, or this one stored before: the lease holds.
-            let repeated = RefCell::new(Vec::new());
+            let mut repeated = Vec::new();
             self.answer(&round, &ids, &rows, &mut writes, |at, row| {
                 let held = row.state == "running" && row.epoch == int(checkpoints[at].epoch.get());
                 if held
                     && row.checkpoint_key.as_deref()
                         == Some(checkpoints[at].checkpoint.key.as_str())
                 {
-                    repeated.borrow_mut().push(at);
+                    repeated.push(at);
                 }
                 held
             })
             .await?;
-            for at in repeated.into_inner() {
+            for at in repeated {
                 unreferenced[at] = None;
             }
         }

@@ -17,7 +17,6 @@
 //! | `pixels` | pictures read and sized beside the engine |
 //! | `ledger` | what edits have to say to Postgres, in as few statements as there can be |
 //! | `leases`, `heartbeat` | leases held here, renewed while steps advance |
-//! | `local` | futures that may not move between threads |
 //! | `metrics` | names of what is counted |
 
 mod editor;
@@ -28,7 +27,6 @@ mod heartbeat;
 mod intake;
 mod leases;
 mod ledger;
-mod local;
 mod metrics;
 mod pixels;
 mod run;

@@ -102,6 +102,7 @@ async fn work(
     }
     parts.spawn(listen(ctx.leases.clone(), stops));
     let mut beating = tokio::spawn(heartbeat::beat(Arc::clone(&ctx), me.clone()));
+    ctx.settings.ready.cancel();
     ctx.settings.signals.give(Signal::Ready(ctx.worker));
     tracing::info!(worker = %ctx.worker, slots = ctx.settings.slots, device = %ctx.engine.device, "the worker takes edits");
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use limekiln_jobs::ModelName;
+use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Result, Signals};
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub cache_dir: PathBuf,
     /// Bound on that folder, in bytes.
     pub cache_bytes_max: u64,
+    /// Cancelled once the models are warm and the worker takes edits.
+    pub ready: CancellationToken,
     /// Where what happens is told as it happens; for tests.
     pub signals: Signals,
 }
@@ -58,6 +61,7 @@ impl Settings {
             blobs: true,
             cache_dir: cache_dir.into(),
             cache_bytes_max: 1 << 30,
+            ready: CancellationToken::new(),
             signals: Signals::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! Every fault so many rounds, a line each, a table at the end.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -68,10 +69,12 @@ struct Outcome {
 
 /// Runs them all; whether all held. Written as cargo's own tests write, so that whoever counts those counts these.
 ///
+/// Each editor's fleet has services, threads and a time of its own: most of a round is waiting, so they go side by side.
+///
 /// # Errors
 ///
 /// When the services can't be started.
-pub async fn run(settings: &Settings) -> Result<bool> {
+pub fn run(settings: &Settings) -> Result<bool> {
     let dir = target()?
         .join("fleet-tests")
         .join(std::process::id().to_string());
@@ -80,44 +83,19 @@ pub async fn run(settings: &Settings) -> Result<bool> {
         "\nfaults: {} rounds each; LIMEKILN_FAULT_SEED={} repeats them\n",
         settings.rounds, settings.seed
     ));
+    let lanes = [Editor::Null, Editor::Lime];
+    let folder = dir.as_path();
+    let ended: Vec<_> = std::thread::scope(|scope| {
+        let started = lanes.map(|editor| scope.spawn(move || lane_run(settings, editor, folder)));
+        started.into_iter().map(|lane| lane.join()).collect()
+    });
     let mut outcomes = Vec::new();
-    let mut services = None;
-    for editor in [Editor::Null, Editor::Lime] {
-        let faults: Vec<_> = Fault::ALL
-            .into_iter()
-            .filter(|fault| fault.applies_to(editor))
-            .map(|fault| (fault, format!("{}::{}", fault.name(), editor.model())))
-            .filter(|(_, name)| settings.wants(name))
-            .collect();
-        if faults.is_empty() {
-            continue;
-        }
-        let mut scene = None;
-        for (fault, name) in faults {
-            let outcome = rounds(
-                settings,
-                fault,
-                editor,
-                name,
-                &mut scene,
-                &mut services,
-                &dir,
-            )
-            .await?;
-            outcomes.push(outcome);
-        }
-        if let Some(last) = scene {
-            outcomes.push(queues(last, editor, &mut services).await);
-        }
+    for lane in ended {
+        outcomes.extend(lane.map_err(|_| anyhow::anyhow!("a fleet's thread died"))??);
     }
     table(&outcomes);
-    let (passed, failed) = outcomes.iter().fold((0, 0), |(passed, failed), outcome| {
-        if outcome.failed == 0 {
-            (passed + 1, failed)
-        } else {
-            (passed, failed + 1)
-        }
-    });
+    let failed = outcomes.iter().filter(|outcome| outcome.failed > 0).count();
+    let passed = outcomes.len() - failed;
     let word = if failed == 0 { "ok" } else { "FAILED" };
     say(&format!(
         "\ntest result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out"
@@ -130,6 +108,39 @@ pub async fn run(settings: &Settings) -> Result<bool> {
     Ok(failed == 0)
 }
 
+/// The faults of one editor, one after the other.
+fn lane_run(settings: &Settings, editor: Editor, dir: &Path) -> Result<Vec<Outcome>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()?;
+    runtime.block_on(lane(settings, editor, dir))
+}
+
+async fn lane(settings: &Settings, editor: Editor, dir: &Path) -> Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    let (mut services, mut scene) = (None, None);
+    for fault in Fault::ALL {
+        let name = format!("{}::{}", fault.name(), editor.model());
+        if fault.applies_to(editor) && settings.wants(&name) {
+            let outcome = rounds(
+                settings,
+                fault,
+                editor,
+                name,
+                &mut scene,
+                &mut services,
+                dir,
+            );
+            outcomes.push(outcome.await?);
+        }
+    }
+    if let Some(last) = scene {
+        outcomes.push(queues(last, editor).await);
+    }
+    Ok(outcomes)
+}
+
 /// The rounds of one fault. After one that failed, the next has a new place: what is stuck stays there.
 async fn rounds(
     settings: &Settings,
@@ -138,7 +149,7 @@ async fn rounds(
     name: String,
     scene: &mut Option<Scene>,
     services: &mut Option<Services>,
-    dir: &std::path::Path,
+    dir: &Path,
 ) -> Result<Outcome> {
     let start = Instant::now();
     let mut outcome = Outcome {
@@ -187,7 +198,7 @@ async fn rounds(
 }
 
 /// Puts RabbitMQ's logs beside those of the fleet: they go with the node.
-fn logs_keep(services: &Services, dir: &std::path::Path) {
+fn logs_keep(services: &Services, dir: &Path) {
     let Ok(logs) = std::fs::read_dir(services.rabbitmq.log_dir()) else {
         return;
     };
@@ -214,7 +225,7 @@ fn mended(services: Services) -> Option<Services> {
 }
 
 /// After the last round: no message is left over.
-async fn queues(scene: Scene, editor: Editor, services: &mut Option<Services>) -> Outcome {
+async fn queues(scene: Scene, editor: Editor) -> Outcome {
     let start = Instant::now();
     let name = format!("queues_empty::{}", editor.model());
     let held = scene.queues_empty().await;
@@ -223,7 +234,6 @@ async fn queues(scene: Scene, editor: Editor, services: &mut Option<Services>) -
         Ok(()) => say(&format!("test {name} ... ok")),
         Err(error) => say(&format!("test {name} ... FAILED\n{}", told(&error))),
     }
-    *services = Some(scene.services);
     Outcome {
         name,
         passed: 1 - failed,
@@ -244,7 +254,7 @@ fn told(error: &anyhow::Error) -> String {
 
 fn table(outcomes: &[Outcome]) {
     say(&format!(
-        "\n{:<28}{:>7}{:>7}{:>8}{:>10}{:>7}{:>10}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>9}",
+        "\n{:<28}{:>7}{:>7}{:>8}{:>10}{:>7}{:>10}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>11}",
         "fault",
         "rounds",
         "failed",
@@ -264,7 +274,7 @@ fn table(outcomes: &[Outcome]) {
         let counts = &outcome.counts;
         let rounds = outcome.passed + outcome.failed;
         say(&format!(
-            "{:<28}{:>7}{:>7}{:>8}{:>10}{:>7}{:>10}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>9.1}",
+            "{:<28}{:>7}{:>7}{:>8}{:>10}{:>7}{:>10}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>11.1}",
             outcome.name,
             rounds,
             outcome.failed,

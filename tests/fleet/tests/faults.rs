@@ -13,11 +13,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .install_default()
         .map_err(|_| anyhow::anyhow!("TLS is set up twice"))?;
     let settings = Settings::read()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .enable_all()
-        .build()?;
-    let held = runtime.block_on(run(&settings))?;
+    let held = run(&settings)?;
     Ok(if held {
         ExitCode::SUCCESS
     } else {

@@ -22,10 +22,13 @@ pub(crate) async fn run(
     let services =
         Services::connect(&args.services, &process_name("coordinate"), &shutdown).await?;
     let metrics = telemetry.metrics.clone();
+    let started = CancellationToken::new();
+    started.cancel();
     status::start(
         args.status.status,
         metrics,
         services.clone(),
+        started,
         shutdown.clone(),
     )
     .await?;

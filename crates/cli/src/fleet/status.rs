@@ -16,7 +16,7 @@ use super::services::Services;
 /// How long a dependency may take to answer.
 const READY: Duration = Duration::from_secs(2);
 
-/// Serves until `shutdown`; nothing when there is no address.
+/// Serves until `shutdown`; nothing when there is no address. Ready once `started` is cancelled.
 ///
 /// # Errors
 ///
@@ -25,6 +25,7 @@ pub(crate) async fn start(
     address: Option<SocketAddr>,
     metrics: PrometheusHandle,
     services: Services,
+    started: CancellationToken,
     shutdown: CancellationToken,
 ) -> Result<()> {
     let Some(address) = address else {
@@ -35,7 +36,10 @@ pub(crate) async fn start(
         .with_context(|| format!("--status: can't listen on {address}"))?;
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(move || ready(services.clone())))
+        .route(
+            "/readyz",
+            get(move || ready(services.clone(), started.clone())),
+        )
         .route("/metrics", get(async move || metrics.render()));
     tokio::spawn(async move {
         let served = axum::serve(listener, router)
@@ -48,7 +52,10 @@ pub(crate) async fn start(
     Ok(())
 }
 
-async fn ready(services: Services) -> (StatusCode, String) {
+async fn ready(services: Services, started: CancellationToken) -> (StatusCode, String) {
+    if !started.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned());
+    }
     let checked = tokio::time::timeout(READY, services.store.schema_check()).await;
     match checked {
         Ok(Ok(())) => (StatusCode::OK, "ready\n".to_owned()),

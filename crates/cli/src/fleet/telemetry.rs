@@ -20,6 +20,8 @@ const SECONDS: [f64; 16] = [
 
 /// Crates whose news is told by ours, or is none. Whoever names them on the command line hears them.
 const QUIET: &str = "lapin=off,s3s=warn,s3s_fs=warn";
+/// Filling tables and filling queues is slow on purpose.
+const QUIET_BENCH: &str = "lapin=off,s3s=warn,s3s_fs=warn,sqlx=error";
 
 /// What was started; flushes spans when it is dropped.
 pub(crate) struct Telemetry {
@@ -34,7 +36,11 @@ pub(crate) struct Telemetry {
 ///
 /// [`Usage`] for a filter that can't be read; what the exporter says.
 pub(crate) fn start(args: &TelemetryArgs, command: &'static str) -> Result<Telemetry> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", args.log))
+    let quiet = match command {
+        "bench" => QUIET_BENCH,
+        _ => QUIET,
+    };
+    let filter = EnvFilter::try_new(format!("{quiet},{}", args.log))
         .map_err(|error| Usage(format!("--log: {error}")))?;
     let spans = args
         .otlp

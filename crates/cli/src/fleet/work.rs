@@ -44,6 +44,7 @@ pub(crate) async fn run(
         args.status.status,
         metrics,
         services.clone(),
+        settings.ready.clone(),
         shutdown.clone(),
     )
     .await?;

@@ -35,6 +35,7 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
     ]);
     let form = &mut schemas["ImageEditForm"];
     form["properties"]["prompt"]["pattern"] = json!(instruction);
+    form["properties"]["stream"]["enum"] = json!([false]);
     form["additionalProperties"] = json!(false);
     if !settings.presets.is_empty() {
         for name in ["EditRequest", "ImageEditForm"] {

@@ -20,7 +20,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use limekiln_broker::Delivery;
+use limekiln_broker::{Delivery, trace};
 use limekiln_jobs::{Failure, FailureClass};
 use limekiln_store::{Claimed, Completion, Failed, Write};
 use tokio::sync::OwnedSemaphorePermit;
@@ -82,6 +82,9 @@ pub(crate) async fn run(
         tenant = %claimed.tenant,
         trace = claimed.trace.as_deref(),
     );
+    if let Some(parent) = &claimed.trace {
+        trace::adopt(&span, parent);
+    }
     async {
         metrics::claim("claimed");
         live::started(&ctx, &claimed);

@@ -16,7 +16,7 @@ const BATCH: usize = 256;
 /// What waits beyond that waits in its sender.
 const QUEUE: usize = 1024;
 /// A statement that is not answered by then is said again.
-pub(super) const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(10);
 /// The first pause before a statement is said again, and the longest.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MOST: Duration = Duration::from_secs(2);

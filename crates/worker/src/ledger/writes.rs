@@ -1,15 +1,13 @@
 //! The kinds of writes there are.
 
 use std::collections::HashSet;
-use std::future::pending;
 use std::time::Duration;
 
 use limekiln_jobs::{EditId, Epoch, WorkerId};
 use limekiln_store::{Checkpointed, Claimed, Completion, Failed, Progressed, Result, Store, Write};
 
-use super::lane::{ANSWER, Statement};
+use super::lane::Statement;
 use crate::leases::Leases;
-use crate::local::locally;
 
 pub(super) struct Claims {
     pub(super) store: Store,
@@ -77,18 +75,8 @@ impl Statement for Checkpoints {
     type Item = Checkpointed;
     type Answer = (Write, Option<String>);
 
-    /// The store's future for this one may not move between threads.
     async fn write(&self, items: &[Checkpointed], _: bool) -> Result<Vec<Self::Answer>> {
-        let (store, items) = (self.0.clone(), items.to_vec());
-        let written = locally(move || async move {
-            let writing = store.edits_checkpoint(&items);
-            tokio::time::timeout(ANSWER, writing).await
-        });
-        match written.await {
-            Ok(Ok(answers)) => answers,
-            // The lane's own limit is the same, and says so.
-            Ok(Err(_)) | Err(_) => pending().await,
-        }
+        self.0.edits_checkpoint(items).await
     }
 }
 
