@@ -2,8 +2,6 @@
 
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 use utoipa::ToSchema;
 
 /// Kinds of artifacts; an edit has at most one of each.
@@ -75,22 +73,7 @@ impl ArtifactKind {
     }
 }
 
-impl fmt::Display for ArtifactKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ArtifactKind {
-    type Err = UnknownArtifact;
-
-    fn from_str(text: &str) -> Result<Self, UnknownArtifact> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(UnknownArtifact)
-    }
-}
+crate::spelled::spelled!(ArtifactKind, UnknownArtifact);
 
 /// An artifact as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -50,10 +50,10 @@ pub struct EditView {
     /// What the engine is at.
     #[schema(example = "apply")]
     pub stage: Option<String>,
-    /// Steps done of this stage.
+    /// Steps done, of all stages.
     #[schema(example = 12)]
     pub step: Option<u32>,
-    /// Steps of this stage.
+    /// Steps of all stages.
     #[schema(example = 30)]
     pub steps: Option<u32>,
     /// Number of its last event.

@@ -15,6 +15,7 @@
 //! | [`live`] | what travels to watchers at once |
 //! | [`edit`] | an edit as the API shows it |
 //! | [`artifacts`] | what an edit leaves behind |
+//! | `spelled` | enums that are written as words |
 //!
 //! # An edit's life
 //!
@@ -62,6 +63,7 @@ pub mod live;
 pub mod machine;
 pub mod request;
 pub mod spec;
+mod spelled;
 pub mod state;
 
 pub use artifacts::{ArtifactKind, ArtifactView};

@@ -4,7 +4,6 @@ use crate::events::EventKind;
 use crate::ids::{EditId, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::str::FromStr;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -225,22 +224,7 @@ impl StateName {
     }
 }
 
-impl fmt::Display for StateName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for StateName {
-    type Err = UnknownState;
-
-    fn from_str(text: &str) -> Result<Self, UnknownState> {
-        Self::ALL
-            .into_iter()
-            .find(|name| name.as_str() == text)
-            .ok_or(UnknownState)
-    }
-}
+crate::spelled::spelled!(StateName, UnknownState);
 
 impl State {
     /// The state without its details.

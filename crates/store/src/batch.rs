@@ -52,6 +52,7 @@ pub(crate) struct Missed {
     pub(crate) epoch: i32,
     pub(crate) state: String,
     pub(crate) seq: u64,
+    pub(crate) worker: Option<Uuid>,
     pub(crate) checkpoint_key: Option<String>,
 }
 
@@ -65,7 +66,7 @@ impl Store {
             .rows(
                 "missed",
                 sqlx::query(
-                    "select id, epoch, state, seq, checkpoint_key from edits where id = any($1)",
+                    "select id, epoch, state, seq, worker_id, checkpoint_key from edits where id = any($1)",
                 )
                 .bind(edits),
             )
@@ -76,6 +77,7 @@ impl Store {
                     epoch: get(row, "epoch")?,
                     state: get(row, "state")?,
                     seq: whole(row, "seq")?,
+                    worker: get(row, "worker_id")?,
                     checkpoint_key: get(row, "checkpoint_key")?,
                 };
                 Ok((id(row, "id")?, missed))

@@ -49,7 +49,8 @@ pub struct Checkpointed {
 }
 
 impl Store {
-    /// Extends leases to `ttl` from now.
+    /// Extends leases to `ttl` from now. One whose row another statement is writing right then is held, and is not
+    /// extended before the next time: the reaper leaves such rows alone, too.
     pub async fn leases_renew(
         &self,
         worker: WorkerId,
@@ -69,8 +70,12 @@ impl Store {
                         .bind(ttl.as_secs_f64()),
                 )
                 .await?;
-            self.answer(&round, &ids, &rows, &mut writes, |_, _| false)
-                .await?;
+            self.answer(&round, &ids, &rows, &mut writes, |at, row| {
+                row.state == "running"
+                    && row.epoch == int(leases[at].1.get())
+                    && row.worker == Some(worker.uuid())
+            })
+            .await?;
         }
         Ok(writes)
     }

@@ -30,7 +30,7 @@ pub(crate) const SESSION: &str = "
     set plan_cache_mode = force_generic_plan;
     set statement_timeout = '20s';
     set lock_timeout = '10s';
-    set idle_in_transaction_session_timeout = '20s';
+    set idle_in_transaction_session_timeout = '5s';
     set timezone = 'UTC'";
 
 /// How to reach the database.

@@ -1,5 +1,6 @@
 //! A TCP proxy that cuts, refuses, slows down and swallows.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -187,16 +188,23 @@ async fn carry(mut client: TcpStream, target: SocketAddr, state: watch::Receiver
     let (from_server, to_server) = server.split();
     let there = pump(from_client, to_server, state.clone());
     let back = pump(from_server, to_client, state);
-    tokio::select! {
-        _ = async { tokio::join!(there, back) } => {}
-        _ = cut.wait_for(|state| state.generation != generation) => {
-            // A cut connection ends with a reset, as a dead machine's does, not with a polite end.
-            let _ = (client.set_zero_linger(), server.set_zero_linger());
-        }
+    let cut = tokio::select! {
+        // A reset of one end, as of a process that was killed, is a reset of the other.
+        carried = async { tokio::try_join!(there, back) } => carried.is_err(),
+        _ = cut.wait_for(|state| state.generation != generation) => true,
+    };
+    if cut {
+        // A cut connection ends with a reset, as a dead machine's does, not with a polite end.
+        let _ = (client.set_zero_linger(), server.set_zero_linger());
     }
 }
 
-async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut state: watch::Receiver<State>) {
+/// Carries one direction, until its end is told.
+async fn pump(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    mut state: watch::Receiver<State>,
+) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let limit = match state.borrow().way {
@@ -208,9 +216,7 @@ async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut state: watch::R
             _ => buffer.len(),
         };
         let limit = limit.min(buffer.len());
-        let Ok(read) = from.read(&mut buffer[..limit]).await else {
-            return;
-        };
+        let read = from.read(&mut buffer[..limit]).await?;
         let arrived = Instant::now();
         let way = loop {
             let way = state.borrow_and_update().way;
@@ -218,19 +224,16 @@ async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut state: watch::R
                 break way;
             }
             if state.changed().await.is_err() {
-                return;
+                return Ok(());
             }
         };
         if read == 0 {
-            let _ = to.shutdown().await;
-            return;
+            return to.shutdown().await;
         }
         if let Way::Slow { latency, .. } = way {
             sleep_until(arrived + latency).await;
         }
-        if to.write_all(&buffer[..read]).await.is_err() {
-            return;
-        }
+        to.write_all(&buffer[..read]).await?;
         if let Way::Slow {
             bytes_per_second, ..
         } = way

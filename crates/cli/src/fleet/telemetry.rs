@@ -20,8 +20,8 @@ const SECONDS: [f64; 16] = [
 
 /// Crates whose news is told by ours, or is none. Whoever names them on the command line hears them.
 const QUIET: &str = "lapin=off,s3s=warn,s3s_fs=warn";
-/// Filling tables and filling queues is slow on purpose.
-const QUIET_BENCH: &str = "lapin=off,s3s=warn,s3s_fs=warn,sqlx=error";
+/// A line an edit would be most of what is measured, and filling tables is slow on purpose.
+const QUIET_BENCH: &str = "lapin=off,s3s=warn,s3s_fs=warn,sqlx=error,limekiln_worker=warn";
 
 /// What was started; flushes spans when it is dropped.
 pub(crate) struct Telemetry {

@@ -3,8 +3,6 @@
 use crate::ids::{EditId, ImageId, SessionId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::fmt;
-use std::str::FromStr;
 use url::Url;
 use utoipa::ToSchema;
 
@@ -54,22 +52,7 @@ impl Class {
     }
 }
 
-impl fmt::Display for Class {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Class {
-    type Err = UnknownClass;
-
-    fn from_str(text: &str) -> Result<Self, UnknownClass> {
-        Self::ALL
-            .into_iter()
-            .find(|class| class.as_str() == text)
-            .ok_or(UnknownClass)
-    }
-}
+crate::spelled::spelled!(Class, UnknownClass);
 
 /// What to edit and how. Exactly one of `image` and `parent` says what is changed.
 ///

@@ -139,6 +139,12 @@ mod tests {
             said(json!({"locate": {"segments": {"clusters": 300}}})).contains("clusters is 300")
         );
         assert!(said(json!({"edit": {"scheduler": "heun"}})).contains("heun"));
+        let base = Preset::base().with(&json!({"locate": {"select": {"points": 7}}}));
+        assert!(
+            base.unwrap_err()
+                .to_string()
+                .contains("`locate` is off in this preset")
+        );
         let mut preset = Preset::base();
         preset.edit.scales.image = f64::NAN;
         assert!(preset.validate().is_err());

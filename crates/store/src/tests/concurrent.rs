@@ -46,6 +46,55 @@ async fn an_edit_is_claimed_by_one_worker_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_row_that_is_held_up_holds_up_no_other_lease() {
+    let store = postgres().await;
+    let place = Place::new(&store).await;
+    let short = Duration::from_secs(1);
+    let (stuck, other) = (place.edit().await, place.edit().await);
+    let claimed = store
+        .edits_claim(place.worker, &[stuck, other], short)
+        .await
+        .unwrap();
+    let leases: Vec<_> = claimed
+        .iter()
+        .flatten()
+        .map(|claimed| (claimed.edit, claimed.epoch))
+        .collect();
+    // As a statement does that waits for its tenant.
+    let mut conn = store.conn().await.unwrap();
+    conn.get().execute("begin").await.unwrap();
+    sqlx::query("select from edits where id = $1 for no key update")
+        .bind(stuck.uuid())
+        .execute(conn.get())
+        .await
+        .unwrap();
+    let renewing = store.leases_renew(place.worker, &leases, TTL);
+    let renewed = tokio::time::timeout(Duration::from_secs(3), renewing)
+        .await
+        .expect("the renewal waits for a row that another statement holds")
+        .unwrap();
+    // Both are held; only the one that could be was extended.
+    assert!(
+        renewed.iter().all(|write| write.is_applied()),
+        "{renewed:?}"
+    );
+    let left = "select id from edits where lease_expires_at < now() + make_interval(secs => 5)";
+    let short: Vec<uuid::Uuid> = sqlx::query_scalar(left)
+        .fetch_all(conn.get())
+        .await
+        .unwrap();
+    assert_eq!(short, [stuck.uuid()]);
+    conn.get().execute("rollback").await.unwrap();
+    conn.done();
+    let renewed = store
+        .leases_renew(place.worker, &leases, TTL)
+        .await
+        .unwrap();
+    assert!(renewed.iter().all(|write| write.is_applied()));
+    assert!(store.edits_reap(10).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn coordinators_together_keep_the_window_and_limits_hold_across_gateways() {
     let store = postgres().await;
     let place = Place::with(
