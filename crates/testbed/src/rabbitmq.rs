@@ -258,9 +258,10 @@ impl RabbitMq {
 
 impl Control {
     fn eval(&self, erlang: &str) -> String {
-        // -r: calls at once must not take the same name.
+        // The node refuses a caller whose name another one has, and `-r` gives all callers of a second the same.
+        let caller = format!("c{}", Uuid::now_v7().simple());
         let mut child = Command::new("erl_call")
-            .args(["-r", "-name", &self.node, "-c", &self.cookie, "-e"])
+            .args(["-h", &caller, "-name", &self.node, "-c", &self.cookie, "-e"])
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

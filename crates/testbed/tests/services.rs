@@ -9,6 +9,7 @@ use limekiln_testbed::{Postgres, Proxy, RabbitMq, S3, until};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn a_database_each_and_they_survive_a_kill() {
@@ -49,6 +50,12 @@ async fn a_vhost_each_and_a_node_that_comes_back() {
     assert_ne!(one, two);
     let count = rabbit.eval("length(rabbit_vhost:list_names()).").await;
     assert_eq!(count, "3");
+    let mut calls = JoinSet::new();
+    for _ in 0..32 {
+        let rabbit = rabbit.clone();
+        calls.spawn(async move { rabbit.eval("timer:sleep(50).").await });
+    }
+    assert_eq!(calls.join_all().await, vec!["ok"; 32], "calls at once");
     rabbit.restart().await;
     assert_eq!(rabbit.eval("length(rabbit_vhost:list_names()).").await, "3");
     rabbit.purge().await;

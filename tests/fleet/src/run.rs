@@ -1,7 +1,9 @@
 //! Every fault so many rounds, a line each, a table at the end.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -69,7 +71,7 @@ struct Outcome {
 
 /// Runs them all; whether all held. Written as cargo's own tests write, so that whoever counts those counts these.
 ///
-/// Each editor's fleet has services, threads and a time of its own: most of a round is waiting, so they go side by side.
+/// Most of a round is waiting, so two fleets go side by side, each with services and threads of its own.
 ///
 /// # Errors
 ///
@@ -83,10 +85,11 @@ pub fn run(settings: &Settings) -> Result<bool> {
         "\nfaults: {} rounds each; LIMEKILN_FAULT_SEED={} repeats them\n",
         settings.rounds, settings.seed
     ));
-    let lanes = [Editor::Null, Editor::Lime];
-    let folder = dir.as_path();
+    let plan = Plan::new(settings);
+    let (folder, plan) = (dir.as_path(), &plan);
     let ended: Vec<_> = std::thread::scope(|scope| {
-        let started = lanes.map(|editor| scope.spawn(move || lane_run(settings, editor, folder)));
+        let started = [Editor::Null, Editor::Lime]
+            .map(|first| scope.spawn(move || lane_run(settings, plan, first, folder)));
         started.into_iter().map(|lane| lane.join()).collect()
     });
     let mut outcomes = Vec::new();
@@ -108,32 +111,67 @@ pub fn run(settings: &Settings) -> Result<bool> {
     Ok(failed == 0)
 }
 
-/// The faults of one editor, one after the other.
-fn lane_run(settings: &Settings, editor: Editor, dir: &Path) -> Result<Vec<Outcome>> {
+/// The faults that are left.
+struct Plan(Mutex<VecDeque<(Editor, Fault, String)>>);
+
+impl Plan {
+    fn new(settings: &Settings) -> Self {
+        let mut left = VecDeque::new();
+        for editor in [Editor::Null, Editor::Lime] {
+            for fault in Fault::ALL {
+                let name = format!("{}::{}", fault.name(), editor.model());
+                if fault.applies_to(editor) && settings.wants(&name) {
+                    left.push_back((editor, fault, name));
+                }
+            }
+        }
+        Self(Mutex::new(left))
+    }
+
+    /// The next one of this editor.
+    fn next(&self, editor: Editor) -> Option<(Fault, String)> {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = left.iter().position(|(of, ..)| *of == editor)?;
+        left.remove(at).map(|(_, fault, name)| (fault, name))
+    }
+}
+
+/// The faults of one editor, one after the other, and then those of the other editor that nobody has begun.
+fn lane_run(settings: &Settings, plan: &Plan, first: Editor, dir: &Path) -> Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
         .build()?;
-    runtime.block_on(lane(settings, editor, dir))
+    let second = match first {
+        Editor::Null => Editor::Lime,
+        Editor::Lime => Editor::Null,
+    };
+    let mut outcomes = Vec::new();
+    for editor in [first, second] {
+        outcomes.extend(runtime.block_on(lane(settings, plan, editor, dir))?);
+    }
+    Ok(outcomes)
 }
 
-async fn lane(settings: &Settings, editor: Editor, dir: &Path) -> Result<Vec<Outcome>> {
+async fn lane(
+    settings: &Settings,
+    plan: &Plan,
+    editor: Editor,
+    dir: &Path,
+) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     let (mut services, mut scene) = (None, None);
-    for fault in Fault::ALL {
-        let name = format!("{}::{}", fault.name(), editor.model());
-        if fault.applies_to(editor) && settings.wants(&name) {
-            let outcome = rounds(
-                settings,
-                fault,
-                editor,
-                name,
-                &mut scene,
-                &mut services,
-                dir,
-            );
-            outcomes.push(outcome.await?);
-        }
+    while let Some((fault, name)) = plan.next(editor) {
+        let outcome = rounds(
+            settings,
+            fault,
+            editor,
+            name,
+            &mut scene,
+            &mut services,
+            dir,
+        );
+        outcomes.push(outcome.await?);
     }
     if let Some(last) = scene {
         outcomes.push(queues(last, editor).await);
