@@ -167,15 +167,19 @@ impl Pair {
             }
         }
         if floor {
-            self.after.floor = blend(self.after.floor, tint, rng.between(0.05, 0.3));
-            self.entangled = true;
+            self.entangled |= stained(rng, &mut self.after.floor, tint);
         }
-        // Something always leaks, so that the share of leaking pairs is the one asked for.
+        // Something leaks wherever it can be seen, so that the share of leaking pairs is the one asked for.
         if wall || !self.entangled {
-            self.after.wall = blend(self.after.wall, tint, rng.between(0.05, 0.3));
-            self.entangled = true;
+            self.entangled |= stained(rng, &mut self.after.wall, tint);
         }
     }
+}
+
+/// Blends a little of `tint` in; whether that is to be seen, for it is not where `rgb` is close to `tint`.
+fn stained(rng: &mut Rng, rgb: &mut [u8; 3], tint: [u8; 3]) -> bool {
+    let clean = std::mem::replace(rgb, blend(*rgb, tint, rng.between(0.05, 0.3)));
+    *rgb != clean
 }
 
 impl Target {

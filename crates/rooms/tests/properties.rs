@@ -69,6 +69,16 @@ fn unobstructed(pair: &Pair) -> Pair {
     pair
 }
 
+#[test]
+fn leaks_are_to_be_seen_but_for_a_few() {
+    let leaking = PairOptions {
+        entangle: 1.0,
+        ..PairOptions::default()
+    };
+    let seen = (0..2000).filter(|index| train_pair(0, *index, &leaking).entangled);
+    assert!(seen.count() >= 1980);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -130,10 +140,9 @@ proptest! {
     fn entangled_edits_leak(seed: u64, index: u64) {
         let leaking = PairOptions { entangle: 1.0, ..PairOptions::default() };
         let (pair, straight) = (train_pair(seed, index, &leaking), train_pair(seed, index, &clean()));
-        prop_assert!(pair.entangled);
+        prop_assert_eq!(pair.entangled, pair.after != straight.after);
         prop_assert_eq!(&pair.instruction, &straight.instruction);
         prop_assert_eq!(pair.region(SIZE), straight.region(SIZE));
-        prop_assert!(pair.after != straight.after);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Whatever is wrong with a request: its status, its code, nothing stored, and the gateway goes on.
 
-mod cases;
+mod addresses;
+mod bodies;
 mod forms;
+mod uploads;
 mod wire;
 
 pub(crate) use forms::form;
@@ -84,8 +86,16 @@ impl Ground {
 async fn every_bad_request_is_refused_and_leaves_nothing() {
     let ground = Ground::new().await;
     let documented = limekiln_gateway::openapi(&ground.bed.state);
-    let mut cases = cases::all(&ground);
-    cases.extend(forms::all(&ground));
+    let parts = [
+        addresses::keys,
+        addresses::ids,
+        addresses::queries,
+        uploads::all,
+        bodies::unread,
+        bodies::requests,
+        forms::all,
+    ];
+    let cases: Vec<_> = parts.iter().flat_map(|part| part(&ground)).collect();
     assert!(cases.len() >= 60, "{} cases", cases.len());
     let names: BTreeSet<_> = cases.iter().map(|case| case.name).collect();
     assert_eq!(names.len(), cases.len(), "two cases of one name");
