@@ -177,7 +177,7 @@ impl Pair {
 }
 
 /// Blends a little of `tint` in; whether that is to be seen, for it is not where `rgb` is close to `tint`.
-fn stained(rng: &mut Rng, rgb: &mut [u8; 3], tint: [u8; 3]) -> bool {
+fn stained(rng: &mut Rng, rgb: &mut Rgb, tint: Rgb) -> bool {
     let clean = std::mem::replace(rgb, blend(*rgb, tint, rng.between(0.05, 0.3)));
     *rgb != clean
 }
