@@ -1,18 +1,20 @@
 //! An S3 server: the embedded one on a thread of its own, or an independent one as a process.
 
+use std::io::ErrorKind::AddrInUse;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use limekiln_blobs::embedded::Embedded;
-use limekiln_blobs::{Credentials, Settings};
+use limekiln_blobs::{Credentials, Error, Settings};
 use tokio::sync::oneshot;
 use url::Url;
 use uuid::Uuid;
 
 use crate::place::{dir_create, port_free};
 use crate::process::{Process, Signal, tied};
+use crate::until::until_some;
 
 /// The script that serves Swift's S3 API.
 const SWIFT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/s3/serve.py");
@@ -229,25 +231,33 @@ impl Kind {
 fn embedded_run(dir: PathBuf, port: u16) -> (Running, Credentials) {
     let (ready, is_ready) = mpsc::channel();
     let (stop, stopped) = oneshot::channel();
-    let thread = std::thread::Builder::new()
-        .name(format!("s3-{port}"))
-        .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let server = Embedded::start(&dir, port)
+    let thread =
+        std::thread::Builder::new()
+            .name(format!("s3-{port}"))
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(2)
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    // After a stop, a child that was just being started then may hold the old listener until it becomes another
+                    // program.
+                    let server = until_some("its port", Duration::from_secs(10), async || {
+                        match Embedded::start(&dir, port).await {
+                            Err(Error::Disk { source, .. }) if source.kind() == AddrInUse => None,
+                            started => Some(started),
+                        }
+                    })
                     .await
                     .expect("the embedded S3 server");
-                ready.send(server.credentials().clone()).unwrap();
-                // Told to stop, or forgotten: both end it.
-                let _ = stopped.await;
-                server.stop().await;
-            });
-        })
-        .unwrap();
+                    ready.send(server.credentials().clone()).unwrap();
+                    // Told to stop, or forgotten: both end it.
+                    let _ = stopped.await;
+                    server.stop().await;
+                });
+            })
+            .unwrap();
     let credentials = is_ready
         .recv()
         .expect("the embedded S3 server did not start");

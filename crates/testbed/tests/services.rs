@@ -1,11 +1,13 @@
 //! The services themselves: what every other test relies on.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+use std::collections::HashSet;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use limekiln_blobs::{Blobs, Key};
-use limekiln_testbed::{Postgres, Proxy, RabbitMq, S3, until};
+use limekiln_testbed::{Postgres, Proxy, RabbitMq, S3, port_free, until};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -89,6 +91,51 @@ async fn s3_goes_and_comes_back() {
     assert_eq!(s3_kept(&blobs).await, None);
     s3.run().await;
     assert_eq!(s3_kept(&blobs).await.as_deref(), Some(&b"kept"[..]));
+}
+
+/// Runs `work` while other threads start children: each has our sockets and locks until it becomes another program.
+fn while_children_start<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let done = AtomicBool::new(false);
+    let worked = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert!(Command::new("true").status().unwrap().success());
+                }
+            });
+        }
+        let worked = scope.spawn(work).join();
+        done.store(true, Ordering::Relaxed);
+        worked
+    });
+    worked.unwrap()
+}
+
+#[test]
+fn a_port_is_given_once_and_is_free() {
+    let mut given = HashSet::new();
+    let taken: Vec<u16> = while_children_start(|| {
+        (0..500)
+            .map(|_| port_free())
+            .filter(|port| {
+                !given.insert(*port) || std::net::TcpListener::bind(("127.0.0.1", *port)).is_err()
+            })
+            .collect()
+    });
+    assert!(taken.is_empty(), "not free: {taken:?}");
+}
+
+#[test]
+fn s3_comes_back_at_once() {
+    let s3 = S3::start();
+    while_children_start(|| {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            for _ in 0..50 {
+                s3.stop().await;
+                s3.run().await;
+            }
+        });
+    });
 }
 
 #[tokio::test]

@@ -177,8 +177,10 @@ async fn serve(
         );
     }
     connections.shutdown().await;
-    // Held until nothing writes any more.
-    drop(lock);
+    // Held until nothing writes any more. Not by closing it alone: a child that another thread is just starting has a copy.
+    if let Err(error) = lock.unlock() {
+        tracing::warn!(%error, "the embedded S3 server's directory stays locked");
+    }
 }
 
 /// The directory with its lock, credentials and store.
