@@ -24,6 +24,13 @@ pub(crate) enum Next {
     After(Duration),
 }
 
+impl Next {
+    /// There is more, and it can wait: a fifth of the time goes to it at most, and the rest to what is live.
+    pub(crate) fn paced(begun: Instant) -> Self {
+        Self::After(begun.elapsed().saturating_mul(4))
+    }
+}
+
 /// One thing a coordinator does again and again.
 pub(crate) trait Duty: Send {
     /// In logs and metrics.

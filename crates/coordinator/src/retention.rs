@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use limekiln_blobs::{Blobs, Key};
 use limekiln_store::Store;
+use tokio::time::Instant;
 
 use crate::duty::{Duty, Next};
 use crate::{Error, Retention};
 
 /// The most rows of one statement.
 const LIMIT: u32 = 500;
-/// The rest before the next round when there is more: what is old can wait, what is live can't.
-const MORE_REST: Duration = Duration::from_millis(50);
 /// Workers not heard of for this long are forgotten.
 const WORKERS: Duration = Duration::from_secs(86_400);
 
@@ -37,6 +36,7 @@ impl Duty for Prune {
             images,
             ..
         } = self.retention;
+        let begun = Instant::now();
         let store = &self.store;
         let mut counts = vec![
             ("events", store.events_prune(events, LIMIT).await?),
@@ -64,7 +64,7 @@ impl Duty for Prune {
         // Last, for S3 may be away while Postgres is not. What isn't deleted now is found by the sweep.
         blobs_drop(store, &self.blobs, keys).await?;
         Ok(if more {
-            Next::After(MORE_REST)
+            Next::paced(begun)
         } else {
             Next::After(self.retention.prune_every)
         })

@@ -10,14 +10,13 @@ use std::time::Duration;
 use limekiln_blobs::{Blobs, Key, Listed, Prefix};
 use limekiln_store::Store;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use crate::Error;
 use crate::duty::{Duty, Next, jitter};
 
 /// Blobs of one page, and of one round.
 const PAGE: u16 = 500;
-/// The rest between two pages: a large bucket is walked slowly, beside everything else.
-const PAGE_REST: Duration = Duration::from_millis(50);
 /// Unfinished uploads in parts ended in one round.
 const UPLOADS: u16 = 500;
 
@@ -88,6 +87,7 @@ impl Duty for Sweep {
     const ROUND: Duration = Duration::from_secs(300);
 
     async fn round(&mut self) -> Result<Next, Error> {
+        let begun = Instant::now();
         let page = self
             .blobs
             .list(&Prefix::tenants(), self.after.as_deref(), PAGE)
@@ -97,7 +97,7 @@ impl Duty for Sweep {
         self.deleted += deleted;
         self.after = page.next;
         if self.after.is_some() {
-            return Ok(Next::After(PAGE_REST));
+            return Ok(Next::paced(begun));
         }
         let uploads = match self.blobs.uploads_abort(self.grace, UPLOADS).await {
             Ok(uploads) => uploads,

@@ -31,6 +31,15 @@ impl Duty for Flaky {
     }
 }
 
+#[test]
+fn what_can_wait_takes_a_fifth_of_the_time() {
+    let took = Duration::from_millis(25);
+    let Next::After(rest) = Next::paced(Instant::now() - took) else {
+        panic!("no rest");
+    };
+    assert!(rest >= 4 * took, "rests for {rest:?} after {took:?}");
+}
+
 /// Keeps (level, message) of what is logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<(Level, String)>>>);
