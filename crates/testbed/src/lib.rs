@@ -10,6 +10,7 @@
 //! | [`s3`] | an S3 server: the embedded one, or an independent one (feature `s3`, on by default) |
 //! | [`proxy`] | a TCP proxy that cuts, refuses, slows down and swallows |
 //! | [`process`] | a child process that dies with its parent: kill, freeze, thaw |
+//! | `hold` | one thread of a child that stands still while the others go on |
 //! | [`until`] | waits for a condition with a deadline |
 //! | `keeper` | the thread that starts every child, so that the kernel can end them with us |
 //! | `place` | private directories and free ports |
@@ -23,6 +24,7 @@
     reason = "only tests use this crate; without its services they can only stop, saying why"
 )]
 
+mod hold;
 mod keeper;
 mod place;
 pub mod postgres;
@@ -33,6 +35,7 @@ pub mod rabbitmq;
 pub mod s3;
 mod until;
 
+pub use hold::Held;
 pub use place::port_free;
 pub use postgres::Postgres;
 pub use process::Process;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::keeper;
+use crate::{Held, hold, keeper};
 
 /// A signal that can be sent to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +151,15 @@ impl Process {
     /// SIGCONT.
     pub fn thaw(&self) {
         self.signal(Signal::Cont);
+    }
+
+    /// Holds its thread called `name`; all others go on.
+    ///
+    /// # Errors
+    ///
+    /// When it has none, or the kernel refuses `ptrace`.
+    pub fn hold(&self, name: &str) -> std::io::Result<Held> {
+        hold::hold(self.pid, name)
     }
 
     /// SIGTERM, and waits until it ends.

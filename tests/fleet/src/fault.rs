@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use limekiln_testbed::Process;
 use serde_json::json;
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::check::{self, Attempts};
 use crate::fleet::{Editor, Member};
-use crate::load::{Accepted, End, Planned};
+use crate::load::{self, Accepted, End, Planned};
 use crate::random::Random;
 use crate::scene::Scene;
 use crate::wait::{wait, wait_for};
@@ -83,12 +84,6 @@ impl Fault {
         }
     }
 
-    /// Whether it can happen to workers of this editor: the real engine does not hang on demand.
-    #[must_use]
-    pub fn applies_to(self, editor: Editor) -> bool {
-        self != Self::EngineHung || editor == Editor::Null
-    }
-
     /// What it may cost.
     #[must_use]
     pub fn attempts(self) -> Attempts {
@@ -117,7 +112,12 @@ impl Fault {
             Self::WorkerKilled => worker_killed(scene, random).await?,
             Self::WorkerStopped => worker_stopped(scene, random).await?,
             Self::WorkerFrozen => worker_frozen(scene, random).await?,
-            Self::EngineHung => return engine_hung(scene, random).await,
+            Self::EngineHung => {
+                return match scene.editor {
+                    Editor::Null => engine_hung(scene, random).await,
+                    Editor::Lime => engine_held(scene, random).await,
+                };
+            }
             Self::PostgresRestarted => postgres_restarted(scene, random).await?,
             Self::RabbitmqRestarted => rabbitmq_restarted(scene, random).await?,
             Self::QueuesPurged => {
@@ -336,6 +336,72 @@ async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>
         planned,
         seen: None,
     }])
+}
+
+/// The real engine does not hang on demand: its thread is held in the middle of an edit. The worker's heartbeat lives, and
+/// must see it: it gives the lease up and ends; its supervisor starts it again; and the edit goes on from its checkpoint.
+async fn engine_held(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+    let mut own = Vec::new();
+    // The edit may end before the thread is held; five in a row do not.
+    for number in 0..5 {
+        let name = format!("{}-hold-{number}", scene.round());
+        let planned = load::lime(&name, &scene.rooms, 1).remove(0);
+        let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
+        own.push(Accepted {
+            id,
+            planned,
+            seen: None,
+        });
+        let (worker, epoch) = wait_for("the edit to run", Duration::from_secs(60), async || {
+            runner(scene, id).await
+        })
+        .await?;
+        sleep(random.millis(200..1000)).await;
+        let held = worker
+            .with(|process| process.hold("engine"))
+            .context("its engine's thread can't be held")?;
+        let ended = wait_for("its worker to end", Duration::from_secs(30), async || {
+            if worker.revive()? {
+                return Ok(Some(true));
+            }
+            Ok(ended_in(scene, id, epoch).await?.then_some(false))
+        })
+        .await?;
+        drop(held);
+        if ended {
+            return Ok(own);
+        }
+    }
+    bail!("five edits ended before their engine was held")
+}
+
+/// The worker that the table says runs an edit, and in which epoch.
+async fn runner(scene: &Scene, edit: Uuid) -> Result<Option<(&Member, i32)>> {
+    let row: Option<(String, i32)> = sqlx::query_as(
+        "select w.name, e.epoch from edits e join workers w on w.id = e.worker_id
+         where e.id = $1 and e.state = 'running'",
+    )
+    .bind(edit)
+    .fetch_optional(&scene.place.truth)
+    .await?;
+    Ok(row.and_then(|(name, epoch)| {
+        let is_it = |worker: &&Member| {
+            let pid = worker.with(Process::pid);
+            name.ends_with(&format!("/{pid}"))
+        };
+        let worker = scene.fleet.workers.iter().find(is_it)?;
+        Some((worker, epoch))
+    }))
+}
+
+/// Whether an edit came to its end in this epoch.
+async fn ended_in(scene: &Scene, edit: Uuid, epoch: i32) -> Result<bool> {
+    let ended = "select exists (select from edits where id = $1 and epoch = $2 and finished_at is not null)";
+    Ok(sqlx::query_scalar(ended)
+        .bind(edit)
+        .bind(epoch)
+        .fetch_one(&scene.place.truth)
+        .await?)
 }
 
 async fn s3_down(scene: &Scene, random: &mut Random) {

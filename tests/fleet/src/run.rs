@@ -120,7 +120,7 @@ impl Plan {
         for editor in [Editor::Null, Editor::Lime] {
             for fault in Fault::ALL {
                 let name = format!("{}::{}", fault.name(), editor.model());
-                if fault.applies_to(editor) && settings.wants(&name) {
+                if settings.wants(&name) {
                     left.push_back((editor, fault, name));
                 }
             }

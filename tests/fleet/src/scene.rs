@@ -40,9 +40,10 @@ pub struct Scene {
     pub clients: Vec<Client>,
     /// A picture of each tenant.
     pub images: Vec<Uuid>,
-    editor: Editor,
+    /// What its workers edit with.
+    pub editor: Editor,
     /// Pictures and instructions of the real engine's edits, all the first tenant's.
-    rooms: Vec<(Uuid, String)>,
+    pub rooms: Vec<(Uuid, String)>,
     /// Results of undisturbed edits.
     twins: HashMap<String, Vec<u8>>,
     dir: PathBuf,
