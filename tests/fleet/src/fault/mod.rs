@@ -1,0 +1,166 @@
+//! What breaks, and how.
+//!
+//! # Layout
+//!
+//! - `services`: Postgres, RabbitMQ, S3, the connections to them, coordinators, gateways
+//! - `workers`: workers and their engines
+
+mod services;
+mod workers;
+
+use anyhow::{Context, Result};
+
+use crate::check::{self, Attempts};
+use crate::fleet::Editor;
+use crate::load::Accepted;
+use crate::random::Random;
+use crate::scene::Scene;
+use services::{
+    connections_cut, connections_slow, coordinators_killed, gateways_killed, postgres_restarted,
+    queues_purged, rabbitmq_restarted, s3_down,
+};
+use workers::{engine_held, engine_hung, worker_frozen, worker_killed, worker_stopped};
+
+/// Something that breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// kill -9.
+    WorkerKilled,
+    /// SIGTERM.
+    WorkerStopped,
+    /// SIGSTOP past its lease, then SIGCONT.
+    WorkerFrozen,
+    /// A step that never ends, while the process lives.
+    EngineHung,
+    /// Stopped or killed, and started again.
+    PostgresRestarted,
+    /// Stopped or killed, and started again.
+    RabbitmqRestarted,
+    /// Every message that is ready, gone.
+    QueuesPurged,
+    /// For a few seconds.
+    S3Down,
+    /// kill -9, both.
+    CoordinatorsKilled,
+    /// kill -9, one after the other.
+    GatewaysKilled,
+    /// Connections to the services end in the middle of anything.
+    ConnectionsCut,
+    /// Connections to the services become slow, and one service silent.
+    ConnectionsSlow,
+    /// Three of the others, one right after another.
+    Several,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 13] = [
+        Self::WorkerKilled,
+        Self::WorkerStopped,
+        Self::WorkerFrozen,
+        Self::EngineHung,
+        Self::PostgresRestarted,
+        Self::RabbitmqRestarted,
+        Self::QueuesPurged,
+        Self::S3Down,
+        Self::CoordinatorsKilled,
+        Self::GatewaysKilled,
+        Self::ConnectionsCut,
+        Self::ConnectionsSlow,
+        Self::Several,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WorkerKilled => "worker_killed",
+            Self::WorkerStopped => "worker_stopped",
+            Self::WorkerFrozen => "worker_frozen",
+            Self::EngineHung => "engine_hung",
+            Self::PostgresRestarted => "postgres_restarted",
+            Self::RabbitmqRestarted => "rabbitmq_restarted",
+            Self::QueuesPurged => "queues_purged",
+            Self::S3Down => "s3_down",
+            Self::CoordinatorsKilled => "coordinators_killed",
+            Self::GatewaysKilled => "gateways_killed",
+            Self::ConnectionsCut => "connections_cut",
+            Self::ConnectionsSlow => "connections_slow",
+            Self::Several => "several",
+        }
+    }
+
+    /// What it may cost.
+    #[must_use]
+    pub fn attempts(self) -> Attempts {
+        match self {
+            Self::WorkerKilled | Self::WorkerFrozen | Self::EngineHung => Attempts::Exact,
+            Self::WorkerStopped
+            | Self::RabbitmqRestarted
+            | Self::QueuesPurged
+            | Self::S3Down
+            | Self::CoordinatorsKilled
+            | Self::GatewaysKilled => Attempts::None,
+            Self::PostgresRestarted
+            | Self::ConnectionsCut
+            | Self::ConnectionsSlow
+            | Self::Several => Attempts::Bounded,
+        }
+    }
+
+    /// Breaks it, and mends it as an operator or a supervisor would. Gives edits of its own, if it made any.
+    ///
+    /// # Errors
+    ///
+    /// When what must follow at once does not.
+    pub async fn strike(self, scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+        match self {
+            Self::WorkerKilled => worker_killed(scene, random).await?,
+            Self::WorkerStopped => worker_stopped(scene, random).await?,
+            Self::WorkerFrozen => worker_frozen(scene, random).await?,
+            Self::EngineHung => {
+                return match scene.editor {
+                    Editor::Null => engine_hung(scene, random).await,
+                    Editor::Lime => engine_held(scene, random).await,
+                };
+            }
+            Self::PostgresRestarted => postgres_restarted(scene, random).await?,
+            Self::RabbitmqRestarted => rabbitmq_restarted(scene, random).await?,
+            Self::QueuesPurged => queues_purged(scene, random).await,
+            Self::S3Down => s3_down(scene, random).await,
+            Self::CoordinatorsKilled => coordinators_killed(scene, random).await?,
+            Self::GatewaysKilled => gateways_killed(scene, random).await?,
+            Self::ConnectionsCut => connections_cut(scene, random).await,
+            Self::ConnectionsSlow => connections_slow(scene, random).await,
+            Self::Several => return several(scene, random).await,
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// The load is over before three faults are, so that the later ones may find nothing left to hit.
+async fn several(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+    for _ in 0..3 {
+        // The faults that need a worker at work are not among them, nor the one that makes an edit of its own.
+        const ANYTIME: [Fault; 8] = [
+            Fault::PostgresRestarted,
+            Fault::RabbitmqRestarted,
+            Fault::QueuesPurged,
+            Fault::S3Down,
+            Fault::CoordinatorsKilled,
+            Fault::GatewaysKilled,
+            Fault::ConnectionsCut,
+            Fault::ConnectionsSlow,
+        ];
+        if random.coin() && check::in_flight(&scene.place.truth).await? > 0 {
+            let worker = &scene.fleet.workers[random.index(2)];
+            worker.kill9();
+            worker.start_again()?;
+        }
+        let fault = ANYTIME[random.index(ANYTIME.len())];
+        Box::pin(fault.strike(scene, random))
+            .await
+            .context(fault.name())?;
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,218 @@
+//! Workers that are killed, stopped and frozen, and engines that hang.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use limekiln_testbed::Process;
+use serde_json::json;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::fleet::Member;
+use crate::load::{self, Accepted, End, Planned};
+use crate::random::Random;
+use crate::scene::Scene;
+use crate::wait::{wait, wait_for};
+
+/// A worker that holds edits: what a fault is to hit.
+async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<(&'a Member, i64)> {
+    wait_for(
+        "a worker to hold edits",
+        Duration::from_secs(20),
+        async || {
+            let worker = &scene.fleet.workers[random.index(2)];
+            let held = held_by(scene, worker).await?;
+            Ok((held > 0).then_some((worker, held)))
+        },
+    )
+    .await
+}
+
+/// Edits that the table says a worker runs.
+async fn held_by(scene: &Scene, worker: &Member) -> Result<i64> {
+    let pid = worker.with(Process::pid);
+    Ok(sqlx::query_scalar(
+        "select count(*) from edits e join workers w on w.id = e.worker_id
+         where e.state = 'running' and w.name like '%/' || $1",
+    )
+    .bind(pid.to_string())
+    .fetch_one(&scene.place.truth)
+    .await?)
+}
+
+pub(super) async fn worker_killed(scene: &Scene, random: &mut Random) -> Result<()> {
+    let (worker, _) = busy_worker(scene, random).await?;
+    worker.kill9();
+    sleep(random.millis(0..1500)).await;
+    worker.start_again()
+}
+
+pub(super) async fn worker_stopped(scene: &Scene, random: &mut Random) -> Result<()> {
+    let (worker, _) = busy_worker(scene, random).await?;
+    let status = worker.terminate(Duration::from_secs(10)).await?;
+    ensure!(
+        status.success(),
+        "{} was asked to end and ended with {status}",
+        worker.name()
+    );
+    let held = held_by(scene, worker).await?;
+    ensure!(
+        held == 0,
+        "{} ended with {held} leases in hand",
+        worker.name()
+    );
+    worker.start_again()
+}
+
+/// What a worker counts when it is refused, or stops because it was told that its lease is gone.
+const REFUSED: [&str; 3] = [
+    "limekiln_stale_total",
+    "limekiln_attempts_total{outcome=\"stopped\"}",
+    "limekiln_attempts_total{outcome=\"abandoned\"}",
+];
+
+pub(super) async fn worker_frozen(scene: &Scene, random: &mut Random) -> Result<()> {
+    let (worker, held, before) = loop {
+        let (worker, _) = busy_worker(scene, random).await?;
+        let before = worker.counted(&scene.http, &REFUSED).await?;
+        worker.with(Process::freeze);
+        // What it had sent is done by then, and may have been its last edit's end.
+        sleep(Duration::from_millis(50)).await;
+        let held = held_by(scene, worker).await;
+        if matches!(held, Ok(1..)) {
+            break (worker, held?, before);
+        }
+        worker.with(Process::thaw);
+        held?;
+    };
+    let taken = wait(
+        "the reaper to take the frozen worker's leases",
+        Duration::from_secs(30),
+        async || Ok(held_by(scene, worker).await? == 0),
+    )
+    .await;
+    if taken.is_ok() {
+        sleep(random.millis(0..1000)).await;
+    }
+    worker.with(Process::thaw);
+    taken?;
+    // It wakes in the middle of what it did, and is refused.
+    let what = format!(
+        "the thawed {}, which held {held} edits, to be refused",
+        worker.name()
+    );
+    wait(&what, Duration::from_secs(20), async || {
+        Ok(worker.counted(&scene.http, &REFUSED).await? > before)
+    })
+    .await
+}
+
+/// An edit whose second step never ends. Each worker that takes it gives its leases up and ends; its supervisor starts it
+/// again; and after its attempts the edit is called what it is.
+pub(super) async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+    let planned = Planned {
+        key: format!("{}-hang", scene.round()),
+        tenant: 0,
+        body: json!({
+            "model": "null",
+            "image": scene.images[0],
+            "instruction": "null: hang steps=3 step_ms=20",
+            "max_attempts": random.of(1..3),
+        }),
+        end: End::Failed,
+        parent: None,
+        after: Duration::ZERO,
+        cancel_after: None,
+        watched: false,
+        twin: None,
+    };
+    let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
+    let workers = &scene.fleet.workers;
+    let falls = || workers.iter().map(Member::falls).sum::<u32>();
+    let before = falls();
+    // Each claim of it ends a worker; the last one ends a little after the edit.
+    let what = "the edit that hangs to be given up, and the workers that held it to end";
+    wait(what, Duration::from_secs(90), async || {
+        for worker in workers {
+            worker.revive()?;
+        }
+        let (state, claims): (String, i32) =
+            sqlx::query_as("select state, epoch from edits where id = $1")
+                .bind(id)
+                .fetch_one(&scene.place.truth)
+                .await?;
+        Ok(state == "failed" && i64::from(falls() - before) >= i64::from(claims.max(1)))
+    })
+    .await?;
+    Ok(vec![Accepted {
+        id,
+        planned,
+        seen: None,
+    }])
+}
+
+/// The real engine does not hang on demand: its thread is held in the middle of an edit. The worker's heartbeat lives, and
+/// must see it: it gives the lease up and ends; its supervisor starts it again; and the edit goes on from its checkpoint.
+pub(super) async fn engine_held(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+    let mut own = Vec::new();
+    // The edit may end before the thread is held; five in a row do not.
+    for number in 0..5 {
+        let name = format!("{}-hold-{number}", scene.round());
+        let planned = load::lime(&name, &scene.rooms, 1).remove(0);
+        let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
+        own.push(Accepted {
+            id,
+            planned,
+            seen: None,
+        });
+        let (worker, epoch) = wait_for("the edit to run", Duration::from_secs(60), async || {
+            runner(scene, id).await
+        })
+        .await?;
+        sleep(random.millis(200..1000)).await;
+        let held = worker
+            .with(|process| process.hold("engine"))
+            .context("its engine's thread can't be held")?;
+        let ended = wait_for("its worker to end", Duration::from_secs(30), async || {
+            if worker.revive()? {
+                return Ok(Some(true));
+            }
+            Ok(ended_in(scene, id, epoch).await?.then_some(false))
+        })
+        .await?;
+        drop(held);
+        if ended {
+            return Ok(own);
+        }
+    }
+    bail!("five edits ended before their engine was held")
+}
+
+/// The worker that the table says runs an edit, and in which epoch.
+async fn runner(scene: &Scene, edit: Uuid) -> Result<Option<(&Member, i32)>> {
+    let row: Option<(String, i32)> = sqlx::query_as(
+        "select w.name, e.epoch from edits e join workers w on w.id = e.worker_id
+         where e.id = $1 and e.state = 'running'",
+    )
+    .bind(edit)
+    .fetch_optional(&scene.place.truth)
+    .await?;
+    Ok(row.and_then(|(name, epoch)| {
+        let is_it = |worker: &&Member| {
+            let pid = worker.with(Process::pid);
+            name.ends_with(&format!("/{pid}"))
+        };
+        let worker = scene.fleet.workers.iter().find(is_it)?;
+        Some((worker, epoch))
+    }))
+}
+
+/// Whether an edit came to its end in this epoch.
+async fn ended_in(scene: &Scene, edit: Uuid, epoch: i32) -> Result<bool> {
+    let ended = "select exists (select from edits where id = $1 and epoch = $2 and finished_at is not null)";
+    Ok(sqlx::query_scalar(ended)
+        .bind(edit)
+        .bind(epoch)
+        .fetch_one(&scene.place.truth)
+        .await?)
+}
