@@ -106,9 +106,10 @@ fn watch(thread: Pid, inbox: &Receiver<()>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
-    use crate::Process;
+    use super::thread_find;
+    use crate::{Process, until};
 
     #[test]
     #[ignore = "a process with a thread to hold, started by another test"]
@@ -131,25 +132,21 @@ mod tests {
 
     /// The kernel's word for what the thread does: `t` while a tracer keeps it.
     fn state(process: &Process) -> char {
-        let thread = super::thread_find(process.pid(), "to-hold").unwrap();
+        let thread = thread_find(process.pid(), "to-hold").unwrap();
         let stat = format!("/proc/{}/task/{thread}/stat", process.pid());
         let stat = std::fs::read_to_string(stat).unwrap();
         let (_, rest) = stat.rsplit_once(") ").unwrap();
         rest.chars().next().unwrap()
     }
 
-    #[test]
-    fn a_held_thread_stands_until_it_is_let_go_or_its_process_ends() {
+    #[tokio::test]
+    async fn a_held_thread_stands_until_it_is_let_go_or_its_process_ends() {
         let dir = tempfile::tempdir().unwrap();
         let process = process(&dir);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let held = loop {
-            // It is not there at once.
-            match process.hold("to-hold") {
-                Ok(held) => break held,
-                Err(error) => assert!(Instant::now() < deadline, "{error}"),
-            }
-        };
+        let pid = process.pid();
+        let is_there = async || thread_find(pid, "to-hold").is_ok();
+        until("the thread", Duration::from_secs(20), is_there).await;
+        let held = process.hold("to-hold").unwrap();
         assert_eq!(state(&process), 't');
         drop(held);
         assert_ne!(state(&process), 't');

@@ -148,6 +148,12 @@ impl Member {
         act(&self.life().process)
     }
 
+    /// How its name in the table of workers ends: for as long as this process runs, no other's does.
+    #[must_use]
+    pub fn row_suffix(&self) -> String {
+        format!("/{}", self.with(Process::pid))
+    }
+
     fn life(&self) -> std::sync::MutexGuard<'_, Life> {
         self.life
             .lock()

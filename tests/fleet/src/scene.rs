@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use limekiln_testbed::Process;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -138,7 +137,7 @@ impl Scene {
             .fleet
             .workers
             .iter()
-            .map(|worker| format!("%/{}", worker.with(Process::pid)))
+            .map(|worker| format!("%{}", worker.row_suffix()))
             .collect();
         wait(
             "both workers to take edits",

@@ -15,14 +15,14 @@ use crate::scene::Scene;
 use crate::wait::{wait, wait_for};
 
 /// A worker that holds edits: what a fault is to hit.
-async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<(&'a Member, i64)> {
+async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<&'a Member> {
     wait_for(
         "a worker to hold edits",
         Duration::from_secs(20),
         async || {
             let worker = &scene.fleet.workers[random.index(2)];
             let held = held_by(scene, worker).await?;
-            Ok((held > 0).then_some((worker, held)))
+            Ok((held > 0).then_some(worker))
         },
     )
     .await
@@ -30,25 +30,24 @@ async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<(&'a M
 
 /// Edits that the table says a worker runs.
 async fn held_by(scene: &Scene, worker: &Member) -> Result<i64> {
-    let pid = worker.with(Process::pid);
     Ok(sqlx::query_scalar(
         "select count(*) from edits e join workers w on w.id = e.worker_id
-         where e.state = 'running' and w.name like '%/' || $1",
+         where e.state = 'running' and w.name like '%' || $1",
     )
-    .bind(pid.to_string())
+    .bind(worker.row_suffix())
     .fetch_one(&scene.place.truth)
     .await?)
 }
 
 pub(super) async fn worker_killed(scene: &Scene, random: &mut Random) -> Result<()> {
-    let (worker, _) = busy_worker(scene, random).await?;
+    let worker = busy_worker(scene, random).await?;
     worker.kill9();
     sleep(random.millis(0..1500)).await;
     worker.start_again()
 }
 
 pub(super) async fn worker_stopped(scene: &Scene, random: &mut Random) -> Result<()> {
-    let (worker, _) = busy_worker(scene, random).await?;
+    let worker = busy_worker(scene, random).await?;
     let status = worker.terminate(Duration::from_secs(10)).await?;
     ensure!(
         status.success(),
@@ -73,7 +72,7 @@ const REFUSED: [&str; 3] = [
 
 pub(super) async fn worker_frozen(scene: &Scene, random: &mut Random) -> Result<()> {
     let (worker, held, before) = loop {
-        let (worker, _) = busy_worker(scene, random).await?;
+        let worker = busy_worker(scene, random).await?;
         let before = worker.counted(&scene.http, &REFUSED).await?;
         worker.with(Process::freeze);
         // What it had sent is done by then, and may have been its last edit's end.
@@ -126,7 +125,7 @@ pub(super) async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Ve
         watched: false,
         twin: None,
     };
-    let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
+    let edit = submit(scene, planned).await?;
     let workers = &scene.fleet.workers;
     let falls = || workers.iter().map(Member::falls).sum::<u32>();
     let before = falls();
@@ -138,17 +137,13 @@ pub(super) async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Ve
         }
         let (state, claims): (String, i32) =
             sqlx::query_as("select state, epoch from edits where id = $1")
-                .bind(id)
+                .bind(edit.id)
                 .fetch_one(&scene.place.truth)
                 .await?;
         Ok(state == "failed" && i64::from(falls() - before) >= i64::from(claims.max(1)))
     })
     .await?;
-    Ok(vec![Accepted {
-        id,
-        planned,
-        seen: None,
-    }])
+    Ok(vec![edit])
 }
 
 /// The real engine does not hang on demand: its thread is held in the middle of an edit. The worker's heartbeat lives, and
@@ -159,12 +154,9 @@ pub(super) async fn engine_held(scene: &Scene, random: &mut Random) -> Result<Ve
     for number in 0..5 {
         let name = format!("{}-hold-{number}", scene.round());
         let planned = load::lime(&name, &scene.rooms, 1).remove(0);
-        let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
-        own.push(Accepted {
-            id,
-            planned,
-            seen: None,
-        });
+        let edit = submit(scene, planned).await?;
+        let id = edit.id;
+        own.push(edit);
         let (worker, epoch) = wait_for("the edit to run", Duration::from_secs(60), async || {
             runner(scene, id).await
         })
@@ -188,6 +180,16 @@ pub(super) async fn engine_held(scene: &Scene, random: &mut Random) -> Result<Ve
     bail!("five edits ended before their engine was held")
 }
 
+/// Submits an edit of the fault's own, which nobody watches.
+async fn submit(scene: &Scene, planned: Planned) -> Result<Accepted> {
+    let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
+    Ok(Accepted {
+        id,
+        planned,
+        seen: None,
+    })
+}
+
 /// The worker that the table says runs an edit, and in which epoch.
 async fn runner(scene: &Scene, edit: Uuid) -> Result<Option<(&Member, i32)>> {
     let row: Option<(String, i32)> = sqlx::query_as(
@@ -198,10 +200,7 @@ async fn runner(scene: &Scene, edit: Uuid) -> Result<Option<(&Member, i32)>> {
     .fetch_optional(&scene.place.truth)
     .await?;
     Ok(row.and_then(|(name, epoch)| {
-        let is_it = |worker: &&Member| {
-            let pid = worker.with(Process::pid);
-            name.ends_with(&format!("/{pid}"))
-        };
+        let is_it = |worker: &&Member| name.ends_with(&worker.row_suffix());
         let worker = scene.fleet.workers.iter().find(is_it)?;
         Some((worker, epoch))
     }))
