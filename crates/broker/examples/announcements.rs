@@ -73,7 +73,7 @@ async fn run(ours: &Broker, theirs: &Broker, edits: usize, live: bool) -> Durati
             let delivery = consumer.next().await.unwrap();
             if live {
                 for step in 0..LIVE_PER_EDIT {
-                    theirs.live(&Live::Preview {
+                    theirs.publish_live(&Live::Preview {
                         edit: delivery.hint.edit,
                         epoch: Epoch::new(1),
                         step: step as u32,

@@ -7,7 +7,7 @@ use limekiln_jobs::{EditId, Epoch, Live, ModelName};
 use crate::consumer::Taker;
 use crate::local::Local;
 use crate::rabbit::Rabbit;
-use crate::{Consumer, Depth, Hint, Report, Result, Settings, Stop, Stops, Wakes, Watch};
+use crate::{Consumer, Depth, Hint, Report, Result, Settings, Stop, Stops, Subscription, Wakes};
 
 /// The broker. Cheap to clone; all clones share their connections, and the last one dropped closes them.
 #[derive(Debug, Clone)]
@@ -109,16 +109,16 @@ impl Broker {
     }
 
     /// Publishes live progress. Never waits: when too much is queued the oldest is dropped and counted.
-    pub fn live(&self, live: &Live) {
+    pub fn publish_live(&self, live: &Live) {
         match &self.0 {
             Twin::Local(local) => local.live(live),
             Twin::Rabbit(rabbit) => rabbit.live(live),
         }
     }
 
-    /// Watches one edit. What is published after this returned is seen, or [`Seen::Lagged`](crate::Seen::Lagged) is:
+    /// Watches one edit. What is published after this returned is seen, or [`Update::Lagged`](crate::Update::Lagged) is:
     /// so first watch, then read Postgres. While the connection is down it returns at once, and `Lagged` comes when it is back.
-    pub async fn watch(&self, edit: EditId) -> Watch {
+    pub async fn subscribe(&self, edit: EditId) -> Subscription {
         match &self.0 {
             Twin::Local(local) => local.watch(edit),
             Twin::Rabbit(rabbit) => rabbit.watch(edit).await,

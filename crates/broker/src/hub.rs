@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Seen, Stop};
+use crate::{Stop, Update};
 
 /// Live messages a watcher may lag behind before it is told to read Postgres again.
 const LIVE_LAG: usize = 64;
@@ -26,7 +26,7 @@ pub(crate) struct Hub {
 
 #[derive(Debug)]
 struct Watched {
-    sender: broadcast::Sender<Seen>,
+    sender: broadcast::Sender<Update>,
     /// Whether messages about it reach this process.
     bound: bool,
 }
@@ -64,7 +64,7 @@ impl Hub {
     }
 
     /// A receiver for one edit, and whether messages about it already reach this process.
-    pub(crate) fn watch(&self, edit: EditId) -> (broadcast::Receiver<Seen>, bool) {
+    pub(crate) fn watch(&self, edit: EditId) -> (broadcast::Receiver<Update>, bool) {
         let mut all = self.lock();
         let watched = all.entry(edit).or_insert_with(|| Watched {
             sender: broadcast::Sender::new(LIVE_LAG),
@@ -112,7 +112,7 @@ impl Hub {
     pub(crate) fn live(&self, live: Live) {
         if let Some(watched) = self.lock().get(&live.edit()) {
             // The last watcher may be leaving at this moment.
-            let _ = watched.sender.send(Seen::Live(Arc::new(live)));
+            let _ = watched.sender.send(Update::Live(Arc::new(live)));
         }
     }
 
@@ -120,7 +120,7 @@ impl Hub {
     pub(crate) fn lagged(&self, edits: &[EditId]) {
         let all = self.lock();
         for watched in edits.iter().filter_map(|edit| all.get(edit)) {
-            let _ = watched.sender.send(Seen::Lagged);
+            let _ = watched.sender.send(Update::Lagged);
         }
     }
 

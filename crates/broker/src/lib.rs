@@ -12,7 +12,7 @@
 //! | `hint` | [`Hint`]: the message that names one edit |
 //! | `consumer` | [`Consumer`] and [`Delivery`]: edits to do, acked by hand, interactive ones first |
 //! | `signals` | [`Wakes`] and [`Stops`]: lossy broadcasts to coordinators and to workers |
-//! | `watch` | [`Watch`]: live progress of one edit |
+//! | `subscription` | [`Subscription`]: live progress of one edit |
 //! | `hub` | where signals and progress fan out within the process, on both twins |
 //! | `local` | the in-process twin |
 //! | `rabbit` | RabbitMQ: topology, connections that come back, publishing, taking, watching |
@@ -49,8 +49,8 @@ mod rabbit;
 mod report;
 mod settings;
 mod signals;
+mod subscription;
 pub mod trace;
-mod watch;
 
 pub use broker::Broker;
 pub use consumer::{Consumer, Delivery};
@@ -59,4 +59,4 @@ pub use hint::{Hint, Input};
 pub use report::{Depth, Finding, Level, Report};
 pub use settings::Settings;
 pub use signals::{Stop, Stops, Wakes};
-pub use watch::{Seen, Watch};
+pub use subscription::{Subscription, Update};

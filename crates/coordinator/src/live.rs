@@ -9,7 +9,7 @@ pub(crate) async fn publish(store: &Store, broker: &Broker, edit: EditId, seq: u
     match store.events_after(edit, seq.saturating_sub(1), 1).await {
         Ok(events) => {
             for event in events {
-                broker.live(&Live::Event(event));
+                broker.publish_live(&Live::Event(event));
             }
         }
         Err(error) => {

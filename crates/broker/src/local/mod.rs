@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
 use crate::report::{Finding, Level};
-use crate::{Depth, Error, Hint, Report, Result, Stop, Watch};
+use crate::{Depth, Error, Hint, Report, Result, Stop, Subscription};
 pub(crate) use queue::Taker;
 use queue::{DEAD_LIMIT, Dead, Queue};
 
@@ -76,9 +76,9 @@ impl Local {
         }
     }
 
-    pub(crate) fn watch(&self, edit: EditId) -> Watch {
+    pub(crate) fn watch(&self, edit: EditId) -> Subscription {
         let (receiver, _) = self.hub.watch(edit);
-        Watch::new(edit, Arc::clone(&self.hub), receiver)
+        Subscription::new(edit, Arc::clone(&self.hub), receiver)
     }
 
     pub(crate) fn depth(&self, model: &ModelName) -> Vec<Depth> {

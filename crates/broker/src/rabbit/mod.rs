@@ -39,7 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hint::{DEAD, queue_name};
 use crate::hub::Hub;
-use crate::{Depth, Error, Hint, Report, Result, Settings, Stop, Stops, Wakes, Watch};
+use crate::{Depth, Error, Hint, Report, Result, Settings, Stop, Stops, Subscription, Wakes};
 use inbox::{Inbox, Topic};
 use link::Link;
 use outbox::Outbox;
@@ -170,10 +170,10 @@ impl Rabbit {
         self.outbox.live(live);
     }
 
-    pub(crate) async fn watch(&self, edit: EditId) -> Watch {
+    pub(crate) async fn watch(&self, edit: EditId) -> Subscription {
         let (receiver, bound) = self.hub.watch(edit);
         let inbox = Arc::clone(&self.inbox);
-        let watch = Watch::new(edit, Arc::clone(&self.hub), receiver)
+        let watch = Subscription::new(edit, Arc::clone(&self.hub), receiver)
             .with_unbind(move |edit| inbox.unwatch(edit));
         if !bound {
             self.inbox.want(Topic::Edit(edit)).await;

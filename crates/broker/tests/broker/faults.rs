@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
-use limekiln_broker::{Broker, Error, Seen, Settings};
+use limekiln_broker::{Broker, Error, Settings, Update};
 use limekiln_jobs::{Class, EditId};
 use limekiln_testbed::{Proxy, RabbitMq, until};
 
@@ -60,9 +60,9 @@ async fn connections_closed_by_the_server() {
         .await
         .unwrap();
     let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
-    let mut watch = broker.watch(EditId::new()).await;
+    let mut subscription = broker.subscribe(EditId::new()).await;
     node.connections_close().await;
-    assert!(matches!(see(&mut watch).await, Seen::Lagged));
+    assert!(matches!(see(&mut subscription).await, Update::Lagged));
     let announced = hints("rooms", Class::Interactive, 20);
     announce_stubbornly(&broker, &announced).await;
     take_all(&mut consumer, &edits(&announced)).await;
@@ -117,7 +117,7 @@ async fn idle_connections_in_a_blackhole() {
         ..impatient(proxy.before(&node.vhost().await))
     };
     let broker = Broker::connect(&settings).await.unwrap();
-    let mut watch = broker.watch(EditId::new()).await;
+    let mut subscription = broker.subscribe(EditId::new()).await;
     let connections = proxy.accepted();
     proxy.blackhole();
     until("both links to connect again", SOON, async || {
@@ -130,7 +130,7 @@ async fn idle_connections_in_a_blackhole() {
         broker.is_connected()
     })
     .await;
-    assert!(matches!(see(&mut watch).await, Seen::Lagged));
+    assert!(matches!(see(&mut subscription).await, Update::Lagged));
 }
 
 /// lapin's threads end with the attempts that gave up.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use limekiln_broker::{Broker, Consumer, Delivery, Hint, Input, Seen, Settings};
+use limekiln_broker::{Broker, Consumer, Delivery, Hint, Input, Settings, Update};
 use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, TenantId};
 use limekiln_testbed::{RabbitMq, until};
 
@@ -94,17 +94,17 @@ pub(crate) async fn next(consumer: &mut Consumer) -> Delivery {
         .expect("an open broker")
 }
 
-pub(crate) async fn see(watch: &mut limekiln_broker::Watch) -> Seen {
-    let next = tokio::time::timeout(SOON, watch.next());
+pub(crate) async fn see(subscription: &mut limekiln_broker::Subscription) -> Update {
+    let next = tokio::time::timeout(SOON, subscription.next());
     next.await
         .expect("something seen in time")
         .expect("an open broker")
 }
 
 /// The next live message, whatever was missed before.
-pub(crate) async fn see_live(watch: &mut limekiln_broker::Watch) -> Live {
+pub(crate) async fn see_live(subscription: &mut limekiln_broker::Subscription) -> Live {
     loop {
-        if let Seen::Live(live) = see(watch).await {
+        if let Update::Live(live) = see(subscription).await {
             return Live::clone(&live);
         }
     }

@@ -107,13 +107,13 @@ async fn a_user_without_permissions() {
     .await;
     let broker = Broker::connect(&impatient(&theirs)).await.unwrap();
     let mut consumer = broker.consume(&model("rooms"), 1).await.unwrap();
-    let mut watch = broker.watch(limekiln_jobs::EditId::new()).await;
+    let mut subscription = broker.subscribe(limekiln_jobs::EditId::new()).await;
     announce(&broker, &hints("rooms", Class::Bulk, 2)).await;
     next(&mut consumer).await.ack();
     next(&mut consumer).await.reject();
     until("a dead letter", SOON, async || dead(&broker).await == 1).await;
-    broker.live(&preview(watch.edit(), 3));
-    assert_eq!(step(&see_live(&mut watch).await), 3);
+    broker.publish_live(&preview(subscription.edit(), 3));
+    assert_eq!(step(&see_live(&mut subscription).await), 3);
     let report = broker.check(&[model("rooms")]).await;
     assert!(report.is_healthy(), "{report:#?}");
 }
@@ -123,10 +123,10 @@ async fn messages_that_name_no_edit_are_buried() {
     let url = RabbitMq::shared().vhost().await;
     let broker = Broker::connect(&impatient(&url)).await.unwrap();
     let mut consumer = broker.consume(&model("rooms"), 2).await.unwrap();
-    let mut watch = broker.watch(limekiln_jobs::EditId::new()).await;
+    let mut subscription = broker.subscribe(limekiln_jobs::EditId::new()).await;
     let mut stops = broker.stops().await;
     let (_connection, channel) = stranger(&url).await;
-    let progress = format!("edit.{}", watch.edit());
+    let progress = format!("edit.{}", subscription.edit());
     let garbage: [&[u8]; 4] = [b"", b"{}", b"\xff\xfe", b"{\"edit\": \"../../etc\"}"];
     for body in garbage {
         for (exchange, key) in [
@@ -154,8 +154,8 @@ async fn messages_that_name_no_edit_are_buried() {
     let good = hint("rooms", Class::Bulk);
     announce(&broker, std::slice::from_ref(&good)).await;
     assert_eq!(next(&mut consumer).await.hint.edit, good.edit);
-    broker.live(&preview(watch.edit(), 5));
-    assert_eq!(step(&see_live(&mut watch).await), 5);
+    broker.publish_live(&preview(subscription.edit(), 5));
+    assert_eq!(step(&see_live(&mut subscription).await), 5);
     broker.stop(good.edit, limekiln_jobs::Epoch::new(4));
     let stop = tokio::time::timeout(SOON, stops.next())
         .await

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use limekiln_broker::{Broker, Kind, Seen};
+use limekiln_broker::{Broker, Kind, Update};
 use limekiln_jobs::{Class, EditId, Epoch};
 use limekiln_testbed::{RabbitMq, until};
 
@@ -26,7 +26,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     let mut wakes = broker.wakes().await;
     let mut stops = broker.stops().await;
     let edit = EditId::new();
-    let mut watch = broker.watch(edit).await;
+    let mut subscription = broker.subscribe(edit).await;
     let kept = hints(rooms, Class::Interactive, 100);
     announce(&broker, &kept).await;
     // One is in a worker's hands over the restart.
@@ -49,9 +49,9 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
             .unwrap_err()
             .is_transient()
     );
-    let mut late = broker.watch(EditId::new()).await;
+    let mut late = broker.subscribe(EditId::new()).await;
     let mut late_consumer = broker.consume(&model(late_rooms), 1).await.unwrap();
-    broker.live(&preview(edit, 1));
+    broker.publish_live(&preview(edit, 1));
     broker.stop(edit, Epoch::new(1));
     broker.wake();
     assert!(
@@ -70,15 +70,15 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     .await;
     take_all(&mut consumer, &edits(&kept)).await;
     // Watchers are told, whether they watched before or started meanwhile.
-    assert!(matches!(see(&mut watch).await, Seen::Lagged));
-    assert!(matches!(see(&mut late).await, Seen::Lagged));
+    assert!(matches!(see(&mut subscription).await, Update::Lagged));
+    assert!(matches!(see(&mut late).await, Update::Lagged));
     tokio::time::timeout(SOON, wakes.next())
         .await
         .unwrap()
         .unwrap();
     // And everything works as before.
     until("live messages", SOON, async || {
-        broker.live(&preview(late.edit(), 7));
+        broker.publish_live(&preview(late.edit(), 7));
         let seen = tokio::time::timeout(Duration::from_millis(200), see_live(&mut late)).await;
         seen.is_ok_and(|live| step(&live) == 7)
     })

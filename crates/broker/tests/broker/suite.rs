@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use limekiln_broker::{Broker, Error, Seen, Stop};
+use limekiln_broker::{Broker, Error, Stop, Update};
 use limekiln_jobs::{Class, EditId, Epoch};
 use limekiln_testbed::until;
 
@@ -363,19 +363,19 @@ pub(crate) async fn stops_reach_all(here: Broker, there: Broker) {
 
 pub(crate) async fn watchers_see_theirs_in_order(here: Broker, there: Broker) {
     let (edit, other) = (EditId::new(), EditId::new());
-    let mut first = there.watch(edit).await;
-    let mut second = there.watch(edit).await;
-    let mut elsewhere = here.watch(edit).await;
-    let mut apart = there.watch(other).await;
+    let mut first = there.subscribe(edit).await;
+    let mut second = there.subscribe(edit).await;
+    let mut elsewhere = here.subscribe(edit).await;
+    let mut apart = there.subscribe(other).await;
     assert_eq!(first.edit(), edit);
     for at in 0..30 {
-        here.live(&preview(EditId::new(), 1000));
-        here.live(&preview(edit, at));
+        here.publish_live(&preview(EditId::new(), 1000));
+        here.publish_live(&preview(edit, at));
     }
-    here.live(&preview(other, 99));
-    for watch in [&mut first, &mut second, &mut elsewhere] {
+    here.publish_live(&preview(other, 99));
+    for subscription in [&mut first, &mut second, &mut elsewhere] {
         for at in 0..30 {
-            let Seen::Live(live) = see(watch).await else {
+            let Update::Live(live) = see(subscription).await else {
                 panic!("missed something");
             };
             assert_eq!(*live, preview(edit, at));
@@ -386,13 +386,13 @@ pub(crate) async fn watchers_see_theirs_in_order(here: Broker, there: Broker) {
 
 pub(crate) async fn slow_watchers_are_told(here: Broker, there: Broker) {
     let edit = EditId::new();
-    let mut slow = there.watch(edit).await;
-    let mut quick = there.watch(edit).await;
+    let mut slow = there.subscribe(edit).await;
+    let mut quick = there.subscribe(edit).await;
     for at in 0..500 {
-        here.live(&preview(edit, at));
+        here.publish_live(&preview(edit, at));
         assert_eq!(step(&see_live(&mut quick).await), at);
     }
-    assert!(matches!(see(&mut slow).await, Seen::Lagged));
+    assert!(matches!(see(&mut slow).await, Update::Lagged));
     let mut last = step(&see_live(&mut slow).await);
     assert!(last > 0);
     while last < 499 {
@@ -405,14 +405,14 @@ pub(crate) async fn slow_watchers_are_told(here: Broker, there: Broker) {
 pub(crate) async fn a_thousand_watchers(here: Broker, there: Broker) {
     let edits: Vec<_> = (0..1000).map(|_| EditId::new()).collect();
     let start = Instant::now();
-    let watching = edits.iter().map(|&edit| there.watch(edit));
-    let mut watches = futures_util::future::join_all(watching).await;
+    let watching = edits.iter().map(|&edit| there.subscribe(edit));
+    let mut subscriptions = futures_util::future::join_all(watching).await;
     let bound = start.elapsed();
     for (at, &edit) in (0..).zip(&edits) {
-        here.live(&preview(edit, at));
+        here.publish_live(&preview(edit, at));
     }
-    for (at, watch) in (0..).zip(&mut watches) {
-        let Seen::Live(live) = see(watch).await else {
+    for (at, subscription) in (0..).zip(&mut subscriptions) {
+        let Update::Live(live) = see(subscription).await else {
             panic!("missed something");
         };
         assert_eq!(step(&live), at);
@@ -426,10 +426,10 @@ pub(crate) async fn a_thousand_watchers(here: Broker, there: Broker) {
 pub(crate) async fn watching_again_works(here: Broker, there: Broker) {
     let edit = EditId::new();
     for at in 0..50 {
-        let mut watch = there.watch(edit).await;
-        here.live(&preview(edit, at));
-        // Messages of earlier rounds were for watches that are gone, or were read.
-        assert_eq!(step(&see_live(&mut watch).await), at);
+        let mut subscription = there.subscribe(edit).await;
+        here.publish_live(&preview(edit, at));
+        // Messages of earlier rounds were for subscriptions that are gone, or were read.
+        assert_eq!(step(&see_live(&mut subscription).await), at);
     }
 }
 
@@ -437,7 +437,7 @@ pub(crate) async fn close_ends_everything(here: Broker, there: Broker) {
     let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
     let mut wakes = there.wakes().await;
     let mut stops = there.stops().await;
-    let mut watch = there.watch(EditId::new()).await;
+    let mut subscription = there.subscribe(EditId::new()).await;
     announce(&here, &hints("rooms", Class::Bulk, 1)).await;
     let delivery = next(&mut consumer).await;
     delivery.ack();
@@ -448,7 +448,7 @@ pub(crate) async fn close_ends_everything(here: Broker, there: Broker) {
     assert!(consumer.next().await.is_none());
     assert!(wakes.next().await.is_none());
     assert!(stops.next().await.is_none());
-    assert!(watch.next().await.is_none());
+    assert!(subscription.next().await.is_none());
     let results = there.announce(&hints("rooms", Class::Bulk, 2)).await;
     assert!(
         results
@@ -462,7 +462,7 @@ pub(crate) async fn close_ends_everything(here: Broker, there: Broker) {
     // Twice is no harm, and neither is what is said to nobody.
     there.close().await;
     there.wake();
-    there.live(&preview(EditId::new(), 1));
+    there.publish_live(&preview(EditId::new(), 1));
 }
 
 pub(crate) async fn check_finds_nothing_wrong(here: Broker, _there: Broker) {

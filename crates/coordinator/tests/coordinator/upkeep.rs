@@ -1,6 +1,6 @@
 //! Dead leases, retries, turns, cancels.
 
-use limekiln_broker::{Consumer, Seen, Watch};
+use limekiln_broker::{Consumer, Subscription, Update};
 use limekiln_coordinator::Settings;
 use limekiln_jobs::{EditId, EventKind, FailureClass, Live, StateName};
 use limekiln_store::{Cancel, Completion, Retried, Submission, Write};
@@ -15,15 +15,15 @@ async fn expire(home: &Home, edit: EditId) {
 }
 
 /// The next event of this kind that a watcher sees; its number.
-async fn told(watch: &mut Watch, kind: EventKind) -> u64 {
+async fn told(subscription: &mut Subscription, kind: EventKind) -> u64 {
     let told = async {
         loop {
-            match watch.next().await.expect("an open broker") {
-                Seen::Live(live) => match live.as_ref() {
+            match subscription.next().await.expect("an open broker") {
+                Update::Live(live) => match live.as_ref() {
                     Live::Event(event) if event.kind == kind => return event.seq,
                     _ => {}
                 },
-                Seen::Lagged => {}
+                Update::Lagged => {}
             }
         }
     };
@@ -46,11 +46,14 @@ async fn a_dead_lease_is_taken_the_edit_offered_again_and_the_old_worker_fenced_
     let (tenant, edit) = home.edit().await;
     next(&mut consumer, edit).await;
     let first = home.claim(edit).await;
-    let mut watch = home.broker.watch(edit).await;
+    let mut subscription = home.broker.subscribe(edit).await;
     let mut stops = home.broker.stops().await;
     expire(&home, edit).await;
     next(&mut consumer, edit).await;
-    assert_eq!(told(&mut watch, EventKind::Queued).await, first.seq + 1);
+    assert_eq!(
+        told(&mut subscription, EventKind::Queued).await,
+        first.seq + 1
+    );
     let stop = tokio::time::timeout(PATIENCE, stops.next())
         .await
         .expect("a stop")
@@ -88,13 +91,13 @@ async fn an_edit_that_kills_its_workers_ends_and_is_retried_by_hand() {
             ..submission(tenant, image)
         })
         .await;
-    let mut watch = home.broker.watch(edit).await;
+    let mut subscription = home.broker.subscribe(edit).await;
     for _ in 0..2 {
         next(&mut consumer, edit).await;
         home.claim(edit).await;
         expire(&home, edit).await;
     }
-    told(&mut watch, EventKind::Failed).await;
+    told(&mut subscription, EventKind::Failed).await;
     let view = home.view(tenant, edit).await;
     let error = view.error.expect("a reason");
     assert_eq!(
@@ -115,7 +118,7 @@ async fn an_edit_that_kills_its_workers_ends_and_is_retried_by_hand() {
         panic!("not queued")
     };
     assert_eq!(seq, view.seq + 1);
-    assert_eq!(told(&mut watch, EventKind::Queued).await, seq);
+    assert_eq!(told(&mut subscription, EventKind::Queued).await, seq);
     next(&mut consumer, edit).await;
     let claimed = home.claim(edit).await;
     assert_eq!((claimed.epoch.get(), claimed.attempts), (3, 0));
@@ -148,12 +151,12 @@ async fn a_failed_attempt_waits_for_its_time_and_no_longer() {
     home.reaches(other_tenant, other, StateName::Queued).await;
     next(&mut consumer, other).await;
     assert_eq!(home.view(tenant, edit).await.state, StateName::Waiting);
-    let mut watch = home.broker.watch(edit).await;
+    let mut subscription = home.broker.subscribe(edit).await;
     home.sql(&format!(
         "update edits set retry_at = now() where id = '{edit}'"
     ))
     .await;
-    told(&mut watch, EventKind::Queued).await;
+    told(&mut subscription, EventKind::Queued).await;
     next(&mut consumer, edit).await;
     assert_eq!(home.claim(edit).await.attempts, 1);
     coordinator.stop().await;
@@ -174,9 +177,9 @@ async fn turns_go_on_when_their_parent_has_a_result_and_end_when_it_has_none() {
     next(&mut consumer, child).await;
     let claimed = home.claim(child).await;
     assert_eq!(claimed.input.key, result.to_string());
-    let mut watch = home.broker.watch(last).await;
+    let mut subscription = home.broker.subscribe(last).await;
     home.fail(child, claimed.epoch, FailureClass::User).await;
-    told(&mut watch, EventKind::Failed).await;
+    told(&mut subscription, EventKind::Failed).await;
     for edit in [grandchild, last] {
         let view = home.view(tenant, edit).await;
         assert_eq!(
@@ -215,7 +218,7 @@ async fn a_cancel_holds_at_once_tells_the_worker_and_ends_the_turns_on_it() {
     next(&mut consumer, edit).await;
     let claimed = home.claim(edit).await;
     let mut stops = home.broker.stops().await;
-    let mut watch = home.broker.watch(edit).await;
+    let mut subscription = home.broker.subscribe(edit).await;
     let submitter = home.submitter();
     let other = home.tenant().await;
     assert_eq!(
@@ -232,7 +235,7 @@ async fn a_cancel_holds_at_once_tells_the_worker_and_ends_the_turns_on_it() {
         panic!("{cancel:?}")
     };
     assert_eq!((worker, epoch), (home.worker, claimed.epoch));
-    assert_eq!(told(&mut watch, EventKind::Cancelled).await, seq);
+    assert_eq!(told(&mut subscription, EventKind::Cancelled).await, seq);
     let stop = tokio::time::timeout(PATIENCE, stops.next())
         .await
         .expect("a stop")

@@ -74,7 +74,7 @@ async fn what_the_broker_loses_or_doubles_is_read_again() {
     // Told late, twice, and in the wrong order.
     let known = bed.store.events_after(edit, 0, 100).await.unwrap();
     for event in known.iter().rev().chain(&known) {
-        bed.broker.live(&Live::Event(event.clone()));
+        bed.broker.publish_live(&Live::Event(event.clone()));
     }
     silent.progress(&claimed[0], 3).await;
     hands.complete(&claimed[0]).await;
@@ -92,7 +92,7 @@ async fn previews_pass_and_are_not_kept() {
     for number in 1..=2 {
         assert_eq!(stream.event().await.unwrap().id, Some(number));
     }
-    bed.broker.live(&Live::Preview {
+    bed.broker.publish_live(&Live::Preview {
         edit,
         epoch: claimed[0].epoch,
         step: 1,
@@ -122,7 +122,7 @@ async fn an_event_that_postgres_does_not_have_is_not_believed() {
         assert_eq!(stream.event().await.unwrap().id, Some(number));
     }
     let at = time::OffsetDateTime::UNIX_EPOCH;
-    bed.broker.live(&Live::Event(EditEvent {
+    bed.broker.publish_live(&Live::Event(EditEvent {
         edit,
         seq: 99,
         at,

@@ -94,7 +94,7 @@ async fn a_thousand_watchers() {
                 data: json!({"stage": "apply", "step": round + 1, "steps": 4}),
             };
             stamps.push(Instant::now());
-            bed.broker.live(&Live::Event(event));
+            bed.broker.publish_live(&Live::Event(event));
             // As workers do: a thousand edits do not step in the same microsecond.
             tokio::task::yield_now().await;
         }

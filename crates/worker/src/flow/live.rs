@@ -46,7 +46,7 @@ pub(super) async fn stored(ctx: &Context, edit: EditId, seq: u64) {
     match read {
         Ok(Ok(events)) => events
             .into_iter()
-            .for_each(|event| ctx.broker.live(&Live::Event(event))),
+            .for_each(|event| ctx.broker.publish_live(&Live::Event(event))),
         Ok(Err(error)) => tracing::debug!(%edit, seq, %error, "an event is not published"),
         Err(_) => tracing::debug!(%edit, seq, "an event is not published"),
     }
@@ -54,7 +54,7 @@ pub(super) async fn stored(ctx: &Context, edit: EditId, seq: u64) {
 
 pub(super) fn preview(ctx: &Context, claimed: &Claimed, step: u32, jpeg: &[u8]) {
     metrics::preview();
-    ctx.broker.live(&Live::Preview {
+    ctx.broker.publish_live(&Live::Preview {
         edit: claimed.edit,
         epoch: claimed.epoch,
         step,
@@ -63,7 +63,7 @@ pub(super) fn preview(ctx: &Context, claimed: &Claimed, step: u32, jpeg: &[u8]) 
 }
 
 fn publish(ctx: &Context, edit: EditId, seq: u64, kind: EventKind, data: Value) {
-    ctx.broker.live(&Live::Event(EditEvent {
+    ctx.broker.publish_live(&Live::Event(EditEvent {
         edit,
         seq,
         at: OffsetDateTime::now_utc(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use limekiln_broker::Seen;
+use limekiln_broker::Update;
 use limekiln_diffusion::checkpoint::{Checkpoint, OpenOptions, Source};
 use limekiln_diffusion::device::{DeviceChoice, DtypeChoice};
 use limekiln_diffusion::model::Model;
@@ -124,11 +124,13 @@ async fn previews_are_small_pictures_and_bad_edits_are_the_users() {
     let worker = Running::start(&house, seen, lime()).await;
 
     let edit = short(&house, room()).await;
-    let mut watch = house.broker.watch(edit.id).await;
+    let mut subscription = house.broker.subscribe(edit.id).await;
     let edit = house.submit(vec![edit]).await[0];
     let jpeg = loop {
-        let told = tokio::time::timeout(PATIENCE, watch.next()).await.unwrap();
-        let Some(Seen::Live(told)) = told else {
+        let told = tokio::time::timeout(PATIENCE, subscription.next())
+            .await
+            .unwrap();
+        let Some(Update::Live(told)) = told else {
             panic!("{told:?}")
         };
         if let Live::Preview { jpeg, .. } = &*told {

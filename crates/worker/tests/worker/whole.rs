@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use limekiln_broker::Seen;
+use limekiln_broker::Update;
 use limekiln_jobs::{ArtifactKind, Epoch, EventKind, Live, StateName};
 use limekiln_store::{Cancel, Embedded, Store};
 use limekiln_worker::Signal;
@@ -16,7 +16,7 @@ async fn an_edit_runs_to_its_end() {
     let house = House::new().await;
     let worker = Running::start(&house, settings(&house), null(3, Duration::ZERO)).await;
     let edit = house.edit("anything");
-    let mut watch = house.broker.watch(edit.id).await;
+    let mut subscription = house.broker.subscribe(edit.id).await;
     let edit = house.submit(vec![edit]).await[0];
     let view = house.reaches(edit, StateName::Succeeded).await;
     assert_eq!((view.attempts, view.error), (0, None));
@@ -37,8 +37,10 @@ async fn an_edit_runs_to_its_end() {
     let events = house.events(edit).await;
     let mut live = Vec::new();
     while live.last() != Some(&EventKind::Succeeded) {
-        let seen = tokio::time::timeout(PATIENCE, watch.next()).await.unwrap();
-        let Some(Seen::Live(told)) = seen else {
+        let seen = tokio::time::timeout(PATIENCE, subscription.next())
+            .await
+            .unwrap();
+        let Some(Update::Live(told)) = seen else {
             panic!("{seen:?}")
         };
         let Live::Event(told) = &*told else { continue };

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limekiln_broker::{Seen, Watch};
+use limekiln_broker::{Subscription, Update};
 use limekiln_jobs::{EditEvent, EditId, Live};
 
 use super::heads::Head;
@@ -35,14 +35,14 @@ pub(crate) struct Watcher {
     /// The last event was given out.
     ended: bool,
     failures: u32,
-    watch: Option<Watch>,
+    subscription: Option<Subscription>,
     head: Head,
 }
 
 impl Watcher {
     /// Watches from now on, and reads what was before.
     pub(crate) async fn start(state: &State, edit: EditId, sent: u64) -> Self {
-        let watch = Some(state.broker().watch(edit).await);
+        let subscription = Some(state.broker().subscribe(edit).await);
         let head = state.heads().register(state, edit);
         metrics::gauge!("limekiln_watchers_open").increment(1);
         Self {
@@ -53,7 +53,7 @@ impl Watcher {
             behind: true,
             ended: false,
             failures: 0,
-            watch,
+            subscription,
             head,
         }
     }
@@ -77,8 +77,8 @@ impl Watcher {
                 continue;
             }
             match self.hear().await? {
-                Seen::Lagged => self.behind = true,
-                Seen::Live(live) => match &*live {
+                Update::Lagged => self.behind = true,
+                Update::Live(live) => match &*live {
                     Live::Preview { .. } => return Some(Heard::Preview(live)),
                     Live::Event(event) if event.seq == self.sent + 1 => {
                         metrics::counter!("limekiln_watched_events_total", "source" => "live")
@@ -129,25 +129,25 @@ impl Watcher {
     }
 
     /// Waits for the broker, or for the poller that reads heads in case the broker lost something.
-    async fn hear(&mut self) -> Option<Seen> {
+    async fn hear(&mut self) -> Option<Update> {
         let sent = self.sent;
-        let watch = async {
-            match &mut self.watch {
-                Some(watch) => watch.next().await,
+        let subscription = async {
+            match &mut self.subscription {
+                Some(subscription) => subscription.next().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
             () = self.state.closing().cancelled() => None,
-            seen = watch => {
+            seen = subscription => {
                 if seen.is_none() {
                     // The broker's handle was closed: the poller is enough, if slow.
-                    self.watch = None;
+                    self.subscription = None;
                 }
-                Some(seen.unwrap_or(Seen::Lagged))
+                Some(seen.unwrap_or(Update::Lagged))
             }
-            () = self.head.above(sent) => Some(Seen::Lagged),
+            () = self.head.above(sent) => Some(Update::Lagged),
         }
     }
 }

@@ -144,7 +144,7 @@ impl Hands {
         let told = self.told.entry(edit).or_default();
         for event in self.store.events_after(edit, *told, 100).await.unwrap() {
             *told = event.seq;
-            self.broker.live(&Live::Event(event));
+            self.broker.publish_live(&Live::Event(event));
         }
     }
 }

@@ -11,27 +11,27 @@ use crate::hub::Hub;
 
 /// What a watcher sees.
 #[derive(Debug, Clone)]
-pub enum Seen {
+pub enum Update {
     /// Something happened to the edit.
     Live(Arc<Live>),
     /// Something may have been missed (a slow reader, a lost connection): read the events from Postgres again.
     Lagged,
 }
 
-/// Live progress of one edit; dropping it ends the watch. See [`Broker::watch`](crate::Broker::watch).
-pub struct Watch {
+/// Live progress of one edit; dropping it ends the watch. See [`Broker::subscribe`](crate::Broker::subscribe).
+pub struct Subscription {
     edit: EditId,
     hub: Arc<Hub>,
     /// Always there until drop.
-    receiver: Option<broadcast::Receiver<Seen>>,
+    receiver: Option<broadcast::Receiver<Update>>,
     /// Called when the edit has no watcher left.
     unbind: Option<Unbind>,
 }
 
 type Unbind = Box<dyn FnOnce(EditId) + Send + Sync>;
 
-impl Watch {
-    pub(crate) fn new(edit: EditId, hub: Arc<Hub>, receiver: broadcast::Receiver<Seen>) -> Self {
+impl Subscription {
+    pub(crate) fn new(edit: EditId, hub: Arc<Hub>, receiver: broadcast::Receiver<Update>) -> Self {
         Self {
             edit,
             hub,
@@ -55,16 +55,16 @@ impl Watch {
     }
 
     /// Waits for what happens next. `None` when the broker handle was closed. Cancel safe.
-    pub async fn next(&mut self) -> Option<Seen> {
+    pub async fn next(&mut self) -> Option<Update> {
         let receiver = self.receiver.as_mut()?;
         let received = tokio::select! {
             received = receiver.recv() => received,
             () = self.hub.closed().cancelled() => return None,
         };
         match received {
-            Ok(Seen::Lagged) | Err(RecvError::Lagged(_)) => {
+            Ok(Update::Lagged) | Err(RecvError::Lagged(_)) => {
                 metrics::counter!("limekiln_broker_lagged_total").increment(1);
-                Some(Seen::Lagged)
+                Some(Update::Lagged)
             }
             Ok(seen) => Some(seen),
             Err(RecvError::Closed) => None,
@@ -72,7 +72,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for Subscription {
     fn drop(&mut self) {
         // First stop counting as a watcher, then see whether another is left.
         drop(self.receiver.take());
@@ -84,9 +84,9 @@ impl Drop for Watch {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
+        f.debug_struct("Subscription")
             .field("edit", &self.edit)
             .finish_non_exhaustive()
     }
