@@ -1,5 +1,5 @@
-//! How many edits a second are announced, confirmed, taken and acked, with live messages beside them:
-//! `cargo run --release -p limekiln-broker --example announcements [edits]`. On a RabbitMQ of its own, or the one `AMQP_URL` names.
+//! Measures how many edits a second are announced, confirmed, consumed and acked, with and without live messages:
+//! `cargo run --release -p limekiln-broker --example announcements [edits]`. It uses the RabbitMQ that `AMQP_URL` names, or starts one.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ async fn main() {
         Ok(url) => url,
         Err(_) => RabbitMq::shared().vhost().await,
     };
-    // Two processes' worth of connections.
+    // Each handle has its own connections, as two processes have.
     let (ours, theirs) = (
         Broker::connect(&Settings::new(&url)).await.unwrap(),
         Broker::connect(&Settings::new(&url)).await.unwrap(),

@@ -1,139 +1,122 @@
-//! The one handle, on either twin.
+//! The handle to the broker, on either backend.
 
 use std::sync::Arc;
 
 use limekiln_jobs::{EditId, Epoch, Live, ModelName};
 
-use crate::consumer::Taker;
+use crate::consumer::Backend as ConsumerBackend;
 use crate::local::Local;
 use crate::rabbit::Rabbit;
-use crate::{Consumer, Depth, Hint, Report, Result, Settings, Stop, Stops, Subscription, Wakes};
+use crate::{
+    Consumer, Depth, HealthReport, Hint, Result, Settings, Stop, Stops, Subscription, Wakes,
+};
 
-/// The broker. Cheap to clone; all clones share their connections, and the last one dropped closes them.
+/// The broker. It is cheap to clone. All clones share their connections, which close when the last one is dropped.
 #[derive(Debug, Clone)]
-pub struct Broker(Twin);
+pub struct Broker(Backend);
 
 #[derive(Debug, Clone)]
-enum Twin {
+enum Backend {
     Local(Arc<Local>),
     Rabbit(Arc<Rabbit>),
 }
 
+/// Evaluates one expression on whichever backend there is.
+macro_rules! on {
+    ($broker:expr, $backend:ident => $call:expr) => {
+        match &$broker.0 {
+            Backend::Local($backend) => $call,
+            Backend::Rabbit($backend) => $call,
+        }
+    };
+}
+
 impl Broker {
-    /// Connects to RabbitMQ and declares exchanges and the dead-letter queue. From then on a lost connection is
+    /// Connects to RabbitMQ, and declares the exchanges and the dead-letter queue. From then on a lost connection is
     /// restored in the background, for ever, with backoff.
     ///
     /// # Errors
-    /// When the first connection does not come about within `connect_timeout`.
+    /// When the first connection is not made within `connect_timeout`.
     pub async fn connect(settings: &Settings) -> Result<Self> {
-        Ok(Self(Twin::Rabbit(Arc::new(
-            Rabbit::connect(settings).await?,
-        ))))
+        let rabbit = Rabbit::connect(settings).await?;
+        Ok(Self(Backend::Rabbit(Arc::new(rabbit))))
     }
 
-    /// The in-process twin. Nothing survives the process.
+    /// A broker within this process. Nothing in it survives the process.
     #[must_use]
     pub fn local() -> Self {
-        Self(Twin::Local(Arc::new(Local::new())))
+        Self(Backend::Local(Arc::new(Local::new())))
     }
 
-    /// Whether there is a connection now. True for the twin until it is closed.
+    /// Whether there is a connection now. The in-process broker is connected until it is closed.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        match &self.0 {
-            Twin::Local(local) => !local.hub().closed().is_cancelled(),
-            Twin::Rabbit(rabbit) => rabbit.is_connected(),
-        }
+        on!(self, backend => backend.is_connected())
     }
 
-    /// Closes the connections after what is under way, within a bounded time. Everything handed out ends.
+    /// Finishes what is under way, within a bounded time, and closes the connections. Consumers, subscriptions and
+    /// signals that were handed out end.
     pub async fn close(&self) {
-        match &self.0 {
-            Twin::Local(local) => local.hub().closed().cancel(),
-            Twin::Rabbit(rabbit) => rabbit.close().await,
-        }
+        on!(self, backend => backend.close().await);
     }
 
     /// Publishes edits to the queues of their models and classes, all at once, and waits until each is confirmed.
-    /// Results are in the order of the hints. A failed one may have got through all the same: announcing it again is harmless.
+    /// Results are in the order of the hints. One that failed may have been published all the same: announcing it
+    /// again is harmless.
     pub async fn announce(&self, hints: &[Hint]) -> Vec<Result<()>> {
-        match &self.0 {
-            Twin::Local(local) => local.announce(hints),
-            Twin::Rabbit(rabbit) => rabbit.announce(hints).await,
-        }
+        on!(self, backend => backend.announce(hints).await)
     }
 
-    /// Takes edits of this model: at most `slots + 1` of each class at once.
+    /// Consumes the edits of this model, at most `slots + 1` of each class at once.
     ///
     /// # Errors
-    /// When its queues can't be declared: they exist with other properties, or access is denied. A lost connection
-    /// is no error: taking starts when it is back.
+    /// When the model's queues can't be declared, because they exist with other properties or because access is
+    /// denied. A lost connection is no error: deliveries begin when it is back.
     pub async fn consume(&self, model: &ModelName, slots: u16) -> Result<Consumer> {
         Ok(Consumer(match &self.0 {
-            Twin::Local(local) => Taker::Local(local.consume(model, slots)?),
-            Twin::Rabbit(rabbit) => Taker::Rabbit(rabbit.consume(model, slots).await?),
+            Backend::Local(local) => ConsumerBackend::Local(local.consume(model, slots)?),
+            Backend::Rabbit(rabbit) => ConsumerBackend::Rabbit(rabbit.consume(model, slots).await?),
         }))
     }
 
-    /// Tells every coordinator that there may be something to release. Never waits; several within 5 ms are one.
+    /// Tells every coordinator that there may be something to release. Never waits. Wakes within 5 ms become one.
     pub fn wake(&self) {
-        match &self.0 {
-            Twin::Local(local) => local.wake(),
-            Twin::Rabbit(rabbit) => rabbit.wake(),
-        }
+        on!(self, backend => backend.wake());
     }
 
-    /// Wakes from now on.
+    /// Receives the wakes that are sent from now on.
     pub async fn wakes(&self) -> Wakes {
-        match &self.0 {
-            Twin::Local(local) => Wakes::new(local.hub()),
-            Twin::Rabbit(rabbit) => rabbit.wakes().await,
-        }
+        on!(self, backend => backend.wakes().await)
     }
 
-    /// Tells the worker that runs the edit under this epoch to stop it. Never waits; lossy.
+    /// Tells the worker that runs the edit under this epoch to stop it. Never waits. The message may get lost.
     pub fn stop(&self, edit: EditId, epoch: Epoch) {
-        let stop = Stop { edit, epoch };
-        match &self.0 {
-            Twin::Local(local) => local.stop(stop),
-            Twin::Rabbit(rabbit) => rabbit.stop(stop),
-        }
+        on!(self, backend => backend.stop(Stop { edit, epoch }));
     }
 
-    /// Stops from now on, of all edits.
+    /// Receives the stops of all edits that are sent from now on.
     pub async fn stops(&self) -> Stops {
-        match &self.0 {
-            Twin::Local(local) => Stops::new(local.hub()),
-            Twin::Rabbit(rabbit) => rabbit.stops().await,
-        }
+        on!(self, backend => backend.stops().await)
     }
 
-    /// Publishes live progress. Never waits: when too much is queued the oldest is dropped and counted.
+    /// Publishes live progress. Never waits: when too many messages wait, the oldest is dropped and counted.
     pub fn publish_live(&self, live: &Live) {
-        match &self.0 {
-            Twin::Local(local) => local.live(live),
-            Twin::Rabbit(rabbit) => rabbit.live(live),
-        }
+        on!(self, backend => backend.publish_live(live));
     }
 
-    /// Watches one edit. What is published after this returned is seen, or [`Update::Lagged`](crate::Update::Lagged) is:
-    /// so first watch, then read Postgres. While the connection is down it returns at once, and `Lagged` comes when it is back.
+    /// Subscribes to one edit's live progress. Whatever is published after this returned is received, or
+    /// [`Update::Lagged`](crate::Update::Lagged) is: so subscribe first, then read Postgres. While the connection is
+    /// down this returns at once, and `Lagged` is received when the connection is back.
     pub async fn subscribe(&self, edit: EditId) -> Subscription {
-        match &self.0 {
-            Twin::Local(local) => local.watch(edit),
-            Twin::Rabbit(rabbit) => rabbit.watch(edit).await,
-        }
+        on!(self, backend => backend.subscribe(edit).await)
     }
 
-    /// How full the two queues of a model are. Queues that don't exist yet are empty.
+    /// How full the queues of a model are. Queues that don't exist yet are empty.
     ///
     /// # Errors
     /// When the broker can't be asked.
     pub async fn depth(&self, model: &ModelName) -> Result<Vec<Depth>> {
-        match &self.0 {
-            Twin::Local(local) => Ok(local.depth(model)),
-            Twin::Rabbit(rabbit) => rabbit.depth(model).await,
-        }
+        on!(self, backend => backend.depth(model).await)
     }
 
     /// How many dead letters there are.
@@ -141,42 +124,28 @@ impl Broker {
     /// # Errors
     /// When the broker can't be asked.
     pub async fn depth_dead(&self) -> Result<Depth> {
-        match &self.0 {
-            Twin::Local(local) => Ok(local.depth_dead()),
-            Twin::Rabbit(rabbit) => rabbit.depth_dead().await,
-        }
+        on!(self, backend => backend.depth_dead().await)
     }
 
-    /// Empties both queues of a model; how many messages that were. Nothing is lost: edits are announced again.
+    /// Empties the queues of a model and returns how many messages were in them. Nothing is lost, since edits are
+    /// announced again.
     ///
     /// # Errors
     /// When the broker can't be asked.
     pub async fn purge(&self, model: &ModelName) -> Result<u64> {
-        match &self.0 {
-            Twin::Local(local) => Ok(local.purge(model)),
-            Twin::Rabbit(rabbit) => rabbit.purge(model).await,
-        }
+        on!(self, backend => backend.purge(model).await)
     }
 
-    /// Deletes both queues of a model that is served no more, with what is in them.
+    /// Deletes the queues of a model that is no longer served, with what is in them.
     ///
     /// # Errors
     /// When the broker can't be asked.
     pub async fn model_delete(&self, model: &ModelName) -> Result<()> {
-        match &self.0 {
-            Twin::Local(local) => {
-                local.purge(model);
-                Ok(())
-            }
-            Twin::Rabbit(rabbit) => rabbit.model_delete(model).await,
-        }
+        on!(self, backend => backend.model_delete(model).await)
     }
 
-    /// Looks at the broker for `doctor`: version, permissions, the queues of these models, a message there and back.
-    pub async fn check(&self, models: &[ModelName]) -> Report {
-        match &self.0 {
-            Twin::Local(local) => local.check(),
-            Twin::Rabbit(rabbit) => rabbit.check(models).await,
-        }
+    /// Checks the broker for `doctor`: version, permissions, the queues of these models, a message there and back.
+    pub async fn check(&self, models: &[ModelName]) -> HealthReport {
+        on!(self, backend => backend.check(models).await)
     }
 }

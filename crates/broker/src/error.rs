@@ -1,13 +1,15 @@
-//! What can go wrong between us and the broker.
+//! The errors of this crate.
 
-/// Shorthand for results of this crate.
+use std::sync::Arc;
+
+/// The result of an operation on the broker.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can go wrong. Whether to try again is the [`Kind`]'s alone to say.
-#[derive(Debug, thiserror::Error)]
+/// Why an operation on the broker failed. Its [`kind`](Self::kind) says whether to try again.
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no connection, and none came within the time allowed.
+    /// There is no connection, and none was restored within the time allowed.
     #[error("rabbitmq is not connected: {0}")]
     Disconnected(String),
     /// The first connection failed.
@@ -15,14 +17,14 @@ pub enum Error {
         "can't connect to rabbitmq at {address}: {reason}; check AMQP_URL, the user and the virtual host"
     )]
     Connect {
-        /// Host, port and virtual host; never the password.
+        /// Host, port and virtual host, without user and password.
         address: String,
-        /// What the attempt met.
+        /// Why the attempt failed.
         reason: String,
-        /// Whether the broker refused us, rather than being away.
+        /// Whether the server answered and refused. Otherwise it could not be reached.
         refused: bool,
     },
-    /// The settings make no sense.
+    /// The URL in the settings is malformed.
     #[error("not a usable broker url: {0}; expected amqp://user:password@host:port/vhost")]
     Url(String),
     /// No queue took the message, even after the queue was declared again.
@@ -31,12 +33,12 @@ pub enum Error {
     /// RabbitMQ takes no messages because it runs out of memory or disk.
     #[error("rabbitmq takes no messages: it runs out of memory or disk space; give it more")]
     Blocked,
-    /// The broker said it could not keep the message.
+    /// RabbitMQ confirmed that it does not keep the message.
     #[error(
         "rabbitmq refused the message for {0}: the queue is full or has no majority of its replicas"
     )]
     Refused(String),
-    /// The broker did not confirm in time. It may have the message all the same.
+    /// RabbitMQ did not confirm in time. It may have the message all the same.
     #[error("rabbitmq did not confirm within {0:?}")]
     Unconfirmed(std::time::Duration),
     /// A queue or exchange exists with other properties than ours.
@@ -46,34 +48,34 @@ pub enum Error {
     Differs {
         /// The queue or exchange.
         name: String,
-        /// What the broker said.
+        /// RabbitMQ's message.
         detail: String,
     },
-    /// The user may not do this.
+    /// The user lacks a permission.
     #[error(
         "rabbitmq denies access ({0}); give the user configure, write and read permissions on limekiln.*"
     )]
     Denied(String),
-    /// The in-process queue holds as much as it may.
+    /// The in-process queue has reached its limit.
     #[error("the queue {0} is full; announce again later")]
     Full(String),
     /// The broker handle was closed.
     #[error("the broker handle is closed")]
     Closed,
-    /// A message could not be written or read.
+    /// A message could not be encoded.
     #[error("a message can't be encoded: {0}")]
-    Encode(#[from] serde_json::Error),
-    /// Anything else the client library met.
+    Encode(#[source] Arc<serde_json::Error>),
+    /// Any other error of the client library.
     #[error("rabbitmq: {0}")]
     Amqp(#[from] lapin::Error),
 }
 
-/// What a caller needs to know to decide on a retry.
+/// Whether a caller should try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// May work later, unchanged: retry with backoff.
+    /// The same operation may work later: retry with backoff.
     Transient,
-    /// Somebody has to change something first.
+    /// The operation fails until somebody changes something.
     Permanent,
 }
 
@@ -99,23 +101,6 @@ impl Error {
         }
     }
 
-    /// The same once more, for the next of many messages that met it.
-    pub(crate) fn again(&self) -> Self {
-        match self {
-            Self::Blocked => Self::Blocked,
-            Self::Closed => Self::Closed,
-            Self::Unconfirmed(timeout) => Self::Unconfirmed(*timeout),
-            Self::Denied(detail) => Self::Denied(detail.clone()),
-            Self::Differs { name, detail } => Self::Differs {
-                name: name.clone(),
-                detail: detail.clone(),
-            },
-            Self::Amqp(error) => Self::Amqp(error.clone()),
-            Self::Disconnected(reason) => Self::Disconnected(reason.clone()),
-            other => Self::Disconnected(other.to_string()),
-        }
-    }
-
     /// Shorthand for [`Kind::Transient`].
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -124,7 +109,7 @@ impl Error {
 }
 
 impl Error {
-    /// What the broker's refusal means for the exchange or queue of this name.
+    /// The error of an operation on the exchange or queue of this name.
     pub(crate) fn named(name: &str, error: lapin::Error) -> Self {
         let lapin::ErrorKind::ProtocolError(refusal) = error.kind() else {
             return Self::Amqp(error);
@@ -139,9 +124,15 @@ impl Error {
         }
     }
 
-    /// Whether there is no such queue or exchange.
+    /// Whether RabbitMQ said that there is no such queue or exchange.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Amqp(error)
             if matches!(error.kind(), lapin::ErrorKind::ProtocolError(refusal) if refusal.get_id() == 404))
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Encode(Arc::new(error))
     }
 }

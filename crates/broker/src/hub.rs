@@ -1,40 +1,40 @@
-//! Where signals and progress fan out within the process: the receiving half of both twins.
+//! Hands what reaches this process to its subscribers and its receivers of wakes and stops, on both backends.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use limekiln_jobs::{EditId, Live};
-use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Stop, Update};
 
-/// Live messages a watcher may lag behind before it is told to read Postgres again.
-const LIVE_LAG: usize = 64;
-/// Stops a worker may lag behind.
+/// How many updates a subscriber may lag behind before it is told to read Postgres again.
+const UPDATES_LAG: usize = 64;
+/// How many stops a worker may lag behind.
 const STOPS_LAG: usize = 1024;
 
-/// Fans out to every handle of this process.
+/// Fans out to every receiver of this process.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    watched: Mutex<HashMap<EditId, Watched>>,
+    subscribed: Mutex<HashMap<EditId, Subscribers>>,
     wakes: watch::Sender<u64>,
     stops: broadcast::Sender<Stop>,
     closed: CancellationToken,
 }
 
+/// Those who follow one edit.
 #[derive(Debug)]
-struct Watched {
+struct Subscribers {
     sender: broadcast::Sender<Update>,
-    /// Whether messages about it reach this process.
+    /// Whether messages about the edit reach this process.
     bound: bool,
 }
 
 impl Hub {
     pub(crate) fn new(closed: CancellationToken) -> Self {
         Self {
-            watched: Mutex::default(),
+            subscribed: Mutex::default(),
             wakes: watch::Sender::new(0),
             stops: broadcast::Sender::new(STOPS_LAG),
             closed,
@@ -55,7 +55,7 @@ impl Hub {
     }
 
     pub(crate) fn stop(&self, stop: Stop) {
-        // Nobody listening is no fault: this process may run no worker.
+        // An error means that nobody receives stops: this process runs no worker.
         let _ = self.stops.send(stop);
     }
 
@@ -63,72 +63,77 @@ impl Hub {
         self.stops.subscribe()
     }
 
-    /// A receiver for one edit, and whether messages about it already reach this process.
-    pub(crate) fn watch(&self, edit: EditId) -> (broadcast::Receiver<Update>, bool) {
-        let mut all = self.lock();
-        let watched = all.entry(edit).or_insert_with(|| Watched {
-            sender: broadcast::Sender::new(LIVE_LAG),
+    /// A receiver for one edit, and whether messages about the edit already reach this process.
+    pub(crate) fn subscribe(&self, edit: EditId) -> (broadcast::Receiver<Update>, bool) {
+        let mut subscribed = self.lock();
+        let subscribers = subscribed.entry(edit).or_insert_with(|| Subscribers {
+            sender: broadcast::Sender::new(UPDATES_LAG),
             bound: false,
         });
-        let found = (watched.sender.subscribe(), watched.bound);
-        gauge(&all);
-        found
+        let receiver = (subscribers.sender.subscribe(), subscribers.bound);
+        gauge(&subscribed);
+        receiver
     }
 
-    /// Forgets an edit that nobody watches any more; whether it did.
-    pub(crate) fn unwatch(&self, edit: EditId) -> bool {
-        let mut all = self.lock();
-        let last = all
+    /// Forgets an edit that has no receiver left. Returns whether it did.
+    pub(crate) fn unsubscribe(&self, edit: EditId) -> bool {
+        let mut subscribed = self.lock();
+        let last = subscribed
             .get(&edit)
-            .is_some_and(|watched| watched.sender.receiver_count() == 0);
+            .is_some_and(|subscribers| subscribers.sender.receiver_count() == 0);
         if last {
-            all.remove(&edit);
-            gauge(&all);
+            subscribed.remove(&edit);
+            gauge(&subscribed);
         }
         last
     }
 
-    pub(crate) fn is_watched(&self, edit: EditId) -> bool {
+    pub(crate) fn is_subscribed(&self, edit: EditId) -> bool {
         self.lock().contains_key(&edit)
     }
 
-    pub(crate) fn watched(&self) -> Vec<EditId> {
+    /// The edits with a subscriber in this process.
+    pub(crate) fn subscribed(&self) -> Vec<EditId> {
         self.lock().keys().copied().collect()
     }
 
+    /// Notes that messages about the edit now reach this process.
     pub(crate) fn bound(&self, edit: EditId) {
-        if let Some(watched) = self.lock().get_mut(&edit) {
-            watched.bound = true;
+        if let Some(subscribers) = self.lock().get_mut(&edit) {
+            subscribers.bound = true;
         }
     }
 
-    /// Messages no longer reach this process.
+    /// Notes that no edit's messages reach this process any more.
     pub(crate) fn unbound_all(&self) {
         self.lock()
             .values_mut()
-            .for_each(|watched| watched.bound = false);
+            .for_each(|subscribers| subscribers.bound = false);
     }
 
     pub(crate) fn live(&self, live: Live) {
-        if let Some(watched) = self.lock().get(&live.edit()) {
-            // The last watcher may be leaving at this moment.
-            let _ = watched.sender.send(Update::Live(Arc::new(live)));
+        if let Some(subscribers) = self.lock().get(&live.edit()) {
+            // An error means that the last subscriber is just leaving.
+            let _ = subscribers.sender.send(Update::Live(Arc::new(live)));
         }
     }
 
-    /// Tells the watchers of these edits that they may have missed something.
+    /// Tells the subscribers of these edits that they may have missed something.
     pub(crate) fn lagged(&self, edits: &[EditId]) {
-        let all = self.lock();
-        for watched in edits.iter().filter_map(|edit| all.get(edit)) {
-            let _ = watched.sender.send(Update::Lagged);
+        let subscribed = self.lock();
+        for subscribers in edits.iter().filter_map(|edit| subscribed.get(edit)) {
+            let _ = subscribers.sender.send(Update::Lagged);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<EditId, Watched>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<EditId, Subscribers>> {
+        self.subscribed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn gauge(all: &HashMap<EditId, Watched>) {
-    metrics::gauge!("limekiln_broker_watched").set(u32::try_from(all.len()).unwrap_or(u32::MAX));
+fn gauge(subscribed: &HashMap<EditId, Subscribers>) {
+    metrics::gauge!("limekiln_broker_watched")
+        .set(u32::try_from(subscribed.len()).unwrap_or(u32::MAX));
 }

@@ -1,14 +1,13 @@
-//! Lossy broadcasts: wakes to coordinators, stops to workers.
+//! The receivers of wakes (for coordinators) and stops (for workers). Both are broadcasts that may get lost.
 
-use limekiln_jobs::{EditId, Epoch};
-use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::Stop;
 use crate::hub::Hub;
 
-/// "There may be something to release." See [`Broker::wakes`](crate::Broker::wakes).
+/// Receives wakes: "there may be something to release". See [`Broker::wakes`](crate::Broker::wakes).
 #[derive(Debug)]
 pub struct Wakes {
     receiver: watch::Receiver<u64>,
@@ -23,9 +22,10 @@ impl Wakes {
         }
     }
 
-    /// Waits for the next wake; several that came meanwhile are one. `None` when the broker handle was closed.
+    /// Waits for the next wake. Wakes that came since the last call count as one. `None` when the broker handle was
+    /// closed. Cancel safe.
     ///
-    /// Cancel safe. Wakes get lost while the connection is down, and one is given when it is back: tick as well.
+    /// Wakes get lost while the connection is down, and one is given when it is back, so wait for a timer as well.
     pub async fn next(&mut self) -> Option<()> {
         tokio::select! {
             changed = self.receiver.changed() => changed.ok(),
@@ -34,16 +34,7 @@ impl Wakes {
     }
 }
 
-/// "Stop this edit at its next step."
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stop {
-    /// The edit to stop.
-    pub edit: EditId,
-    /// The epoch it was running under; a later one is not meant.
-    pub epoch: Epoch,
-}
-
-/// Stops sent to workers. See [`Broker::stops`](crate::Broker::stops).
+/// Receives the [`Stop`]s sent to workers. See [`Broker::stops`](crate::Broker::stops).
 #[derive(Debug)]
 pub struct Stops {
     receiver: broadcast::Receiver<Stop>,
@@ -58,9 +49,9 @@ impl Stops {
         }
     }
 
-    /// Waits for the next stop. `None` when the broker handle was closed.
+    /// Waits for the next stop. `None` when the broker handle was closed. Cancel safe.
     ///
-    /// Cancel safe. A lost stop is harmless: the next renewal of the lease says the same.
+    /// A lost stop is harmless: the next renewal of the lease tells the worker the same.
     pub async fn next(&mut self) -> Option<Stop> {
         loop {
             let received = tokio::select! {

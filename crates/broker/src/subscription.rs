@@ -1,30 +1,22 @@
-//! Live progress of one edit.
+//! The subscription to one edit's live progress.
 
 use std::fmt;
 use std::sync::Arc;
 
-use limekiln_jobs::{EditId, Live};
+use limekiln_jobs::EditId;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::Update;
 use crate::hub::Hub;
 
-/// What a watcher sees.
-#[derive(Debug, Clone)]
-pub enum Update {
-    /// Something happened to the edit.
-    Live(Arc<Live>),
-    /// Something may have been missed (a slow reader, a lost connection): read the events from Postgres again.
-    Lagged,
-}
-
-/// Live progress of one edit; dropping it ends the watch. See [`Broker::subscribe`](crate::Broker::subscribe).
+/// Receives one edit's live progress; dropping it unsubscribes. See [`Broker::subscribe`](crate::Broker::subscribe).
 pub struct Subscription {
     edit: EditId,
     hub: Arc<Hub>,
-    /// Always there until drop.
+    /// Present until the drop.
     receiver: Option<broadcast::Receiver<Update>>,
-    /// Called when the edit has no watcher left.
+    /// Called when the edit has no subscriber left.
     unbind: Option<Unbind>,
 }
 
@@ -48,13 +40,13 @@ impl Subscription {
         self
     }
 
-    /// The edit watched.
+    /// The edit subscribed to.
     #[must_use]
     pub fn edit(&self) -> EditId {
         self.edit
     }
 
-    /// Waits for what happens next. `None` when the broker handle was closed. Cancel safe.
+    /// Waits for the next update. `None` when the broker handle was closed. Cancel safe.
     pub async fn next(&mut self) -> Option<Update> {
         let receiver = self.receiver.as_mut()?;
         let received = tokio::select! {
@@ -66,7 +58,7 @@ impl Subscription {
                 metrics::counter!("limekiln_broker_lagged_total").increment(1);
                 Some(Update::Lagged)
             }
-            Ok(seen) => Some(seen),
+            Ok(update) => Some(update),
             Err(RecvError::Closed) => None,
         }
     }
@@ -74,9 +66,9 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // First stop counting as a watcher, then see whether another is left.
+        // The hub counts receivers, so ours has to go before the hub is asked whether another is left.
         drop(self.receiver.take());
-        if self.hub.unwatch(self.edit)
+        if self.hub.unsubscribe(self.edit)
             && let Some(unbind) = self.unbind.take()
         {
             unbind(self.edit);

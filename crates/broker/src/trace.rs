@@ -1,12 +1,12 @@
-//! Spans that go on in another process: W3C trace context, which travels with the edit and its messages.
+//! Spans that continue in another process, by a W3C trace context that travels with the edit and its messages.
 //!
-//! Where no spans are exported, spans have no context of their own, and the text travels as it came.
+//! Where no spans are exported, a span has no context, and the `traceparent` of the request travels unchanged.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// What a `traceparent` says; none when it is not one of version 00, or names nothing.
+/// The context that a `traceparent` names. None unless it is a valid one of version 00.
 fn parsed(traceparent: &str) -> Option<SpanContext> {
     let parts: Vec<&str> = traceparent.split('-').collect();
     let [version, trace, span, flags] = parts.as_slice() else {
@@ -29,22 +29,22 @@ fn parsed(traceparent: &str) -> Option<SpanContext> {
     context.is_valid().then_some(context)
 }
 
-/// Whether it is a `traceparent` of version 00.
+/// Whether the text is a valid `traceparent` of version 00.
 #[must_use]
 pub fn is_traceparent(text: &str) -> bool {
     parsed(text).is_some()
 }
 
-/// Makes `span` a child of the one that `traceparent` names. Before the span is entered.
+/// Makes `span` a child of the span that `traceparent` names. To be called before the span is entered.
 pub fn adopt(span: &Span, traceparent: &str) {
     if let Some(parent) = parsed(traceparent) {
         let parent = opentelemetry::Context::new().with_remote_span_context(parent);
-        // Nobody exports spans then.
+        // An error means that no spans are exported.
         let _ = span.set_parent(parent);
     }
 }
 
-/// The `traceparent` of what follows from `span`; none where no spans are exported.
+/// The `traceparent` for messages sent from within `span`. None where no spans are exported.
 #[must_use]
 pub fn traceparent(span: &Span) -> Option<String> {
     let context = span.context().span().span_context().clone();

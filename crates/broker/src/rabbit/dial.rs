@@ -1,7 +1,7 @@
-//! One connection attempt that can always be given up.
+//! One attempt to connect, which can always be abandoned.
 //!
-//! lapin runs each connection on a thread of its own, and an attempt on which the other side goes silent keeps that thread
-//! for ever. So we keep a second handle of the socket: shutting it down ends the thread.
+//! lapin runs each connection on a thread of its own, and a server that goes silent during the handshake would keep that
+//! thread for ever. So this module keeps a second handle of the socket: shutting the socket down ends the thread.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -19,13 +19,13 @@ use crate::{Error, Result, Settings};
 pub(super) struct Socket(Arc<Mutex<Option<TcpStream>>>);
 
 impl Socket {
-    fn keep(&self, stream: &impl AsFd) -> io::Result<()> {
+    fn set(&self, stream: &impl AsFd) -> io::Result<()> {
         let stream = stream.as_fd().try_clone_to_owned()?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream.into());
         Ok(())
     }
 
-    /// Ends the connection without another word. Harmless when it has ended already.
+    /// Shuts the socket down. Harmless when the connection has ended already.
     pub(super) fn shut(&self) {
         let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(error)) = socket.map(|socket| socket.shutdown(Shutdown::Both))
@@ -36,11 +36,11 @@ impl Socket {
     }
 }
 
-/// Reads the address, and fills in what we always want.
+/// Parses the address, and fills in the default virtual host and the heartbeat.
 pub(super) fn uri(settings: &Settings) -> Result<AMQPUri> {
     let mut uri: AMQPUri = settings.url.parse().map_err(Error::Url)?;
     if uri.vhost.is_empty() {
-        // `amqp://host/` strictly means the virtual host without a name; nobody means that.
+        // Strictly, `amqp://host/` names the virtual host "", but people who write it mean the default one.
         "/".clone_into(&mut uri.vhost);
     }
     let heartbeat = u16::try_from(settings.heartbeat.as_secs()).unwrap_or(u16::MAX);
@@ -48,7 +48,7 @@ pub(super) fn uri(settings: &Settings) -> Result<AMQPUri> {
     Ok(uri)
 }
 
-/// Where that is, for messages: no user, no password.
+/// The address as error messages show it: without user and password.
 pub(super) fn address(uri: &AMQPUri) -> String {
     format!(
         "{}:{}, virtual host {}",
@@ -56,7 +56,7 @@ pub(super) fn address(uri: &AMQPUri) -> String {
     )
 }
 
-/// Connects, or fails, within `connect_timeout`.
+/// Connects or fails within `connect_timeout`.
 pub(super) async fn dial(settings: &Settings, role: &str) -> Result<(Connection, Socket)> {
     let uri = uri(settings)?;
     let address = address(&uri);
@@ -66,7 +66,7 @@ pub(super) async fn dial(settings: &Settings, role: &str) -> Result<(Connection,
         refused,
     };
     let socket = Socket::default();
-    let kept = socket.clone();
+    let opened_socket = socket.clone();
     let limit = settings.connect_timeout;
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("{} {role}", settings.name).into());
@@ -82,7 +82,7 @@ pub(super) async fn dial(settings: &Settings, role: &str) -> Result<(Connection,
                         .collect::<Vec<_>>();
                 let stream = AsyncTcpStream::connect(&runtime, addresses).await?;
                 if let AsyncTcpStream::Plain(plain) = &stream {
-                    kept.keep(plain.get_ref())?;
+                    opened_socket.set(plain.get_ref())?;
                 }
                 match uri.scheme {
                     AMQPScheme::AMQP => Ok(stream),
@@ -110,7 +110,7 @@ pub(super) async fn dial(settings: &Settings, role: &str) -> Result<(Connection,
     }
 }
 
-/// Whether the broker understood us and said no: wrong password, no such virtual host, no access to it.
+/// Whether the server answered and refused: wrong password, no such virtual host, no access to it.
 fn is_refusal(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.get_id(), 403 | 530))
 }

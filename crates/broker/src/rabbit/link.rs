@@ -1,27 +1,27 @@
-//! A connection that comes back, and its sessions in between.
+//! A connection that is restored whenever it is lost.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lapin::{Channel, Connection, Event};
+use lapin::Event;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::dial::{Socket, dial};
+use super::dial::dial;
+use super::session::Session;
 use super::topology;
 use crate::{Error, Result, Settings};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_LAST: Duration = Duration::from_secs(5);
-/// Between two looks at a connection, should an event of its end get lost.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the connection's status is checked, in case the event of its end got lost.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 
-/// A connection that comes back. Cheap to clone.
+/// A connection that is restored whenever it is lost. It is cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     state: watch::Receiver<State>,
@@ -34,18 +34,9 @@ enum State {
     Closed,
 }
 
-/// One connection, from its handshake to its end.
-#[derive(Debug)]
-pub(super) struct Session {
-    connection: Connection,
-    socket: Socket,
-    /// Cancelled once the connection is gone.
-    pub(super) ended: CancellationToken,
-    timeout: Duration,
-}
-
 impl Link {
-    /// Connects and declares what everything else rests on; from then on keeps connected until `hung_up`.
+    /// Connects and declares the exchanges. From then on a background task keeps the link connected, until
+    /// `hung_up` is cancelled.
     pub(super) async fn open(
         role: &'static str,
         settings: &Settings,
@@ -54,13 +45,13 @@ impl Link {
     ) -> Result<Self> {
         let first = connect(settings, role).await?;
         let (sender, state) = watch::channel(State::Up(Arc::clone(&first)));
-        let keeper = Keeper {
+        let supervisor = Supervisor {
             role,
             settings: settings.clone(),
             state: sender,
             hung_up,
         };
-        tasks.spawn(keeper.run(first));
+        tasks.spawn(supervisor.run(first));
         Ok(Self { state })
     }
 
@@ -68,109 +59,22 @@ impl Link {
         matches!(&*self.state.borrow(), State::Up(_))
     }
 
-    /// The session there is, or the next one if it comes within `patience`.
-    pub(super) async fn session(&self, patience: Duration) -> Result<Arc<Session>> {
+    /// The current session, or the next one if there is one within `limit`.
+    pub(super) async fn session(&self, limit: Duration) -> Result<Arc<Session>> {
         let mut state = self.state.clone();
-        let coming = timeout(
-            patience,
-            state.wait_for(|state| !matches!(state, State::Down(_))),
-        )
-        .await;
-        match coming {
-            Ok(Ok(state)) => match &*state {
-                State::Up(session) => Ok(Arc::clone(session)),
-                State::Down(reason) => Err(Error::Disconnected(reason.to_string())),
-                State::Closed => Err(Error::Closed),
-            },
-            Ok(Err(_)) => Err(Error::Closed),
-            Err(_) => match &*self.state.borrow() {
-                State::Up(session) => Ok(Arc::clone(session)),
-                State::Down(reason) => Err(Error::Disconnected(reason.to_string())),
-                State::Closed => Err(Error::Closed),
-            },
+        let settled = state.wait_for(|state| !matches!(state, State::Down(_)));
+        let supervised = !matches!(timeout(limit, settled).await, Ok(Err(_)));
+        match &*self.state.borrow() {
+            State::Up(session) => Ok(Arc::clone(session)),
+            State::Down(reason) if supervised => Err(Error::Disconnected(reason.to_string())),
+            State::Down(_) | State::Closed => Err(Error::Closed),
         }
-    }
-}
-
-impl Session {
-    /// A new channel. When even that gets no answer, the connection is given up.
-    pub(super) async fn channel(&self) -> Result<Channel> {
-        let opened = self
-            .call("channel", self.connection.create_channel(), self.timeout)
-            .await;
-        if matches!(opened, Err(Error::Unconfirmed(_))) {
-            self.cut("no answer in time");
-        }
-        opened
-    }
-
-    /// Waits for the broker's answer, but not for ever.
-    pub(super) async fn rpc<T>(
-        &self,
-        name: &str,
-        call: impl Future<Output = lapin::Result<T>>,
-    ) -> Result<T> {
-        self.rpc_within(name, call, self.timeout).await
-    }
-
-    /// Waits so long for the broker's answer. Without one the fault may be this queue's alone: a new channel tells.
-    pub(super) async fn rpc_within<T>(
-        &self,
-        name: &str,
-        call: impl Future<Output = lapin::Result<T>>,
-        limit: Duration,
-    ) -> Result<T> {
-        let answer = self.call(name, call, limit).await;
-        if matches!(answer, Err(Error::Unconfirmed(_))) {
-            // A dropped channel closes itself.
-            drop(self.channel().await?);
-        }
-        answer
-    }
-
-    async fn call<T>(
-        &self,
-        name: &str,
-        call: impl Future<Output = lapin::Result<T>>,
-        limit: Duration,
-    ) -> Result<T> {
-        if self.is_blocked() {
-            return Err(Error::Blocked);
-        }
-        tokio::select! {
-            answer = timeout(limit, call) => match answer {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(error)) => Err(Error::named(name, error)),
-                Err(_) if self.is_blocked() => Err(Error::Blocked),
-                Err(_) => Err(Error::Unconfirmed(limit)),
-            },
-            () = self.ended.cancelled() => Err(Error::Disconnected("connection lost".to_owned())),
-        }
-    }
-
-    /// Whether RabbitMQ takes nothing from us for lack of memory or disk.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.connection.status().blocked()
-    }
-
-    /// Gives the connection up.
-    pub(super) fn cut(&self, why: &str) {
-        if !self.ended.is_cancelled() {
-            tracing::warn!(why, "giving up a connection to rabbitmq");
-        }
-        self.ended.cancel();
-        self.socket.shut();
     }
 }
 
 async fn connect(settings: &Settings, role: &'static str) -> Result<Arc<Session>> {
     let (connection, socket) = dial(settings, role).await?;
-    let session = Session {
-        connection,
-        socket,
-        ended: CancellationToken::new(),
-        timeout: settings.confirm_timeout,
-    };
+    let session = Session::new(connection, socket, settings.confirm_timeout);
     if let Err(error) = topology::declare(&session).await {
         session.cut("exchanges can't be declared");
         return Err(error);
@@ -179,15 +83,15 @@ async fn connect(settings: &Settings, role: &'static str) -> Result<Arc<Session>
     Ok(Arc::new(session))
 }
 
-/// Keeps a link connected.
-struct Keeper {
+/// The task that keeps a link connected.
+struct Supervisor {
     role: &'static str,
     settings: Settings,
     state: watch::Sender<State>,
     hung_up: CancellationToken,
 }
 
-impl Keeper {
+impl Supervisor {
     async fn run(self, mut session: Arc<Session>) {
         loop {
             let reason = tokio::select! {
@@ -197,8 +101,7 @@ impl Keeper {
             tracing::warn!(link = self.role, reason, "lost rabbitmq");
             metrics::gauge!("limekiln_broker_connected", "link" => self.role).set(0);
             self.state.send_replace(State::Down(reason.into()));
-            session.ended.cancel();
-            session.socket.shut();
+            session.end();
             let Some(next) = self.reconnect().await else {
                 break;
             };
@@ -210,7 +113,7 @@ impl Keeper {
         self.state.send_replace(State::Closed);
     }
 
-    /// Waits for the connection's end; why it ended.
+    /// Waits for the connection's end, and returns why it ended.
     async fn end(&self, session: &Session) -> String {
         let blocked = metrics::gauge!("limekiln_broker_blocked", "link" => self.role);
         blocked.set(0);
@@ -219,7 +122,7 @@ impl Keeper {
         loop {
             tokio::select! {
                 event = events.next() => match event {
-                    // Errors of a channel come this way as well; the look below tells them apart.
+                    // A channel's errors are reported here as well; the status below tells whether the connection ended.
                     Some(Event::Error(error)) => reason = error.to_string(),
                     Some(Event::ConnectionBlocked(why)) => {
                         tracing::error!(link = self.role, why, "rabbitmq takes no messages until it has memory and disk again");
@@ -233,7 +136,7 @@ impl Keeper {
                     None => return reason,
                 },
                 () = session.ended.cancelled() => return reason,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(CHECK_EVERY) => {}
             }
             if !session.connection.status().connected() {
                 return reason;
@@ -241,7 +144,7 @@ impl Keeper {
         }
     }
 
-    /// Tries until it works; none when hung up meanwhile.
+    /// Connects again, trying until it works. None when the link was hung up meanwhile.
     async fn reconnect(&self) -> Option<Arc<Session>> {
         let mut backoff = BACKOFF_FIRST;
         loop {
@@ -274,13 +177,12 @@ impl Keeper {
             }
             Err(_) => tracing::debug!(link = self.role, "no answer to the end of the connection"),
         }
-        session.ended.cancel();
-        session.socket.shut();
+        session.end();
         metrics::gauge!("limekiln_broker_connected", "link" => self.role).set(0);
     }
 }
 
-/// Between one and one and a half times as long, so that a fleet does not come back all at once.
+/// A pause of 1 to 1.5 times the length, so that the processes of a fleet do not all connect at once.
 pub(super) fn jittered(pause: Duration) -> Duration {
     // The last bytes of a v7 id are random.
     let [.., random] = *Uuid::now_v7().as_bytes();

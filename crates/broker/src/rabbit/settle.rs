@@ -1,70 +1,50 @@
-//! Acks and the like on their way back.
+//! Writes settlements (acks, requeues, rejects) to the channel of their deliveries.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::try_join_all;
 use lapin::Channel;
-use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
+use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use super::link::Session;
-use crate::consumer::{Settle, Verdict};
-use crate::{Hint, Result};
+use super::session::Session;
+use crate::Result;
+use crate::delivery::Settlement;
 
-/// Settlements written at once.
+/// How many settlements are written at once.
 const ROUND: usize = 512;
 
-/// A settlement, or a question.
+/// What the task that writes settlements is asked to do. The commands need no bound of their own: there is one for each
+/// delivery, and deliveries are bounded.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum SettleCommand {
     Settle {
+        /// The delivery's number on its channel.
         tag: u64,
-        /// The channel it belongs to; on any other the tag means another message.
-        incarnation: u64,
-        verdict: Verdict,
+        /// The channel of the delivery. On another channel the tag is another message's.
+        channel_id: u64,
+        settlement: Settlement,
     },
-    /// Told once everything before it is written.
+    /// Answers once every command before it is written.
     Flush(oneshot::Sender<()>),
 }
 
-impl Order {
-    /// It has no channel any more.
-    pub(super) fn lose(self) {
-        match self {
-            Self::Settle { .. } => lost(1),
-            // Dropping the sender tells whoever waits.
-            Self::Flush(told) => drop(told),
+impl SettleCommand {
+    /// Drops a command whose channel is gone. Whoever waits for a flush is released by the dropped sender.
+    pub(super) fn discard(self) {
+        if matches!(self, Self::Settle { .. }) {
+            settlement_lost();
         }
     }
 }
 
-/// The way back of one delivery. Orders are not bounded themselves: there is one for each delivery, and those are.
-pub(super) struct Back {
-    pub(super) orders: mpsc::UnboundedSender<Order>,
-    pub(super) tag: u64,
-    pub(super) incarnation: u64,
+/// Counts a settlement that came too late for its channel.
+pub(super) fn settlement_lost() {
+    metrics::counter!("limekiln_broker_settlements_lost_total").increment(1);
 }
 
-impl Settle for Back {
-    fn settle(self: Box<Self>, hint: &Hint, verdict: Verdict) {
-        let order = Order::Settle {
-            tag: self.tag,
-            incarnation: self.incarnation,
-            verdict,
-        };
-        if self.orders.send(order).is_err() {
-            tracing::debug!(edit = %hint.edit, "settled after the consumer ended; the edit comes again");
-            lost(1);
-        }
-    }
-}
-
-fn lost(count: u64) {
-    metrics::counter!("limekiln_broker_settlements_lost_total").increment(count);
-}
-
-/// Tags delivered on one channel and not yet settled.
+/// The tags that were delivered on one channel and are not settled.
 #[derive(Debug, Default)]
 pub(super) struct Unsettled(Mutex<BTreeSet<u64>>);
 
@@ -80,8 +60,8 @@ impl Unsettled {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Takes settled tags out. What is left of `acked` must be acked one by one; the number returned acks everything up to
-    /// itself, if that saves messages: acks mostly come in the order of the deliveries.
+    /// Removes settled tags. Acks mostly come in the order of the deliveries, so many can be written as one: returns the
+    /// tag up to which everything is to be acked at once, if any, and leaves in `acked` those to be acked one by one.
     fn settled(&self, others: &[u64], acked: &mut BTreeSet<u64>) -> Option<u64> {
         let mut unsettled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for tag in others {
@@ -103,39 +83,41 @@ impl Unsettled {
     }
 }
 
-/// Writes settlements to one incarnation of the channel, until the last handle that could give one is gone.
+/// Writes settlements to one channel, until the last handle that could send one is dropped.
 pub(super) async fn settle(
-    orders: &mut mpsc::UnboundedReceiver<Order>,
+    commands: &mut mpsc::UnboundedReceiver<SettleCommand>,
     session: &Session,
     channel: &Channel,
-    incarnation: u64,
+    channel_id: u64,
     unsettled: &Unsettled,
 ) -> Result<()> {
     let mut round = Vec::with_capacity(ROUND);
-    while orders.recv_many(&mut round, ROUND).await > 0 {
+    while commands.recv_many(&mut round, ROUND).await > 0 {
         let mut acked = BTreeSet::new();
         let mut others = Vec::new();
         let mut flushed = Vec::new();
-        for order in round.drain(..) {
-            match order {
-                Order::Settle {
-                    incarnation: of, ..
-                } if of != incarnation => order.lose(),
-                Order::Settle {
+        for command in round.drain(..) {
+            match command {
+                SettleCommand::Settle { channel_id: of, .. } if of != channel_id => {
+                    command.discard()
+                }
+                SettleCommand::Settle {
                     tag,
-                    verdict: Verdict::Ack,
+                    settlement: Settlement::Ack,
                     ..
                 } => {
                     acked.insert(tag);
                 }
-                Order::Settle { tag, verdict, .. } => others.push((tag, verdict)),
-                Order::Flush(told) => flushed.push(told),
+                SettleCommand::Settle {
+                    tag, settlement, ..
+                } => others.push((tag, settlement)),
+                SettleCommand::Flush(sender) => flushed.push(sender),
             }
         }
         write(session, channel, unsettled, acked, others).await?;
-        for told in flushed {
-            // Whoever asked may have stopped waiting.
-            let _ = told.send(());
+        for sender in flushed {
+            // An error means that the caller of `flush` no longer waits.
+            let _ = sender.send(());
         }
     }
     Ok(())
@@ -146,16 +128,16 @@ async fn write(
     channel: &Channel,
     unsettled: &Unsettled,
     mut acked: BTreeSet<u64>,
-    others: Vec<(u64, Verdict)>,
+    others: Vec<(u64, Settlement)>,
 ) -> Result<()> {
     let tags: Vec<_> = others.iter().map(|(tag, _)| *tag).collect();
     let up_to = unsettled.settled(&tags, &mut acked);
     let writing = async {
-        // An ack of everything up to a tag means what is unsettled, so the others go first.
+        // An ack up to a tag acks everything that is unsettled until there, so requeues and rejects are written first.
         try_join_all(
             others
                 .into_iter()
-                .map(|(tag, verdict)| give_back(channel, tag, verdict)),
+                .map(|(tag, settlement)| write_one(channel, tag, settlement)),
         )
         .await?;
         if let Some(tag) = up_to {
@@ -163,32 +145,25 @@ async fn write(
                 .basic_ack(tag, BasicAckOptions { multiple: true })
                 .await?;
         }
-        let single = BasicAckOptions { multiple: false };
-        try_join_all(acked.into_iter().map(|tag| channel.basic_ack(tag, single))).await?;
+        let single = |tag| write_one(channel, tag, Settlement::Ack);
+        try_join_all(acked.into_iter().map(single)).await?;
         Ok(())
     };
     session.rpc("settle", writing).await
 }
 
-async fn give_back(channel: &Channel, tag: u64, verdict: Verdict) -> lapin::Result<()> {
-    match verdict {
-        Verdict::Ack => {
-            channel
-                .basic_ack(tag, BasicAckOptions { multiple: false })
-                .await
+async fn write_one(channel: &Channel, tag: u64, settlement: Settlement) -> lapin::Result<()> {
+    let nack = |requeue| BasicNackOptions {
+        multiple: false,
+        requeue,
+    };
+    match settlement {
+        Settlement::Ack => {
+            let single = BasicAckOptions { multiple: false };
+            channel.basic_ack(tag, single).await
         }
-        Verdict::Requeue => {
-            let options = BasicNackOptions {
-                multiple: false,
-                requeue: true,
-            };
-            channel.basic_nack(tag, options).await
-        }
-        Verdict::Reject => {
-            channel
-                .basic_reject(tag, BasicRejectOptions { requeue: false })
-                .await
-        }
+        Settlement::Requeue => channel.basic_nack(tag, nack(true)).await,
+        Settlement::Reject => channel.basic_nack(tag, nack(false)).await,
     }
 }
 
@@ -203,11 +178,11 @@ mod tests {
         let mut acked = BTreeSet::from([1, 2, 4]);
         assert_eq!(unsettled.settled(&[], &mut acked), Some(2));
         assert_eq!(acked, BTreeSet::from([4]));
-        // What was given back is no gap.
+        // A requeued or rejected tag is no gap.
         let mut acked = BTreeSet::from([5]);
         assert_eq!(unsettled.settled(&[3], &mut acked), Some(5));
         assert!(acked.is_empty());
-        // An unsettled one is.
+        // An unsettled tag is one.
         let mut acked = BTreeSet::new();
         assert_eq!(unsettled.settled(&[], &mut acked), None);
     }

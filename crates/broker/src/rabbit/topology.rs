@@ -1,30 +1,35 @@
-//! Exchanges and queues. Declaring what exists is harmless; what exists with other properties is an error that says so.
+//! Exchanges and queues. Declaring one that exists is harmless; one that exists with other properties is an error that
+//! names it.
 
 use std::time::Duration;
 
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
-use limekiln_jobs::{Class, ModelName};
+use limekiln_jobs::EditId;
 
-use super::link::{Link, Session};
+use super::session::Session;
 use crate::Result;
-use crate::hint::{DEAD, DEAD_LIMIT, DELIVERY_LIMIT, QUEUE_LIMIT, queue_name};
+use crate::queue::{DEAD, DEAD_LIMIT, DELIVERY_LIMIT, QUEUE_LIMIT};
 
-/// Edits to do. A queue is bound under its own name.
+/// The exchange of edits to do. Each queue is bound under its own name.
 pub(super) const EDITS: &str = "limekiln.edits";
-/// Live progress, `edit.<id>`.
+/// The exchange of live progress.
 pub(super) const PROGRESS: &str = "limekiln.progress";
-/// Wakes to coordinators.
+/// The exchange of wakes to coordinators.
 pub(super) const WAKE: &str = "limekiln.wake";
-/// Stops to workers.
+/// The exchange of stops to workers.
 pub(super) const STOP: &str = "limekiln.stop";
 
-const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The routing key of an edit's live progress.
+pub(super) fn progress_key(edit: EditId) -> String {
+    format!("edit.{edit}")
+}
 
-/// Declares what does not depend on a model.
+/// Declares the exchanges and the dead-letter queue, which do not depend on a model.
 pub(super) async fn declare(session: &Session) -> Result<()> {
     let channel = session.channel().await?;
     for (name, kind) in [
@@ -41,70 +46,61 @@ pub(super) async fn declare(session: &Session) -> Result<()> {
         let declaring = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
         session.rpc(name, declaring).await?;
     }
-    let mut arguments = table(&[("x-queue-type", "quorum"), ("x-overflow", "drop-head")]);
-    arguments.insert("x-max-length".into(), AMQPValue::LongInt(DEAD_LIMIT as i32));
+    let arguments = table([
+        ("x-queue-type", text("quorum")),
+        ("x-overflow", text("drop-head")),
+        ("x-max-length", number(DEAD_LIMIT)),
+    ]);
     queue_declare(session, &channel, DEAD, arguments).await?;
     queue_bind(session, &channel, DEAD, DEAD, "").await?;
-    close(session, channel).await
-}
-
-/// Declares the queues of a model.
-pub(super) async fn declare_model(
-    link: &Link,
-    patience: Duration,
-    model: &ModelName,
-) -> Result<()> {
-    let session = link.session(patience).await?;
-    for class in Class::ALL {
-        declare_queue(&session, &queue_name(model, class)).await?;
-    }
-    Ok(())
+    session.close(channel).await
 }
 
 /// Declares one queue of edits.
 pub(super) async fn declare_queue(session: &Session, name: &str) -> Result<()> {
     let channel = session.channel().await?;
-    let mut arguments = table(&[
-        ("x-queue-type", "quorum"),
-        ("x-dead-letter-exchange", DEAD),
-        // A full queue says so to the publisher; the default would bury the oldest edits.
-        ("x-overflow", "reject-publish"),
+    let arguments = table([
+        ("x-queue-type", text("quorum")),
+        ("x-dead-letter-exchange", text(DEAD)),
+        // A full queue refuses new messages; by default it would turn the oldest edits into dead letters.
+        ("x-overflow", text("reject-publish")),
+        ("x-delivery-limit", number(DELIVERY_LIMIT)),
+        ("x-max-length", number(QUEUE_LIMIT)),
     ]);
-    arguments.insert(
-        "x-delivery-limit".into(),
-        AMQPValue::LongInt(DELIVERY_LIMIT as i32),
-    );
-    arguments.insert(
-        "x-max-length".into(),
-        AMQPValue::LongInt(QUEUE_LIMIT as i32),
-    );
     queue_declare(session, &channel, name, arguments).await?;
     queue_bind(session, &channel, name, EDITS, name).await?;
-    close(session, channel).await
+    session.close(channel).await
 }
 
-/// Deletes a queue with what is in it. One that is not there is no error to RabbitMQ; one without a leader takes it long.
-pub(super) async fn delete_queue(session: &Session, name: &str, patience: Duration) -> Result<()> {
+/// Deletes a queue with what is in it. RabbitMQ takes one that is absent for deleted.
+pub(super) async fn delete_queue(session: &Session, name: &str, limit: Duration) -> Result<()> {
     let channel = session.channel().await?;
     let deleting = channel.queue_delete(name.into(), QueueDeleteOptions::default());
-    session
-        .rpc_within(name, deleting, patience.max(DELETE_TIMEOUT))
-        .await?;
-    close(session, channel).await
+    session.rpc_within(name, deleting, limit).await?;
+    session.close(channel).await
 }
 
-/// Messages ready and consumers of a queue; none when there is no such queue.
-pub(super) async fn look(session: &Session, name: &str) -> Result<Option<(u64, u64)>> {
+/// Empties a queue, which must exist. Returns how many messages were in it.
+pub(super) async fn purge_queue(session: &Session, name: &str) -> Result<u64> {
+    let channel = session.channel().await?;
+    let purging = channel.queue_purge(name.into(), QueuePurgeOptions::default());
+    let purged = session.rpc(name, purging).await?;
+    session.close(channel).await?;
+    Ok(purged.into())
+}
+
+/// How many messages are ready in a queue, and how many consumers it has. None when there is no such queue.
+pub(super) async fn inspect_queue(session: &Session, name: &str) -> Result<Option<(u64, u64)>> {
     let channel = session.channel().await?;
     let options = QueueDeclareOptions::default().passive();
-    let looking = channel.queue_declare(name.into(), options, FieldTable::default());
-    match session.rpc(name, looking).await {
+    let inspecting = channel.queue_declare(name.into(), options, FieldTable::default());
+    match session.rpc(name, inspecting).await {
         Ok(queue) => {
             let found = (queue.message_count().into(), queue.consumer_count().into());
-            close(session, channel).await?;
+            session.close(channel).await?;
             Ok(Some(found))
         }
-        // The broker has closed the channel, and that is all.
+        // RabbitMQ has closed the channel over it.
         Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),
     }
@@ -138,17 +134,18 @@ async fn queue_bind(
     session.rpc(queue, binding).await
 }
 
-/// Closes a channel that has done its work.
-pub(super) async fn close(session: &Session, channel: Channel) -> Result<()> {
-    session
-        .rpc("channel", channel.close(200, "done".into()))
-        .await
-}
-
-fn table(entries: &[(&str, &str)]) -> FieldTable {
+fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
     let mut table = FieldTable::default();
     for (key, value) in entries {
-        table.insert((*key).into(), AMQPValue::LongString((*value).into()));
+        table.insert(key.into(), value);
     }
     table
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+fn number(value: u32) -> AMQPValue {
+    AMQPValue::LongInt(value as i32)
 }

@@ -10,7 +10,7 @@ use limekiln_testbed::{Proxy, RabbitMq, until};
 
 use crate::kit::*;
 
-/// Another user of the virtual host, who does damage.
+/// Another client of the virtual host, for damage that the broker's own handle cannot do.
 pub(crate) async fn stranger(url: &str) -> (Connection, lapin::Channel) {
     let connection = Connection::connect(url, ConnectionProperties::default())
         .await
@@ -31,7 +31,7 @@ async fn connections_cut_again_and_again() {
     let expected = edits(announced.iter().flatten());
     let announcing = async {
         for batch in &announced {
-            // In the middle of the batch or before it, as it happens.
+            // The cut may come before the batch or in the middle of it.
             let cut = async { proxy.cut() };
             tokio::join!(announce_stubbornly(&broker, batch), cut);
         }
@@ -39,7 +39,7 @@ async fn connections_cut_again_and_again() {
     let taking = take_all(&mut consumer, &expected);
     tokio::join!(announcing, taking);
     assert!(proxy.accepted() > 4, "{} connections", proxy.accepted());
-    // Acks of before the last cut may have been lost with it; in the end the queue is empty all the same.
+    // Acks written just before the last cut may be lost, and their edits come again. In the end the queue is empty.
     let draining = async {
         while let Some(delivery) = consumer.next().await {
             delivery.ack();
@@ -62,20 +62,20 @@ async fn connections_closed_by_the_server() {
     let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
     let mut subscription = broker.subscribe(EditId::new()).await;
     node.connections_close().await;
-    assert!(matches!(see(&mut subscription).await, Update::Lagged));
+    assert!(matches!(receive(&mut subscription).await, Update::Lagged));
     let announced = hints("rooms", Class::Interactive, 20);
     announce_stubbornly(&broker, &announced).await;
     take_all(&mut consumer, &edits(&announced)).await;
 }
 
-/// A network that swallows everything: confirms never come.
+/// The network swallows everything, so confirms never come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn confirms_lost_in_a_blackhole() {
     let node = RabbitMq::shared();
     let proxy = Proxy::start(node.port());
     let url = node.vhost().await;
     let settings = Settings {
-        // Not before the confirms are missed.
+        // Long, so that the missing confirms are noticed before the missing heartbeats.
         heartbeat: Duration::from_secs(10),
         ..impatient(proxy.before(&url))
     };
@@ -98,7 +98,7 @@ async fn confirms_lost_in_a_blackhole() {
         !broker.is_connected()
     })
     .await;
-    // Meanwhile the others go on.
+    // Other processes are not affected.
     announce(&direct, &hints("rooms", Class::Interactive, 3)).await;
 
     proxy.resume();
@@ -106,13 +106,13 @@ async fn confirms_lost_in_a_blackhole() {
     take_all(&mut consumer, &edits(&unsure)).await;
 }
 
-/// The same, while nothing is sent: heartbeats tell.
+/// The network swallows everything while nothing is sent, so only missing heartbeats tell.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_connections_in_a_blackhole() {
     let node = RabbitMq::shared();
     let proxy = Proxy::start(node.port());
     let settings = Settings {
-        // Each link tries once while it is dark.
+        // Long, so that each link makes one attempt to connect during the blackhole.
         connect_timeout: 4 * SOON,
         ..impatient(proxy.before(&node.vhost().await))
     };
@@ -130,13 +130,13 @@ async fn idle_connections_in_a_blackhole() {
         broker.is_connected()
     })
     .await;
-    assert!(matches!(see(&mut subscription).await, Update::Lagged));
+    assert!(matches!(receive(&mut subscription).await, Update::Lagged));
 }
 
-/// lapin's threads end with the attempts that gave up.
+/// An abandoned attempt to connect ends its lapin thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attempts_given_up_leave_no_thread() {
-    // It accepts connections and never says a word.
+    // This server accepts connections and never sends anything.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let mut kept = Vec::new();
@@ -147,7 +147,7 @@ async fn attempts_given_up_leave_no_thread() {
         };
         let connecting = Broker::connect(&settings);
         let accepting = async {
-            // Held open, so that only we can end it.
+            // The server keeps the connection open, so that only the client can end it.
             kept.push(silent.accept().await.unwrap());
         };
         let (connected, ()) = tokio::join!(connecting, accepting);
@@ -155,7 +155,7 @@ async fn attempts_given_up_leave_no_thread() {
         assert!(error.is_transient(), "{error}");
     }
     for (stream, _) in kept {
-        // We shut our ends down, though the other side never did.
+        // The client has shut the connection down, though the server never did.
         let mut stream = stream;
         let ended = async {
             let mut buffer = [0; 64];
@@ -176,7 +176,7 @@ async fn deleted_queues_and_exchanges_come_again() {
     let broker = Broker::connect(&impatient(&url)).await.unwrap();
     let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
     let (_connection, channel) = stranger(&url).await;
-    // While it is consumed from.
+    // Queues that are consumed from.
     for class in ["interactive", "bulk"] {
         let queue = format!("limekiln.edits.rooms.{class}");
         channel
@@ -190,7 +190,7 @@ async fn deleted_queues_and_exchanges_come_again() {
         announce_stubbornly(&broker, &announced).await;
         take_all(&mut consumer, &edits(&announced)).await;
     }
-    // Under the publisher's feet.
+    // Exchanges that are published to.
     for exchange in [
         "limekiln.edits",
         "limekiln.progress",
@@ -223,13 +223,13 @@ async fn only_unroutable_messages_are_published_again() {
         })
         .collect();
     announce(&broker, &mixed).await;
-    // Each exactly once.
+    // Each message was published exactly once.
     assert_eq!(ready(&broker, "there", Class::Bulk).await, 101);
     assert_eq!(ready(&broker, "absent", Class::Bulk).await, 100);
     assert_eq!(ready(&broker, "absent", Class::Interactive).await, 100);
 }
 
-/// Out of memory or disk, RabbitMQ takes nothing more; what it has is still delivered and acked.
+/// RabbitMQ without memory or disk space takes no more messages, but delivers what it has and takes acks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocked_broker() {
     let node = node_alone().await;
@@ -240,7 +240,7 @@ async fn a_blocked_broker() {
     announce(&broker, &announced).await;
     node.eval("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).")
         .await;
-    // The first one finds out, those after it know.
+    // The first publish after the alarm may only time out.
     let mut refused = false;
     until("refusal", SOON, async || {
         let results = broker.announce(&hints("rooms", Class::Bulk, 1)).await;

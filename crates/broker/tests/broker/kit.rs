@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! Helpers of the tests.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -8,10 +8,10 @@ use limekiln_broker::{Broker, Consumer, Delivery, Hint, Input, Settings, Update}
 use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, TenantId};
 use limekiln_testbed::{RabbitMq, until};
 
-/// Enough for anything, on a machine that is busy.
+/// Long enough for anything on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// Shows logs under `RUST_LOG`.
+/// Prints logs as `RUST_LOG` says.
 pub(crate) fn logs() {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
@@ -19,13 +19,13 @@ pub(crate) fn logs() {
         .try_init();
 }
 
-/// A node for one test at a time, which may do to it what it likes and leaves it running.
+/// A RabbitMQ node for one test at a time. The test may stop it, and leaves it running.
 pub(crate) async fn node_alone() -> tokio::sync::MutexGuard<'static, RabbitMq> {
     static ALONE: OnceLock<tokio::sync::Mutex<RabbitMq>> = OnceLock::new();
     let alone = ALONE.get_or_init(|| tokio::sync::Mutex::new(RabbitMq::start()));
     let node = alone.lock().await;
     if std::net::TcpStream::connect(("127.0.0.1", node.port())).is_err() {
-        // A test failed in the middle.
+        // An earlier test failed while the node was stopped.
         node.run().await;
     }
     node
@@ -60,7 +60,7 @@ pub(crate) fn edits<'a>(hints: impl IntoIterator<Item = &'a Hint>) -> BTreeSet<E
     hints.into_iter().map(|hint| hint.edit).collect()
 }
 
-/// Announces, and expects that to work.
+/// Announces, and expects every announcement to be confirmed.
 pub(crate) async fn announce(broker: &Broker, hints: &[Hint]) {
     let results = broker.announce(hints).await;
     assert_eq!(results.len(), hints.len());
@@ -69,7 +69,7 @@ pub(crate) async fn announce(broker: &Broker, hints: &[Hint]) {
     }
 }
 
-/// Announces until it worked, as the coordinator does.
+/// Announces until every announcement is confirmed, as the coordinator does.
 pub(crate) async fn announce_stubbornly(broker: &Broker, hints: &[Hint]) {
     let mut left = hints.to_vec();
     let all = async || {
@@ -94,17 +94,17 @@ pub(crate) async fn next(consumer: &mut Consumer) -> Delivery {
         .expect("an open broker")
 }
 
-pub(crate) async fn see(subscription: &mut limekiln_broker::Subscription) -> Update {
+pub(crate) async fn receive(subscription: &mut limekiln_broker::Subscription) -> Update {
     let next = tokio::time::timeout(SOON, subscription.next());
     next.await
-        .expect("something seen in time")
+        .expect("an update in time")
         .expect("an open broker")
 }
 
 /// The next live message, whatever was missed before.
-pub(crate) async fn see_live(subscription: &mut limekiln_broker::Subscription) -> Live {
+pub(crate) async fn receive_live(subscription: &mut limekiln_broker::Subscription) -> Live {
     loop {
-        if let Update::Live(live) = see(subscription).await {
+        if let Update::Live(live) = receive(subscription).await {
             return Live::clone(&live);
         }
     }
@@ -136,16 +136,16 @@ pub(crate) async fn dead(broker: &Broker) -> u64 {
     broker.depth_dead().await.unwrap().ready
 }
 
-/// Settings that notice faults quickly.
+/// Settings with short timeouts, so that faults are noticed quickly.
 pub(crate) fn impatient(url: impl Into<String>) -> Settings {
     logs();
     Settings {
         name: "limekiln-test".to_owned(),
         connect_timeout: Duration::from_secs(10),
         confirm_timeout: Duration::from_secs(2),
-        patience: Duration::from_millis(500),
+        reconnect_timeout: Duration::from_millis(500),
         heartbeat: Duration::from_secs(1),
-        revive_after: Duration::from_secs(5),
+        recreate_after: Duration::from_secs(5),
         ..Settings::new(url)
     }
 }

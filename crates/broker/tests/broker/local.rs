@@ -1,4 +1,4 @@
-//! The in-process twin.
+//! The suite on the in-process backend.
 
 use limekiln_broker::Broker;
 

@@ -1,9 +1,9 @@
-//! One suite for both twins, and what can happen to RabbitMQ alone.
+//! One suite for both backends, and the faults that only RabbitMQ can have.
 #![expect(
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "tests, and what they have in common"
+    reason = "tests and their helpers"
 )]
 
 mod faults;

@@ -1,4 +1,4 @@
-//! Wrong settings, wrong queues, wrong messages.
+//! Wrong settings, queues with other properties, messages that are not ours.
 
 use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
@@ -99,7 +99,7 @@ async fn a_user_without_permissions() {
     let error = refusal(&theirs).await;
     assert!(matches!(error, Error::Denied(_)), "{error}");
     assert_eq!(error.kind(), Kind::Permanent);
-    // Ours by name is enough.
+    // Permissions on what is named `limekiln.*` are enough.
     node.eval(&format!(
         r#"rabbit_auth_backend_internal:set_permissions(
                <<"{vhost}">>, <<"{vhost}">>, <<"^limekiln\\.">>, <<"^limekiln\\.">>, <<"^limekiln\\.">>, <<"tests">>)."#
@@ -113,13 +113,13 @@ async fn a_user_without_permissions() {
     next(&mut consumer).await.reject();
     until("a dead letter", SOON, async || dead(&broker).await == 1).await;
     broker.publish_live(&preview(subscription.edit(), 3));
-    assert_eq!(step(&see_live(&mut subscription).await), 3);
+    assert_eq!(step(&receive_live(&mut subscription).await), 3);
     let report = broker.check(&[model("rooms")]).await;
     assert!(report.is_healthy(), "{report:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_that_name_no_edit_are_buried() {
+async fn messages_that_name_no_edit_become_dead_letters() {
     let url = RabbitMq::shared().vhost().await;
     let broker = Broker::connect(&impatient(&url)).await.unwrap();
     let mut consumer = broker.consume(&model("rooms"), 2).await.unwrap();
@@ -155,7 +155,7 @@ async fn messages_that_name_no_edit_are_buried() {
     announce(&broker, std::slice::from_ref(&good)).await;
     assert_eq!(next(&mut consumer).await.hint.edit, good.edit);
     broker.publish_live(&preview(subscription.edit(), 5));
-    assert_eq!(step(&see_live(&mut subscription).await), 5);
+    assert_eq!(step(&receive_live(&mut subscription).await), 5);
     broker.stop(good.edit, limekiln_jobs::Epoch::new(4));
     let stop = tokio::time::timeout(SOON, stops.next())
         .await

@@ -29,8 +29,8 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     let mut subscription = broker.subscribe(edit).await;
     let kept = hints(rooms, Class::Interactive, 100);
     announce(&broker, &kept).await;
-    // One is in a worker's hands over the restart.
-    let held = next(&mut consumer).await;
+    // One delivery stays unsettled over the restart.
+    let unsettled = next(&mut consumer).await;
 
     end(&node).await;
     until("the loss to be noticed", SOON, async || {
@@ -60,8 +60,8 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
         start.elapsed()
     );
     assert!(!broker.check(&[]).await.is_healthy());
-    // Its channel is gone: the edit comes again.
-    held.ack();
+    // The channel of this delivery is gone, so the ack is lost and the edit comes again.
+    unsettled.ack();
 
     node.run().await;
     until("the connection to be back", 2 * SOON, async || {
@@ -69,9 +69,9 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     })
     .await;
     take_all(&mut consumer, &edits(&kept)).await;
-    // Watchers are told, whether they watched before or started meanwhile.
-    assert!(matches!(see(&mut subscription).await, Update::Lagged));
-    assert!(matches!(see(&mut late).await, Update::Lagged));
+    // Subscribers are told, whether they subscribed before or meanwhile.
+    assert!(matches!(receive(&mut subscription).await, Update::Lagged));
+    assert!(matches!(receive(&mut late).await, Update::Lagged));
     tokio::time::timeout(SOON, wakes.next())
         .await
         .unwrap()
@@ -79,7 +79,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     // And everything works as before.
     until("live messages", SOON, async || {
         broker.publish_live(&preview(late.edit(), 7));
-        let seen = tokio::time::timeout(Duration::from_millis(200), see_live(&mut late)).await;
+        let seen = tokio::time::timeout(Duration::from_millis(200), receive_live(&mut late)).await;
         seen.is_ok_and(|live| step(&live) == 7)
     })
     .await;

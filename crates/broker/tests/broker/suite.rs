@@ -1,4 +1,5 @@
-//! What both twins promise. Each test has two handles: `here` and `there`, two processes or one.
+//! What both backends promise. Each test has two handles, `here` and `there`: on RabbitMQ they stand for two processes, in
+//! process they are the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -10,7 +11,7 @@ use limekiln_testbed::until;
 
 use crate::kit::*;
 
-/// Each promise as a test, on handles that `$pair` makes.
+/// Makes a test of each promise, on the handles that `$pair` makes.
 macro_rules! tests {
     ($pair:ident) => {
         crate::suite::tests!(
@@ -20,8 +21,8 @@ macro_rules! tests {
             interactive_edits_come_first
             no_more_than_slots_and_one_unsettled
             requeued_and_dropped_edits_come_again
-            rejected_edits_are_buried
-            edits_returned_too_often_are_buried
+            rejected_edits_become_dead_letters
+            edits_returned_too_often_become_dead_letters
             pause_gives_back_and_resume_takes_again
             a_dropped_consumer_gives_back
             deliveries_outlive_their_consumer
@@ -31,10 +32,10 @@ macro_rules! tests {
             deleted_models_come_again
             wakes_are_few_and_not_lost
             stops_reach_all
-            watchers_see_theirs_in_order
-            slow_watchers_are_told
-            a_thousand_watchers
-            watching_again_works
+            subscribers_receive_theirs_in_order
+            slow_subscribers_are_told
+            a_thousand_subscriptions
+            subscribing_again_works
             close_ends_everything
             check_finds_nothing_wrong
         );
@@ -55,7 +56,7 @@ pub(crate) async fn edits_arrive_as_announced(here: Broker, there: Broker) {
     untraced.input = None;
     untraced.announcement = 7;
     let announced = vec![hint("rooms", Class::Interactive), untraced];
-    // Nobody consumes yet: they wait.
+    // Nobody consumes yet, so they wait.
     announce(&here, &announced).await;
     assert_eq!(ready(&there, "rooms", Class::Interactive).await, 1);
     assert_eq!(ready(&there, "rooms", Class::Bulk).await, 1);
@@ -79,7 +80,7 @@ pub(crate) async fn acked_edits_are_gone(here: Broker, there: Broker) {
     next(&mut consumer).await.ack();
     consumer.flush().await;
     drop(consumer);
-    // Were it still there, it would come before the other.
+    // If the first were still there, it would come before this one.
     let other = hint("rooms", Class::Interactive);
     announce(&here, std::slice::from_ref(&other)).await;
     let mut consumer = here.consume(&model("rooms"), 1).await.unwrap();
@@ -115,9 +116,9 @@ pub(crate) async fn interactive_edits_come_first(here: Broker, there: Broker) {
 pub(crate) async fn no_more_than_slots_and_one_unsettled(here: Broker, there: Broker) {
     let mut consumer = there.consume(&model("rooms"), 2).await.unwrap();
     announce(&here, &hints("rooms", Class::Interactive, 10)).await;
-    let mut held = Vec::new();
+    let mut unsettled = Vec::new();
     for _ in 0..3 {
-        held.push(next(&mut consumer).await);
+        unsettled.push(next(&mut consumer).await);
     }
     until("seven left", SOON, async || {
         ready(&here, "rooms", Class::Interactive).await == 7
@@ -126,17 +127,17 @@ pub(crate) async fn no_more_than_slots_and_one_unsettled(here: Broker, there: Br
     assert_eq!(consumer.ready(), 0);
     // Bulk edits have a limit of their own.
     announce(&here, &hints("rooms", Class::Bulk, 1)).await;
-    held.push(next(&mut consumer).await);
-    assert_eq!(held[3].hint.class, Class::Bulk);
-    // One settled, one more.
-    held.remove(0).ack();
-    held.push(next(&mut consumer).await);
+    unsettled.push(next(&mut consumer).await);
+    assert_eq!(unsettled[3].hint.class, Class::Bulk);
+    // Once one is settled, one more is delivered.
+    unsettled.remove(0).ack();
+    unsettled.push(next(&mut consumer).await);
     until("six left", SOON, async || {
         ready(&here, "rooms", Class::Interactive).await == 6
     })
     .await;
     assert_eq!(consumer.ready(), 0);
-    assert_eq!(held.len(), 4);
+    assert_eq!(unsettled.len(), 4);
 }
 
 pub(crate) async fn requeued_and_dropped_edits_come_again(here: Broker, there: Broker) {
@@ -154,7 +155,7 @@ pub(crate) async fn requeued_and_dropped_edits_come_again(here: Broker, there: B
     again.ack();
 }
 
-pub(crate) async fn rejected_edits_are_buried(here: Broker, there: Broker) {
+pub(crate) async fn rejected_edits_become_dead_letters(here: Broker, there: Broker) {
     announce(&here, &hints("rooms", Class::Interactive, 2)).await;
     let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
     next(&mut consumer).await.reject();
@@ -163,7 +164,7 @@ pub(crate) async fn rejected_edits_are_buried(here: Broker, there: Broker) {
     assert_eq!(ready(&here, "rooms", Class::Interactive).await, 0);
 }
 
-pub(crate) async fn edits_returned_too_often_are_buried(here: Broker, there: Broker) {
+pub(crate) async fn edits_returned_too_often_become_dead_letters(here: Broker, there: Broker) {
     announce(&here, &[hint("rooms", Class::Bulk)]).await;
     let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
     let mut deliveries = 0;
@@ -199,7 +200,7 @@ pub(crate) async fn pause_gives_back_and_resume_takes_again(here: Broker, there:
         delivery.ack();
     }
     assert_eq!(came, edits(&announced));
-    // What was started before the pause is settled as ever.
+    // A delivery handed out before the pause can still be settled.
     started.ack();
     paused.flush().await;
     other.flush().await;
@@ -318,7 +319,7 @@ pub(crate) async fn wakes_are_few_and_not_lost(here: Broker, there: Broker) {
             .unwrap()
             .unwrap();
     }
-    // A thousand are a few; and the last is not lost: a stop sent after a wake comes after it.
+    // A thousand wakes become a few, and the last is not lost: the stop that is sent after it arrives after it.
     let mut stops = there.stops().await;
     for _ in 0..1000 {
         here.wake();
@@ -361,7 +362,7 @@ pub(crate) async fn stops_reach_all(here: Broker, there: Broker) {
     }
 }
 
-pub(crate) async fn watchers_see_theirs_in_order(here: Broker, there: Broker) {
+pub(crate) async fn subscribers_receive_theirs_in_order(here: Broker, there: Broker) {
     let (edit, other) = (EditId::new(), EditId::new());
     let mut first = there.subscribe(edit).await;
     let mut second = there.subscribe(edit).await;
@@ -375,34 +376,34 @@ pub(crate) async fn watchers_see_theirs_in_order(here: Broker, there: Broker) {
     here.publish_live(&preview(other, 99));
     for subscription in [&mut first, &mut second, &mut elsewhere] {
         for at in 0..30 {
-            let Update::Live(live) = see(subscription).await else {
+            let Update::Live(live) = receive(subscription).await else {
                 panic!("missed something");
             };
             assert_eq!(*live, preview(edit, at));
         }
     }
-    assert_eq!(step(&see_live(&mut apart).await), 99);
+    assert_eq!(step(&receive_live(&mut apart).await), 99);
 }
 
-pub(crate) async fn slow_watchers_are_told(here: Broker, there: Broker) {
+pub(crate) async fn slow_subscribers_are_told(here: Broker, there: Broker) {
     let edit = EditId::new();
     let mut slow = there.subscribe(edit).await;
     let mut quick = there.subscribe(edit).await;
     for at in 0..500 {
         here.publish_live(&preview(edit, at));
-        assert_eq!(step(&see_live(&mut quick).await), at);
+        assert_eq!(step(&receive_live(&mut quick).await), at);
     }
-    assert!(matches!(see(&mut slow).await, Update::Lagged));
-    let mut last = step(&see_live(&mut slow).await);
+    assert!(matches!(receive(&mut slow).await, Update::Lagged));
+    let mut last = step(&receive_live(&mut slow).await);
     assert!(last > 0);
     while last < 499 {
-        let now = step(&see_live(&mut slow).await);
+        let now = step(&receive_live(&mut slow).await);
         assert_eq!(now, last + 1);
         last = now;
     }
 }
 
-pub(crate) async fn a_thousand_watchers(here: Broker, there: Broker) {
+pub(crate) async fn a_thousand_subscriptions(here: Broker, there: Broker) {
     let edits: Vec<_> = (0..1000).map(|_| EditId::new()).collect();
     let start = Instant::now();
     let watching = edits.iter().map(|&edit| there.subscribe(edit));
@@ -412,7 +413,7 @@ pub(crate) async fn a_thousand_watchers(here: Broker, there: Broker) {
         here.publish_live(&preview(edit, at));
     }
     for (at, subscription) in (0..).zip(&mut subscriptions) {
-        let Update::Live(live) = see(subscription).await else {
+        let Update::Live(live) = receive(subscription).await else {
             panic!("missed something");
         };
         assert_eq!(step(&live), at);
@@ -423,13 +424,13 @@ pub(crate) async fn a_thousand_watchers(here: Broker, there: Broker) {
     );
 }
 
-pub(crate) async fn watching_again_works(here: Broker, there: Broker) {
+pub(crate) async fn subscribing_again_works(here: Broker, there: Broker) {
     let edit = EditId::new();
     for at in 0..50 {
         let mut subscription = there.subscribe(edit).await;
         here.publish_live(&preview(edit, at));
-        // Messages of earlier rounds were for subscriptions that are gone, or were read.
-        assert_eq!(step(&see_live(&mut subscription).await), at);
+        // Messages of earlier rounds were read, or their subscriptions are gone.
+        assert_eq!(step(&receive_live(&mut subscription).await), at);
     }
 }
 
@@ -459,7 +460,7 @@ pub(crate) async fn close_ends_everything(here: Broker, there: Broker) {
         there.consume(&model("rooms"), 1).await,
         Err(Error::Closed)
     ));
-    // Twice is no harm, and neither is what is said to nobody.
+    // Closing twice is harmless, and so is publishing on a closed handle.
     there.close().await;
     there.wake();
     there.publish_live(&preview(EditId::new(), 1));

@@ -1,4 +1,5 @@
-//! Announcements, sorted by queue. Each queue has an outlet of its own: one that gives no answer holds nobody else up.
+//! Publishes announcements, sorted by queue. Each queue has a publisher of its own, so that one that gives no answer
+//! does not delay the others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -11,38 +12,23 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::link::Link;
-use super::outlet::Outlet;
-use crate::hint::queue_name;
+use super::queue_publisher::{Batch, QueuePublisher};
+use super::round::Message;
+use crate::queue::queue_name;
 use crate::{Error, Hint, Result, Settings};
 
-/// Callers that may wait for an outlet; more wait for their turn to wait.
+/// How many callers may queue up at one queue's publisher. Others wait until there is room.
 const BATCHES: usize = 64;
 
-/// Publishes announcements.
+/// Publishes announcements to the queues of edits.
 #[derive(Debug)]
 pub(super) struct Publisher {
     link: Link,
-    patience: Duration,
+    reconnect_timeout: Duration,
     confirm_timeout: Duration,
-    outlets: Mutex<HashMap<String, mpsc::Sender<Batch>>>,
+    queues: Mutex<HashMap<String, mpsc::Sender<Batch>>>,
     tasks: TaskTracker,
     closed: CancellationToken,
-}
-
-/// Messages of one caller for one queue.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) messages: Vec<Message>,
-    pub(super) reply: oneshot::Sender<Vec<Result<()>>>,
-}
-
-/// A hint, ready to be sent.
-#[derive(Debug)]
-pub(super) struct Message {
-    pub(super) body: Vec<u8>,
-    pub(super) trace: Option<String>,
-    /// Until when it may wait for a connection.
-    pub(super) patience: Instant,
 }
 
 impl Publisher {
@@ -54,20 +40,20 @@ impl Publisher {
     ) -> Self {
         Self {
             link,
-            patience: settings.patience,
+            reconnect_timeout: settings.reconnect_timeout,
             confirm_timeout: settings.confirm_timeout,
-            outlets: Mutex::default(),
+            queues: Mutex::default(),
             tasks: tasks.clone(),
             closed,
         }
     }
 
     pub(super) async fn announce(&self, hints: &[Hint]) -> Vec<Result<()>> {
-        let patience = Instant::now() + self.patience;
+        let connect_by = Instant::now() + self.reconnect_timeout;
         let mut results: Vec<Result<()>> = Vec::with_capacity(hints.len());
         let mut queues: BTreeMap<String, (Vec<usize>, Vec<Message>)> = BTreeMap::new();
         for (at, hint) in hints.iter().enumerate() {
-            // One whose body can't be written fails alone.
+            // A hint that can't be encoded fails alone.
             results.push(match serde_json::to_vec(hint) {
                 Err(error) => Err(error.into()),
                 Ok(body) => {
@@ -78,7 +64,7 @@ impl Publisher {
                     messages.push(Message {
                         body,
                         trace: hint.trace.clone(),
-                        patience,
+                        connect_by,
                     });
                     Ok(())
                 }
@@ -101,30 +87,33 @@ impl Publisher {
         results
     }
 
-    /// Results in the order of the messages; none when closed.
+    /// Publishes to one queue. Results are in the order of the messages; there are none when the broker was closed.
     async fn publish(&self, queue: &str, messages: Vec<Message>) -> Vec<Result<()>> {
         let (reply, answer) = oneshot::channel();
         let mut batch = Batch { messages, reply };
         while !self.closed.is_cancelled() {
-            match self.outlet(queue).send(batch).await {
+            match self.queue(queue).send(batch).await {
                 Ok(()) => return answer.await.unwrap_or_default(),
-                // It was idle for long and ended at this moment; the next one is new.
+                // The publisher had been idle for long and was just ending; the next one is new.
                 Err(mpsc::error::SendError(back)) => batch = back,
             }
         }
         Vec::new()
     }
 
-    fn outlet(&self, queue: &str) -> mpsc::Sender<Batch> {
-        let mut outlets = self.outlets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(outlet) = outlets.get(queue).filter(|outlet| !outlet.is_closed()) {
-            return outlet.clone();
+    /// The way to one queue's publisher, which is started if it doesn't run.
+    fn queue(&self, queue: &str) -> mpsc::Sender<Batch> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = queues.get(queue).filter(|sender| !sender.is_closed()) {
+            return sender.clone();
         }
-        outlets.retain(|_, outlet| !outlet.is_closed());
-        let (sender, receiver) = mpsc::channel(BATCHES);
-        let outlet = Outlet::new(self.link.clone(), queue.to_owned(), self.confirm_timeout);
-        self.tasks.spawn(outlet.run(receiver, self.closed.clone()));
-        outlets.insert(queue.to_owned(), sender.clone());
+        queues.retain(|_, sender| !sender.is_closed());
+        let (sender, batches) = mpsc::channel(BATCHES);
+        let publisher =
+            QueuePublisher::new(self.link.clone(), queue.to_owned(), self.confirm_timeout);
+        self.tasks
+            .spawn(publisher.run(batches, self.closed.clone()));
+        queues.insert(queue.to_owned(), sender.clone());
         sender
     }
 }

@@ -1,10 +1,12 @@
-//! Consuming one class's edits of a model: one task, one channel, one consumer.
+//! Consumes from one queue, one class's edits of a model: one task, one channel, one AMQP consumer.
 //!
-//! Two things a consumer must not rely on, both seen on RabbitMQ 3.10: being told that its queue was deleted (when it is
-//! declared again at once, the old consumer just goes mute), and a queue that answers (a quorum queue made within the last
-//! seconds before `kill -9` comes back without a leader, for ever). So an idle lane looks after its queue, and a queue that
-//! gives no answer for long is made anew: its messages are hints, and are announced again.
+//! RabbitMQ 3.10 breaks two promises on which a consumer would like to rely. It does not always tell a consumer that its
+//! queue was deleted: when the queue is declared again at once, the old consumer just receives nothing more. And a quorum
+//! queue does not always answer: one that was declared within the last seconds before a `kill -9` comes back without a
+//! leader, for ever. So this task looks at an idle queue from time to time, and deletes and declares again a queue that
+//! has not answered for long. That loses nothing: the messages are hints, and are announced again.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,41 +20,47 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Consumer};
 use limekiln_jobs::Class;
 use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::link::{Link, Session, jittered};
-use super::settle::{Back, Order, Unsettled, settle};
-use super::take::Shared;
+use super::buffer::Buffer;
+use super::link::{Link, jittered};
+use super::session::Session;
+use super::settle::{SettleCommand, Unsettled, settle, settlement_lost};
 use super::topology;
 use crate::{Delivery, Error, Hint, Result};
 
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LAST: Duration = Duration::from_secs(5);
-/// Between two looks at the queue while nothing comes.
+/// How often the task looks at its queue while nothing is delivered.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Looks that find messages, room for them, and none coming, until the consumer counts as mute.
+/// After so many looks that found messages and credit for them, and no delivery meanwhile, the consumer counts as broken.
 const LOOKS: u32 = 2;
+/// The least time for deleting a queue. RabbitMQ needs long to delete one that has no leader.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The task that consumes from one queue.
-pub(super) struct Lane {
+pub(super) struct QueueConsumer {
     pub(super) link: Link,
     pub(super) queue: String,
     pub(super) class: Class,
+    /// How many deliveries may be unsettled.
     pub(super) prefetch: u16,
-    pub(super) revive_after: Duration,
-    pub(super) shared: Arc<Shared>,
-    pub(super) orders: mpsc::WeakUnboundedSender<Order>,
+    pub(super) recreate_after: Duration,
+    pub(super) buffer: Arc<Buffer>,
+    /// Given to each delivery, for its settlement. It is weak so that the task ends with the last delivery.
+    pub(super) commands: mpsc::WeakUnboundedSender<SettleCommand>,
     pub(super) paused: watch::Receiver<bool>,
-    pub(super) taking: watch::Sender<bool>,
-    /// The taker is gone; deliveries it handed out may not be.
+    pub(super) consuming: watch::Sender<bool>,
+    /// Cancelled when the consumer was dropped. Deliveries that it handed out may still be unsettled.
     pub(super) dropped: CancellationToken,
     pub(super) closed: CancellationToken,
-    /// Since when the queue gives no answer while the broker does.
-    pub(super) mute_since: Option<Instant>,
+    /// Since when the queue has not answered although RabbitMQ did.
+    pub(super) unresponsive_since: Option<Instant>,
 }
 
-impl Lane {
-    pub(super) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+impl QueueConsumer {
+    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<SettleCommand>) {
         let closed = self.closed.clone();
         let mut pause = PAUSE_FIRST;
         loop {
@@ -65,17 +73,17 @@ impl Lane {
                 Err(Error::Closed) => break,
                 Err(error) => Err(error),
                 Ok(session) => {
-                    let served = self.serve(&session, &mut orders).await;
-                    if self.taking.send_replace(false) && self.mute_since.is_none() {
+                    let served = self.serve(&session, &mut commands).await;
+                    if self.consuming.send_replace(false) && self.unresponsive_since.is_none() {
                         pause = PAUSE_FIRST;
                     }
                     if let Err(error) = &served {
-                        self.revive(&session, error).await;
+                        self.recreate(&session, error).await;
                     }
                     served
                 }
             };
-            self.shared.clear(self.class);
+            self.buffer.clear(self.class);
             match served {
                 Ok(()) => break,
                 Err(error) if error.is_transient() => {
@@ -83,9 +91,9 @@ impl Lane {
                 }
                 Err(error) => tracing::error!(queue = self.queue, %error, "can't take edits"),
             }
-            // What is settled now has no channel any more, and whoever waits for it need not.
-            while let Ok(order) = orders.try_recv() {
-                order.lose();
+            // The channel is gone: settlements for it are lost, and nobody should wait for them to be written.
+            while let Ok(command) = commands.try_recv() {
+                command.discard();
             }
             tokio::select! {
                 () = tokio::time::sleep(jittered(pause)) => {}
@@ -94,62 +102,62 @@ impl Lane {
             }
             pause = (pause * 2).min(PAUSE_LAST);
         }
-        self.shared.clear(self.class);
+        self.buffer.clear(self.class);
     }
 
-    /// Takes and settles on one channel. Fine means that there is nothing left to do for good.
+    /// Consumes and settles on one channel. `Ok` means that the task is done for good.
     async fn serve(
         &mut self,
         session: &Session,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
+        commands: &mut mpsc::UnboundedReceiver<SettleCommand>,
     ) -> Result<()> {
-        static INCARNATION: AtomicU64 = AtomicU64::new(1);
+        static NEXT_CHANNEL_ID: AtomicU64 = AtomicU64::new(1);
         topology::declare_queue(session, &self.queue).await?;
         let channel = session.channel().await?;
         let limiting = channel.basic_qos(self.prefetch, BasicQosOptions { global: false });
         session.rpc("prefetch", limiting).await?;
-        let incarnation = INCARNATION.fetch_add(1, Ordering::Relaxed);
+        let channel_id = NEXT_CHANNEL_ID.fetch_add(1, Ordering::Relaxed);
         let unsettled = Unsettled::default();
         let closed = self.closed.clone();
         let ended = tokio::select! {
-            settled = settle(orders, session, &channel, incarnation, &unsettled) => settled,
-            taken = self.take(session, &channel, incarnation, &unsettled) => taken,
-            () = session.ended.cancelled() => Err(Error::Disconnected("connection lost".to_owned())),
+            settled = settle(commands, session, &channel, channel_id, &unsettled) => settled,
+            consumed = self.consume(session, &channel, channel_id, &unsettled) => consumed,
+            error = session.lost() => Err(error),
             () = closed.cancelled() => Ok(()),
         };
         if closed.is_cancelled() {
-            self.shared.clear(self.class);
-            orders.close();
-            settle(orders, session, &channel, incarnation, &unsettled).await?;
+            self.buffer.clear(self.class);
+            commands.close();
+            settle(commands, session, &channel, channel_id, &unsettled).await?;
         }
-        // Whatever is unsettled goes back to its queue with this. A channel that waits for a mute queue does not answer.
-        if self.mute_since.is_none()
-            && !session.ended.is_cancelled()
-            && channel.status().connected()
-            && let Err(error) = topology::close(session, channel).await
+        // Closing the channel requeues whatever is unsettled. A channel that waits for an unresponsive queue would not
+        // answer.
+        if self.unresponsive_since.is_none()
+            && session.is_open(&channel)
+            && let Err(error) = session.close(channel).await
         {
             tracing::debug!(queue = self.queue, %error, "channel not closed");
         }
         ended
     }
 
-    /// Takes whenever not paused. Ends only with an error: the end is for the settling to find.
-    async fn take(
+    /// Consumes whenever it is not paused. Ends only with an error: once the consumer was dropped, it is for the
+    /// settling beside this to end when the last delivery is settled.
+    async fn consume(
         &mut self,
         session: &Session,
         channel: &Channel,
-        incarnation: u64,
+        channel_id: u64,
         unsettled: &Unsettled,
     ) -> Result<()> {
         loop {
             if self.is_dropped(false).await {
-                // Deliveries that were handed out are still settled.
-                return std::future::pending().await;
+                return pending().await;
             }
-            self.taking.send_replace(true);
-            let mut deliveries = self.consume(session, channel).await?;
+            self.consuming.send_replace(true);
+            let mut deliveries = self.start(session, channel).await?;
             let mut looking = tokio::time::interval(LOOK_EVERY);
-            looking.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
             looking.reset();
             let mut looks = 0;
             let dropped = loop {
@@ -158,14 +166,14 @@ impl Lane {
                         looks = 0;
                         looking.reset();
                         match delivery {
-                            Some(delivery) => self.accept(delivery?, channel, incarnation, unsettled).await?,
+                            Some(delivery) => self.accept(delivery?, channel, channel_id, unsettled).await?,
                             None => return Err(Error::Disconnected("the queue is gone".to_owned())),
                         }
                     }
                     dropped = self.is_dropped(true) => break dropped,
                     _ = looking.tick() => {
-                        let room = unsettled.len() < usize::from(self.prefetch);
-                        looks = match room && self.look(session, channel).await? > 0 {
+                        let credit = unsettled.len() < usize::from(self.prefetch);
+                        looks = match credit && self.look(session, channel).await? > 0 {
                             true => looks + 1,
                             false => 0,
                         };
@@ -177,20 +185,21 @@ impl Lane {
             };
             let cancelling = channel.basic_cancel(deliveries.tag(), BasicCancelOptions::default());
             session.rpc("cancel", cancelling).await?;
-            // Deliveries that crossed the cancellation; the stream ends after them.
+            // Deliveries that were under way at the cancellation. The stream ends after them.
             while let Some(Ok(delivery)) = deliveries.next().await {
-                self.accept(delivery, channel, incarnation, unsettled)
+                self.accept(delivery, channel, channel_id, unsettled)
                     .await?;
             }
-            self.shared.clear(self.class);
-            self.taking.send_replace(false);
+            self.buffer.clear(self.class);
+            self.consuming.send_replace(false);
             if dropped {
-                return std::future::pending().await;
+                return pending().await;
             }
         }
     }
 
-    async fn consume(&mut self, session: &Session, channel: &Channel) -> Result<Consumer> {
+    /// Attaches a consumer to the queue, and notes whether the queue answers.
+    async fn start(&mut self, session: &Session, channel: &Channel) -> Result<Consumer> {
         let consuming = channel.basic_consume(
             self.queue.as_str().into(),
             "".into(),
@@ -200,14 +209,14 @@ impl Lane {
         let consumed = session.rpc(&self.queue, consuming).await;
         match &consumed {
             Err(Error::Unconfirmed(_)) if !session.ended.is_cancelled() => {
-                self.mute_since.get_or_insert_with(Instant::now);
+                self.unresponsive_since.get_or_insert_with(Instant::now);
             }
-            _ => self.mute_since = None,
+            _ => self.unresponsive_since = None,
         }
         consumed
     }
 
-    /// Messages ready in the queue. A queue that is gone is an error, and ends the channel.
+    /// How many messages are ready in the queue. A queue that is gone is an error, and ends the channel.
     async fn look(&self, session: &Session, channel: &Channel) -> Result<u32> {
         let options = QueueDeclareOptions::durable().passive();
         let looking =
@@ -222,14 +231,14 @@ impl Lane {
         Ok(found.message_count())
     }
 
-    /// Deletes the queue when it has given no answer for long; the next attempt declares it anew.
-    async fn revive(&mut self, session: &Session, error: &Error) {
+    /// Deletes the queue when it has not answered for long. The next attempt to consume declares it again.
+    async fn recreate(&mut self, session: &Session, error: &Error) {
         if !matches!(error, Error::Unconfirmed(_)) {
-            self.mute_since = None;
+            self.unresponsive_since = None;
         }
         let Some(since) = self
-            .mute_since
-            .filter(|since| since.elapsed() >= self.revive_after)
+            .unresponsive_since
+            .filter(|since| since.elapsed() >= self.recreate_after)
         else {
             return;
         };
@@ -239,14 +248,15 @@ impl Lane {
             "the queue has no leader; deleting it, its edits will be announced again"
         );
         metrics::counter!("limekiln_broker_revived_total").increment(1);
-        self.mute_since = None;
-        if let Err(error) = topology::delete_queue(session, &self.queue, self.revive_after).await {
-            // RabbitMQ 3.10 ends the connection over it, and the queue is gone all the same.
-            tracing::warn!(queue = self.queue, %error, "rabbitmq failed to delete it; should it stay mute, use rabbitmqctl delete_queue");
+        self.unresponsive_since = None;
+        let limit = self.recreate_after.max(DELETE_TIMEOUT);
+        if let Err(error) = topology::delete_queue(session, &self.queue, limit).await {
+            // RabbitMQ 3.10 deletes the queue and ends the connection all the same.
+            tracing::warn!(queue = self.queue, %error, "rabbitmq failed to delete it; if it stays unresponsive, use rabbitmqctl delete_queue");
         }
     }
 
-    /// Waits until it is paused, or until it no longer is; true when the taker is gone instead.
+    /// Waits until the consumer is paused, or until it no longer is. True when it was dropped instead.
     async fn is_dropped(&mut self, paused: bool) -> bool {
         let changed = async { self.paused.wait_for(|now| *now == paused).await.is_err() };
         tokio::select! {
@@ -255,11 +265,12 @@ impl Lane {
         }
     }
 
+    /// Decodes a message and puts it into the buffer. One that names no edit goes to the dead letters.
     async fn accept(
         &self,
         delivery: lapin::message::Delivery,
         channel: &Channel,
-        incarnation: u64,
+        channel_id: u64,
         unsettled: &Unsettled,
     ) -> Result<()> {
         let tag = delivery.delivery_tag;
@@ -276,17 +287,23 @@ impl Lane {
         hint.trace = header(&delivery.properties, "traceparent");
         metrics::counter!("limekiln_broker_deliveries_total", "class" => self.class.as_str())
             .increment(1);
-        let Some(orders) = self.orders.upgrade() else {
+        let Some(commands) = self.commands.upgrade() else {
             return Ok(());
         };
         unsettled.delivered(tag);
-        let back = Back {
-            orders,
-            tag,
-            incarnation,
+        let settler = move |hint: &Hint, settlement| {
+            let command = SettleCommand::Settle {
+                tag,
+                channel_id,
+                settlement,
+            };
+            if commands.send(command).is_err() {
+                tracing::debug!(edit = %hint.edit, "settled after the consumer ended; the edit comes again");
+                settlement_lost();
+            }
         };
-        self.shared
-            .push(self.class, Delivery::new(hint, delivery.redelivered, back));
+        let delivery = Delivery::new(hint, delivery.redelivered, settler);
+        self.buffer.push(self.class, delivery);
         Ok(())
     }
 }

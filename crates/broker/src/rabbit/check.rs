@@ -1,4 +1,4 @@
-//! What `check` looks at.
+//! The checks of `limekiln doctor`.
 
 use std::time::{Duration, Instant};
 
@@ -16,56 +16,56 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::dial;
-use super::link::{Link, Session};
+use super::link::Link;
+use super::session::Session;
 use super::topology::{self, PROGRESS};
-use crate::hint::{DEAD, DEAD_LIMIT, queue_name};
-use crate::report::{Finding, Level};
-use crate::{Error, Report, Result, Settings};
+use crate::queue::{DEAD, DEAD_LIMIT, queue_name};
+use crate::{Error, Finding, HealthReport, Result, Settings};
 
-/// The oldest version that is tested.
+/// The oldest version of RabbitMQ that is tested.
 const OLDEST: (u32, u32) = (3, 10);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) async fn check(settings: &Settings, link: &Link, models: &[ModelName]) -> Report {
+pub(super) async fn check(settings: &Settings, link: &Link, models: &[ModelName]) -> HealthReport {
     let mut findings = Vec::new();
     let server = match dial::uri(settings) {
         Ok(uri) => version(&uri, &mut findings).await,
         Err(error) => {
-            findings.push(broken("address", &error));
+            findings.push(Finding::broken("address", &error));
             "unknown".to_owned()
         }
     };
-    match link.session(settings.patience).await {
-        Err(error) => findings.push(broken("connection", &error)),
+    match link.session(settings.reconnect_timeout).await {
+        Err(error) => findings.push(Finding::broken("connection", &error)),
         Ok(session) => {
             findings.push(match session.is_blocked() {
-                true => broken("connection", &Error::Blocked),
-                false => fine("connection", "open".to_owned()),
+                true => Finding::broken("connection", &Error::Blocked),
+                false => Finding::fine("connection", "open"),
             });
-            look(&session, models, &mut findings).await;
+            check_session(&session, models, &mut findings).await;
         }
     }
-    Report { server, findings }
+    HealthReport { server, findings }
 }
 
-async fn look(session: &Session, models: &[ModelName], findings: &mut Vec<Finding>) {
+async fn check_session(session: &Session, models: &[ModelName], findings: &mut Vec<Finding>) {
     findings.push(match topology::declare(session).await {
-        Ok(()) => fine("exchanges", "declared, and may be".to_owned()),
-        Err(error) => broken("exchanges", &error),
+        Ok(()) => Finding::fine("exchanges", "declared, and may be"),
+        Err(error) => Finding::broken("exchanges", &error),
     });
     for model in models {
         for class in Class::ALL {
-            findings.push(queue(session, &queue_name(model, class)).await);
+            findings.push(check_queue(session, &queue_name(model, class)).await);
         }
     }
-    findings.push(match topology::look(session, DEAD).await {
-        Err(error) => broken("dead letters", &error),
+    findings.push(match topology::inspect_queue(session, DEAD).await {
+        Err(error) => Finding::broken("dead letters", &error),
         Ok(found) => {
             let dead = found.map_or(0, |(ready, _)| ready);
             let message = format!("{dead}, of at most {DEAD_LIMIT}");
             match dead < u64::from(DEAD_LIMIT) / 2 {
-                true => fine("dead letters", message),
-                false => warning(
+                true => Finding::fine("dead letters", message),
+                false => Finding::warning(
                     "dead letters",
                     message + "; look at them and purge limekiln.dead",
                 ),
@@ -73,36 +73,38 @@ async fn look(session: &Session, models: &[ModelName], findings: &mut Vec<Findin
         }
     });
     let start = Instant::now();
-    findings.push(match there_and_back(session).await {
-        Ok(()) => fine(
+    findings.push(match round_trip(session).await {
+        Ok(()) => Finding::fine(
             "message",
             format!("there and back in {:?}", start.elapsed()),
         ),
-        Err(error) => broken("message", &error),
+        Err(error) => Finding::broken("message", &error),
     });
 }
 
-/// Declares the queue, which fails when it exists with other properties, and tells how full it is.
-async fn queue(session: &Session, name: &str) -> Finding {
+/// Declares the queue, which fails when it exists with other properties, and tells how full the queue is.
+async fn check_queue(session: &Session, name: &str) -> Finding {
     let looking = async {
         topology::declare_queue(session, name).await?;
-        topology::look(session, name).await
+        topology::inspect_queue(session, name).await
     };
     match looking.await {
-        Err(error) => broken("queues", &error),
+        Err(error) => Finding::broken("queues", &error),
         Ok(found) => {
             let (ready, consumers) = found.unwrap_or_default();
             let message = format!("{name}: quorum, {ready} waiting, {consumers} consumers");
             match consumers {
-                0 if ready > 0 => warning("queues", message + "; start a worker for this model"),
-                _ => fine("queues", message),
+                0 if ready > 0 => {
+                    Finding::warning("queues", message + "; start a worker for this model")
+                }
+                _ => Finding::fine("queues", message),
             }
         }
     }
 }
 
-/// Publishes to a queue of its own, confirmed, and reads it again.
-async fn there_and_back(session: &Session) -> Result<()> {
+/// Publishes a message to a queue made for it, with a confirm, and reads the message again.
+async fn round_trip(session: &Session) -> Result<()> {
     let channel = session.channel().await?;
     let name = format!("limekiln.probe.{}", Uuid::now_v7().simple());
     let options = QueueDeclareOptions::exclusive().auto_delete();
@@ -148,12 +150,12 @@ async fn there_and_back(session: &Session) -> Result<()> {
     if read.is_none_or(|message| message.delivery.data != b"probe") {
         return Err(Error::Unroutable(name));
     }
-    topology::close(session, channel).await
+    session.close(channel).await
 }
 
 async fn version(uri: &AMQPUri, findings: &mut Vec<Finding>) -> String {
     let greeting = match uri.scheme {
-        // lapin does not tell what the server said of itself, so we ask once more, without TLS.
+        // lapin keeps the server's properties to itself, so a second connection reads them. It has no TLS.
         AMQPScheme::AMQPS => Err(None),
         AMQPScheme::AMQP => timeout(TIMEOUT, greeting(uri))
             .await
@@ -167,7 +169,7 @@ async fn version(uri: &AMQPUri, findings: &mut Vec<Finding>) -> String {
                 || "not asked over TLS".to_owned(),
                 |error| error.to_string(),
             );
-            findings.push(warning("version", format!("unknown: {why}")));
+            findings.push(Finding::warning("version", format!("unknown: {why}")));
             return "unknown".to_owned();
         }
     };
@@ -178,8 +180,8 @@ async fn version(uri: &AMQPUri, findings: &mut Vec<Finding>) -> String {
         .map_while(|number| number.parse::<u32>().ok());
     let known = numbers.next().zip(numbers.next());
     findings.push(match known {
-        Some(known) if known >= OLDEST => fine("version", format!("{product} {version}")),
-        _ => warning(
+        Some(known) if known >= OLDEST => Finding::fine("version", format!("{product} {version}")),
+        _ => Finding::warning(
             "version",
             format!(
                 "{product} {version}; tested with RabbitMQ {}.{} to 4",
@@ -190,7 +192,7 @@ async fn version(uri: &AMQPUri, findings: &mut Vec<Finding>) -> String {
     format!("{product} {version}")
 }
 
-/// The server's first frame: `connection.start` with its properties.
+/// Reads the server's first frame: `connection.start` with the server's properties.
 async fn greeting(uri: &AMQPUri) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect((uri.authority.host.as_str(), uri.authority.port)).await?;
     stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
@@ -202,7 +204,7 @@ async fn greeting(uri: &AMQPUri) -> std::io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// A text of the properties: its name as a short string, `S`, its length, its bytes.
+/// Reads a text among the properties of a frame: the name as a short string, `S`, the length in 4 bytes, the text.
 fn property(frame: &[u8], name: &str) -> Option<String> {
     let mut key = vec![u8::try_from(name.len()).ok()?];
     key.extend(name.as_bytes());
@@ -211,30 +213,6 @@ fn property(frame: &[u8], name: &str) -> Option<String> {
     let length = u32::from_be_bytes(frame.get(at..at + 4)?.try_into().ok()?) as usize;
     let text = frame.get(at + 4..at + 4 + length)?;
     Some(String::from_utf8_lossy(text).into_owned())
-}
-
-fn fine(subject: &'static str, message: String) -> Finding {
-    Finding {
-        level: Level::Fine,
-        subject,
-        message,
-    }
-}
-
-fn warning(subject: &'static str, message: String) -> Finding {
-    Finding {
-        level: Level::Warning,
-        subject,
-        message,
-    }
-}
-
-fn broken(subject: &'static str, error: &Error) -> Finding {
-    Finding {
-        level: Level::Broken,
-        subject,
-        message: error.to_string(),
-    }
 }
 
 #[cfg(test)]

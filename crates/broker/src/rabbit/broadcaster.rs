@@ -1,39 +1,41 @@
-//! Live messages and signals on their way out: bounded, lossy, never waited for.
+//! Publishes live messages and signals, unconfirmed. Callers never wait: a bounded number of messages does, and the
+//! oldest are dropped for the newest.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use lapin::BasicProperties;
 use lapin::options::BasicPublishOptions;
-use lapin::{BasicProperties, Channel};
-use limekiln_jobs::{EditId, Live};
+use limekiln_jobs::Live;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::link::{Link, Session};
-use super::topology::{self, PROGRESS, STOP, WAKE};
-use crate::{Result, Stop};
+use super::link::Link;
+use super::publish_channel::PublishChannel;
+use super::topology::{PROGRESS, STOP, WAKE, progress_key};
+use crate::{Error, Result, Stop};
 
-/// Messages that may wait; the oldest is dropped for the newest.
+/// How many messages may wait.
 const WAITING: usize = 4096;
-/// Bytes that may wait: previews are pictures.
+/// How many bytes may wait. Previews are pictures, so the number alone bounds nothing.
 const WAITING_BYTES: usize = 32 << 20;
-/// Messages written at once.
+/// How many messages are written at once.
 const ROUND: usize = 256;
-/// Between two wakes.
+/// The shortest time between two wakes.
 const WAKE_EVERY: Duration = Duration::from_millis(5);
-/// How long messages may wait for a lost connection.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long messages may wait for a lost connection to be restored.
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What waits to be published.
+/// The messages that wait to be published.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct Broadcaster {
     waiting: Mutex<Waiting>,
-    came: Notify,
+    pushed: Notify,
     wake: Notify,
 }
 
@@ -50,12 +52,12 @@ struct Outgoing {
     body: Vec<u8>,
 }
 
-impl Outbox {
+impl Broadcaster {
     pub(super) fn spawn(link: Link, closed: CancellationToken, tasks: &TaskTracker) -> Arc<Self> {
-        let outbox = Arc::new(Self::default());
-        tasks.spawn(wakes(Arc::clone(&outbox), closed.clone()));
-        tasks.spawn(publish(Arc::clone(&outbox), link, closed));
-        outbox
+        let broadcaster = Arc::new(Self::default());
+        tasks.spawn(wakes(Arc::clone(&broadcaster), closed.clone()));
+        tasks.spawn(publish(Arc::clone(&broadcaster), link, closed));
+        broadcaster
     }
 
     pub(super) fn wake(&self) {
@@ -95,7 +97,7 @@ impl Outbox {
                 body,
             });
         }
-        self.came.notify_one();
+        self.pushed.notify_one();
     }
 
     fn take(&self) -> Vec<Outgoing> {
@@ -114,49 +116,42 @@ impl Outbox {
     }
 }
 
-/// The routing key of an edit's progress.
-pub(super) fn progress_key(edit: EditId) -> String {
-    format!("edit.{edit}")
-}
-
 fn dropped(count: usize) {
     metrics::counter!("limekiln_broker_live_dropped_total").increment(count as u64);
 }
 
-/// The first wake goes out at once, those that come within the next 5 ms as one after them.
-async fn wakes(outbox: Arc<Outbox>, closed: CancellationToken) {
+/// Publishes wakes: the first at once, and those within the next 5 ms as one after it.
+async fn wakes(broadcaster: Arc<Broadcaster>, closed: CancellationToken) {
     while closed
-        .run_until_cancelled(outbox.wake.notified())
+        .run_until_cancelled(broadcaster.wake.notified())
         .await
         .is_some()
     {
-        outbox.push(WAKE, String::new(), Vec::new());
+        broadcaster.push(WAKE, String::new(), Vec::new());
         tokio::time::sleep(WAKE_EVERY).await;
     }
 }
 
-async fn publish(outbox: Arc<Outbox>, link: Link, closed: CancellationToken) {
-    let mut channel = None;
+/// Publishes what waits, until the broker is closed and nothing waits any more.
+async fn publish(broadcaster: Arc<Broadcaster>, link: Link, closed: CancellationToken) {
+    let mut channel = PublishChannel::new(link, false);
     loop {
-        let mut messages = outbox.take();
+        // Asked before taking, so that what was pushed before the broker was closed is still published.
+        let closing = closed.is_cancelled();
+        let messages = broadcaster.take();
         if messages.is_empty() {
-            if closed
-                .run_until_cancelled(outbox.came.notified())
-                .await
-                .is_none()
-            {
-                messages = outbox.take();
-                if messages.is_empty() {
-                    return;
-                }
-            } else {
-                continue;
+            if closing {
+                return;
             }
+            closed
+                .run_until_cancelled(broadcaster.pushed.notified())
+                .await;
+            continue;
         }
-        if let Err(error) = write(&mut channel, &link, &closed, &messages).await {
+        if let Err(error) = write(&mut channel, &closed, &messages).await {
             tracing::warn!(messages = messages.len(), %error, "live messages dropped");
             dropped(messages.len());
-            channel = None;
+            channel.reset();
         } else {
             metrics::counter!("limekiln_broker_live_published_total")
                 .increment(messages.len() as u64);
@@ -164,37 +159,19 @@ async fn publish(outbox: Arc<Outbox>, link: Link, closed: CancellationToken) {
     }
 }
 
-type Open = Option<(Arc<Session>, Channel)>;
-
 async fn write(
-    open: &mut Open,
-    link: &Link,
+    channel: &mut PublishChannel,
     closed: &CancellationToken,
     messages: &[Outgoing],
 ) -> Result<()> {
-    let usable = open.as_ref().is_some_and(|(session, channel)| {
-        channel.status().connected() && !session.ended.is_cancelled()
-    });
-    if !usable {
-        if let Some((session, _)) = open.take()
-            && !session.ended.is_cancelled()
-        {
-            // The channel ended alone: an exchange may be gone.
-            topology::declare(&session).await?;
-        }
-        let session = match closed.run_until_cancelled(link.session(PATIENCE)).await {
-            Some(session) => session?,
-            None => link.session(Duration::ZERO).await?,
-        };
-        let channel = session.channel().await?;
-        *open = Some((session, channel));
-    }
-    let Some((session, channel)) = open else {
-        return Ok(());
+    // Once the broker is closed, only a connection that is there is used.
+    let channel = match closed
+        .run_until_cancelled(channel.get(RECONNECT_TIMEOUT))
+        .await
+    {
+        Some(channel) => channel?,
+        None => channel.get(Duration::ZERO).await?,
     };
-    if session.is_blocked() {
-        return Err(crate::Error::Blocked);
-    }
     let writing = join_all(messages.iter().map(|message| {
         channel.basic_publish(
             message.exchange.into(),
@@ -206,7 +183,7 @@ async fn write(
     }));
     let written = timeout(WRITE_TIMEOUT, writing)
         .await
-        .map_err(|_| crate::Error::Unconfirmed(WRITE_TIMEOUT))?;
+        .map_err(|_| Error::Unconfirmed(WRITE_TIMEOUT))?;
     for result in written {
         result?;
     }

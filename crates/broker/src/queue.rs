@@ -1,0 +1,31 @@
+//! The queues of edits: their names, limits and depth, the same on both backends.
+
+use limekiln_jobs::{Class, ModelName};
+use serde::Serialize;
+
+/// How often a message may come back to its queue before it becomes a dead letter.
+pub(crate) const DELIVERY_LIMIT: u32 = 20;
+/// How many messages one queue holds. The coordinator releases far fewer; the limit stops one that runs away.
+pub(crate) const QUEUE_LIMIT: u32 = 100_000;
+/// How many dead letters are kept. Beyond that the oldest are dropped.
+pub(crate) const DEAD_LIMIT: u32 = 10_000;
+/// The name of both the exchange and the queue of dead letters.
+pub(crate) const DEAD: &str = "limekiln.dead";
+
+/// The queue of a model's edits of one class. At most 90 characters.
+pub(crate) fn queue_name(model: &ModelName, class: Class) -> String {
+    format!("limekiln.edits.{model}.{class}")
+}
+
+/// How full one queue is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Depth {
+    /// The queue's name.
+    pub queue: String,
+    /// The class of the queue's edits. The dead-letter queue has none.
+    pub class: Option<Class>,
+    /// How many messages wait. Messages that were delivered and not acked yet are not counted.
+    pub ready: u64,
+    /// How many consumers are attached.
+    pub consumers: u64,
+}

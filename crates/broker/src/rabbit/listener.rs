@@ -1,0 +1,248 @@
+//! Listens to live messages and signals: binds this process's own queue to what the hub wants, and feeds the hub.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use lapin::message::Delivery;
+use lapin::options::BasicAckOptions;
+use limekiln_jobs::EditId;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::bindings::{Bindings, PREFETCH, Topic};
+use super::link::{Link, jittered};
+use super::session::Session;
+use super::topology::{STOP, WAKE};
+use crate::hub::Hub;
+use crate::{Error, Result, Settings};
+
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Keeps this process's queue bound to the topics that somebody in the process wants.
+#[derive(Debug)]
+pub(super) struct Listener {
+    hub: Arc<Hub>,
+    link: Link,
+    reconnect_timeout: Duration,
+    wakes: AtomicBool,
+    stops: AtomicBool,
+    /// The topics that were requested or dropped since the task last looked.
+    changes: Mutex<Vec<Change>>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Change {
+    topic: Topic,
+    /// Answered once the topic is bound. A dropped topic has nobody to answer.
+    bound: Option<oneshot::Sender<()>>,
+}
+
+impl Listener {
+    /// Starts the task, and waits until it listens for the first time.
+    pub(super) async fn spawn(
+        link: Link,
+        hub: Arc<Hub>,
+        settings: &Settings,
+        tasks: &TaskTracker,
+    ) -> Result<Arc<Self>> {
+        let listener = Arc::new(Self {
+            hub,
+            link,
+            reconnect_timeout: settings.reconnect_timeout,
+            wakes: AtomicBool::new(false),
+            stops: AtomicBool::new(false),
+            changes: Mutex::default(),
+            changed: Notify::new(),
+        });
+        let (sender, served) = oneshot::channel();
+        tasks.spawn(Arc::clone(&listener).run(sender));
+        let served = tokio::time::timeout(settings.connect_timeout, served).await;
+        match served {
+            Ok(Ok(served)) => served.map(|()| listener),
+            Ok(Err(_)) => Err(Error::Closed),
+            Err(_) => Err(Error::Unconfirmed(settings.connect_timeout)),
+        }
+    }
+
+    /// Listens to a topic from now on. Waits until the topic is bound, but not longer than `reconnect_timeout`, and not
+    /// at all without a connection.
+    pub(super) async fn listen(&self, topic: Topic) {
+        match topic {
+            Topic::Edit(_) => {}
+            Topic::Wakes => self.wakes.store(true, Ordering::Release),
+            Topic::Stops => self.stops.store(true, Ordering::Release),
+        }
+        let (sender, bound) = oneshot::channel();
+        self.change(topic, Some(sender));
+        let bound = tokio::time::timeout(self.reconnect_timeout, bound);
+        if self.link.is_up() && bound.await.is_err() {
+            tracing::warn!(?topic, "not bound yet; what comes before is missed");
+        }
+    }
+
+    /// Unbinds an edit's topic, unless the edit has a subscriber again by then.
+    pub(super) fn unlisten(&self, edit: EditId) {
+        self.change(Topic::Edit(edit), None);
+    }
+
+    fn change(&self, topic: Topic, bound: Option<oneshot::Sender<()>>) {
+        if !self.link.is_up() {
+            // The next session starts with whatever is wanted then. Until it comes, changes must not pile up.
+            return;
+        }
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.push(Change { topic, bound });
+        self.changed.notify_one();
+    }
+
+    fn is_wanted(&self, topic: Topic) -> bool {
+        match topic {
+            Topic::Edit(edit) => self.hub.is_subscribed(edit),
+            Topic::Wakes => self.wakes.load(Ordering::Acquire),
+            Topic::Stops => self.stops.load(Ordering::Acquire),
+        }
+    }
+
+    fn wanted(&self) -> Vec<Topic> {
+        let mut wanted: Vec<_> = self.hub.subscribed().into_iter().map(Topic::Edit).collect();
+        wanted.extend(
+            [Topic::Wakes, Topic::Stops]
+                .into_iter()
+                .filter(|&topic| self.is_wanted(topic)),
+        );
+        wanted
+    }
+
+    async fn run(self: Arc<Self>, first: oneshot::Sender<Result<()>>) {
+        let mut first = Some(first);
+        let closed = self.hub.closed().clone();
+        let serving = async {
+            loop {
+                match self.link.session(Duration::MAX).await {
+                    Err(Error::Closed) => return,
+                    Err(error) => tracing::debug!(%error, "no connection for live messages"),
+                    Ok(session) => {
+                        if let Err(error) = self.serve(&session, &mut first).await {
+                            tracing::warn!(%error, "live messages interrupted");
+                            // The caller of `spawn` fails with it.
+                            if let Some(first) = first.take() {
+                                let _ = first.send(Err(error));
+                                return;
+                            }
+                        }
+                        self.hub.unbound_all();
+                    }
+                }
+                tokio::time::sleep(jittered(PAUSE)).await;
+            }
+        };
+        closed.run_until_cancelled(serving).await;
+    }
+
+    async fn serve(
+        &self,
+        session: &Session,
+        first: &mut Option<oneshot::Sender<Result<()>>>,
+    ) -> Result<()> {
+        let mut bindings = Bindings::declare(session).await?;
+        let wanted = self.wanted();
+        let edits = edits(&wanted);
+        bindings.bind(wanted).await?;
+        let mut consumer = bindings.consume().await?;
+        edits.iter().for_each(|&edit| self.hub.bound(edit));
+        // Whatever was published while the topics were not bound was missed.
+        self.hub.lagged(&edits);
+        self.hub.wake();
+        if let Some(first) = first.take() {
+            // An error means that the caller of `connect` gave up waiting.
+            let _ = first.send(Ok(()));
+        }
+        loop {
+            tokio::select! {
+                delivery = consumer.next() => {
+                    let delivery = received(delivery)?;
+                    let mut tag = delivery.delivery_tag;
+                    self.receive(&delivery);
+                    let mut more = usize::from(PREFETCH) / 4;
+                    while more > 0 && let Some(delivery) = consumer.next().now_or_never() {
+                        let delivery = received(delivery)?;
+                        tag = delivery.delivery_tag;
+                        self.receive(&delivery);
+                        more -= 1;
+                    }
+                    let all = BasicAckOptions { multiple: true };
+                    session.rpc("ack", bindings.channel.basic_ack(tag, all)).await?;
+                }
+                () = self.changed.notified() => self.rebind(&mut bindings).await?,
+                error = session.lost() => return Err(error),
+            }
+        }
+    }
+
+    /// Of the topics that changed, binds those that are wanted now and unbinds the others.
+    async fn rebind(&self, bindings: &mut Bindings<'_>) -> Result<()> {
+        let changes =
+            std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner));
+        let topics: HashSet<_> = changes.iter().map(|change| change.topic).collect();
+        let (wanted, unwanted): (Vec<_>, Vec<_>) =
+            topics.into_iter().partition(|&topic| self.is_wanted(topic));
+        let edits = edits(&wanted);
+        bindings.bind(wanted).await?;
+        edits.iter().for_each(|&edit| self.hub.bound(edit));
+        for change in changes {
+            if let Some(bound) = change.bound
+                && bound.send(()).is_err()
+                && let Topic::Edit(edit) = change.topic
+            {
+                // The subscriber did not wait until the topic was bound, so it must read Postgres again.
+                self.hub.lagged(&[edit]);
+            }
+        }
+        bindings.unbind(unwanted).await
+    }
+
+    fn receive(&self, delivery: &Delivery) {
+        match delivery.exchange.as_str() {
+            WAKE => self.hub.wake(),
+            STOP => match serde_json::from_slice(&delivery.data) {
+                Ok(stop) => self.hub.stop(stop),
+                Err(error) => tracing::warn!(%error, "not a stop"),
+            },
+            _ => {
+                // Late messages are mostly for edits without a subscriber, and are not worth decoding.
+                let key = delivery.routing_key.as_str().strip_prefix("edit.");
+                let edit = key.and_then(|edit| edit.parse::<EditId>().ok());
+                if edit.is_some_and(|edit| self.hub.is_subscribed(edit)) {
+                    match serde_json::from_slice(&delivery.data) {
+                        Ok(live) => self.hub.live(live),
+                        // A newer version may send what this one does not know.
+                        Err(error) => tracing::debug!(%error, "not a live message"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The delivery, or why there are no more.
+fn received(delivery: Option<lapin::Result<Delivery>>) -> Result<Delivery> {
+    match delivery {
+        Some(Ok(delivery)) => Ok(delivery),
+        Some(Err(error)) => Err(error.into()),
+        None => Err(Error::Disconnected(
+            "the queue of live messages is gone".to_owned(),
+        )),
+    }
+}
+
+fn edits(topics: &[Topic]) -> Vec<EditId> {
+    let edit = |topic: &Topic| match topic {
+        Topic::Edit(edit) => Some(*edit),
+        Topic::Wakes | Topic::Stops => None,
+    };
+    topics.iter().filter_map(edit).collect()
+}
