@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use limekiln_jobs::{EditId, Epoch, Live, ModelName};
 
-use crate::consumer::Backend as ConsumerBackend;
+use crate::backend::{Backend, on};
 use crate::local::Local;
 use crate::rabbit::Rabbit;
 use crate::{
@@ -13,23 +13,7 @@ use crate::{
 
 /// The broker. It is cheap to clone. All clones share their connections, which close when the last one is dropped.
 #[derive(Debug, Clone)]
-pub struct Broker(Backend);
-
-#[derive(Debug, Clone)]
-enum Backend {
-    Local(Arc<Local>),
-    Rabbit(Arc<Rabbit>),
-}
-
-/// Evaluates one expression on whichever backend there is.
-macro_rules! on {
-    ($broker:expr, $backend:ident => $call:expr) => {
-        match &$broker.0 {
-            Backend::Local($backend) => $call,
-            Backend::Rabbit($backend) => $call,
-        }
-    };
-}
+pub struct Broker(Backend<Arc<Local>, Arc<Rabbit>>);
 
 impl Broker {
     /// Connects to RabbitMQ, and declares the exchanges and the dead-letter queue. From then on a lost connection is
@@ -51,20 +35,25 @@ impl Broker {
     /// Whether there is a connection now. The in-process broker is connected until it is closed.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        on!(self, backend => backend.is_connected())
+        on!(&self.0, backend => backend.is_connected())
     }
 
     /// Finishes what is under way, within a bounded time, and closes the connections. Consumers, subscriptions and
     /// signals that were handed out end.
     pub async fn close(&self) {
-        on!(self, backend => backend.close().await);
+        on!(&self.0, backend => backend.close().await);
     }
 
     /// Publishes edits to the queues of their models and classes, all at once, and waits until each is confirmed.
     /// Results are in the order of the hints. One that failed may have been published all the same: announcing it
     /// again is harmless.
     pub async fn announce(&self, hints: &[Hint]) -> Vec<Result<()>> {
-        on!(self, backend => backend.announce(hints).await)
+        let results = on!(&self.0, backend => backend.announce(hints).await);
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        metrics::counter!("limekiln_broker_announce_failures_total").increment(failed as u64);
+        metrics::counter!("limekiln_broker_announced_total")
+            .increment((results.len() - failed) as u64);
+        results
     }
 
     /// Consumes the edits of this model, at most `slots + 1` of each class at once.
@@ -74,41 +63,41 @@ impl Broker {
     /// denied. A lost connection is no error: deliveries begin when it is back.
     pub async fn consume(&self, model: &ModelName, slots: u16) -> Result<Consumer> {
         Ok(Consumer(match &self.0 {
-            Backend::Local(local) => ConsumerBackend::Local(local.consume(model, slots)?),
-            Backend::Rabbit(rabbit) => ConsumerBackend::Rabbit(rabbit.consume(model, slots).await?),
+            Backend::Local(local) => Backend::Local(local.consume(model, slots)?),
+            Backend::Rabbit(rabbit) => Backend::Rabbit(rabbit.consume(model, slots).await?),
         }))
     }
 
     /// Tells every coordinator that there may be something to release. Never waits. Wakes within 5 ms become one.
     pub fn wake(&self) {
-        on!(self, backend => backend.wake());
+        on!(&self.0, backend => backend.wake());
     }
 
     /// Receives the wakes that are sent from now on.
     pub async fn wakes(&self) -> Wakes {
-        on!(self, backend => backend.wakes().await)
+        on!(&self.0, backend => backend.wakes().await)
     }
 
     /// Tells the worker that runs the edit under this epoch to stop it. Never waits. The message may get lost.
     pub fn stop(&self, edit: EditId, epoch: Epoch) {
-        on!(self, backend => backend.stop(Stop { edit, epoch }));
+        on!(&self.0, backend => backend.stop(Stop { edit, epoch }));
     }
 
     /// Receives the stops of all edits that are sent from now on.
     pub async fn stops(&self) -> Stops {
-        on!(self, backend => backend.stops().await)
+        on!(&self.0, backend => backend.stops().await)
     }
 
     /// Publishes live progress. Never waits: when too many messages wait, the oldest is dropped and counted.
     pub fn publish_live(&self, live: &Live) {
-        on!(self, backend => backend.publish_live(live));
+        on!(&self.0, backend => backend.publish_live(live));
     }
 
     /// Subscribes to one edit's live progress. Whatever is published after this returned is received, or
     /// [`Update::Lagged`](crate::Update::Lagged) is: so subscribe first, then read Postgres. While the connection is
     /// down this returns at once, and `Lagged` is received when the connection is back.
     pub async fn subscribe(&self, edit: EditId) -> Subscription {
-        on!(self, backend => backend.subscribe(edit).await)
+        on!(&self.0, backend => backend.subscribe(edit).await)
     }
 
     /// How full the queues of a model are. Queues that don't exist yet are empty.
@@ -116,7 +105,7 @@ impl Broker {
     /// # Errors
     /// When the broker can't be asked.
     pub async fn depth(&self, model: &ModelName) -> Result<Vec<Depth>> {
-        on!(self, backend => backend.depth(model).await)
+        on!(&self.0, backend => backend.depth(model).await)
     }
 
     /// How many dead letters there are.
@@ -124,7 +113,7 @@ impl Broker {
     /// # Errors
     /// When the broker can't be asked.
     pub async fn depth_dead(&self) -> Result<Depth> {
-        on!(self, backend => backend.depth_dead().await)
+        on!(&self.0, backend => backend.depth_dead().await)
     }
 
     /// Empties the queues of a model and returns how many messages were in them. Nothing is lost, since edits are
@@ -133,7 +122,7 @@ impl Broker {
     /// # Errors
     /// When the broker can't be asked.
     pub async fn purge(&self, model: &ModelName) -> Result<u64> {
-        on!(self, backend => backend.purge(model).await)
+        on!(&self.0, backend => backend.purge(model).await)
     }
 
     /// Deletes the queues of a model that is no longer served, with what is in them.
@@ -141,11 +130,11 @@ impl Broker {
     /// # Errors
     /// When the broker can't be asked.
     pub async fn model_delete(&self, model: &ModelName) -> Result<()> {
-        on!(self, backend => backend.model_delete(model).await)
+        on!(&self.0, backend => backend.model_delete(model).await)
     }
 
     /// Checks the broker for `doctor`: version, permissions, the queues of these models, a message there and back.
     pub async fn check(&self, models: &[ModelName]) -> HealthReport {
-        on!(self, backend => backend.check(models).await)
+        on!(&self.0, backend => backend.check(models).await)
     }
 }

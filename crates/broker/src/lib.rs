@@ -17,6 +17,7 @@
 //! | `subscription` | [`Subscription`]: live progress of one edit |
 //! | `hub` | hands what reaches this process to its subscribers, on both backends |
 //! | `per_class` | one value for each class of edits |
+//! | `backend` | the choice between the two backends |
 //! | `local` | the in-process backend |
 //! | `rabbit` | the RabbitMQ backend: topology, connections that are restored, publishers, consumers |
 //! | [`trace`] | spans that continue in another process |
@@ -42,6 +43,7 @@
 //! | `limekiln_broker_lagged_total` | times a subscriber was told that it may have missed something |
 //! | `limekiln_broker_watched` | gauge: edits with a subscriber in this process |
 
+mod backend;
 mod broker;
 mod consumer;
 mod delivery;

@@ -27,10 +27,8 @@ impl Wakes {
     ///
     /// Wakes get lost while the connection is down, and one is given when it is back, so wait for a timer as well.
     pub async fn next(&mut self) -> Option<()> {
-        tokio::select! {
-            changed = self.receiver.changed() => changed.ok(),
-            () = self.closed.cancelled() => None,
-        }
+        let changed = self.receiver.changed();
+        self.closed.run_until_cancelled(changed).await?.ok()
     }
 }
 
@@ -54,11 +52,8 @@ impl Stops {
     /// A lost stop is harmless: the next renewal of the lease tells the worker the same.
     pub async fn next(&mut self) -> Option<Stop> {
         loop {
-            let received = tokio::select! {
-                received = self.receiver.recv() => received,
-                () = self.closed.cancelled() => return None,
-            };
-            match received {
+            let received = self.receiver.recv();
+            match self.closed.run_until_cancelled(received).await? {
                 Ok(stop) => return Some(stop),
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(

@@ -23,21 +23,18 @@ pub struct Subscription {
 type Unbind = Box<dyn FnOnce(EditId) + Send + Sync>;
 
 impl Subscription {
-    pub(crate) fn new(edit: EditId, hub: Arc<Hub>, receiver: broadcast::Receiver<Update>) -> Self {
+    pub(crate) fn new(
+        edit: EditId,
+        hub: Arc<Hub>,
+        receiver: broadcast::Receiver<Update>,
+        unbind: impl FnOnce(EditId) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             edit,
             hub,
             receiver: Some(receiver),
-            unbind: None,
+            unbind: Some(Box::new(unbind)),
         }
-    }
-
-    pub(crate) fn with_unbind(
-        mut self,
-        unbind: impl FnOnce(EditId) + Send + Sync + 'static,
-    ) -> Self {
-        self.unbind = Some(Box::new(unbind));
-        self
     }
 
     /// The edit subscribed to.
@@ -48,12 +45,8 @@ impl Subscription {
 
     /// Waits for the next update. `None` when the broker handle was closed. Cancel safe.
     pub async fn next(&mut self) -> Option<Update> {
-        let receiver = self.receiver.as_mut()?;
-        let received = tokio::select! {
-            received = receiver.recv() => received,
-            () = self.hub.closed().cancelled() => return None,
-        };
-        match received {
+        let received = self.receiver.as_mut()?.recv();
+        match self.hub.closed().run_until_cancelled(received).await? {
             Ok(Update::Lagged) | Err(RecvError::Lagged(_)) => {
                 metrics::counter!("limekiln_broker_lagged_total").increment(1);
                 Some(Update::Lagged)

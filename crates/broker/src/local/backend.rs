@@ -45,12 +45,7 @@ impl Local {
 
     fn announce_one(&self, hint: &Hint) -> Result<()> {
         self.check_open()?;
-        let announced = self.queues(&hint.model).push(hint.clone());
-        match &announced {
-            Ok(()) => metrics::counter!("limekiln_broker_announced_total").increment(1),
-            Err(_) => metrics::counter!("limekiln_broker_announce_failures_total").increment(1),
-        }
-        announced
+        self.queues(&hint.model).push(hint.clone())
     }
 
     pub(crate) fn consume(&self, model: &ModelName, slots: u16) -> Result<Consumer> {
@@ -85,7 +80,7 @@ impl Local {
 
     pub(crate) async fn subscribe(&self, edit: EditId) -> Subscription {
         let (receiver, _) = self.hub.subscribe(edit);
-        Subscription::new(edit, Arc::clone(&self.hub), receiver)
+        Subscription::new(edit, Arc::clone(&self.hub), receiver, |_| {})
     }
 
     pub(crate) async fn depth(&self, model: &ModelName) -> Result<Vec<Depth>> {

@@ -50,10 +50,7 @@ impl Consumer {
             if let Some(delivery) = self.take() {
                 return Some(delivery);
             }
-            tokio::select! {
-                () = changed => {}
-                () = self.closed.cancelled() => return None,
-            }
+            self.closed.run_until_cancelled(changed).await?;
         }
     }
 
@@ -68,7 +65,7 @@ impl Consumer {
             .sum()
     }
 
-    pub(crate) fn pause(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         self.paused = true;
     }
 
@@ -76,6 +73,9 @@ impl Consumer {
         self.paused = false;
         self.queues.changed.notify_waiters();
     }
+
+    /// Settlements take effect at once, so there is nothing to wait for.
+    pub(crate) async fn flush(&self) {}
 
     /// How many more deliveries of a class may be handed out.
     fn credit(&self, class: Class) -> usize {

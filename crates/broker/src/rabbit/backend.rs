@@ -151,8 +151,8 @@ impl Rabbit {
     pub(crate) async fn subscribe(&self, edit: EditId) -> Subscription {
         let (receiver, bound) = self.hub.subscribe(edit);
         let listener = Arc::clone(&self.listener);
-        let subscription = Subscription::new(edit, Arc::clone(&self.hub), receiver)
-            .with_unbind(move |edit| listener.unlisten(edit));
+        let unbind = move |edit| listener.unlisten(edit);
+        let subscription = Subscription::new(edit, Arc::clone(&self.hub), receiver, unbind);
         if !bound {
             self.listener.listen(Topic::Edit(edit)).await;
         }

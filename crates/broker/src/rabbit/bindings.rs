@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-use futures_util::future::{join_all, try_join_all};
-use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions};
+use futures_util::future::try_join_all;
+use lapin::options::{BasicQosOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 use limekiln_jobs::EditId;
 use uuid::Uuid;
 
 use super::session::Session;
-use super::topology::{PROGRESS, STOP, WAKE, progress_key};
+use super::topology::{self, PROGRESS, STOP, WAKE, progress_key};
 use crate::Result;
 
 /// How many messages RabbitMQ sends ahead of our acks.
@@ -57,8 +57,7 @@ impl<'a> Bindings<'a> {
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(QUEUE_LENGTH));
         let options = QueueDeclareOptions::exclusive().auto_delete();
-        let declaring = channel.queue_declare(queue.as_str().into(), options, arguments);
-        session.rpc(&queue, declaring).await?;
+        topology::queue_declare(session, &channel, &queue, options, arguments).await?;
         let limiting = channel.basic_qos(PREFETCH, BasicQosOptions::default());
         session.rpc(&queue, limiting).await?;
         Ok(Self {
@@ -70,13 +69,7 @@ impl<'a> Bindings<'a> {
     }
 
     pub(super) async fn consume(&self) -> Result<Consumer> {
-        let consuming = self.channel.basic_consume(
-            self.queue.as_str().into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        self.session.rpc(&self.queue, consuming).await
+        topology::queue_consume(self.session, &self.channel, &self.queue).await
     }
 
     pub(super) async fn bind(&mut self, mut topics: Vec<Topic>) -> Result<()> {
@@ -84,13 +77,10 @@ impl<'a> Bindings<'a> {
         for some in topics.chunks(ROUND) {
             let binding = try_join_all(some.iter().map(|topic| {
                 let (exchange, key) = topic.binding();
-                self.channel.queue_bind(
-                    self.queue.as_str().into(),
-                    exchange.into(),
-                    key.into(),
-                    QueueBindOptions::default(),
-                    FieldTable::default(),
-                )
+                let (queue, options) = (self.queue.as_str().into(), QueueBindOptions::default());
+                let arguments = FieldTable::default();
+                self.channel
+                    .queue_bind(queue, exchange.into(), key.into(), options, arguments)
             }));
             self.session.rpc(&self.queue, binding).await?;
             self.bound.extend(some);
@@ -101,18 +91,12 @@ impl<'a> Bindings<'a> {
     pub(super) async fn unbind(&mut self, mut topics: Vec<Topic>) -> Result<()> {
         topics.retain(|topic| self.bound.contains(topic));
         for some in topics.chunks(ROUND) {
-            let unbinding = async {
-                let all = join_all(some.iter().map(|topic| {
-                    let (exchange, key) = topic.binding();
-                    self.channel.queue_unbind(
-                        self.queue.as_str().into(),
-                        exchange.into(),
-                        key.into(),
-                        FieldTable::default(),
-                    )
-                }));
-                all.await.into_iter().collect::<lapin::Result<Vec<()>>>()
-            };
+            let unbinding = try_join_all(some.iter().map(|topic| {
+                let (exchange, key) = topic.binding();
+                let (queue, arguments) = (self.queue.as_str().into(), FieldTable::default());
+                self.channel
+                    .queue_unbind(queue, exchange.into(), key.into(), arguments)
+            }));
             self.session.rpc(&self.queue, unbinding).await?;
             self.bound.retain(|topic| !some.contains(topic));
         }

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lapin::options::{
-    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
-    QueueDeclareOptions,
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
 use lapin::uri::{AMQPScheme, AMQPUri};
@@ -108,41 +107,22 @@ async fn round_trip(session: &Session) -> Result<()> {
     let channel = session.channel().await?;
     let name = format!("limekiln.probe.{}", Uuid::now_v7().simple());
     let options = QueueDeclareOptions::exclusive().auto_delete();
-    let declaring = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
-    session.rpc(&name, declaring).await?;
-    let binding = channel.queue_bind(
-        name.as_str().into(),
-        PROGRESS.into(),
-        name.as_str().into(),
-        QueueBindOptions::default(),
-        FieldTable::default(),
-    );
-    session.rpc(&name, binding).await?;
-    session
-        .rpc(
-            &name,
-            channel.confirm_select(ConfirmSelectOptions::default()),
-        )
-        .await?;
+    topology::queue_declare(session, &channel, &name, options, FieldTable::default()).await?;
+    topology::queue_bind(session, &channel, &name, PROGRESS, &name).await?;
+    let selecting = channel.confirm_select(ConfirmSelectOptions::default());
+    session.rpc(&name, selecting).await?;
     let options = BasicPublishOptions {
         mandatory: true,
         ..Default::default()
     };
     let publishing = async {
+        let (exchange, key) = (PROGRESS.into(), name.as_str().into());
         let properties = BasicProperties::default();
-        let confirm = channel.basic_publish(
-            PROGRESS.into(),
-            name.as_str().into(),
-            options,
-            b"probe",
-            properties,
-        );
+        let confirm = channel.basic_publish(exchange, key, options, b"probe", properties);
         confirm.await?.await
     };
-    if !matches!(
-        session.rpc(&name, publishing).await?,
-        Confirmation::Ack(None)
-    ) {
+    let confirmed = session.rpc(&name, publishing).await?;
+    if !matches!(confirmed, Confirmation::Ack(None)) {
         return Err(Error::Unroutable(name));
     }
     let reading = channel.basic_get(name.as_str().into(), BasicGetOptions { no_ack: true });

@@ -89,10 +89,8 @@ impl Consumer {
             if let Some(delivery) = self.buffer.pop() {
                 return Some(delivery);
             }
-            tokio::select! {
-                () = self.buffer.changed.notified() => {}
-                () = self.closed.cancelled() => return None,
-            }
+            let changed = self.buffer.changed.notified();
+            self.closed.run_until_cancelled(changed).await?;
         }
     }
 

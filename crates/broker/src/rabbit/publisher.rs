@@ -80,10 +80,6 @@ impl Publisher {
                 results[at] = answers.next().unwrap_or(Err(Error::Closed));
             }
         }
-        let failed = results.iter().filter(|result| result.is_err()).count();
-        metrics::counter!("limekiln_broker_announce_failures_total").increment(failed as u64);
-        metrics::counter!("limekiln_broker_announced_total")
-            .increment((results.len() - failed) as u64);
         results
     }
 

@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions,
-    QueueDeclareOptions,
+    BasicCancelOptions, BasicQosOptions, BasicRejectOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Consumer};
@@ -200,13 +199,7 @@ impl QueueConsumer {
 
     /// Attaches a consumer to the queue, and notes whether the queue answers.
     async fn start(&mut self, session: &Session, channel: &Channel) -> Result<Consumer> {
-        let consuming = channel.basic_consume(
-            self.queue.as_str().into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let consumed = session.rpc(&self.queue, consuming).await;
+        let consumed = topology::queue_consume(session, channel, &self.queue).await;
         match &consumed {
             Err(Error::Unconfirmed(_)) if !session.ended.is_cancelled() => {
                 self.unresponsive_since.get_or_insert_with(Instant::now);
@@ -219,9 +212,9 @@ impl QueueConsumer {
     /// How many messages are ready in the queue. A queue that is gone is an error, and ends the channel.
     async fn look(&self, session: &Session, channel: &Channel) -> Result<u32> {
         let options = QueueDeclareOptions::durable().passive();
-        let looking =
-            channel.queue_declare(self.queue.as_str().into(), options, FieldTable::default());
-        let found = session.rpc(&self.queue, looking).await?;
+        let arguments = FieldTable::default();
+        let found =
+            topology::queue_declare(session, channel, &self.queue, options, arguments).await?;
         tracing::debug!(
             queue = self.queue,
             ready = found.message_count(),

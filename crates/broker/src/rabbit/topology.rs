@@ -8,7 +8,7 @@ use lapin::options::{
     QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, ExchangeKind};
+use lapin::{Channel, Consumer, ExchangeKind, Queue};
 use limekiln_jobs::EditId;
 
 use super::session::Session;
@@ -51,7 +51,14 @@ pub(super) async fn declare(session: &Session) -> Result<()> {
         ("x-overflow", text("drop-head")),
         ("x-max-length", number(DEAD_LIMIT)),
     ]);
-    queue_declare(session, &channel, DEAD, arguments).await?;
+    queue_declare(
+        session,
+        &channel,
+        DEAD,
+        QueueDeclareOptions::durable(),
+        arguments,
+    )
+    .await?;
     queue_bind(session, &channel, DEAD, DEAD, "").await?;
     session.close(channel).await
 }
@@ -67,7 +74,14 @@ pub(super) async fn declare_queue(session: &Session, name: &str) -> Result<()> {
         ("x-delivery-limit", number(DELIVERY_LIMIT)),
         ("x-max-length", number(QUEUE_LIMIT)),
     ]);
-    queue_declare(session, &channel, name, arguments).await?;
+    queue_declare(
+        session,
+        &channel,
+        name,
+        QueueDeclareOptions::durable(),
+        arguments,
+    )
+    .await?;
     queue_bind(session, &channel, name, EDITS, name).await?;
     session.close(channel).await
 }
@@ -93,8 +107,7 @@ pub(super) async fn purge_queue(session: &Session, name: &str) -> Result<u64> {
 pub(super) async fn inspect_queue(session: &Session, name: &str) -> Result<Option<(u64, u64)>> {
     let channel = session.channel().await?;
     let options = QueueDeclareOptions::default().passive();
-    let inspecting = channel.queue_declare(name.into(), options, FieldTable::default());
-    match session.rpc(name, inspecting).await {
+    match queue_declare(session, &channel, name, options, FieldTable::default()).await {
         Ok(queue) => {
             let found = (queue.message_count().into(), queue.consumer_count().into());
             session.close(channel).await?;
@@ -106,32 +119,41 @@ pub(super) async fn inspect_queue(session: &Session, name: &str) -> Result<Optio
     }
 }
 
-async fn queue_declare(
+/// Declares a queue on an open channel.
+pub(super) async fn queue_declare(
     session: &Session,
     channel: &Channel,
     name: &str,
+    options: QueueDeclareOptions,
     arguments: FieldTable,
-) -> Result<()> {
-    let declaring = channel.queue_declare(name.into(), QueueDeclareOptions::durable(), arguments);
-    session.rpc(name, declaring).await?;
-    Ok(())
+) -> Result<Queue> {
+    let declaring = channel.queue_declare(name.into(), options, arguments);
+    session.rpc(name, declaring).await
 }
 
-async fn queue_bind(
+/// Binds a queue to an exchange on an open channel.
+pub(super) async fn queue_bind(
     session: &Session,
     channel: &Channel,
-    queue: &str,
+    name: &str,
     exchange: &str,
     key: &str,
 ) -> Result<()> {
-    let binding = channel.queue_bind(
-        queue.into(),
-        exchange.into(),
-        key.into(),
-        QueueBindOptions::default(),
-        FieldTable::default(),
-    );
-    session.rpc(queue, binding).await
+    let options = QueueBindOptions::default();
+    let arguments = FieldTable::default();
+    let binding = channel.queue_bind(name.into(), exchange.into(), key.into(), options, arguments);
+    session.rpc(name, binding).await
+}
+
+/// Consumes from a queue on an open channel, with manual acks.
+pub(super) async fn queue_consume(
+    session: &Session,
+    channel: &Channel,
+    name: &str,
+) -> Result<Consumer> {
+    let (options, arguments) = Default::default();
+    let consuming = channel.basic_consume(name.into(), "".into(), options, arguments);
+    session.rpc(name, consuming).await
 }
 
 fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
