@@ -1,4 +1,4 @@
-//! A TCP proxy that cuts, refuses, slows down and swallows.
+//! A TCP proxy that cuts, refuses, slows down or swallows connections.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,13 +14,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::place::port_free;
 
-/// What happens to the bytes on their way.
+/// What happens to the bytes that the proxy carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Way {
-    /// They pass.
+enum Mode {
+    /// Bytes pass at once.
     #[default]
     Open,
-    /// They pass late, and no more than so many a second in each direction of a connection.
+    /// Bytes pass late, and at a limited rate in each direction of a connection.
     Slow {
         bytes_per_second: u64,
         latency: Duration,
@@ -31,14 +31,14 @@ enum Way {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    way: Way,
+    mode: Mode,
     /// New connections are closed as soon as they are made.
     refuse: bool,
     /// Connections of an earlier generation are cut.
     generation: u64,
 }
 
-/// A TCP proxy in front of one address, on a thread of its own. Dropped, it cuts all and listens no more.
+/// A TCP proxy in front of one address, on a thread of its own. Dropping it cuts all connections and ends it.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -47,7 +47,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy on a free port of this machine to a port of this machine.
+    /// Starts a proxy on a free port of this machine, in front of a port of this machine.
     ///
     /// # Panics
     ///
@@ -89,7 +89,7 @@ impl Proxy {
         }
     }
 
-    /// The port it listens on.
+    /// The port on which the proxy listens.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -99,7 +99,7 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// When `url` is none that has a port.
+    /// When `url` is no URL that can have a port.
     #[must_use]
     pub fn before(&self, url: &str) -> String {
         let mut url = url::Url::parse(url).unwrap();
@@ -107,18 +107,18 @@ impl Proxy {
         url.into()
     }
 
-    /// Connections accepted so far.
+    /// How many connections were accepted so far.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// Cuts every connection, in the middle of whatever they carry. New ones pass.
+    /// Cuts every connection, in the middle of whatever it carries. New connections pass.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.generation += 1);
     }
 
-    /// Cuts every connection and closes new ones at once, until [`Proxy::resume`].
+    /// Cuts every connection, and closes new ones at once until [`Proxy::resume`].
     pub fn refuse(&self) {
         self.state.send_modify(|state| {
             state.refuse = true;
@@ -129,7 +129,7 @@ impl Proxy {
     /// Lets bytes pass late, and at most so many a second in each direction of a connection.
     pub fn slow(&self, bytes_per_second: u64, latency: Duration) {
         self.state.send_modify(|state| {
-            state.way = Way::Slow {
+            state.mode = Mode::Slow {
                 bytes_per_second,
                 latency,
             }
@@ -138,13 +138,13 @@ impl Proxy {
 
     /// Lets nothing through, while connections stay and new ones are accepted.
     pub fn blackhole(&self) {
-        self.state.send_modify(|state| state.way = Way::Blackhole);
+        self.state.send_modify(|state| state.mode = Mode::Blackhole);
     }
 
     /// Everything passes again. Bytes held back by a blackhole arrive.
     pub fn resume(&self) {
         self.state.send_modify(|state| {
-            state.way = Way::Open;
+            state.mode = Mode::Open;
             state.refuse = false;
         });
     }
@@ -180,7 +180,7 @@ async fn carry(mut client: TcpStream, target: SocketAddr, state: watch::Receiver
     let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };
-    // Without it small messages wait for each other; if it fails they do.
+    // Without this option small messages wait for each other, which costs time but breaks nothing.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let mut cut = state.clone();
     let generation = state.borrow().generation;
@@ -189,17 +189,17 @@ async fn carry(mut client: TcpStream, target: SocketAddr, state: watch::Receiver
     let there = pump(from_client, to_server, state.clone());
     let back = pump(from_server, to_client, state);
     let cut = tokio::select! {
-        // A reset of one end, as of a process that was killed, is a reset of the other.
+        // When one end resets the connection, as the end of a killed process does, the other end is reset as well.
         carried = async { tokio::try_join!(there, back) } => carried.is_err(),
         _ = cut.wait_for(|state| state.generation != generation) => true,
     };
     if cut {
-        // A cut connection ends with a reset, as a dead machine's does, not with a polite end.
+        // A cut connection ends with a reset, not with an orderly shutdown, as when a machine dies.
         let _ = (client.set_zero_linger(), server.set_zero_linger());
     }
 }
 
-/// Carries one direction, until its end is told.
+/// Carries one direction, and passes its end on.
 async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
@@ -207,8 +207,8 @@ async fn pump(
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        let limit = match state.borrow().way {
-            Way::Slow {
+        let limit = match state.borrow().mode {
+            Mode::Slow {
                 bytes_per_second, ..
             } => usize::try_from(bytes_per_second / 20)
                 .unwrap_or(usize::MAX)
@@ -218,10 +218,10 @@ async fn pump(
         let limit = limit.min(buffer.len());
         let read = from.read(&mut buffer[..limit]).await?;
         let arrived = Instant::now();
-        let way = loop {
-            let way = state.borrow_and_update().way;
-            if way != Way::Blackhole {
-                break way;
+        let mode = loop {
+            let mode = state.borrow_and_update().mode;
+            if mode != Mode::Blackhole {
+                break mode;
             }
             if state.changed().await.is_err() {
                 return Ok(());
@@ -230,13 +230,13 @@ async fn pump(
         if read == 0 {
             return to.shutdown().await;
         }
-        if let Way::Slow { latency, .. } = way {
+        if let Mode::Slow { latency, .. } = mode {
             sleep_until(arrived + latency).await;
         }
         to.write_all(&buffer[..read]).await?;
-        if let Way::Slow {
+        if let Mode::Slow {
             bytes_per_second, ..
-        } = way
+        } = mode
         {
             let nanos = read as u128 * 1_000_000_000 / u128::from(bytes_per_second.max(1));
             sleep(Duration::from_nanos(

@@ -1,4 +1,4 @@
-//! A RabbitMQ node, and a virtual host of its own for each test.
+//! Starts a RabbitMQ node, on which each test gets a virtual host of its own.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -13,19 +13,19 @@ use uuid::Uuid;
 use crate::place::{dir_create, port_free};
 use crate::process::{Process, Signal, tied};
 
-/// A RabbitMQ node. Clones are the same node; it is killed with the last one, or with this process.
+/// A RabbitMQ node. Clones are handles of the same node, which is killed with the last of them or with this process.
 #[derive(Clone, Debug)]
 pub struct RabbitMq(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Without a virtual host.
+    /// The node's URL, without a virtual host.
     url: Url,
     control: Option<Control>,
     ours: Option<Ours>,
 }
 
-/// How to reach the node's inside.
+/// What evaluating Erlang on the node takes.
 #[derive(Clone, Debug)]
 struct Control {
     node: String,
@@ -40,13 +40,13 @@ struct Ours {
     dist_port: u16,
     control: Control,
     process: Mutex<Option<Process>>,
-    /// Erlang's name server; ours alone, or the first node would leave one behind for the whole machine.
+    /// Erlang's name server. Each node has one of its own, because a shared one would outlive the node that started it.
     _names: Process,
 }
 
 impl RabbitMq {
-    /// The one of this test process, started when first asked for, or the one that `LIMEKILN_TEST_RABBITMQ` names (what
-    /// [`RabbitMq::address`] gives). Never stop it: other tests use it.
+    /// The node that the tests of this process share, started at the first call. `LIMEKILN_TEST_RABBITMQ` can name one
+    /// that runs already, by its [`RabbitMq::address`]. It must not be stopped, since other tests use it.
     ///
     /// # Panics
     ///
@@ -85,7 +85,7 @@ impl RabbitMq {
         }))
     }
 
-    /// Starts one.
+    /// Starts a node for the caller alone.
     ///
     /// # Panics
     ///
@@ -110,13 +110,13 @@ impl RabbitMq {
         panic!("{last}");
     }
 
-    /// Where the default virtual host is: `amqp://guest:guest@127.0.0.1:port/%2f`.
+    /// The URL of the default virtual host: `amqp://guest:guest@127.0.0.1:port/%2f`.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_of("/")
     }
 
-    /// Where a virtual host is.
+    /// The URL of a virtual host.
     #[must_use]
     pub fn url_of(&self, vhost: &str) -> String {
         let mut url = self.0.url.clone();
@@ -124,7 +124,7 @@ impl RabbitMq {
         url.into()
     }
 
-    /// What `LIMEKILN_TEST_RABBITMQ` is to be, so that another process can use this node.
+    /// The value of `LIMEKILN_TEST_RABBITMQ` with which another process uses this node.
     #[must_use]
     pub fn address(&self) -> String {
         let mut url = self.0.url.clone();
@@ -137,23 +137,23 @@ impl RabbitMq {
         url.into()
     }
 
-    /// The port it listens on, for a proxy in front of it.
+    /// The port on which the node listens, for a proxy in front of it.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.0.url.port().unwrap_or(5672)
     }
 
-    /// The folder it writes its logs to.
+    /// The folder of the node's logs.
     ///
     /// # Panics
     ///
-    /// When the node is not of this process.
+    /// When the node was not started by this process.
     #[must_use]
     pub fn log_dir(&self) -> PathBuf {
         self.ours().dir.join("log")
     }
 
-    /// A new, empty virtual host: its URL. Queues and exchanges of two of them have nothing to do with each other.
+    /// Adds an empty virtual host and returns its URL. Virtual hosts share no queues and no exchanges.
     ///
     /// # Panics
     ///
@@ -169,7 +169,7 @@ impl RabbitMq {
         self.url_of(&name)
     }
 
-    /// Throws away what is ready in every queue.
+    /// Deletes the messages that are ready in every queue.
     ///
     /// # Panics
     ///
@@ -191,7 +191,7 @@ impl RabbitMq {
         .await;
     }
 
-    /// Evaluates Erlang on the node: statements that end with a full stop. Gives what the last one returned, as text.
+    /// Evaluates Erlang statements, which end with a full stop, on the node. Returns the value of the last one as text.
     ///
     /// # Panics
     ///
@@ -208,7 +208,7 @@ impl RabbitMq {
             .unwrap()
     }
 
-    /// Stops it as an operator would for a restart.
+    /// Stops the node in order, as an operator would for a restart.
     pub async fn stop(&self) {
         let this = self.clone();
         tokio::task::spawn_blocking(move || {
@@ -220,7 +220,7 @@ impl RabbitMq {
         .unwrap();
     }
 
-    /// Kills it at once.
+    /// Kills the node with `SIGKILL`.
     pub async fn kill9(&self) {
         let this = self.clone();
         tokio::task::spawn_blocking(move || drop(this.ours().process.lock().unwrap().take()))
@@ -228,7 +228,7 @@ impl RabbitMq {
             .unwrap();
     }
 
-    /// Runs it again after a stop, on the same ports, and waits until it answers.
+    /// Runs the node again after a stop, on the same ports, and waits until it answers.
     ///
     /// # Panics
     ///
@@ -242,7 +242,7 @@ impl RabbitMq {
         .unwrap();
     }
 
-    /// Stops it and runs it again.
+    /// Stops the node and runs it again.
     pub async fn restart(&self) {
         self.stop().await;
         self.run().await;
@@ -258,7 +258,7 @@ impl RabbitMq {
 
 impl Control {
     fn eval(&self, erlang: &str) -> String {
-        // The node refuses a caller whose name another one has, and `-r` gives all callers of a second the same.
+        // The node refuses two callers of the same name, and `-r` gives all callers within one second the same name.
         let caller = format!("c{}", Uuid::now_v7().simple());
         let mut child = Command::new("erl_call")
             .args(["-h", &caller, "-name", &self.node, "-c", &self.cookie, "-e"])
@@ -289,7 +289,7 @@ impl Ours {
     fn new() -> Self {
         let dir = dir_create("rabbitmq");
         let (port, dist_port, epmd_port) = (port_free(), port_free(), port_free());
-        // Each node needs a name of its own, for its files say whose they are.
+        // Each node has a name of its own, because a node refuses files that were written under another name.
         let control = Control {
             node: format!("testbed{port}@localhost"),
             cookie: Uuid::now_v7().simple().to_string(),
@@ -317,7 +317,7 @@ impl Ours {
     fn run(&self) -> Result<(), String> {
         let mut command = tied(server_find(), Signal::Kill, None);
         command
-            // The script becomes the node instead of watching over it.
+            // Makes the script replace itself by the node, so that killing the process kills the node.
             .env("detached", "1")
             .env("HOME", &self.dir)
             .env("ERL_EPMD_PORT", self.control.epmd_port.to_string())
@@ -330,7 +330,7 @@ impl Ours {
                 "RABBITMQ_ENABLED_PLUGINS_FILE",
                 self.dir.join("enabled_plugins"),
             )
-            // Idle schedulers sleep: the tests need the cores.
+            // Idle schedulers sleep instead of spinning, since the tests need the cores.
             .env(
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                 "+sbwt none +sbwtdcpu none +sbwtdio none",
@@ -351,12 +351,12 @@ impl Ours {
 impl Drop for Ours {
     fn drop(&mut self) {
         drop(self.process.lock().unwrap().take());
-        // What is left, the sweeper takes.
+        // What can't be removed now is removed by the sweeper.
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
-/// The server's own script; the one in the path insists on Debian's user and directories.
+/// Finds the server's own script. The one in the path insists on Debian's user and directories.
 fn server_find() -> PathBuf {
     [
         "/usr/lib/rabbitmq/bin/rabbitmq-server",
