@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use limekiln_jobs::{EditId, Epoch, Live, ModelName};
 
-use crate::backend::{Backend, on};
+use crate::backend::{Backend, dispatch};
 use crate::local::Local;
 use crate::rabbit::Rabbit;
 use crate::{
@@ -35,20 +35,20 @@ impl Broker {
     /// Whether there is a connection now. The in-process broker is connected until it is closed.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        on!(&self.0, backend => backend.is_connected())
+        dispatch!(&self.0, backend => backend.is_connected())
     }
 
     /// Finishes what is under way, within a bounded time, and closes the connections. Consumers, subscriptions and
     /// signals that were handed out end.
     pub async fn close(&self) {
-        on!(&self.0, backend => backend.close().await);
+        dispatch!(&self.0, backend => backend.close().await);
     }
 
     /// Publishes edits to the queues of their models and classes, all at once, and waits until each is confirmed.
     /// Results are in the order of the hints. One that failed may have been published all the same: announcing it
     /// again is harmless.
     pub async fn announce(&self, hints: &[Hint]) -> Vec<Result<()>> {
-        let results = on!(&self.0, backend => backend.announce(hints).await);
+        let results = dispatch!(&self.0, backend => backend.announce(hints).await);
         let failed = results.iter().filter(|result| result.is_err()).count();
         metrics::counter!("limekiln_broker_announce_failures_total").increment(failed as u64);
         metrics::counter!("limekiln_broker_announced_total")
@@ -70,34 +70,34 @@ impl Broker {
 
     /// Tells every coordinator that there may be something to release. Never waits. Wakes within 5 ms become one.
     pub fn wake(&self) {
-        on!(&self.0, backend => backend.wake());
+        dispatch!(&self.0, backend => backend.wake());
     }
 
     /// Receives the wakes that are sent from now on.
     pub async fn wakes(&self) -> Wakes {
-        on!(&self.0, backend => backend.wakes().await)
+        dispatch!(&self.0, backend => backend.wakes().await)
     }
 
     /// Tells the worker that runs the edit under this epoch to stop it. Never waits. The message may get lost.
     pub fn stop(&self, edit: EditId, epoch: Epoch) {
-        on!(&self.0, backend => backend.stop(Stop { edit, epoch }));
+        dispatch!(&self.0, backend => backend.stop(Stop { edit, epoch }));
     }
 
     /// Receives the stops of all edits that are sent from now on.
     pub async fn stops(&self) -> Stops {
-        on!(&self.0, backend => backend.stops().await)
+        dispatch!(&self.0, backend => backend.stops().await)
     }
 
     /// Publishes live progress. Never waits: when too many messages wait, the oldest is dropped and counted.
     pub fn publish_live(&self, live: &Live) {
-        on!(&self.0, backend => backend.publish_live(live));
+        dispatch!(&self.0, backend => backend.publish_live(live));
     }
 
     /// Subscribes to one edit's live progress. Whatever is published after this returned is received, or
     /// [`Update::Lagged`](crate::Update::Lagged) is: so subscribe first, then read Postgres. While the connection is
     /// down this returns at once, and `Lagged` is received when the connection is back.
     pub async fn subscribe(&self, edit: EditId) -> Subscription {
-        on!(&self.0, backend => backend.subscribe(edit).await)
+        dispatch!(&self.0, backend => backend.subscribe(edit).await)
     }
 
     /// How full the queues of a model are. Queues that don't exist yet are empty.
@@ -105,7 +105,7 @@ impl Broker {
     /// # Errors
     /// When the broker can't be asked.
     pub async fn depth(&self, model: &ModelName) -> Result<Vec<Depth>> {
-        on!(&self.0, backend => backend.depth(model).await)
+        dispatch!(&self.0, backend => backend.depth(model).await)
     }
 
     /// How many dead letters there are.
@@ -113,7 +113,7 @@ impl Broker {
     /// # Errors
     /// When the broker can't be asked.
     pub async fn depth_dead(&self) -> Result<Depth> {
-        on!(&self.0, backend => backend.depth_dead().await)
+        dispatch!(&self.0, backend => backend.depth_dead().await)
     }
 
     /// Empties the queues of a model and returns how many messages were in them. Nothing is lost, since edits are
@@ -122,7 +122,7 @@ impl Broker {
     /// # Errors
     /// When the broker can't be asked.
     pub async fn purge(&self, model: &ModelName) -> Result<u64> {
-        on!(&self.0, backend => backend.purge(model).await)
+        dispatch!(&self.0, backend => backend.purge(model).await)
     }
 
     /// Deletes the queues of a model that is no longer served, with what is in them.
@@ -130,11 +130,11 @@ impl Broker {
     /// # Errors
     /// When the broker can't be asked.
     pub async fn model_delete(&self, model: &ModelName) -> Result<()> {
-        on!(&self.0, backend => backend.model_delete(model).await)
+        dispatch!(&self.0, backend => backend.model_delete(model).await)
     }
 
     /// Checks the broker for `doctor`: version, permissions, the queues of these models, a message there and back.
     pub async fn check(&self, models: &[ModelName]) -> HealthReport {
-        on!(&self.0, backend => backend.check(models).await)
+        dispatch!(&self.0, backend => backend.check(models).await)
     }
 }

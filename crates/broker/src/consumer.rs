@@ -1,6 +1,6 @@
 //! The consumer of announced edits, on either backend.
 
-use crate::backend::{Backend, on};
+use crate::backend::{Backend, dispatch};
 use crate::{Delivery, local, rabbit};
 
 /// Receives the announced edits of one model, interactive ones first. See [`Broker::consume`](crate::Broker::consume).
@@ -13,28 +13,28 @@ pub struct Consumer(pub(crate) Backend<local::Consumer, rabbit::Consumer>);
 impl Consumer {
     /// Waits for the next edit, for ever while paused. `None` when the broker handle was closed. Cancel safe.
     pub async fn next(&mut self) -> Option<Delivery> {
-        on!(&mut self.0, consumer => consumer.next().await)
+        dispatch!(&mut self.0, consumer => consumer.next().await)
     }
 
     /// How many edits [`next`](Self::next) would give without waiting.
     #[must_use]
     pub fn ready(&self) -> usize {
-        on!(&self.0, consumer => consumer.ready())
+        dispatch!(&self.0, consumer => consumer.ready())
     }
 
     /// Stops consuming, and gives back what was not handed out by [`next`](Self::next). Deliveries already handed out
     /// can still be settled. Returns when the broker has stopped delivering, or after a bounded time.
     pub async fn pause(&mut self) {
-        on!(&mut self.0, consumer => consumer.pause().await);
+        dispatch!(&mut self.0, consumer => consumer.pause().await);
     }
 
     /// Consumes again after a [`pause`](Self::pause).
     pub fn resume(&mut self) {
-        on!(&mut self.0, consumer => consumer.resume());
+        dispatch!(&mut self.0, consumer => consumer.resume());
     }
 
     /// Waits, for a bounded time, until every settlement made so far was written to the broker. For shutdown.
     pub async fn flush(&self) {
-        on!(&self.0, consumer => consumer.flush().await);
+        dispatch!(&self.0, consumer => consumer.flush().await);
     }
 }
