@@ -116,7 +116,7 @@ impl Inner {
         };
         let outcome = match &done {
             Ok(_) => "ok",
-            Err(error) => error.kind().as_str(),
+            Err(error) => error.outcome(),
         };
         metrics::counter!("limekiln_blob_requests_total", "operation" => operation, "outcome" => outcome)
             .increment(1);

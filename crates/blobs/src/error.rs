@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use limekiln_jobs::{ErrorKind, Retryable};
+
 /// What this crate's calls return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -94,54 +96,31 @@ pub enum Error {
     },
 }
 
-/// What a caller may do about an [`Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The blob (or the bucket) is not there.
-    NotFound,
-    /// The bytes are not those that were stored.
-    Corrupt,
-    /// More bytes than the caller takes.
-    TooLarge,
-    /// Credentials or permissions.
-    Denied,
-    /// Worth another try.
-    Transient,
-    /// None of these.
-    Other,
-}
-
-impl Kind {
-    /// The label of the metrics.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::NotFound => "not_found",
-            Self::Corrupt => "corrupt",
-            Self::TooLarge => "too_large",
-            Self::Denied => "denied",
-            Self::Transient => "transient",
-            Self::Other => "other",
+impl Error {
+    /// The `outcome` label of the metrics.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.kind() {
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Corrupt => "corrupt",
+            ErrorKind::TooLarge => "too_large",
+            ErrorKind::Denied => "denied",
+            ErrorKind::Transient => "transient",
+            ErrorKind::Request | ErrorKind::Setup | ErrorKind::Internal => "other",
         }
     }
 }
 
-impl Error {
-    /// What a caller may do about it; retries look at this alone.
-    pub fn kind(&self) -> Kind {
+impl Retryable for Error {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound { .. } | Self::NoBucket { .. } => Kind::NotFound,
-            Self::Corrupt { .. } => Kind::Corrupt,
-            Self::TooLarge { .. } => Kind::TooLarge,
-            Self::Denied { .. } => Kind::Denied,
-            Self::Timeout { .. } | Self::Unavailable { .. } => Kind::Transient,
+            Self::NotFound { .. } | Self::NoBucket { .. } => ErrorKind::NotFound,
+            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Denied { .. } => ErrorKind::Denied,
+            Self::Timeout { .. } | Self::Unavailable { .. } => ErrorKind::Transient,
             Self::Key { .. } | Self::Settings(_) | Self::Disk { .. } | Self::Other { .. } => {
-                Kind::Other
+                ErrorKind::Internal
             }
         }
-    }
-
-    /// Whether another try may do.
-    pub fn is_transient(&self) -> bool {
-        self.kind() == Kind::Transient
     }
 }

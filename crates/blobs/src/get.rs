@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use aws_sdk_s3::{presigning::PresigningConfig, primitives::ByteStream};
 use bytes::{Bytes, BytesMut};
-use limekiln_jobs::Digest;
+use limekiln_jobs::{Digest, ErrorKind, Retryable};
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::{Blobs, Error, Key, Kind, Result, client::Inner};
+use crate::{Blobs, Error, Key, Result, client::Inner};
 
 /// The longest a signature may last, by S3's rules.
 const PRESIGN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -88,7 +88,10 @@ impl Blobs {
                     match read(key, download, expect, limit_bytes).await {
                         Err(error)
                             if attempt < inner.settings.attempts
-                                && matches!(error.kind(), Kind::Transient | Kind::Corrupt) =>
+                                && matches!(
+                                    error.kind(),
+                                    ErrorKind::Transient | ErrorKind::Corrupt
+                                ) =>
                         {
                             tracing::debug!(%key, attempt, %error, "getting the blob again");
                             tokio::time::sleep(Duration::from_millis(100 << attempt.min(5))).await;

@@ -12,7 +12,7 @@
 //! | `sweep` | list, delete, and abandoned uploads |
 //! | `probe` | the bucket's creation, and `limekiln doctor`'s check |
 //! | `cache` | [`Cache`]: verified blobs on local disk, bounded, least recently used out first |
-//! | `error`, `fault` | [`Error`] and its [`Kind`]; what the SDK's errors mean |
+//! | `error`, `fault` | [`Error`]; what the SDK's errors mean |
 //! | `embedded` | the S3 server of `limekiln dev` (feature `embedded`) |
 //!
 //! # Metrics
@@ -40,7 +40,7 @@ mod sweep;
 
 pub use cache::{Cache, Counts, Pinned};
 pub use client::Blobs;
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Result};
 pub use get::{Download, Head};
 pub use key::{Key, Prefix};
 pub use probe::{Check, Report};

@@ -1,5 +1,6 @@
 //! The errors of this crate.
 
+use limekiln_jobs::{ErrorKind, Retryable};
 use std::sync::Arc;
 
 /// The result of an operation on the broker.
@@ -70,19 +71,8 @@ pub enum Error {
     Amqp(#[from] lapin::Error),
 }
 
-/// Whether a caller should try again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The same operation may work later: retry with backoff.
-    Transient,
-    /// The operation fails until somebody changes something.
-    Permanent,
-}
-
-impl Error {
-    /// Whether trying again may help.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
+impl Retryable for Error {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Disconnected(_)
             | Self::Blocked
@@ -90,21 +80,13 @@ impl Error {
             | Self::Refused(_)
             | Self::Unconfirmed(_)
             | Self::Full(_)
-            | Self::Amqp(_) => Kind::Transient,
-            Self::Connect { refused: false, .. } => Kind::Transient,
-            Self::Connect { refused: true, .. }
-            | Self::Url(_)
-            | Self::Differs { .. }
-            | Self::Denied(_)
-            | Self::Closed
-            | Self::Encode(_) => Kind::Permanent,
+            | Self::Amqp(_) => ErrorKind::Transient,
+            Self::Connect { refused: false, .. } => ErrorKind::Transient,
+            Self::Connect { refused: true, .. } | Self::Denied(_) => ErrorKind::Denied,
+            Self::Url(_) | Self::Differs { .. } => ErrorKind::Setup,
+            Self::Closed => ErrorKind::Request,
+            Self::Encode(_) => ErrorKind::Internal,
         }
-    }
-
-    /// Shorthand for [`Kind::Transient`].
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        self.kind() == Kind::Transient
     }
 }
 

@@ -22,7 +22,7 @@
 //! | `rabbit` | the RabbitMQ backend: topology, connections that are restored, publishers, consumers |
 //! | [`trace`] | spans that continue in another process |
 //! | `health` | [`HealthReport`] of [`Broker::check`] |
-//! | `error` | [`Error`] and its [`Kind`] |
+//! | `error` | [`Error`] |
 //!
 //! # Metrics
 //!
@@ -63,7 +63,7 @@ pub mod trace;
 pub use broker::Broker;
 pub use consumer::Consumer;
 pub use delivery::Delivery;
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Result};
 pub use health::{Finding, HealthReport, Level};
 pub use message::{Hint, Input, Stop, Update};
 pub use queue::Depth;

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
+use limekiln_jobs::Retryable;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -108,7 +109,7 @@ impl Outage {
             tracing::debug!(duty, error = words, rounds = self.rounds, "still failing");
         } else {
             metrics::gauge!("limekiln_duty_up", "duty" => duty).set(0.0);
-            if error.is_none_or(Error::is_transient) {
+            if error.is_none_or(Retryable::is_transient) {
                 tracing::warn!(duty, error = words, "failing; will try until it works");
             } else {
                 tracing::error!(

@@ -1,5 +1,7 @@
 //! What can go wrong here, and whether trying again may help.
 
+use limekiln_jobs::{ErrorKind, Retryable};
+
 /// Why a submission, a cancellation or the coordinator itself failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -40,16 +42,16 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// Whether the same call may succeed later without any change.
-    pub fn is_transient(&self) -> bool {
+impl Retryable for Error {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Store(error) => error.is_transient(),
-            Self::Batch(error) => error.is_transient(),
-            Self::Broker(error) => error.is_transient(),
-            Self::Blobs(error) => error.is_transient(),
-            Self::Overloaded | Self::Slow | Self::Closed => true,
-            Self::Settings(_) | Self::Client(_) | Self::Died { .. } => false,
+            Self::Store(error) => error.kind(),
+            Self::Batch(error) => error.kind(),
+            Self::Broker(error) => error.kind(),
+            Self::Blobs(error) => error.kind(),
+            Self::Overloaded | Self::Slow | Self::Closed => ErrorKind::Transient,
+            Self::Settings(_) => ErrorKind::Setup,
+            Self::Client(_) | Self::Died { .. } => ErrorKind::Internal,
         }
     }
 }

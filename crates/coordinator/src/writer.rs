@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use limekiln_broker::Broker;
-use limekiln_jobs::{EditId, StateName};
+use limekiln_jobs::{EditId, Retryable, StateName};
 use limekiln_store::{Store, Submission, Submitted};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};

@@ -1,4 +1,5 @@
-//! Jobs as pure data: what is asked for, what became of it, and which events may change it. No I/O, no clock.
+//! Jobs as pure data: what is asked for, what became of it, and which events may change it. No I/O; only [`retry`] reads
+//! a clock.
 //!
 //! # Layout
 //!
@@ -15,6 +16,7 @@
 //! | [`live`] | what travels to watchers at once |
 //! | [`edit`] | an edit as the API shows it |
 //! | [`artifacts`] | what an edit leaves behind |
+//! | [`retry`] | what kinds of errors there are, and how calls to services that fail are tried again |
 //! | `spelled` | enums that are written as words |
 //!
 //! # An edit's life
@@ -62,6 +64,7 @@ pub mod ids;
 pub mod live;
 pub mod machine;
 pub mod request;
+pub mod retry;
 pub mod spec;
 mod spelled;
 pub mod state;
@@ -75,5 +78,6 @@ pub use ids::{BatchId, EditId, ImageId, KeyId, SessionId, TenantId, WebhookId, W
 pub use live::Live;
 pub use machine::{Effect, Event, Rejected, apply};
 pub use request::{Class, EditRequest, Invalid};
+pub use retry::{ErrorKind, Retryable};
 pub use spec::{ModelName, Spec};
 pub use state::{Epoch, Failure, FailureClass, Job, Lease, State, StateName, Wait};

@@ -1,20 +1,9 @@
-//! The crate's error. Retries look at [`Error::kind`] alone.
+//! The crate's error, and which kind of error each SQLSTATE is.
+
+use limekiln_jobs::{ErrorKind, Retryable};
 
 /// Result with the store's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// Whether trying again can help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The connection, a timeout, a deadlock or a restart: try again, with backoff.
-    Transient,
-    /// The caller asked for something that cannot be.
-    Request,
-    /// The database is not as this program needs it (schema, permissions): an operator has to act.
-    Setup,
-    /// A defect: a statement or a row that this program does not understand.
-    Internal,
-}
 
 /// What can go wrong between the program and its database.
 #[derive(Debug, thiserror::Error)]
@@ -82,26 +71,20 @@ pub enum Error {
     Embedded(String),
 }
 
-impl Error {
-    /// Whether trying again can help.
-    pub fn kind(&self) -> Kind {
+impl Retryable for Error {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Database(error) => database_kind(error),
-            Self::Timeout { .. } => Kind::Transient,
+            Self::Timeout { .. } => ErrorKind::Transient,
             Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => database_kind(error),
             Self::Url(_)
             | Self::SchemaOld { .. }
             | Self::Migrate(_)
             | Self::ServerOld { .. }
-            | Self::Embedded(_) => Kind::Setup,
-            Self::NameTaken(_) | Self::NoTenant | Self::Invalid { .. } => Kind::Request,
-            Self::Row { .. } | Self::Random(_) => Kind::Internal,
+            | Self::Embedded(_) => ErrorKind::Setup,
+            Self::NameTaken(_) | Self::NoTenant | Self::Invalid { .. } => ErrorKind::Request,
+            Self::Row { .. } | Self::Random(_) => ErrorKind::Internal,
         }
-    }
-
-    /// Whether the same call may succeed later.
-    pub fn is_transient(&self) -> bool {
-        self.kind() == Kind::Transient
     }
 }
 
@@ -111,7 +94,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-fn database_kind(error: &sqlx::Error) -> Kind {
+fn database_kind(error: &sqlx::Error) -> ErrorKind {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
@@ -119,41 +102,41 @@ fn database_kind(error: &sqlx::Error) -> Kind {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         // What a connection that is cut in the middle of an answer looks like.
-        | sqlx::Error::Protocol(_) => Kind::Transient,
+        | sqlx::Error::Protocol(_) => ErrorKind::Transient,
         sqlx::Error::Database(error) => match error.code().as_deref() {
             Some(code) => sqlstate_kind(code),
-            None => Kind::Internal,
+            None => ErrorKind::Internal,
         },
-        sqlx::Error::Configuration(_) => Kind::Setup,
-        _ => Kind::Internal,
+        sqlx::Error::Configuration(_) => ErrorKind::Setup,
+        _ => ErrorKind::Internal,
     }
 }
 
 /// Classes of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-fn sqlstate_kind(code: &str) -> Kind {
+fn sqlstate_kind(code: &str) -> ErrorKind {
     match code {
         // Lock not available, object in use, serialization, deadlock, statement completion unknown.
-        "55P03" | "55006" | "40001" | "40P01" | "40003" => Kind::Transient,
+        "55P03" | "55006" | "40001" | "40P01" | "40003" => ErrorKind::Transient,
         // Statement or transaction cut short by a timeout.
-        "57014" | "25P03" | "25P04" => Kind::Transient,
+        "57014" | "25P03" | "25P04" => ErrorKind::Transient,
         // An image or a parent that was pruned between the look and the insert: the next look will not find it.
-        "23503" => Kind::Transient,
+        "23503" => ErrorKind::Transient,
         // Wrong password, no such role or database, no permission, table or column missing, read-only server.
-        "42501" | "42P01" | "42703" | "42883" | "3D000" | "3F000" => Kind::Setup,
+        "42501" | "42P01" | "42703" | "42883" | "3D000" | "3F000" => ErrorKind::Setup,
         // A server that has just become a replica.
-        "25006" => Kind::Transient,
+        "25006" => ErrorKind::Transient,
         // Value out of range, text the encoding does not have, datetime overflow.
-        _ if code.starts_with("22") => Kind::Request,
+        _ if code.starts_with("22") => ErrorKind::Request,
         // Connection; out of memory, disk or connections; operator intervention (shutdown, crash); system error.
         _ if code.starts_with("08")
             || code.starts_with("53")
             || code.starts_with("57P")
             || code.starts_with("58") =>
         {
-            Kind::Transient
+            ErrorKind::Transient
         }
-        _ if code.starts_with("28") => Kind::Setup,
-        _ => Kind::Internal,
+        _ if code.starts_with("28") => ErrorKind::Setup,
+        _ => ErrorKind::Internal,
     }
 }
 
@@ -166,13 +149,13 @@ mod tests {
         for code in [
             "08006", "40P01", "40001", "57P01", "57P03", "53300", "58030", "57014",
         ] {
-            assert_eq!(sqlstate_kind(code), Kind::Transient, "{code}");
+            assert_eq!(sqlstate_kind(code), ErrorKind::Transient, "{code}");
         }
         for code in ["28P01", "42P01", "3D000"] {
-            assert_eq!(sqlstate_kind(code), Kind::Setup, "{code}");
+            assert_eq!(sqlstate_kind(code), ErrorKind::Setup, "{code}");
         }
-        assert_eq!(sqlstate_kind("23514"), Kind::Internal);
-        assert_eq!(sqlstate_kind("22021"), Kind::Request);
+        assert_eq!(sqlstate_kind("23514"), ErrorKind::Internal);
+        assert_eq!(sqlstate_kind("22021"), ErrorKind::Request);
         assert!(Error::from(sqlx::Error::PoolTimedOut).is_transient());
     }
 }

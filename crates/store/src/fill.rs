@@ -1,10 +1,10 @@
 //! Finished edits for benchmarks.
 
-use limekiln_jobs::Digest;
+use limekiln_jobs::{Digest, ErrorKind, Retryable};
 use sqlx::Executor;
 
 use crate::row::big;
-use crate::{Error, Kind, Limits, NewImage, Result, Store};
+use crate::{Error, Limits, NewImage, Result, Store};
 
 /// Edits in one statement.
 const CHUNK: i64 = 20_000;
@@ -62,7 +62,7 @@ impl Store {
         // Nor are its pages still to be written. Only some roles may say so; for others it is the server's own time.
         if let Err(error) = conn.get().execute(sqlx::raw_sql("checkpoint")).await {
             let error = Error::from(error);
-            if error.kind() != Kind::Setup {
+            if error.kind() != ErrorKind::Setup {
                 return Err(error);
             }
             tracing::info!(%error, "measured while the server writes out what was filled in");

@@ -5,7 +5,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `store` | [`Store`]: settings, pool, migrations, what the server is |
-//! | `error`, `write` | [`Error`] with its [`Kind`]; what a fenced write says ([`Write`]) |
+//! | `error`, `write` | [`Error`]; what a fenced write says ([`Write`]) |
 //! | `conn`, `row`, `batch` | one statement on one connection; columns as types; many edits in one statement |
 //! | `tenants`, `keys`, `images`, `sessions` | who asks, and what edits start from |
 //! | `submit` | edits come in: idempotency and limits, exact across gateways |
@@ -81,7 +81,7 @@ pub use control::{Cancel, Retried};
 pub use edits::{EditPage, Filter};
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Result};
 pub use fleet::{DeadLetter, DeadLetterPage};
 pub use images::{Image, NewImage};
 pub use keys::{Caller, Key, NewKey, Role};

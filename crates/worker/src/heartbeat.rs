@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use limekiln_jobs::{EditId, Epoch};
+use limekiln_jobs::{EditId, Epoch, Retryable};
 use limekiln_store::{NewWorker, Orders, Store};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 

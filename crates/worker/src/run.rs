@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use limekiln_blobs::{Blobs, Cache};
 use limekiln_broker::{Broker, Consumer, Stops};
-use limekiln_jobs::WorkerId;
+use limekiln_jobs::{Retryable, WorkerId};
 use limekiln_store::{NewWorker, Store};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;

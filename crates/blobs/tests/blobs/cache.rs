@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use limekiln_blobs::{Cache, Key, Kind};
-use limekiln_jobs::Digest;
+use limekiln_blobs::{Cache, Key};
+use limekiln_jobs::{Digest, ErrorKind, Retryable};
 
 use crate::home::{Home, noise};
 
@@ -171,7 +171,7 @@ async fn it_stays_within_its_bytes() {
             .await
             .unwrap_err()
             .kind(),
-        Kind::TooLarge
+        ErrorKind::TooLarge
     );
 
     // Less room for a later process.
@@ -235,7 +235,7 @@ async fn what_s3_sends_wrong_is_not_kept() {
             .await
             .unwrap_err()
             .kind(),
-        Kind::Corrupt
+        ErrorKind::Corrupt
     );
     assert_eq!(
         cache
@@ -243,7 +243,7 @@ async fn what_s3_sends_wrong_is_not_kept() {
             .await
             .unwrap_err()
             .kind(),
-        Kind::Corrupt
+        ErrorKind::Corrupt
     );
     let gone = home.key("gone");
     assert_eq!(
@@ -252,7 +252,7 @@ async fn what_s3_sends_wrong_is_not_kept() {
             .await
             .unwrap_err()
             .kind(),
-        Kind::NotFound
+        ErrorKind::NotFound
     );
     assert_eq!(
         cache
@@ -260,7 +260,7 @@ async fn what_s3_sends_wrong_is_not_kept() {
             .await
             .unwrap_err()
             .kind(),
-        Kind::TooLarge
+        ErrorKind::TooLarge
     );
     assert_eq!(files(dir.path()), 0, "a temporary file stays");
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use limekiln_blobs::{Blobs, Error, Kind, Timeouts};
-use limekiln_jobs::Digest;
+use limekiln_blobs::{Blobs, Error, Timeouts};
+use limekiln_jobs::{Digest, ErrorKind, Retryable};
 use limekiln_testbed::{Proxy, until};
 
 use crate::home::{Home, noise};
@@ -55,7 +55,7 @@ async fn what_is_cut_is_asked_for_again() {
             None => panic!("a download that was cut ended as if whole"),
         }
     };
-    assert_eq!(error.kind(), Kind::Transient, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error}");
 
     let before = proxy.accepted();
     let get = tokio::spawn({

@@ -10,7 +10,7 @@ use std::{
 };
 
 use limekiln_blobs::{Blobs, Key, Prefix, embedded::Embedded};
-use limekiln_jobs::{Digest, TenantId};
+use limekiln_jobs::{Digest, Retryable, TenantId};
 use limekiln_testbed::{Process, port_free, until};
 
 use crate::home::noise;

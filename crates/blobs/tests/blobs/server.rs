@@ -2,9 +2,10 @@
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
-use limekiln_blobs::{Blobs, Key, Kind, Prefix, embedded::Embedded};
+use limekiln_blobs::{Blobs, Key, Prefix, embedded::Embedded};
 
 use crate::{home::noise, raw};
+use limekiln_jobs::{ErrorKind, Retryable};
 
 async fn blobs(server: &Embedded) -> Blobs {
     let blobs = Blobs::connect(&server.settings("kiln")).await.unwrap();
@@ -202,7 +203,7 @@ async fn a_key_is_no_path() {
             .await
             .unwrap_err()
             .kind(),
-        Kind::NotFound
+        ErrorKind::NotFound
     );
     assert_eq!(
         blobs
@@ -210,7 +211,7 @@ async fn a_key_is_no_path() {
             .await
             .unwrap_err()
             .kind(),
-        Kind::NotFound
+        ErrorKind::NotFound
     );
     blobs
         .delete(&["t".parse().unwrap(), "t/x/y".parse().unwrap()])

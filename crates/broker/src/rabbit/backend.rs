@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use limekiln_jobs::{Class, EditId, Live, ModelName};
+use limekiln_jobs::{Class, EditId, Live, ModelName, Retryable};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

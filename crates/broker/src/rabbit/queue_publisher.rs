@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use lapin::Channel;
+use limekiln_jobs::Retryable;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
 use limekiln_broker::{Broker, Error, Settings, Update};
-use limekiln_jobs::{Class, EditId};
+use limekiln_jobs::{Class, EditId, Retryable};
 use limekiln_testbed::{Proxy, RabbitMq, until};
 
 use crate::kit::*;

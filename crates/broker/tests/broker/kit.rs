@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use limekiln_broker::{Broker, Consumer, Delivery, Hint, Input, Settings, Update};
-use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, TenantId};
+use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, Retryable, TenantId};
 use limekiln_testbed::{RabbitMq, until};
 
 /// Long enough for anything on a busy machine.

@@ -3,8 +3,8 @@
 use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use limekiln_broker::{Broker, Error, Kind, Level, Settings};
-use limekiln_jobs::Class;
+use limekiln_broker::{Broker, Error, Level, Settings};
+use limekiln_jobs::{Class, ErrorKind, Retryable};
 use limekiln_testbed::{RabbitMq, port_free, until};
 
 use crate::faults::stranger;
@@ -23,13 +23,13 @@ async fn wrong_addresses_are_told_apart() {
     let right = node.url();
     let password = right.replace("guest:guest", "guest:secret-but-wrong");
     let error = refusal(&password).await;
-    assert_eq!(error.kind(), Kind::Permanent, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");
     let error = refusal(&node.url_of("no-such-vhost")).await;
-    assert_eq!(error.kind(), Kind::Permanent, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
     assert!(error.to_string().contains("no-such-vhost"), "{error}");
     let error = refusal(&format!("amqp://127.0.0.1:{}/%2f", port_free())).await;
-    assert_eq!(error.kind(), Kind::Transient, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error}");
     assert!(!format!("{:?}", Settings::new(password)).contains("secret"));
 }
 
@@ -63,7 +63,7 @@ async fn a_queue_with_other_properties() {
         matches!(&error, Error::Differs { name: of, .. } if of == name),
         "{error}"
     );
-    assert_eq!(error.kind(), Kind::Permanent);
+    assert_eq!(error.kind(), ErrorKind::Setup);
     let both = [
         hint("rooms", Class::Bulk),
         hint("rooms", Class::Interactive),
@@ -98,7 +98,7 @@ async fn a_user_without_permissions() {
     let theirs = url.replace("guest:guest", &format!("{vhost}:pw"));
     let error = refusal(&theirs).await;
     assert!(matches!(error, Error::Denied(_)), "{error}");
-    assert_eq!(error.kind(), Kind::Permanent);
+    assert_eq!(error.kind(), ErrorKind::Denied);
     // Permissions on what is named `limekiln.*` are enough.
     node.eval(&format!(
         r#"rabbit_auth_backend_internal:set_permissions(

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use limekiln_broker::{Broker, Kind, Update};
-use limekiln_jobs::{Class, EditId, Epoch};
+use limekiln_broker::{Broker, Update};
+use limekiln_jobs::{Class, EditId, Epoch, ErrorKind, Retryable};
 use limekiln_testbed::{RabbitMq, until};
 
 use crate::kit::*;
@@ -41,7 +41,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     let start = Instant::now();
     let lost = hint(rooms, Class::Bulk);
     let results = broker.announce(std::slice::from_ref(&lost)).await;
-    assert_eq!(results[0].as_ref().unwrap_err().kind(), Kind::Transient);
+    assert_eq!(results[0].as_ref().unwrap_err().kind(), ErrorKind::Transient);
     assert!(
         broker
             .depth(&model(rooms))

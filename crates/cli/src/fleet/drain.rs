@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use limekiln_jobs::Retryable;
 use limekiln_store::{Store, Worker};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;

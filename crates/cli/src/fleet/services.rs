@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use limekiln_blobs::Blobs;
 use limekiln_broker::Broker;
+use limekiln_jobs::Retryable;
 use limekiln_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -81,13 +82,15 @@ pub(crate) async fn patient<T>(
 
 /// Whether any of the three services says that trying again can help.
 fn is_transient(error: &anyhow::Error) -> bool {
+    fn of<E: Retryable + std::error::Error + 'static>(
+        cause: &(dyn std::error::Error + 'static),
+    ) -> bool {
+        cause.downcast_ref::<E>().is_some_and(E::is_transient)
+    }
     error.chain().any(|cause| {
-        let store = cause.downcast_ref::<limekiln_store::Error>();
-        let broker = cause.downcast_ref::<limekiln_broker::Error>();
-        let blobs = cause.downcast_ref::<limekiln_blobs::Error>();
-        store.is_some_and(limekiln_store::Error::is_transient)
-            || broker.is_some_and(limekiln_broker::Error::is_transient)
-            || blobs.is_some_and(limekiln_blobs::Error::is_transient)
+        of::<limekiln_store::Error>(cause)
+            || of::<limekiln_broker::Error>(cause)
+            || of::<limekiln_blobs::Error>(cause)
     })
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use limekiln_jobs::{EditView, WebhookId};
+use limekiln_jobs::{EditView, Retryable, WebhookId};
 use limekiln_store::{Delivery, Store};
 use serde::Serialize;
 use tokio::task::JoinSet;

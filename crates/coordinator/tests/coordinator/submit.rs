@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use limekiln_broker::Broker;
 use limekiln_coordinator::{Error, Submitter};
-use limekiln_jobs::{Digest, EditId, ImageId, StateName, TenantId};
+use limekiln_jobs::{Digest, EditId, ImageId, Retryable, StateName, TenantId};
 use limekiln_store::{Idempotency, Submission, Submitted};
 use limekiln_testbed::{Postgres, Proxy, until};
 use sqlx::Connection as _;
@@ -245,7 +245,7 @@ async fn a_long_outage_is_answered_and_what_waits_is_bounded() {
         .count();
     let transient = answers
         .iter()
-        .filter(|answer| answer.as_ref().is_err_and(Error::is_transient))
+        .filter(|answer| answer.as_ref().is_err_and(Retryable::is_transient))
         .count();
     assert_eq!(transient, 2000);
     assert!(

@@ -1,21 +1,21 @@
 //! What failed below the gateway, as a problem. Clients learn whether to try again; the log learns why.
 
-use limekiln_jobs::Invalid;
+use limekiln_jobs::{ErrorKind, Invalid, Retryable};
 
 use super::{Code, Problem};
 
 impl From<limekiln_store::Error> for Problem {
     fn from(error: limekiln_store::Error) -> Self {
         match error.kind() {
-            limekiln_store::Kind::Transient => unavailable("Postgres", &error),
-            limekiln_store::Kind::Request => match error {
+            ErrorKind::Transient => unavailable("Postgres", &error),
+            ErrorKind::Request => match error {
                 limekiln_store::Error::Invalid { field, message } => Self::invalid(vec![Invalid {
                     field: field.to_owned(),
                     message,
                 }]),
                 other => Self::new(Code::RequestInvalid, other.to_string()),
             },
-            limekiln_store::Kind::Setup | limekiln_store::Kind::Internal => internal(&error),
+            _ => internal(&error),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use limekiln_jobs::{Digest, EditId, FailureClass, WorkerId};
+use limekiln_jobs::{Digest, EditId, ErrorKind, FailureClass, Retryable, WorkerId};
 use limekiln_testbed::{Postgres, Proxy, until};
 use sqlx::Executor;
 use tokio::task::JoinSet;
@@ -323,7 +323,7 @@ async fn a_schema_is_made_once_by_many() {
     let store = Store::connect(&Settings::new(&url)).await.unwrap();
     let error = store.schema_check().await.unwrap_err();
     assert!(
-        matches!(error, Error::SchemaOld { found: 0, .. }) && error.kind() == Kind::Setup,
+        matches!(error, Error::SchemaOld { found: 0, .. }) && error.kind() == ErrorKind::Setup,
         "{error}"
     );
     assert!(error.to_string().contains("limekiln migrate"));

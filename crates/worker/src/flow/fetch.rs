@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use limekiln_blobs::{Error, Key, Kind};
+use limekiln_blobs::{Error, Key};
 use limekiln_broker::Input;
-use limekiln_jobs::{Digest, Failure, FailureClass};
+use limekiln_jobs::{Digest, ErrorKind, Failure, FailureClass, Retryable};
 use limekiln_store::{Checkpoint, Claimed};
 
 use super::Pauses;
@@ -89,9 +89,9 @@ async fn blob(
             Err(error) => error,
         };
         let code = match error.kind() {
-            Kind::NotFound => "blob_missing",
-            Kind::Corrupt | Kind::TooLarge => "blob_corrupt",
-            Kind::Denied | Kind::Transient | Kind::Other => "blobs_unavailable",
+            ErrorKind::NotFound => "blob_missing",
+            ErrorKind::Corrupt | ErrorKind::TooLarge => "blob_corrupt",
+            _ => "blobs_unavailable",
         };
         misses += u32::from(code != "blobs_unavailable");
         if misses >= TRIES || began.elapsed() > ctx.settings.blobs_patience {
@@ -106,7 +106,7 @@ async fn get(ctx: &Context, key: &Key, digest: &Digest, bytes: u64) -> Result<By
     if let Some(cache) = &ctx.cache {
         match cache.fetch(&ctx.blobs, key, digest, bytes).await {
             // The cache's disk, most likely; S3 may still be well.
-            Err(error) if error.kind() == Kind::Other => {
+            Err(error) if error.kind() == ErrorKind::Internal => {
                 tracing::warn!(%key, %error, "the cache is of no use");
             }
             answer => return answer,
@@ -137,11 +137,11 @@ async fn saved(ctx: &Context, checkpoint: &Checkpoint) -> Result<Option<Bytes>, 
             Err(error) => error,
         };
         match error.kind() {
-            Kind::NotFound | Kind::Corrupt | Kind::TooLarge => {
+            ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::TooLarge => {
                 tracing::warn!(%key, %error, "starting over");
                 return Ok(None);
             }
-            Kind::Denied | Kind::Transient | Kind::Other => {
+            _ => {
                 if began.elapsed() > ctx.settings.blobs_patience {
                     let message = format!("checkpoint: {error}");
                     return Err(internal("blobs_unavailable", message));

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use limekiln_store::{Error, Kind, Result as Stored};
+use limekiln_jobs::{ErrorKind, Retryable};
+use limekiln_store::{Error, Result as Stored};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -150,5 +151,5 @@ async fn persist<S: Statement + Sync>(
 
 /// Whether the same statement may be answered later: an operator's change counts, for an edit would be lost otherwise.
 fn passes(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Transient | Kind::Setup)
+    matches!(error.kind(), ErrorKind::Transient | ErrorKind::Setup)
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use limekiln_blobs::{Credentials, Kind, Prefix};
+use limekiln_blobs::{Credentials, Prefix};
 
 use super::{MIB, keys};
 use crate::home::{Home, noise};
 use crate::raw;
+use limekiln_jobs::{ErrorKind, Retryable};
 
 pub(crate) async fn urls_are_signed_for_one_blob_and_a_time(home: &Home) {
     let key = home.key("result.png");
@@ -134,7 +135,7 @@ pub(crate) async fn strangers_and_missing_buckets_are_told_apart(home: &Home) {
             .await;
         assert_eq!(
             stranger.get(&key, None, MIB).await.unwrap_err().kind(),
-            Kind::Denied
+            ErrorKind::Denied
         );
         assert_eq!(
             stranger
@@ -142,7 +143,7 @@ pub(crate) async fn strangers_and_missing_buckets_are_told_apart(home: &Home) {
                 .await
                 .unwrap_err()
                 .kind(),
-            Kind::Denied
+            ErrorKind::Denied
         );
         assert_eq!(
             stranger
@@ -150,7 +151,7 @@ pub(crate) async fn strangers_and_missing_buckets_are_told_apart(home: &Home) {
                 .await
                 .unwrap_err()
                 .kind(),
-            Kind::Denied
+            ErrorKind::Denied
         );
         assert_eq!(
             stranger
@@ -158,7 +159,7 @@ pub(crate) async fn strangers_and_missing_buckets_are_told_apart(home: &Home) {
                 .await
                 .unwrap_err()
                 .kind(),
-            Kind::Denied
+            ErrorKind::Denied
         );
         let report = stranger.check().await;
         let problem = report.checks[0].problem.as_ref().unwrap();
@@ -175,7 +176,7 @@ pub(crate) async fn strangers_and_missing_buckets_are_told_apart(home: &Home) {
         nowhere.list(&Prefix::all(), None, 1).await.unwrap_err(),
         nowhere.get(&key, None, MIB).await.unwrap_err(),
     ] {
-        assert_eq!(error.kind(), Kind::NotFound);
+        assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(
             error
                 .to_string()

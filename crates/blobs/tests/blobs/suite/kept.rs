@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use limekiln_blobs::{Key, Kind, Prefix};
-use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, TenantId};
+use limekiln_blobs::{Key, Prefix};
+use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, ErrorKind, Retryable, TenantId};
 
 use super::{MIB, keys};
 use crate::home::{Home, noise};
@@ -71,11 +71,11 @@ pub(crate) async fn blobs_come_back(home: &Home) {
         assert!(!home.blobs.exists(&key).await.unwrap());
         assert_eq!(
             home.blobs.get(&key, None, MIB).await.unwrap_err().kind(),
-            Kind::NotFound
+            ErrorKind::NotFound
         );
         assert_eq!(
             home.blobs.download(&key).await.unwrap_err().kind(),
-            Kind::NotFound
+            ErrorKind::NotFound
         );
     }
 }
@@ -151,7 +151,7 @@ pub(crate) async fn what_is_not_expected_is_refused(home: &Home) {
         .get(&key, Some(&Digest::of(b"another")), MIB)
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), Kind::Corrupt);
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(
         error
             .to_string()
@@ -159,7 +159,7 @@ pub(crate) async fn what_is_not_expected_is_refused(home: &Home) {
         "{error}"
     );
     let error = home.blobs.get(&key, None, 4_999).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::TooLarge);
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert_eq!(
         home.blobs.get(&key, None, 5_000).await.unwrap().len(),
         5_000

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use limekiln_broker::{Subscription, Update};
-use limekiln_jobs::{EditEvent, EditId, Live};
+use limekiln_jobs::{EditEvent, EditId, Live, Retryable};
 
 use super::heads::Head;
 use crate::State;

@@ -1,4 +1,4 @@
-use limekiln_jobs::{SessionId, TenantId, WorkerId};
+use limekiln_jobs::{ErrorKind, Retryable, SessionId, TenantId, WorkerId};
 
 use crate::tests::kit::*;
 use crate::*;
@@ -31,7 +31,7 @@ pub(in crate::tests) async fn tenants_have_limits_and_keys(store: &Store) {
             .await
             .unwrap_err()
             .kind(),
-        Kind::Request
+        ErrorKind::Request
     );
     let more = Limits {
         in_flight: 7,

@@ -1,4 +1,6 @@
-use limekiln_jobs::{ArtifactKind, EditId, EventKind, Failure, FailureClass, StateName};
+use limekiln_jobs::{
+    ArtifactKind, EditId, ErrorKind, EventKind, Failure, FailureClass, Retryable, StateName,
+};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -82,7 +84,7 @@ pub(in crate::tests) async fn results_are_referenced_once(store: &Store) {
     };
     assert_eq!(
         store.edits_complete(&[twice]).await.unwrap_err().kind(),
-        Kind::Request
+        ErrorKind::Request
     );
 }
 

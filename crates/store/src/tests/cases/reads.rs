@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use limekiln_jobs::{Class, SessionId, StateName, WebhookId};
+use limekiln_jobs::{Class, ErrorKind, Retryable, SessionId, StateName, WebhookId};
 
 use crate::tests::kit::*;
 use crate::*;
@@ -321,6 +321,6 @@ pub(in crate::tests) async fn rows_that_cannot_be_are_refused(store: &Store) {
             panic!("{sql}: {error}")
         };
         assert_eq!(refused.code().as_deref(), Some("23514"), "{sql}");
-        assert_eq!(error.kind(), Kind::Internal);
+        assert_eq!(error.kind(), ErrorKind::Internal);
     }
 }
