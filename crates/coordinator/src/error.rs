@@ -1,6 +1,7 @@
 //! What can go wrong here, and whether trying again may help.
 
 use limekiln_jobs::{ErrorKind, Retryable};
+use limekiln_store::WriteError;
 
 /// Why a submission, a cancellation or the coordinator itself failed.
 #[derive(Debug, thiserror::Error)]
@@ -8,9 +9,6 @@ pub enum Error {
     /// Postgres failed, or refused.
     #[error("postgres: {0}")]
     Store(#[from] limekiln_store::Error),
-    /// Postgres failed for a whole batch of submissions, this one among them.
-    #[error("postgres: {0}")]
-    Batch(#[source] std::sync::Arc<limekiln_store::Error>),
     /// RabbitMQ failed, or refused.
     #[error("broker: {0}")]
     Broker(#[from] limekiln_broker::Error),
@@ -42,11 +40,21 @@ pub enum Error {
     },
 }
 
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(error) => Self::Store(error),
+            WriteError::Overloaded => Self::Overloaded,
+            WriteError::Slow => Self::Slow,
+            WriteError::Closed => Self::Closed,
+        }
+    }
+}
+
 impl Retryable for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Store(error) => error.kind(),
-            Self::Batch(error) => error.kind(),
             Self::Broker(error) => error.kind(),
             Self::Blobs(error) => error.kind(),
             Self::Overloaded | Self::Slow | Self::Closed => ErrorKind::Transient,

@@ -7,7 +7,6 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `submit` | [`Submitter`]: submit, cancel, retry by hand |
-//! | `writer` | submissions that arrive together are written together |
 //! | `run` | [`run`]: all duties below, until told to stop |
 //! | `settings` | [`Settings`], [`Retention`], [`Webhooks`] |
 //! | `duty` | the loop every duty lives in: pauses, backoff while something is down, one line of log an outage |
@@ -63,7 +62,6 @@ mod submit;
 mod sweep;
 mod upkeep;
 mod webhooks;
-mod writer;
 
 pub use error::Error;
 pub use run::run;

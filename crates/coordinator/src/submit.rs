@@ -1,42 +1,35 @@
-//! What a gateway asks of the coordinator: submit, cancel, retry by hand.
+//! What a gateway asks of the coordinator: submit, cancel, retry by hand. Submissions that come at once are written at
+//! once.
 
 use std::time::Duration;
 
 use limekiln_broker::Broker;
-use limekiln_jobs::{EditId, TenantId};
-use limekiln_store::{Cancel, Retried, Store, Submission, Submitted};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use limekiln_jobs::{EditId, StateName, TenantId};
+use limekiln_store::{
+    Cancel, Retried, Statement, Store, Submission, Submitted, WriteError, Writer,
+};
 
-use crate::writer::{Waiting, write};
 use crate::{Error, live};
-
-/// The most that wait for one.
-const QUEUE: usize = 1024;
-/// How long a submission may take, outages of Postgres included.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it waits for a place in a full queue: an outage, or too much load, and the client should hear of it soon.
-const PLACE: Duration = Duration::from_secs(1);
-/// The writer keeps to the same patience; this much more is for a statement that hangs.
-const SLACK: Duration = Duration::from_secs(1);
 
 /// Writes edits to Postgres and wakes the coordinators. Clones share one queue; the last one dropped ends it.
 #[derive(Clone, Debug)]
 pub struct Submitter {
     store: Store,
     broker: Broker,
-    queue: mpsc::Sender<Waiting>,
+    writer: Writer<Submissions>,
 }
 
 impl Submitter {
     /// Starts the task that writes; needs a tokio runtime.
     pub fn new(store: Store, broker: Broker) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write(store.clone(), broker.clone(), waiting));
+        let submissions = Submissions {
+            store: store.clone(),
+            broker: broker.clone(),
+        };
         Self {
             store,
             broker,
-            queue,
+            writer: Writer::new(submissions),
         }
     }
 
@@ -48,24 +41,7 @@ impl Submitter {
     /// [`Error::Overloaded`] when too many wait, [`Error::Slow`] when it was not known within 10 s whether it was
     /// written, and Postgres' own.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, Error> {
-        let now = Instant::now();
-        let until = now + PATIENCE;
-        let (answer, answered) = oneshot::channel();
-        let place = match timeout_at(now + PLACE, self.queue.reserve()).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(_)) => return Err(Error::Closed),
-            Err(_) => return Err(Error::Overloaded),
-        };
-        place.send(Waiting {
-            submission,
-            until,
-            answer,
-        });
-        match timeout_at(until + SLACK, answered).await {
-            Ok(Ok(submitted)) => submitted,
-            Ok(Err(_)) => Err(Error::Closed),
-            Err(_) => Err(Error::Slow),
-        }
+        Ok(self.writer.write(submission).await?)
     }
 
     /// Cancels the edit at once. A worker that runs it is told, and is fenced out whether it hears or not.
@@ -97,5 +73,59 @@ impl Submitter {
             live::publish(&self.store, &self.broker, edit, *seq).await;
         }
         Ok(retried)
+    }
+}
+
+/// The statement that submits, and the wake that follows it.
+struct Submissions {
+    store: Store,
+    broker: Broker,
+}
+
+impl Statement for Submissions {
+    const NAME: &'static str = "submit";
+    const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
+    type Item = Submission;
+    type Answer = Submitted;
+
+    /// Repeated as it was, the statement finds what an earlier try wrote by the edits' ids.
+    async fn write(
+        &self,
+        submissions: &[Submission],
+        _again: bool,
+    ) -> limekiln_store::Result<Vec<Submitted>> {
+        let submitted = self.store.edits_submit(submissions).await?;
+        let is_queued = |submitted: &Submitted| {
+            matches!(
+                submitted,
+                Submitted::Created {
+                    state: StateName::Queued,
+                    ..
+                }
+            )
+        };
+        if submitted.iter().any(is_queued) {
+            self.broker.wake();
+        }
+        Ok(submitted)
+    }
+
+    fn on_batch(&self, submissions: usize) {
+        metrics::histogram!("limekiln_submit_batch_edits").record(submissions as f64);
+    }
+
+    fn on_written(&self, took: Duration) {
+        metrics::histogram!("limekiln_submit_seconds").record(took);
+    }
+
+    fn on_answer(&self, answer: &Result<Submitted, WriteError>) {
+        let outcome = match answer {
+            Ok(Submitted::Created { .. }) => "created",
+            Ok(Submitted::Replayed { .. }) => "replayed",
+            Ok(Submitted::InFlight { .. } | Submitted::RateLimited { .. }) => "limited",
+            Ok(_) => "refused",
+            Err(_) => "failed",
+        };
+        metrics::counter!("limekiln_submitted_total", "outcome" => outcome).increment(1);
     }
 }

@@ -40,6 +40,19 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The instruction, with everything else as it is where a request says nothing.
+    pub fn new(instruction: impl Into<String>) -> Self {
+        Self {
+            instruction: instruction.into(),
+            preset: preset_default(),
+            options: Map::new(),
+            seed: 0,
+            mask: None,
+            size: None,
+            keep_outside: false,
+        }
+    }
+
     /// The preset of a request that names none.
     pub const PRESET_DEFAULT: &str = "fast";
 }

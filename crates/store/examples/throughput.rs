@@ -43,13 +43,8 @@ async fn run(store: &Store, edits: usize) -> Result<()> {
         .unwrap_or_else(|_| unreachable!("it is a name"));
     let mut starts = Vec::new();
     for _ in 0..TENANTS {
-        let limits = Limits {
-            rate_per_second: 1e6,
-            rate_burst: 1_000_000,
-            in_flight: 1_000_000,
-        };
         let tenant = store
-            .tenant_create(&TenantId::new().to_string(), &limits)
+            .tenant_create(&TenantId::new().to_string(), &Limits::UNLIMITED)
             .await?
             .id;
         let digest = Digest::of(tenant.to_string().as_bytes());
@@ -160,33 +155,17 @@ async fn run(store: &Store, edits: usize) -> Result<()> {
         let batch: Vec<_> = (created..edits.min(created + BATCH))
             .map(|n| {
                 let (tenant, image) = starts[n % TENANTS];
+                let spec = Spec {
+                    seed: n as u64,
+                    ..Spec::new("make the sofa red")
+                };
                 Submission {
-                    id: EditId::new(),
-                    tenant,
-                    image: Some(image),
-                    parent: None,
-                    session: None,
-                    mask: None,
-                    batch: None,
-                    model: model.clone(),
                     class: if n % 5 == 0 {
                         Class::Bulk
                     } else {
                         Class::Interactive
                     },
-                    spec: Spec {
-                        instruction: "make the sofa red".to_owned(),
-                        preset: "fast".to_owned(),
-                        options: serde_json::Map::new(),
-                        seed: n as u64,
-                        mask: None,
-                        size: None,
-                        keep_outside: false,
-                    },
-                    max_attempts: 3,
-                    webhook_url: None,
-                    idempotency: None,
-                    trace: None,
+                    ..Submission::new(tenant, image, model.clone(), spec)
                 }
             })
             .collect();

@@ -8,6 +8,7 @@
 //! | `error`, `write` | [`Error`]; what a fenced write says ([`Write`]) |
 //! | `conn`, `row`, `batch` | one statement on one connection; columns as types; many edits in one statement |
 //! | `tenants`, `keys`, `images`, `sessions` | who asks, and what edits start from |
+//! | `writer` | [`Writer`]: what comes at once is one statement, tried again through outages |
 //! | `submit` | edits come in: idempotency and limits, exact across gateways |
 //! | `release` | which edits are announced next, fairly, and what is announced again |
 //! | `claim`, `lease`, `outcome` | the worker's side: claim, renew, progress, checkpoint; complete, fail, hand back |
@@ -73,6 +74,7 @@ mod usage;
 mod webhooks;
 mod workers;
 mod write;
+mod writer;
 
 pub use artifacts::{ArtifactRef, NewArtifact};
 pub use bench::{Scratch, Waits};
@@ -99,3 +101,4 @@ pub use usage::UsageDay;
 pub use webhooks::Delivery;
 pub use workers::{NewWorker, Orders, Worker};
 pub use write::{BlobRef, Write};
+pub use writer::{Statement, WriteError, Writer};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use limekiln_jobs::{
-    BatchId, Class, Digest, EditId, ImageId, ModelName, SessionId, Spec, StateName, TenantId,
+    BatchId, Class, Digest, EditId, ImageId, Job, ModelName, SessionId, Spec, StateName, TenantId,
 };
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
@@ -141,6 +141,34 @@ impl Store {
 }
 
 impl Submission {
+    /// An interactive edit of an image, with nothing that is optional.
+    pub fn new(tenant: TenantId, image: ImageId, model: ModelName, spec: Spec) -> Self {
+        Self {
+            id: EditId::new(),
+            tenant,
+            image: Some(image),
+            parent: None,
+            session: None,
+            mask: None,
+            batch: None,
+            model,
+            class: Class::Interactive,
+            spec,
+            max_attempts: Job::MAX_ATTEMPTS_DEFAULT,
+            webhook_url: None,
+            idempotency: None,
+            trace: None,
+        }
+    }
+
+    /// Starts from the result of this edit instead of an image.
+    #[must_use]
+    pub fn with_parent(mut self, parent: EditId) -> Self {
+        self.image = None;
+        self.parent = Some(parent);
+        self
+    }
+
     fn check(&self) -> Result<()> {
         let invalid = |field, message: &str| {
             Err(Error::Invalid {

@@ -152,6 +152,13 @@ impl Store {
 }
 
 impl Limits {
+    /// The largest there are, for tests and benchmarks.
+    pub const UNLIMITED: Self = Self {
+        rate_per_second: 1e9,
+        rate_burst: i32::MAX.unsigned_abs(),
+        in_flight: i32::MAX.unsigned_abs(),
+    };
+
     fn check(&self) -> Result<()> {
         if !(self.rate_per_second > 0.0 && self.rate_per_second <= 1e9) {
             return Err(invalid(

@@ -283,13 +283,12 @@ pub(crate) fn model() -> ModelName {
 }
 
 pub(crate) async fn tenant(store: &Store) -> TenantId {
-    let limits = Limits {
-        rate_per_second: 1e6,
-        rate_burst: 1_000_000,
-        in_flight: 1_000_000,
-    };
     let name = format!("tenant-{}", NAMES.fetch_add(1, Ordering::Relaxed));
-    store.tenant_create(&name, &limits).await.unwrap().id
+    store
+        .tenant_create(&name, &Limits::UNLIMITED)
+        .await
+        .unwrap()
+        .id
 }
 
 pub(crate) async fn image(store: &Store, blobs: &Blobs, tenant: TenantId) -> ImageId {
@@ -312,38 +311,12 @@ pub(crate) async fn image(store: &Store, blobs: &Blobs, tenant: TenantId) -> Ima
 }
 
 pub(crate) fn submission(tenant: TenantId, image: ImageId) -> Submission {
-    Submission {
-        image: Some(image),
-        ..blank(tenant)
-    }
+    Submission::new(tenant, image, model(), Spec::new("make the sofa red"))
 }
 
 /// A turn on another edit's result.
 pub(crate) fn turn(tenant: TenantId, parent: EditId) -> Submission {
-    Submission {
-        parent: Some(parent),
-        ..blank(tenant)
-    }
-}
-
-fn blank(tenant: TenantId) -> Submission {
-    let spec: Spec = serde_json::from_str(r#"{"instruction": "make the sofa red"}"#).unwrap();
-    Submission {
-        id: EditId::new(),
-        tenant,
-        image: None,
-        parent: None,
-        session: None,
-        mask: None,
-        batch: None,
-        model: model(),
-        class: Class::Interactive,
-        spec,
-        max_attempts: 3,
-        webhook_url: None,
-        idempotency: None,
-        trace: None,
-    }
+    submission(tenant, ImageId::new()).with_parent(parent)
 }
 
 pub(crate) async fn complete(store: &Store, blobs: &Blobs, claimed: &Claimed) -> Key {

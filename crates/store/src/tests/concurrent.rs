@@ -101,7 +101,7 @@ async fn coordinators_together_keep_the_window_and_limits_hold_across_gateways()
         &store,
         &Limits {
             in_flight: 100,
-            ..ample()
+            ..Limits::UNLIMITED
         },
     )
     .await;

@@ -36,17 +36,9 @@ pub(super) struct Place {
     pub(super) worker: WorkerId,
 }
 
-pub(super) fn ample() -> Limits {
-    Limits {
-        rate_per_second: 1e6,
-        rate_burst: 1_000_000,
-        in_flight: 1_000_000,
-    }
-}
-
 impl Place {
     pub(super) async fn new(store: &Store) -> Self {
-        Self::with(store, &ample()).await
+        Self::with(store, &Limits::UNLIMITED).await
     }
 
     pub(super) async fn with(store: &Store, limits: &Limits) -> Self {
@@ -76,30 +68,11 @@ impl Place {
     }
 
     pub(super) fn submission(&self) -> Submission {
-        Submission {
-            id: EditId::new(),
-            tenant: self.tenant,
-            image: Some(self.image),
-            parent: None,
-            session: None,
-            mask: None,
-            batch: None,
-            model: self.model.clone(),
-            class: Class::Interactive,
-            spec: spec(),
-            max_attempts: 3,
-            webhook_url: None,
-            idempotency: None,
-            trace: None,
-        }
+        Submission::new(self.tenant, self.image, self.model.clone(), spec())
     }
 
     pub(super) fn turn(&self, parent: EditId) -> Submission {
-        Submission {
-            image: None,
-            parent: Some(parent),
-            ..self.submission()
-        }
+        self.submission().with_parent(parent)
     }
 
     pub(super) async fn submit(&self, submission: Submission) -> EditId {
@@ -229,13 +202,8 @@ impl Place {
 
 pub(super) fn spec() -> Spec {
     Spec {
-        instruction: "make the sofa red".to_owned(),
-        preset: "fast".to_owned(),
-        options: serde_json::Map::new(),
         seed: 7,
-        mask: None,
-        size: None,
-        keep_outside: false,
+        ..Spec::new("make the sofa red")
     }
 }
 

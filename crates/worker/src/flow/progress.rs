@@ -5,11 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limekiln_store::{Claimed, Progressed, Write};
+use limekiln_store::{Claimed, Progressed, Write, WriteError};
 use tokio::time::{Instant, sleep_until};
 
 use super::live;
-use crate::ledger::Refused;
 use crate::run::Context;
 use crate::{Progress, Signal, metrics};
 
@@ -18,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// From one event to the next where a stage began, or the last one ended. Edits of no time at all tell nothing.
 const SOON: Duration = Duration::from_millis(250);
 
-type Writing = Pin<Box<dyn Future<Output = Result<Write, Refused>> + Send>>;
+type Writing = Pin<Box<dyn Future<Output = Result<Write, WriteError>> + Send>>;
 
 /// Writes the newest progress when it is due, one write at a time.
 pub(super) struct Teller<'a> {

@@ -1,42 +1,32 @@
-//! What edits have to say to Postgres, in as few statements as there can be: whatever waits when a statement ends goes
-//! into the next one. A statement that fails for want of a connection is said again until it is answered.
-//!
-//! # Layout
-//!
-//! - `lane`: one kind of statement: its queue, its batches, its retries
-//! - `writes`: the kinds there are
+//! What edits have to say to Postgres, in as few statements as there can be: each kind of write has one
+//! [`Writer`](limekiln_store::Writer), and tries until it is answered. `writes` has the kinds.
 
-mod lane;
 mod writes;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use limekiln_jobs::{EditId, Epoch, WorkerId};
-use limekiln_store::{Checkpointed, Claimed, Completion, Failed, Progressed, Store, Write};
+use limekiln_store::{
+    Checkpointed, Claimed, Completion, Failed, Progressed, Store, Write, WriteError, Writer,
+};
 
 use crate::leases::Leases;
-use lane::Lane;
 use writes::{Checkpoints, Claims, Completions, Failures, HandBacks, Progresses};
 
-/// A write that Postgres refused for good, or that nobody answers any more. What becomes of the edit is the reaper's.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Refused(pub(crate) Arc<str>);
-
-/// The process' way to Postgres. Every write waits for its answer for as long as the process lives.
+/// The process' way to Postgres. Every write waits for its answer for as long as the process lives; what becomes of an
+/// edit whose write fails is the reaper's.
 #[derive(Clone)]
 pub(crate) struct Ledger {
-    claims: Lane<Claims>,
-    progresses: Lane<Progresses>,
-    checkpoints: Lane<Checkpoints>,
-    completions: Lane<Completions>,
-    failures: Lane<Failures>,
-    hand_backs: Lane<HandBacks>,
+    claims: Writer<Claims>,
+    progresses: Writer<Progresses>,
+    checkpoints: Writer<Checkpoints>,
+    completions: Writer<Completions>,
+    failures: Writer<Failures>,
+    hand_backs: Writer<HandBacks>,
 }
 
 impl Ledger {
-    /// Lanes that end when the last clone is dropped.
+    /// Starts the writers; they end when the last clone is dropped.
     pub(crate) fn new(
         store: &Store,
         worker: WorkerId,
@@ -50,22 +40,25 @@ impl Ledger {
             leases: leases.clone(),
         };
         Self {
-            claims: Lane::new(claims),
-            progresses: Lane::new(Progresses(store.clone())),
-            checkpoints: Lane::new(Checkpoints(store.clone())),
-            completions: Lane::new(Completions(store.clone())),
-            failures: Lane::new(Failures(store.clone())),
-            hand_backs: Lane::new(HandBacks(store.clone())),
+            claims: Writer::new(claims),
+            progresses: Writer::new(Progresses(store.clone())),
+            checkpoints: Writer::new(Checkpoints(store.clone())),
+            completions: Writer::new(Completions(store.clone())),
+            failures: Writer::new(Failures(store.clone())),
+            hand_backs: Writer::new(HandBacks(store.clone())),
         }
     }
 
     /// Claims an edit; none where it can't be claimed.
-    pub(crate) async fn edit_claim(&self, edit: EditId) -> Result<Option<Box<Claimed>>, Refused> {
+    pub(crate) async fn edit_claim(
+        &self,
+        edit: EditId,
+    ) -> Result<Option<Box<Claimed>>, WriteError> {
         self.claims.write(edit).await
     }
 
     /// Records progress.
-    pub(crate) async fn edit_progress(&self, progress: Progressed) -> Result<Write, Refused> {
+    pub(crate) async fn edit_progress(&self, progress: Progressed) -> Result<Write, WriteError> {
         self.progresses.write(progress).await
     }
 
@@ -73,17 +66,17 @@ impl Ledger {
     pub(crate) async fn edit_checkpoint(
         &self,
         checkpoint: Checkpointed,
-    ) -> Result<(Write, Option<String>), Refused> {
+    ) -> Result<(Write, Option<String>), WriteError> {
         self.checkpoints.write(checkpoint).await
     }
 
     /// Ends an edit with its results.
-    pub(crate) async fn edit_complete(&self, completion: Completion) -> Result<Write, Refused> {
+    pub(crate) async fn edit_complete(&self, completion: Completion) -> Result<Write, WriteError> {
         self.completions.write(completion).await
     }
 
     /// Ends an attempt.
-    pub(crate) async fn edit_fail(&self, failed: Failed) -> Result<Write, Refused> {
+    pub(crate) async fn edit_fail(&self, failed: Failed) -> Result<Write, WriteError> {
         self.failures.write(failed).await
     }
 
@@ -92,7 +85,7 @@ impl Ledger {
         &self,
         edit: EditId,
         epoch: Epoch,
-    ) -> Result<Write, Refused> {
+    ) -> Result<Write, WriteError> {
         self.hand_backs.write((edit, epoch)).await
     }
 }

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use limekiln_jobs::{EditId, Epoch, WorkerId};
-use limekiln_store::{Checkpointed, Claimed, Completion, Failed, Progressed, Result, Store, Write};
+use limekiln_store::{
+    Checkpointed, Claimed, Completion, Failed, Progressed, Result, Statement, Store, Write,
+};
 
-use super::lane::Statement;
 use crate::leases::Leases;
+use crate::metrics;
 
 pub(super) struct Claims {
     pub(super) store: Store,
@@ -54,64 +56,45 @@ impl Statement for Claims {
         }
         Ok(answers)
     }
-}
 
-pub(super) struct Progresses(pub(super) Store);
+    fn on_batch(&self, edits: usize) {
+        metrics::batch(Self::NAME, edits);
+    }
 
-impl Statement for Progresses {
-    const NAME: &'static str = "progress";
-    type Item = Progressed;
-    type Answer = Write;
-
-    async fn write(&self, items: &[Progressed], _: bool) -> Result<Vec<Write>> {
-        self.0.edits_progress(items).await
+    fn on_retry(&self) {
+        metrics::retried(Self::NAME);
     }
 }
 
-pub(super) struct Checkpoints(pub(super) Store);
+macro_rules! fenced_writes {
+    ($($name:ident, $label:literal: $item:ty => $answer:ty = $write:ident;)*) => {$(
+        pub(super) struct $name(pub(super) Store);
 
-impl Statement for Checkpoints {
-    const NAME: &'static str = "checkpoint";
-    type Item = Checkpointed;
-    type Answer = (Write, Option<String>);
+        impl Statement for $name {
+            const NAME: &'static str = $label;
+            type Item = $item;
+            type Answer = $answer;
 
-    async fn write(&self, items: &[Checkpointed], _: bool) -> Result<Vec<Self::Answer>> {
-        self.0.edits_checkpoint(items).await
-    }
+            async fn write(&self, items: &[$item], _again: bool) -> Result<Vec<$answer>> {
+                self.0.$write(items).await
+            }
+
+            fn on_batch(&self, items: usize) {
+                metrics::batch($label, items);
+            }
+
+            fn on_retry(&self) {
+                metrics::retried($label);
+            }
+        }
+    )*};
 }
 
-pub(super) struct Completions(pub(super) Store);
-
-impl Statement for Completions {
-    const NAME: &'static str = "complete";
-    type Item = Completion;
-    type Answer = Write;
-
-    async fn write(&self, items: &[Completion], _: bool) -> Result<Vec<Write>> {
-        self.0.edits_complete(items).await
-    }
-}
-
-pub(super) struct Failures(pub(super) Store);
-
-impl Statement for Failures {
-    const NAME: &'static str = "fail";
-    type Item = Failed;
-    type Answer = Write;
-
-    async fn write(&self, items: &[Failed], _: bool) -> Result<Vec<Write>> {
-        self.0.edits_fail(items).await
-    }
-}
-
-pub(super) struct HandBacks(pub(super) Store);
-
-impl Statement for HandBacks {
-    const NAME: &'static str = "hand_back";
-    type Item = (EditId, Epoch);
-    type Answer = Write;
-
-    async fn write(&self, items: &[(EditId, Epoch)], _: bool) -> Result<Vec<Write>> {
-        self.0.edits_hand_back(items).await
-    }
+// Each is fenced by its epoch: a repeat does no harm, and `again` makes no difference.
+fenced_writes! {
+    Progresses, "progress": Progressed => Write = edits_progress;
+    Checkpoints, "checkpoint": Checkpointed => (Write, Option<String>) = edits_checkpoint;
+    Completions, "complete": Completion => Write = edits_complete;
+    Failures, "fail": Failed => Write = edits_fail;
+    HandBacks, "hand_back": (EditId, Epoch) => Write = edits_hand_back;
 }

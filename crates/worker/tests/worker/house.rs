@@ -49,12 +49,11 @@ impl House {
     ) -> Self {
         store.migrate().await.unwrap();
         blobs.bucket_ensure().await.unwrap();
-        let limits = Limits {
-            rate_per_second: 1e6,
-            rate_burst: 1_000_000,
-            in_flight: 1_000_000,
-        };
-        let tenant = store.tenant_create("tenant", &limits).await.unwrap().id;
+        let tenant = store
+            .tenant_create("tenant", &Limits::UNLIMITED)
+            .await
+            .unwrap()
+            .id;
         let image = image(&store, &blobs, tenant, picture).await;
         Self {
             store,
@@ -78,30 +77,11 @@ impl House {
 
     /// An edit that is not submitted yet.
     pub(crate) fn edit(&self, instruction: &str) -> Submission {
-        Submission {
-            id: EditId::new(),
-            tenant: self.tenant,
-            image: Some(self.image),
-            parent: None,
-            session: None,
-            mask: None,
-            batch: None,
-            model: Self::model(),
-            class: Class::Interactive,
-            spec: Spec {
-                instruction: instruction.to_owned(),
-                preset: "fast".to_owned(),
-                options: serde_json::Map::new(),
-                seed: 7,
-                mask: None,
-                size: None,
-                keep_outside: false,
-            },
-            max_attempts: 3,
-            webhook_url: None,
-            idempotency: None,
-            trace: None,
-        }
+        let spec = Spec {
+            seed: 7,
+            ..Spec::new(instruction)
+        };
+        Submission::new(self.tenant, self.image, Self::model(), spec)
     }
 
     /// Submits edits and announces them.
