@@ -7,7 +7,7 @@ use limekiln_jobs::ModelName;
 use limekiln_store::{Store, Worker};
 
 use crate::Error;
-use crate::duty::{Duty, Next};
+use crate::control_loop::{ControlLoop, Next};
 
 /// Reads and shows them.
 pub(crate) struct Gauges {
@@ -70,7 +70,7 @@ impl Gauges {
     }
 }
 
-impl Duty for Gauges {
+impl ControlLoop for Gauges {
     const NAME: &'static str = "gauges";
 
     async fn round(&mut self) -> Result<Next, Error> {

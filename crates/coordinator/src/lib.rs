@@ -1,18 +1,19 @@
 //! What keeps edits moving: submits them, releases them in fair order, rescues and retries them, tells the outside.
 //!
-//! Every duty may run in any number of coordinators at once; Postgres decides which of them does a thing.
+//! Every loop may run in any number of coordinators at once; Postgres decides which of them does a thing.
 //!
 //! # Layout
 //!
 //! | module | what is in it |
 //! |---|---|
 //! | `submit` | [`Submitter`]: submit, cancel, retry by hand |
-//! | `run` | [`run`]: all duties below, until told to stop |
+//! | `run` | [`run`]: all loops below, until the shutdown |
 //! | `settings` | [`Settings`], [`Retention`], [`Webhooks`] |
-//! | `duty` | the loop every duty lives in: pauses, backoff while something is down, one line of log an outage |
-//! | `release` | queued edits to the broker, in fair order, a window ahead; and again, when nobody claimed them |
+//! | `control_loop` | what every loop below runs in: pauses, backoff while a service is down, one line of log an outage |
+//! | `release`, `reannounce` | queued edits to the broker, in fair order, a window ahead; and again, when nobody claimed them |
+//! | `announcer`, `wakes` | the messages of both, and those that cut a pause short |
 //! | `upkeep` | dead leases, retries that came due, turns whose parents ended |
-//! | `live` | tells watchers of what happened here |
+//! | `live` | events of what happened here, published to watchers |
 //! | `webhooks` | deliveries as jobs: [`sign`] and [`verify`], [`url_check`], addresses of the public internet only |
 //! | `retention` | pruning by age |
 //! | `sweep` | blobs that no row refers to |
@@ -37,7 +38,7 @@
 //! | `limekiln_swept_total` | counter | | blobs removed that no row referred to |
 //! | `limekiln_webhooks_total` | counter | `outcome` | deliveries tried: `delivered`, `failed`, `refused` (never tried again), `given_up` |
 //! | `limekiln_webhook_seconds` | histogram | | a delivery, lookup to answer |
-//! | `limekiln_duty_failed_total` | counter | `duty` | rounds of a duty that failed |
+//! | `limekiln_duty_failed_total` | counter | `duty` | rounds of a loop that failed |
 //! | `limekiln_duty_up` | gauge | `duty` | 0 during an outage |
 //! | `limekiln_queue_edits` | gauge | `model`, `class`, `state` | edits that have not ended: `waiting`, `queued` (not announced), `announced`, `running` |
 //! | `limekiln_queue_oldest_seconds` | gauge | `model`, `class` | age of the oldest queued edit |
@@ -50,10 +51,12 @@
 //!
 //! The last eight are read from Postgres by every coordinator: take their maximum, not their sum.
 
-mod duty;
+mod announcer;
+mod control_loop;
 mod error;
 mod gauges;
 mod live;
+mod reannounce;
 mod release;
 mod retention;
 mod run;
@@ -61,6 +64,7 @@ mod settings;
 mod submit;
 mod sweep;
 mod upkeep;
+mod wakes;
 mod webhooks;
 
 pub use error::Error;

@@ -9,7 +9,7 @@ use limekiln_blobs::{Blobs, Key};
 use limekiln_store::Store;
 use tokio::time::Instant;
 
-use crate::duty::{Duty, Next};
+use crate::control_loop::{ControlLoop, Next};
 use crate::{Error, Retention};
 
 /// The most rows of one statement.
@@ -24,9 +24,9 @@ pub(crate) struct Prune {
     pub(crate) retention: Retention,
 }
 
-impl Duty for Prune {
+impl ControlLoop for Prune {
     const NAME: &'static str = "prune";
-    const ROUND: Duration = Duration::from_secs(300);
+    const ROUND_TIMEOUT: Duration = Duration::from_secs(300);
 
     async fn round(&mut self) -> Result<Next, Error> {
         let Retention {
@@ -36,7 +36,7 @@ impl Duty for Prune {
             images,
             ..
         } = self.retention;
-        let begun = Instant::now();
+        let began = Instant::now();
         let store = &self.store;
         let mut counts = vec![
             ("events", store.events_prune(events, LIMIT).await?),
@@ -64,7 +64,7 @@ impl Duty for Prune {
         // Last, for S3 may be away while Postgres is not. What isn't deleted now is found by the sweep.
         blobs_drop(store, &self.blobs, keys).await?;
         Ok(if more {
-            Next::paced(begun)
+            Next::paced(began)
         } else {
             Next::After(self.retention.prune_every)
         })

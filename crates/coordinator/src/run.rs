@@ -1,4 +1,4 @@
-//! All duties of a coordinator, until told to stop.
+//! All loops of a coordinator, until the shutdown.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,19 +11,22 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::duty::{Duty, attend};
+use crate::announcer::Announcer;
+use crate::control_loop::{self, ControlLoop};
 use crate::gauges::Gauges;
-use crate::release::{Again, Announcer, Ears, Release};
+use crate::reannounce::Reannounce;
+use crate::release::Release;
 use crate::retention::Prune;
 use crate::sweep::Sweep;
 use crate::upkeep::{Reap, Retries, Turns};
+use crate::wakes::WakeListener;
 use crate::webhooks::{Client, Deliveries};
 use crate::{Error, Settings};
 
 /// How long rounds under way may take to end after the shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(8);
 
-/// Runs every duty until `shutdown`, through outages of Postgres, RabbitMQ and S3. Any number of coordinators may run at
+/// Runs every loop until `shutdown`, through outages of Postgres, RabbitMQ and S3. Any number of coordinators may run at
 /// once. Ends within 8 s of the shutdown.
 ///
 /// # Errors
@@ -35,7 +38,7 @@ pub fn run(
     blobs: Blobs,
     shutdown: CancellationToken,
 ) -> BoxFuture<'static, Result<(), Error>> {
-    // Boxed here, so that all of it is compiled once, with this crate, and not with everything that waits for it.
+    // Boxed here, so that all of it is compiled once, with this crate, and not with every caller.
     Box::pin(coordinate(settings, store, broker, blobs, shutdown))
 }
 
@@ -48,7 +51,7 @@ async fn coordinate(
 ) -> Result<(), Error> {
     settings.validate()?;
     let client = Client::new(&settings.webhooks)?;
-    let mut duties = Duties {
+    let mut loops = Loops {
         tasks: JoinSet::new(),
         names: HashMap::new(),
         shutdown: shutdown.child_token(),
@@ -56,47 +59,47 @@ async fn coordinate(
     let (every, retention) = (settings.upkeep_every, &settings.retention);
     let announcer = Announcer::new(broker.clone());
 
-    let wakes = Ears::new(broker.wakes().await);
-    duties.start(Release::new(
+    let wakes = WakeListener::new(broker.wakes().await);
+    loops.start(Release::new(
         store.clone(),
         announcer.clone(),
         wakes,
         &settings,
     ));
-    duties.start(Again {
+    loops.start(Reannounce {
         store: store.clone(),
         announcer,
         every,
     });
-    duties.start(Reap {
+    loops.start(Reap {
         store: store.clone(),
         broker: broker.clone(),
         every: settings.lease_ttl / 3,
     });
-    duties.start(Retries {
+    loops.start(Retries {
         store: store.clone(),
         broker: broker.clone(),
         every,
     });
-    let wakes = Ears::new(broker.wakes().await);
-    duties.start(Turns {
+    let wakes = WakeListener::new(broker.wakes().await);
+    loops.start(Turns {
         store: store.clone(),
         broker: broker.clone(),
         wakes,
         every,
     });
-    duties.start(Deliveries::new(
+    loops.start(Deliveries::new(
         store.clone(),
         client,
         settings.webhooks.clone(),
         every,
     ));
-    duties.start(Prune {
+    loops.start(Prune {
         store: store.clone(),
         blobs: blobs.clone(),
         retention: retention.clone(),
     });
-    duties.start(Sweep {
+    loops.start(Sweep {
         store: store.clone(),
         blobs,
         every: retention.sweep_every,
@@ -104,31 +107,33 @@ async fn coordinate(
         after: None,
         deleted: 0,
     });
-    duties.start(Gauges {
+    loops.start(Gauges {
         store,
         every: settings.gauges_every,
         min_window: settings.min_window,
         queues: BTreeSet::new(),
         models: BTreeSet::new(),
     });
-    duties.watch().await
+    loops.supervise().await
 }
 
-struct Duties {
+struct Loops {
     tasks: JoinSet<()>,
     names: HashMap<Id, &'static str>,
-    /// Of this coordinator: also when one of its tasks died.
+    /// Cancelled by the caller, and when one of the tasks died.
     shutdown: CancellationToken,
 }
 
-impl Duties {
-    fn start<D: Duty + 'static>(&mut self, duty: D) {
-        let handle = self.tasks.spawn(attend(duty, self.shutdown.clone()));
-        self.names.insert(handle.id(), D::NAME);
+impl Loops {
+    fn start<L: ControlLoop + 'static>(&mut self, control_loop: L) {
+        let handle = self
+            .tasks
+            .spawn(control_loop::run(control_loop, self.shutdown.clone()));
+        self.names.insert(handle.id(), L::NAME);
     }
 
-    /// Until the shutdown, or until one dies.
-    async fn watch(mut self) -> Result<(), Error> {
+    /// Waits for the shutdown or for the death of a task, then for the others to end.
+    async fn supervise(mut self) -> Result<(), Error> {
         let died = tokio::select! {
             () = self.shutdown.cancelled() => Ok(()),
             Some(Err(error)) = self.tasks.join_next() => Err(self.died(&error)),

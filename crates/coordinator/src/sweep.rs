@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::Error;
-use crate::duty::{Duty, Next, jitter};
+use crate::control_loop::{ControlLoop, Next, jitter};
 
 /// Blobs of one page, and of one round.
 const PAGE: u16 = 500;
@@ -82,12 +82,12 @@ impl Sweep {
     }
 }
 
-impl Duty for Sweep {
+impl ControlLoop for Sweep {
     const NAME: &'static str = "sweep";
-    const ROUND: Duration = Duration::from_secs(300);
+    const ROUND_TIMEOUT: Duration = Duration::from_secs(300);
 
     async fn round(&mut self) -> Result<Next, Error> {
-        let begun = Instant::now();
+        let began = Instant::now();
         let page = self
             .blobs
             .list(&Prefix::tenants(), self.after.as_deref(), PAGE)
@@ -97,7 +97,7 @@ impl Duty for Sweep {
         self.deleted += deleted;
         self.after = page.next;
         if self.after.is_some() {
-            return Ok(Next::paced(begun));
+            return Ok(Next::paced(began));
         }
         let uploads = match self.blobs.uploads_abort(self.grace, UPLOADS).await {
             Ok(uploads) => uploads,

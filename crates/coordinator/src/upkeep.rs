@@ -9,14 +9,14 @@ use limekiln_store::{Moved, Store};
 use tokio::time::{Instant, sleep};
 
 use crate::Error;
-use crate::duty::{Duty, Next};
+use crate::control_loop::{ControlLoop, Next};
 use crate::live;
-use crate::release::Ears;
+use crate::wakes::WakeListener;
 
 /// The most edits one statement moves.
 const LIMIT: u32 = 256;
 /// Wakes come with every batch of submissions; waiting turns are looked at less often.
-const TURNS_REST: Duration = Duration::from_millis(50);
+const TURNS_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes leases that ran out.
 pub(crate) struct Reap {
@@ -25,7 +25,7 @@ pub(crate) struct Reap {
     pub(crate) every: Duration,
 }
 
-impl Duty for Reap {
+impl ControlLoop for Reap {
     const NAME: &'static str = "reap";
 
     async fn round(&mut self) -> Result<Next, Error> {
@@ -57,7 +57,7 @@ pub(crate) struct Retries {
     pub(crate) every: Duration,
 }
 
-impl Duty for Retries {
+impl ControlLoop for Retries {
     const NAME: &'static str = "retries";
 
     async fn round(&mut self) -> Result<Next, Error> {
@@ -72,11 +72,11 @@ impl Duty for Retries {
 pub(crate) struct Turns {
     pub(crate) store: Store,
     pub(crate) broker: Broker,
-    pub(crate) wakes: Ears,
+    pub(crate) wakes: WakeListener,
     pub(crate) every: Duration,
 }
 
-impl Duty for Turns {
+impl ControlLoop for Turns {
     const NAME: &'static str = "turns";
 
     async fn round(&mut self) -> Result<Next, Error> {
@@ -95,11 +95,11 @@ impl Duty for Turns {
         })
     }
 
-    async fn rest(&mut self, pause: Duration) {
+    async fn pause(&mut self, pause: Duration) {
         let until = Instant::now() + pause;
-        sleep(pause.min(TURNS_REST)).await;
+        sleep(pause.min(TURNS_PAUSE)).await;
         self.wakes
-            .heard_within(until.saturating_duration_since(Instant::now()))
+            .wake_within(until.saturating_duration_since(Instant::now()))
             .await;
     }
 }

@@ -8,7 +8,7 @@ use crate::{Result, Store};
 /// A blob that an edit's completion refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewArtifact {
-    /// What it is.
+    /// What the blob shows.
     pub kind: ArtifactKind,
     /// Key of the blob.
     pub key: String,

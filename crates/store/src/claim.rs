@@ -8,7 +8,7 @@ use limekiln_jobs::{Class, EditId, Epoch, ModelName, SessionId, Spec, TenantId, 
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 
-use crate::batch::rounds;
+use crate::arrays::rounds;
 use crate::release::input;
 use crate::row::{blob, digest, epoch, get, id, id_opt, json, name, small, tiny, whole};
 use crate::{BlobRef, Checkpoint, Result, Store};

@@ -1,15 +1,13 @@
-//! One statement on one connection: within a time limit, and never on a connection in an unknown state.
+//! A connection that is never in an unknown state, and the time limit of a statement.
 
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
-use sqlx::query::{Query, QueryAs, QueryScalar};
+use sqlx::postgres::{PgConnection, Postgres};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
-use crate::store::Store;
 
 /// Longer than the server's own `statement_timeout`: past it the network has swallowed the answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(25);
@@ -64,78 +62,7 @@ pub(crate) async fn deadline<T>(work: impl Future<Output = sqlx::Result<T>>) -> 
     }
 }
 
-type Statement<'q> = Query<'q, Postgres, PgArguments>;
-
-impl Store {
-    /// All rows of a statement, which `name` names in metrics.
-    pub(crate) async fn rows(
-        &self,
-        name: &'static str,
-        statement: Statement<'_>,
-    ) -> Result<Vec<PgRow>> {
-        let mut conn = self.conn().await?;
-        let begun = Instant::now();
-        let rows = deadline(statement.fetch_all(conn.get())).await?;
-        conn.done();
-        observe(name, begun);
-        Ok(rows)
-    }
-
-    /// The only row of a statement, if it has one.
-    pub(crate) async fn row(
-        &self,
-        name: &'static str,
-        statement: Statement<'_>,
-    ) -> Result<Option<PgRow>> {
-        Ok(self.rows(name, statement).await?.pop())
-    }
-
-    /// How many rows a statement wrote.
-    pub(crate) async fn count(&self, name: &'static str, statement: Statement<'_>) -> Result<u64> {
-        let mut conn = self.conn().await?;
-        let begun = Instant::now();
-        let done = deadline(statement.execute(conn.get())).await?;
-        conn.done();
-        observe(name, begun);
-        Ok(done.rows_affected())
-    }
-
-    /// The only value of a statement.
-    pub(crate) async fn value<T>(
-        &self,
-        name: &'static str,
-        statement: QueryScalar<'_, Postgres, T, PgArguments>,
-    ) -> Result<T>
-    where
-        T: Send + Unpin,
-        (T,): for<'r> sqlx::FromRow<'r, PgRow>,
-    {
-        let mut conn = self.conn().await?;
-        let begun = Instant::now();
-        let value = deadline(statement.fetch_one(conn.get())).await?;
-        conn.done();
-        observe(name, begun);
-        Ok(value)
-    }
-
-    /// The only row of a statement, as a tuple.
-    pub(crate) async fn value_row<T>(
-        &self,
-        name: &'static str,
-        statement: QueryAs<'_, Postgres, T, PgArguments>,
-    ) -> Result<T>
-    where
-        T: Send + Unpin + for<'r> sqlx::FromRow<'r, PgRow>,
-    {
-        let mut conn = self.conn().await?;
-        let begun = Instant::now();
-        let value = deadline(statement.fetch_one(conn.get())).await?;
-        conn.done();
-        observe(name, begun);
-        Ok(value)
-    }
-}
-
+/// Records how long a statement took.
 pub(crate) fn observe(name: &'static str, begun: Instant) {
     metrics::histogram!("limekiln_store_statement_seconds", "statement" => name)
         .record(begun.elapsed().as_secs_f64());

@@ -1,4 +1,4 @@
-//! What people decide: cancel, and retry by hand.
+//! What people decide about edits: cancel, and retry by hand.
 
 use limekiln_jobs::{EditId, Epoch, StateName, TenantId, WorkerId};
 

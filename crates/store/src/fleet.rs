@@ -1,4 +1,4 @@
-//! The fleet as a whole: pause, and what ended dead.
+//! The fleet as a whole: pausing the release, and dead letters.
 
 use limekiln_jobs::{Class, EditId, Failure, ModelName, TenantId, WorkerId};
 use time::OffsetDateTime;
@@ -6,18 +6,18 @@ use time::OffsetDateTime;
 use crate::row::{get, id, id_opt, int, json, name, tiny};
 use crate::{Result, Store};
 
-/// An edit that failed and not through its user's doing.
+/// An edit that failed, and not by its user's fault.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter {
-    /// The edit.
+    /// The edit that failed.
     pub edit: EditId,
-    /// Whose it is.
+    /// The tenant whose edit it is.
     pub tenant: TenantId,
-    /// Its model.
+    /// The model it needed.
     pub model: ModelName,
-    /// Its class.
+    /// The class it was submitted in.
     pub class: Class,
-    /// Why.
+    /// Why it failed.
     pub failure: Failure,
     /// Attempts charged.
     pub attempts: u16,

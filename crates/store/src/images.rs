@@ -28,9 +28,9 @@ pub struct NewImage {
 /// An image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// Its id.
+    /// The image's id.
     pub id: ImageId,
-    /// Its tenant.
+    /// The tenant that uploaded it.
     pub tenant: TenantId,
     /// Key of the blob.
     pub key: String,

@@ -19,7 +19,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Its spelling.
+    /// The role as it is written.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tenant => "tenant",
@@ -28,10 +28,10 @@ impl Role {
     }
 }
 
-/// A key that was just created. The secret is nowhere else.
+/// A key that was just created. Its secret is kept nowhere else.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// Its id.
+    /// The key's id.
     pub id: KeyId,
     /// `lk_...`; shown once.
     pub secret: Secret,
@@ -53,13 +53,13 @@ pub struct Caller {
 /// A key as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Its id.
+    /// The key's id.
     pub id: KeyId,
-    /// Its tenant.
+    /// The tenant it acts for.
     pub tenant: TenantId,
     /// What it may do.
     pub role: Role,
-    /// What its owner calls it.
+    /// The label its owner gave it.
     pub label: String,
     /// When it was created.
     pub created_at: OffsetDateTime,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use limekiln_jobs::{Digest, EditId, Epoch, WorkerId};
 
-use crate::batch::{fences, rounds};
+use crate::arrays::{fences, rounds};
 use crate::row::{big, clean, get, id, int};
 use crate::{Result, Store, Write};
 

@@ -6,13 +6,13 @@
 //! |---|---|
 //! | `store` | [`Store`]: settings, pool, migrations, what the server is |
 //! | `error`, `write` | [`Error`]; what a fenced write says ([`Write`]) |
-//! | `conn`, `row`, `batch` | one statement on one connection; columns as types; many edits in one statement |
+//! | `conn`, `query`, `row`, `arrays` | a connection; a statement on it; columns as types; many edits as the arrays of one statement |
 //! | `tenants`, `keys`, `images`, `sessions` | who asks, and what edits start from |
 //! | `writer` | [`Writer`]: what comes at once is one statement, tried again through outages |
-//! | `submit` | edits come in: idempotency and limits, exact across gateways |
+//! | `submission`, `submit` | edits come in: idempotency and limits, exact across gateways |
 //! | `release` | which edits are announced next, fairly, and what is announced again |
 //! | `claim`, `lease`, `outcome` | the worker's side: claim, renew, progress, checkpoint; complete, fail, hand back |
-//! | `reap`, `control` | leases that died, retries that are due, turns that may start; cancel, retry by hand |
+//! | `reap`, `control` | leases that ran out, retries that are due, turns that may start; cancel, retry by hand |
 //! | `edits`, `events`, `artifacts` | what clients read |
 //! | `queue`, `usage`, `workers`, `fleet` | what operators read and set |
 //! | `webhooks`, `retention` | deliveries; what may be forgotten |
@@ -41,8 +41,8 @@
 //! |---|---|
 //! | `limekiln_store_statement_seconds{statement}` | time of a statement, once it has a connection |
 
+mod arrays;
 mod artifacts;
-mod batch;
 mod bench;
 mod claim;
 mod conn;
@@ -58,6 +58,7 @@ mod images;
 mod keys;
 mod lease;
 mod outcome;
+mod query;
 mod queue;
 mod reap;
 mod release;
@@ -66,6 +67,7 @@ mod row;
 mod secret;
 mod sessions;
 mod store;
+mod submission;
 mod submit;
 mod tenants;
 #[cfg(test)]
@@ -95,10 +97,10 @@ pub use release::Announcement;
 pub use secret::Secret;
 pub use sessions::Session;
 pub use store::{Server, Settings, Store};
-pub use submit::{Idempotency, Submission, Submitted};
+pub use submission::{Idempotency, Submission, Submitted};
 pub use tenants::{Limits, Tenant};
 pub use usage::UsageDay;
 pub use webhooks::Delivery;
-pub use workers::{NewWorker, Orders, Worker};
+pub use workers::{HeartbeatReply, NewWorker, Worker};
 pub use write::{BlobRef, Write};
 pub use writer::{Statement, WriteError, Writer};

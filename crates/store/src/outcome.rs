@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use limekiln_jobs::{EditId, Epoch, Failure, FailureClass, backoff};
 use serde_json::{Value, json};
 
-use crate::batch::{fences, rounds};
+use crate::arrays::{fences, rounds};
 use crate::row::{big, clean, clean_json, int};
 use crate::{Error, NewArtifact, Result, Store, Write};
 

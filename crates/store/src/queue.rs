@@ -8,9 +8,9 @@ use crate::{Result, Store};
 /// Edits of a model and class that have not ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueCount {
-    /// The model.
+    /// The model they need.
     pub model: ModelName,
-    /// The class.
+    /// The class they were submitted in.
     pub class: Class,
     /// Waiting for a turn or a retry.
     pub waiting: u64,

@@ -1,4 +1,4 @@
-//! What time brings: leases that died, retries that are due, turns whose parent ended.
+//! Edits that move on as time passes: leases that ran out, retries that are due, turns whose parent ended.
 
 use limekiln_jobs::{EditId, Epoch, StateName, TenantId, WorkerId};
 
@@ -11,13 +11,13 @@ use crate::{Result, Store};
 /// An edit that was moved on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// The edit.
+    /// The edit that was moved.
     pub edit: EditId,
-    /// Whose it is.
+    /// The tenant whose edit it is.
     pub tenant: TenantId,
-    /// Its epoch.
+    /// The epoch of its newest lease.
     pub epoch: Epoch,
-    /// Its state now.
+    /// The state it is in now.
     pub state: StateName,
     /// Number of its newest event.
     pub seq: u64,

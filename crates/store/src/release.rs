@@ -18,15 +18,15 @@ pub(crate) const BEGIN: &str = "begin; select pg_advisory_xact_lock(7308332001)"
 /// An edit that is to be announced to the workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    /// The edit.
+    /// The edit that is announced.
     pub edit: EditId,
-    /// Whose it is.
+    /// The tenant whose edit it is.
     pub tenant: TenantId,
     /// The model it needs.
     pub model: ModelName,
-    /// Its class.
+    /// The class it was submitted in.
     pub class: Class,
-    /// What it starts from.
+    /// The blob it starts from.
     pub input: BlobRef,
     /// `traceparent` of the request.
     pub trace: Option<String>,

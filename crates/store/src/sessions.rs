@@ -11,7 +11,7 @@ use crate::{Error, Result, Store};
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its id.
+    /// The session's id.
     pub id: SessionId,
     /// When it was created.
     pub created_at: OffsetDateTime,

@@ -1,112 +1,19 @@
 //! Edits come in. The edit's own row is the outbox: nothing else has to be written.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use limekiln_jobs::{
-    BatchId, Class, Digest, EditId, ImageId, Job, ModelName, SessionId, Spec, StateName, TenantId,
-};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
-use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::conn::{DEADLINE, observe};
-use crate::{Error, Result, Store};
+use crate::{Error, Result, Store, Submission, Submitted};
 
 mod gate;
 mod write;
 
 use gate::Gate;
 use write::{insert, look};
-
-/// An `Idempotency-Key` and what it came with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idempotency {
-    /// The header's value; 1 to 255 characters.
-    pub key: String,
-    /// Digest of the body.
-    pub digest: Digest,
-}
-
-/// An edit to be written. Exactly one of `image` and `parent` is given.
-#[derive(Debug, Clone)]
-pub struct Submission {
-    /// The edit's id, made by the caller.
-    pub id: EditId,
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// The image it starts from.
-    pub image: Option<ImageId>,
-    /// The edit whose result it starts from.
-    pub parent: Option<EditId>,
-    /// The session; with `None` the parent's.
-    pub session: Option<SessionId>,
-    /// The mask's image. `spec.mask` is filled in from it by the claim.
-    pub mask: Option<ImageId>,
-    /// The batch it belongs to.
-    pub batch: Option<BatchId>,
-    /// The model it needs.
-    pub model: ModelName,
-    /// Its class.
-    pub class: Class,
-    /// What the engine is told.
-    pub spec: Spec,
-    /// Attempts before it is given up, from 1.
-    pub max_attempts: u16,
-    /// Who is told when it ends.
-    pub webhook_url: Option<String>,
-    /// Replays the first answer.
-    pub idempotency: Option<Idempotency>,
-    /// `traceparent` of the request.
-    pub trace: Option<String>,
-}
-
-/// What became of a submission. Only `Created` wrote anything.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Submitted {
-    /// Written.
-    Created {
-        /// `Queued`, or `Waiting` for its parent.
-        state: StateName,
-        /// When.
-        created_at: OffsetDateTime,
-        /// Number of its first event.
-        seq: u64,
-    },
-    /// The same key and body came before.
-    Replayed {
-        /// The edit that was created then.
-        id: EditId,
-        /// Its state when it was created.
-        state: StateName,
-        /// When it was created.
-        created_at: OffsetDateTime,
-    },
-    /// The same key came before with another body.
-    KeyReused,
-    /// The tenant has as many unfinished edits as it may.
-    InFlight {
-        /// How many that is.
-        limit: u32,
-    },
-    /// The tenant submits faster than it may.
-    RateLimited {
-        /// When one more will be let in.
-        retry_after: Duration,
-    },
-    /// No such image of this tenant.
-    NoImage,
-    /// No such edit of this tenant.
-    NoParent,
-    /// The edit it builds on ended without a result.
-    ParentEnded,
-    /// No such session of this tenant.
-    NoSession,
-    /// No such mask image of this tenant.
-    NoMask,
-    /// No such tenant.
-    NoTenant,
-}
 
 impl Store {
     /// Writes edits in one transaction; answers are in the order of `submissions`.
@@ -137,64 +44,6 @@ impl Store {
         conn.done();
         observe("edits_submit", begun);
         Ok(submitted)
-    }
-}
-
-impl Submission {
-    /// An interactive edit of an image, with nothing that is optional.
-    pub fn new(tenant: TenantId, image: ImageId, model: ModelName, spec: Spec) -> Self {
-        Self {
-            id: EditId::new(),
-            tenant,
-            image: Some(image),
-            parent: None,
-            session: None,
-            mask: None,
-            batch: None,
-            model,
-            class: Class::Interactive,
-            spec,
-            max_attempts: Job::MAX_ATTEMPTS_DEFAULT,
-            webhook_url: None,
-            idempotency: None,
-            trace: None,
-        }
-    }
-
-    /// Starts from the result of this edit instead of an image.
-    #[must_use]
-    pub fn with_parent(mut self, parent: EditId) -> Self {
-        self.image = None;
-        self.parent = Some(parent);
-        self
-    }
-
-    fn check(&self) -> Result<()> {
-        let invalid = |field, message: &str| {
-            Err(Error::Invalid {
-                field,
-                message: message.to_owned(),
-            })
-        };
-        if let Some(Idempotency { key, .. }) = &self.idempotency
-            && (key.contains('\0') || !(1..=255).contains(&key.chars().count()))
-        {
-            return invalid(
-                "idempotency_key",
-                "must have 1 to 255 characters, none of them NUL",
-            );
-        }
-        if self
-            .webhook_url
-            .as_ref()
-            .is_some_and(|url| url.chars().count() > 2048)
-        {
-            return invalid("webhook", "must have at most 2048 characters");
-        }
-        if self.image.is_some() == self.parent.is_some() {
-            return invalid("image", "exactly one of image and parent must be given");
-        }
-        Ok(())
     }
 }
 

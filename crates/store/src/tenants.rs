@@ -13,11 +13,11 @@ use crate::{Error, Result, Secret, Store};
 /// What a tenant may ask for; exact across gateways.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
-    /// Edits a second, in the long run.
+    /// Submissions a second, in the long run.
     pub rate_per_second: f64,
-    /// Edits at once, after a pause.
+    /// Submissions at once, after a pause.
     pub rate_burst: u32,
-    /// Edits that have not ended.
+    /// Edits that have not ended, at any moment.
     pub in_flight: u32,
 }
 
@@ -34,13 +34,13 @@ impl Default for Limits {
 /// A tenant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tenant {
-    /// Its id.
+    /// The tenant's id.
     pub id: TenantId,
-    /// Its unique name.
+    /// A name that no other tenant has.
     pub name: String,
-    /// Its limits.
+    /// What it may ask for.
     pub limits: Limits,
-    /// Its edits that have not ended.
+    /// How many of its edits have not ended.
     pub in_flight: u32,
     /// When it was created.
     pub created_at: OffsetDateTime,
@@ -138,7 +138,7 @@ impl Store {
         row.as_ref().map(tenant).transpose()
     }
 
-    /// What the tenant's webhooks are signed with.
+    /// The secret that the tenant's webhooks are signed with.
     pub async fn tenant_webhook_secret(&self, id: TenantId) -> Result<Option<Secret>> {
         let row = self
             .row(

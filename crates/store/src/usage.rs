@@ -1,4 +1,4 @@
-//! What tenants used.
+//! What tenants used, by day.
 
 use limekiln_jobs::TenantId;
 use time::Date;

@@ -14,17 +14,17 @@ use crate::{Result, Secret, Store, Write};
 /// A delivery that is due, claimed for a while.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// Its id, the same in every attempt.
+    /// The delivery's id, the same in every attempt.
     pub id: WebhookId,
     /// The edit that ended.
     pub edit: EditId,
-    /// Whose it is.
+    /// The tenant whose edit that is.
     pub tenant: TenantId,
-    /// Where to.
+    /// The URL it is sent to.
     pub url: String,
-    /// What to sign with.
+    /// The secret it is signed with.
     pub secret: Secret,
-    /// Which attempt this is, from 1; names the claim.
+    /// The number of this attempt, from 1; it names the claim.
     pub attempt: u32,
     /// `edit.succeeded`, `edit.failed` or `edit.cancelled`.
     pub event: String,
@@ -83,7 +83,7 @@ impl Store {
         Ok(deliveries)
     }
 
-    /// Delivered.
+    /// Records that it was delivered.
     pub async fn webhook_done(&self, id: WebhookId, attempt: u32) -> Result<Write> {
         let statement = sqlx::query(
             "update webhooks set state = 'delivered', finished_at = now(), error = null
@@ -98,7 +98,7 @@ impl Store {
         .await
     }
 
-    /// Failed; due again after `delay`.
+    /// Records a failed attempt; the delivery is due again after `delay`.
     pub async fn webhook_retry(
         &self,
         id: WebhookId,
@@ -118,7 +118,7 @@ impl Store {
         self.settle("webhook_retry", statement, id, attempt).await
     }
 
-    /// Failed for good; the row stays visible.
+    /// Records that it failed for good; the row stays visible.
     pub async fn webhook_give_up(&self, id: WebhookId, attempt: u32, error: &str) -> Result<Write> {
         let statement = sqlx::query(
             "update webhooks set state = 'given_up', finished_at = now(), error = left($3, 1000)

@@ -11,9 +11,9 @@ use crate::{Result, Store};
 /// A worker that has just started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewWorker {
-    /// Its id, new with every start.
+    /// The process' id, new with every start.
     pub id: WorkerId,
-    /// What its operator calls it.
+    /// The name its operator gave it.
     pub name: String,
     /// The models it holds.
     pub models: Vec<ModelName>,
@@ -21,13 +21,13 @@ pub struct NewWorker {
     pub slots: u32,
     /// The program's version.
     pub version: String,
-    /// What it computes on.
+    /// The device it computes on.
     pub device: String,
 }
 
-/// What a worker is told when it says that it lives.
+/// The answer to a worker that says that it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Orders {
+pub struct HeartbeatReply {
     /// Take no more edits; end when those at hand have ended.
     pub drain: bool,
     /// Whether the row is there; if not, register again.
@@ -37,9 +37,9 @@ pub struct Orders {
 /// A worker as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
-    /// Its id.
+    /// The process' id.
     pub id: WorkerId,
-    /// What its operator calls it.
+    /// The name its operator gave it.
     pub name: String,
     /// The models it holds.
     pub models: Vec<ModelName>,
@@ -49,7 +49,7 @@ pub struct Worker {
     pub busy: u32,
     /// The program's version.
     pub version: String,
-    /// What it computes on.
+    /// The device it computes on.
     pub device: String,
     /// Whether it was told to drain.
     pub draining: bool,
@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// The worker lives and runs `busy` edits.
-    pub async fn worker_beat(&self, id: WorkerId, busy: u32) -> Result<Orders> {
+    pub async fn worker_beat(&self, id: WorkerId, busy: u32) -> Result<HeartbeatReply> {
         let row = self
             .row(
                 "worker_beat",
@@ -96,16 +96,13 @@ impl Store {
                     .bind(int(busy)),
             )
             .await?;
-        match row {
-            Some(row) => Ok(Orders {
-                drain: get(&row, "draining")?,
-                known: true,
-            }),
-            None => Ok(Orders {
-                drain: false,
-                known: false,
-            }),
-        }
+        Ok(HeartbeatReply {
+            known: row.is_some(),
+            drain: match row {
+                Some(row) => get(&row, "draining")?,
+                None => false,
+            },
+        })
     }
 
     /// All workers that are not gone, oldest first.

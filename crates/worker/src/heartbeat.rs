@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use limekiln_jobs::{EditId, Epoch, Retryable};
-use limekiln_store::{NewWorker, Orders, Store};
+use limekiln_store::{HeartbeatReply, NewWorker, Store};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::intake::Hold;
@@ -55,7 +55,7 @@ async fn sign(
     me: &NewWorker,
     held: u32,
     ttl: Duration,
-) -> limekiln_store::Result<Orders> {
+) -> limekiln_store::Result<HeartbeatReply> {
     let orders = store.worker_beat(me.id, held).await?;
     if !orders.known {
         store.worker_register(me, ttl).await?;

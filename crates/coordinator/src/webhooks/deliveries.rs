@@ -1,13 +1,14 @@
 //! Deliveries that are due: claimed for a while, tried, and then done, due again later, or given up.
 //!
-//! Each is delivered at least once: a coordinator that dies between the endpoint's answer and the note of it makes it
-//! come again, with the same id.
+//! Each is delivered at least once: when a coordinator dies between the endpoint's answer and the record of it, the
+//! delivery is sent again with the same id.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use limekiln_jobs::{EditView, Retryable, WebhookId};
+use limekiln_jobs::retry::Policy;
+use limekiln_jobs::{EditView, WebhookId};
 use limekiln_store::{Delivery, Store};
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -15,19 +16,19 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{Client, Outcome};
 use super::endpoints::{Admission, Endpoint, Endpoints};
-use crate::duty::{Duty, Next, jitter};
+use crate::control_loop::{ControlLoop, Next, jitter};
 use crate::{Error, Webhooks};
 
 /// The longest wait between two attempts.
 const BACKOFF_MOST: Duration = Duration::from_secs(3600);
-/// The most that wait here for their endpoints, and for a single one.
-const HELD: usize = 512;
-const HELD_PER_ENDPOINT: usize = 64;
+/// The most claimed deliveries that wait for a place at their endpoints, and at a single one.
+const WAITING: usize = 512;
+const WAITING_PER_ENDPOINT: usize = 64;
 /// How long those under way may take when the process ends.
 const FINISH: Duration = Duration::from_secs(3);
-/// Tries to note an outcome in Postgres, and the first rest between them.
-const NOTES: u32 = 6;
-const NOTE_REST: Duration = Duration::from_millis(100);
+/// Tries to write an outcome to Postgres.
+const RECORD: Policy =
+    Policy::new(Duration::from_millis(100), Duration::from_millis(1600)).tries(6);
 
 /// The body of a delivery.
 #[derive(Serialize)]
@@ -39,14 +40,15 @@ struct Body<'a> {
     edit: &'a EditView,
 }
 
-struct Held {
+/// A claimed delivery.
+struct Claimed {
     delivery: Delivery,
     endpoint: Endpoint,
-    /// From then on somebody else may claim it.
+    /// From then on another coordinator may claim it.
     until: Instant,
 }
 
-/// What a task says when it ends.
+/// What a task returns when it ends.
 struct Ended {
     endpoint: Endpoint,
     /// Whether the endpoint answered as it should; none when it wasn't tried.
@@ -60,7 +62,8 @@ pub(crate) struct Deliveries {
     settings: Webhooks,
     every: Duration,
     endpoints: Endpoints,
-    held: VecDeque<Held>,
+    /// Claimed deliveries whose endpoints are busy.
+    waiting: VecDeque<Claimed>,
     under_way: JoinSet<Ended>,
 }
 
@@ -73,7 +76,7 @@ impl Deliveries {
             settings,
             every,
             endpoints,
-            held: VecDeque::new(),
+            waiting: VecDeque::new(),
             under_way: JoinSet::new(),
         }
     }
@@ -97,14 +100,14 @@ impl Deliveries {
     }
 
     /// Starts the delivery; gives it back when it has to wait for its endpoint.
-    fn start(&mut self, held: Held) -> Option<Held> {
-        if Instant::now() + self.settings.timeout >= held.until {
+    fn start(&mut self, claimed: Claimed) -> Option<Claimed> {
+        if Instant::now() + self.settings.timeout >= claimed.until {
             // Too late to be done under this claim. Whoever claims it next tries it.
             return None;
         }
-        let tried = match self.endpoints.admit(&held.endpoint, Instant::now()) {
-            Admission::Busy if self.waiting(&held.endpoint) < HELD_PER_ENDPOINT => {
-                return Some(held);
+        let tried = match self.endpoints.admit(&claimed.endpoint, Instant::now()) {
+            Admission::Busy if self.waiting_for(&claimed.endpoint) < WAITING_PER_ENDPOINT => {
+                return Some(claimed);
             }
             Admission::Go => Ok(()),
             Admission::Busy => Err("not tried: more is sent to the endpoint than it takes"),
@@ -112,33 +115,31 @@ impl Deliveries {
                 Err("not tried: the endpoint did not answer again and again just before")
             }
         };
-        let task = Task {
+        let attempt = Attempt {
             store: self.store.clone(),
             client: self.client.clone(),
             settings: self.settings.clone(),
-            delivery: held.delivery,
+            delivery: claimed.delivery,
         };
-        let endpoint = held.endpoint;
+        let endpoint = claimed.endpoint;
         self.under_way.spawn(async move {
             let outcome = match tried {
-                Ok(()) => task.deliver().await,
+                Ok(()) => attempt.deliver().await,
                 Err(reason) => Outcome::Failed(reason.to_owned()),
             };
             let reached = tried
                 .is_ok()
                 .then_some(!matches!(outcome, Outcome::Unreached(_)));
-            task.note(outcome).await;
+            attempt.record(outcome).await;
             Ended { endpoint, reached }
         });
         None
     }
 
-    /// How many wait here for this endpoint.
-    fn waiting(&self, endpoint: &Endpoint) -> usize {
-        self.held
-            .iter()
-            .filter(|held| held.endpoint == *endpoint)
-            .count()
+    /// How many wait for this endpoint.
+    fn waiting_for(&self, endpoint: &Endpoint) -> usize {
+        let waiting = self.waiting.iter();
+        waiting.filter(|one| one.endpoint == *endpoint).count()
     }
 
     fn free(&self) -> usize {
@@ -148,25 +149,24 @@ impl Deliveries {
     }
 }
 
-impl Duty for Deliveries {
+impl ControlLoop for Deliveries {
     const NAME: &'static str = "webhooks";
 
     async fn round(&mut self) -> Result<Next, Error> {
         while let Some(ended) = self.under_way.try_join_next() {
             self.ended(ended);
         }
-        for _ in 0..self.held.len() {
+        for _ in 0..self.waiting.len() {
             if self.free() == 0 {
                 break;
             }
-            let Some(held) = self.held.pop_front() else {
+            let Some(claimed) = self.waiting.pop_front() else {
                 break;
             };
-            if let Some(held) = self.start(held) {
-                self.held.push_back(held);
-            }
+            let still_waiting = self.start(claimed);
+            self.waiting.extend(still_waiting);
         }
-        let room = self.free().min(HELD.saturating_sub(self.held.len()));
+        let room = self.free().min(WAITING.saturating_sub(self.waiting.len()));
         if room == 0 {
             return Ok(Next::After(self.every));
         }
@@ -179,13 +179,12 @@ impl Duty for Deliveries {
         let more = claimed.len() >= room;
         for delivery in claimed {
             let endpoint = Endpoint::new(delivery.tenant, &delivery.url);
-            if let Some(held) = self.start(Held {
+            let waiting = self.start(Claimed {
                 delivery,
                 endpoint,
                 until,
-            }) {
-                self.held.push_back(held);
-            }
+            });
+            self.waiting.extend(waiting);
         }
         Ok(if more && self.free() > 0 {
             Next::Now
@@ -194,11 +193,11 @@ impl Duty for Deliveries {
         })
     }
 
-    async fn rest(&mut self, pause: Duration) {
+    async fn pause(&mut self, pause: Duration) {
         tokio::select! {
             () = sleep(pause) => {}
-            // Something waits for a place: the next one that is free.
-            Some(ended) = self.under_way.join_next(), if !self.held.is_empty() || self.free() == 0 => self.ended(ended),
+            // Something waits for a place, and here is one.
+            Some(ended) = self.under_way.join_next(), if !self.waiting.is_empty() || self.free() == 0 => self.ended(ended),
         }
     }
 
@@ -216,14 +215,15 @@ impl Duty for Deliveries {
     }
 }
 
-struct Task {
+/// One attempt at a delivery.
+struct Attempt {
     store: Store,
     client: Client,
     settings: Webhooks,
     delivery: Delivery,
 }
 
-impl Task {
+impl Attempt {
     async fn deliver(&self) -> Outcome {
         let Delivery {
             id,
@@ -254,8 +254,8 @@ impl Task {
         outcome
     }
 
-    /// Writes down how it went, again and again while Postgres is away; else the claim runs out and it comes again.
-    async fn note(&self, outcome: Outcome) {
+    /// Writes the outcome to Postgres. Where that fails the claim runs out, and the delivery is tried again.
+    async fn record(&self, outcome: Outcome) {
         let Delivery {
             id, edit, attempt, ..
         } = &self.delivery;
@@ -275,39 +275,36 @@ impl Task {
             }
             _ => tracing::warn!(webhook = %id, %edit, attempt, error, "webhook {word}"),
         }
-        let mut rest = NOTE_REST;
-        for note in 1..=NOTES {
+        let mut backoff = RECORD.start();
+        loop {
             let written = match word {
                 "delivered" => self.store.webhook_done(*id, *attempt).await,
                 "failed" => {
-                    self.store
-                        .webhook_retry(*id, *attempt, backoff(&self.settings, *attempt), error)
-                        .await
+                    let wait = wait_after(&self.settings, *attempt);
+                    self.store.webhook_retry(*id, *attempt, wait, error).await
                 }
                 _ => self.store.webhook_give_up(*id, *attempt, error).await,
             };
-            match written {
+            let failed = match written {
                 Ok(write) if write.is_applied() => return,
                 Ok(_) => {
-                    return tracing::debug!(webhook = %id, attempt, "somebody else has the delivery now");
+                    return tracing::debug!(webhook = %id, attempt, "another coordinator has the delivery now");
                 }
-                Err(error) if error.is_transient() && note < NOTES => {
-                    tracing::debug!(webhook = %id, %error, "a delivery's outcome is written again");
-                    sleep(jitter(rest)).await;
-                    rest *= 2;
-                }
-                Err(error) => {
-                    return tracing::warn!(webhook = %id, %error, "a delivery's outcome was not written; it comes again");
-                }
-            }
+                Err(failed) => failed,
+            };
+            let Some(delay) = backoff.after(&failed) else {
+                return tracing::warn!(webhook = %id, error = %failed, "a delivery's outcome was not written; it is sent again");
+            };
+            tracing::debug!(webhook = %id, error = %failed, "a delivery's outcome is written again");
+            sleep(delay).await;
         }
     }
 }
 
-/// The wait after this attempt: three times as long each time.
-fn backoff(settings: &Webhooks, attempt: u32) -> Duration {
-    let factor = 3_u32.saturating_pow(attempt.saturating_sub(1));
-    jitter(settings.backoff.saturating_mul(factor).min(BACKOFF_MOST))
+/// The wait for the attempt after this one.
+fn wait_after(settings: &Webhooks, attempt: u32) -> Duration {
+    let waits = Policy::new(settings.backoff, BACKOFF_MOST).factor(3.0);
+    jitter(waits.delay(attempt.saturating_sub(1)))
 }
 
 #[cfg(test)]
@@ -318,7 +315,7 @@ mod tests {
     fn waits_grow_up_to_an_hour() {
         let settings = Webhooks::default();
         let waits: Vec<_> = (1..=20)
-            .map(|attempt| backoff(&settings, attempt).as_secs_f64())
+            .map(|attempt| wait_after(&settings, attempt).as_secs_f64())
             .collect();
         assert!((4.0..=6.0).contains(&waits[0]), "{waits:?}");
         assert!((12.0..=18.0).contains(&waits[1]), "{waits:?}");

@@ -1,20 +1,20 @@
-//! What is known of the endpoints: how busy each is, and which are down.
+//! A circuit breaker for each endpoint.
 //!
 //! A dead endpoint must block nothing: few deliveries at once go to one endpoint, and once some in a row got no answer
-//! its deliveries fail at once, untried, until a while has passed. So thousands of them don't stand in the way.
+//! its deliveries fail at once, untried, until a while has passed. So thousands of them don't hold up the others.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use limekiln_jobs::TenantId;
+use limekiln_jobs::retry::Policy;
 use tokio::time::Instant;
 use url::Url;
 
 /// Failures in a row after which an endpoint counts as down.
 const DOWN_AFTER: u32 = 3;
-/// How long it does at first, and at most.
-const DOWN: Duration = Duration::from_secs(5);
-const DOWN_MOST: Duration = Duration::from_secs(60);
+/// How long it counts as down, by the failures after that.
+const DOWN: Policy = Policy::new(Duration::from_secs(5), Duration::from_secs(60));
 /// The most endpoints remembered; beyond, those that nothing goes to are forgotten.
 const REMEMBERED: usize = 4096;
 
@@ -39,78 +39,77 @@ impl Endpoint {
 /// Whether a delivery may go to an endpoint now.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Admission {
-    /// It counts as on its way until [`Endpoints::ended`].
+    /// It may, and counts as on its way until [`Endpoints::ended`].
     Go,
-    /// As many as may are on their way.
+    /// As many as may be are on their way.
     Busy,
-    /// It failed again and again, just now.
+    /// It failed again and again just before.
     Down,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Circuit {
     on_the_way: usize,
     failures: u32,
     down_until: Option<Instant>,
 }
 
-/// All of them.
+/// The circuit breakers of all endpoints.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     per_endpoint: usize,
-    known: HashMap<Endpoint, Known>,
+    circuits: HashMap<Endpoint, Circuit>,
 }
 
 impl Endpoints {
     pub(crate) fn new(per_endpoint: usize) -> Self {
         Self {
             per_endpoint,
-            known: HashMap::new(),
+            circuits: HashMap::new(),
         }
     }
 
     pub(crate) fn admit(&mut self, endpoint: &Endpoint, now: Instant) -> Admission {
-        if self.known.len() >= REMEMBERED && !self.known.contains_key(endpoint) {
-            self.known.retain(|_, known| known.on_the_way > 0);
+        if self.circuits.len() >= REMEMBERED && !self.circuits.contains_key(endpoint) {
+            self.circuits.retain(|_, circuit| circuit.on_the_way > 0);
         }
-        let known = self.known.entry(endpoint.clone()).or_default();
-        if known.down_until.is_some_and(|until| now < until) {
+        let circuit = self.circuits.entry(endpoint.clone()).or_default();
+        if circuit.down_until.is_some_and(|until| now < until) {
             return Admission::Down;
         }
         // One that was down shows with a single delivery whether it is back.
-        let most = if known.failures >= DOWN_AFTER {
+        let most = if circuit.failures >= DOWN_AFTER {
             1
         } else {
             self.per_endpoint
         };
-        if known.on_the_way >= most {
-            return if known.failures >= DOWN_AFTER {
+        if circuit.on_the_way >= most {
+            return if circuit.failures >= DOWN_AFTER {
                 Admission::Down
             } else {
                 Admission::Busy
             };
         }
-        known.on_the_way += 1;
+        circuit.on_the_way += 1;
         Admission::Go
     }
 
     pub(crate) fn ended(&mut self, endpoint: &Endpoint, reached: bool, now: Instant) {
-        let Some(known) = self.known.get_mut(endpoint) else {
+        let Some(circuit) = self.circuits.get_mut(endpoint) else {
             return;
         };
-        known.on_the_way = known.on_the_way.saturating_sub(1);
+        circuit.on_the_way = circuit.on_the_way.saturating_sub(1);
         if reached {
-            known.failures = 0;
-            known.down_until = None;
-            if known.on_the_way == 0 {
-                self.known.remove(endpoint);
+            circuit.failures = 0;
+            circuit.down_until = None;
+            if circuit.on_the_way == 0 {
+                self.circuits.remove(endpoint);
             }
             return;
         }
-        known.failures = known.failures.saturating_add(1);
-        if known.failures >= DOWN_AFTER {
-            let doublings = (known.failures - DOWN_AFTER).min(8);
-            known.down_until = Some(now + DOWN.saturating_mul(1 << doublings).min(DOWN_MOST));
+        circuit.failures = circuit.failures.saturating_add(1);
+        if circuit.failures >= DOWN_AFTER {
+            circuit.down_until = Some(now + DOWN.delay(circuit.failures - DOWN_AFTER));
         }
     }
 }
@@ -150,13 +149,13 @@ mod tests {
             endpoints.ended(&a, false, now);
         }
         assert_eq!(endpoints.admit(&a, now), Admission::Down);
-        now += DOWN;
+        now += DOWN.delay(0);
         assert_eq!(endpoints.admit(&a, now), Admission::Go);
         assert_eq!(endpoints.admit(&a, now), Admission::Down, "only one tries");
         endpoints.ended(&a, false, now);
-        now += DOWN;
+        now += DOWN.delay(0);
         assert_eq!(endpoints.admit(&a, now), Admission::Down, "down for longer");
-        now += DOWN;
+        now += DOWN.delay(0);
         assert_eq!(endpoints.admit(&a, now), Admission::Go);
         endpoints.ended(&a, true, now);
         for _ in 0..4 {
@@ -172,7 +171,7 @@ mod tests {
             assert_eq!(endpoints.admit(&name, now), Admission::Go);
             endpoints.ended(&name, false, now);
         }
-        assert!(endpoints.known.len() <= REMEMBERED);
+        assert!(endpoints.circuits.len() <= REMEMBERED);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use limekiln_jobs::{Digest, EditId, SessionId, StateName, TenantId};
 use time::OffsetDateTime;
 
-use super::{Submission, Submitted};
+use crate::{Submission, Submitted};
 
 /// What the database says about one submission.
 #[derive(Debug, Clone)]

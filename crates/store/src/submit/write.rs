@@ -8,10 +8,9 @@ use sqlx::postgres::{PgConnection, PgRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Submission;
 use super::gate::{Account, Earlier, Gate, Look};
-use crate::Result;
 use crate::row::{bad, clean, clean_json, get, id, id_opt, name, parse, small};
+use crate::{Result, Submission};
 
 pub(super) async fn look(conn: &mut PgConnection, submissions: &[Submission]) -> Result<Vec<Look>> {
     let of = || submissions.iter();

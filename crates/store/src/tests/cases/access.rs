@@ -176,7 +176,7 @@ pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
     let unknown = store.worker_beat(WorkerId::new(), 0).await.unwrap();
     assert_eq!(
         unknown,
-        Orders {
+        HeartbeatReply {
             drain: false,
             known: false
         }
@@ -184,7 +184,7 @@ pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
     let worker = place.worker(4).await;
     assert_eq!(
         store.worker_beat(worker, 3).await.unwrap(),
-        Orders {
+        HeartbeatReply {
             drain: false,
             known: true
         }

@@ -1,4 +1,4 @@
-//! Batches: lists of edits in one statement.
+//! Lists of edits as the arrays of one statement, and its rows as answers in the order of the lists.
 
 use std::collections::HashMap;
 
@@ -85,7 +85,8 @@ impl Store {
             .collect()
     }
 
-    /// Answers to a round of fenced writes, put in their places in `writes`.
+    /// Puts the answers to a round of fenced writes into their places in `writes`. `again` tells of an edit that was not
+    /// written whether an earlier try of the same write had been done.
     pub(crate) async fn answer(
         &self,
         round: &[usize],

@@ -12,7 +12,7 @@ struct Flaky {
     finished: Arc<Mutex<bool>>,
 }
 
-impl Duty for Flaky {
+impl ControlLoop for Flaky {
     const NAME: &'static str = "flaky";
 
     async fn round(&mut self) -> Result<Next, Error> {
@@ -34,10 +34,10 @@ impl Duty for Flaky {
 #[test]
 fn what_can_wait_takes_a_fifth_of_the_time() {
     let took = Duration::from_millis(25);
-    let Next::After(rest) = Next::paced(Instant::now() - took) else {
-        panic!("no rest");
+    let Next::After(pause) = Next::paced(Instant::now() - took) else {
+        panic!("no pause");
     };
-    assert!(rest >= 4 * took, "rests for {rest:?} after {took:?}");
+    assert!(pause >= 4 * took, "pauses for {pause:?} after {took:?}");
 }
 
 /// Keeps (level, message) of what is logged.
@@ -76,18 +76,18 @@ impl Subscriber for Log {
 }
 
 #[tokio::test]
-async fn an_outage_is_two_lines_of_log_whatever_its_rounds_and_the_duty_goes_on() {
+async fn an_outage_is_two_lines_of_log_whatever_its_rounds_and_the_loop_goes_on() {
     let log = Log::default();
     let guard = tracing::subscriber::set_default(log.clone());
     let (shutdown, finished) = (CancellationToken::new(), Arc::new(Mutex::new(false)));
-    let duty = Flaky {
+    let flaky = Flaky {
         round: 0,
         failing: &[2, 3, 6],
         last: 8,
         shutdown: shutdown.clone(),
         finished: Arc::clone(&finished),
     };
-    attend(duty, shutdown).await;
+    run(flaky, shutdown).await;
     drop(guard);
     let told: Vec<_> = log
         .0
@@ -104,16 +104,16 @@ async fn an_outage_is_two_lines_of_log_whatever_its_rounds_and_the_duty_goes_on(
 }
 
 #[test]
-fn rests_of_an_outage_grow_and_are_bounded() {
+fn pauses_of_an_outage_grow_and_are_bounded() {
     let mut outage = Outage::new();
-    let rests: Vec<_> = (0..40)
+    let pauses: Vec<_> = (0..40)
         .map(|_| outage.round_failed("test", None).as_secs_f64())
         .collect();
-    for (round, rest) in rests.iter().enumerate() {
+    for (round, pause) in pauses.iter().enumerate() {
         let most = (0.25 * 2_f64.powi(i32::try_from(round).unwrap())).min(10.0);
         assert!(
-            (0.79 * most..=1.21 * most).contains(rest),
-            "round {round}: {rest} s"
+            (0.499 * most..=1.001 * most).contains(pause),
+            "round {round}: {pause} s"
         );
     }
 }

@@ -1,75 +1,74 @@
-//! The loop every duty lives in: a round, a rest, and so on until told to stop. A round that fails is an outage: the
-//! rest grows, one line says so when it begins and one when it ends.
+//! The loop that everything a coordinator does runs in: a round, a pause, and so on until the shutdown. A round that fails
+//! begins an outage: pauses grow, one line is logged when it begins and one when it ends.
 
 use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use limekiln_jobs::Retryable;
+use limekiln_jobs::retry::{Backoff, Policy};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 
-/// The first rest of an outage.
-const OUTAGE_REST: Duration = Duration::from_millis(250);
-/// The longest.
-const OUTAGE_REST_MOST: Duration = Duration::from_secs(10);
+/// Pauses between the rounds of an outage.
+const OUTAGE: Policy = Policy::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// When the next round is due.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Next {
     /// There is more to do.
     Now,
-    /// After this long, or as soon as the duty hears of something.
+    /// After this long, or earlier where [`ControlLoop::pause`] ends early.
     After(Duration),
 }
 
 impl Next {
-    /// There is more, and it can wait: a fifth of the time goes to it at most, and the rest to what is live.
-    pub(crate) fn paced(begun: Instant) -> Self {
-        Self::After(begun.elapsed().saturating_mul(4))
+    /// There is more to do, and it can wait: it gets a fifth of the time at most, the rest is left to live edits.
+    pub(crate) fn paced(began: Instant) -> Self {
+        Self::After(began.elapsed().saturating_mul(4))
     }
 }
 
-/// One thing a coordinator does again and again.
-pub(crate) trait Duty: Send {
+/// One thing that a coordinator does again and again. In metrics it is a "duty".
+pub(crate) trait ControlLoop: Send {
     /// In logs and metrics.
     const NAME: &'static str;
-    /// A round that takes longer is given up; the next one starts over.
-    const ROUND: Duration = Duration::from_secs(60);
+    /// A round that takes longer is dropped, and counts as failed.
+    const ROUND_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// Does what is due.
     fn round(&mut self) -> impl Future<Output = Result<Next, Error>> + Send;
 
-    /// Rests; may return early when something was heard.
-    fn rest(&mut self, pause: Duration) -> impl Future<Output = ()> + Send {
+    /// Waits for the next round; may return early.
+    fn pause(&mut self, pause: Duration) -> impl Future<Output = ()> + Send {
         sleep(pause)
     }
 
-    /// Brings what is under way to its end, within seconds: the process is about to end.
+    /// Ends what is under way, within seconds: the process is about to exit.
     fn finish(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 }
 
-/// Attends to the duty until `shutdown`. A round under way is finished first.
-pub(crate) async fn attend<D: Duty>(mut duty: D, shutdown: CancellationToken) {
-    metrics::gauge!("limekiln_duty_up", "duty" => D::NAME).set(1.0);
+/// Runs the loop until `shutdown`. A round under way is finished first.
+pub(crate) async fn run<L: ControlLoop>(mut control_loop: L, shutdown: CancellationToken) {
+    metrics::gauge!("limekiln_duty_up", "duty" => L::NAME).set(1.0);
     let mut outage: Option<Outage> = None;
     while !shutdown.is_cancelled() {
-        let failed = match timeout(D::ROUND, duty.round()).await {
+        let failed = match timeout(L::ROUND_TIMEOUT, control_loop.round()).await {
             Ok(Ok(next)) => {
                 if let Some(outage) = outage.take() {
-                    outage.ended(D::NAME);
+                    outage.ended(L::NAME);
                 }
                 match next {
-                    // Even a busy duty lets the others have the connection, and hears the shutdown.
+                    // A busy loop, too, gives way to the others, and to the shutdown.
                     Next::Now => tokio::task::yield_now().await,
                     Next::After(pause) => {
                         tokio::select! {
                             () = shutdown.cancelled() => {}
-                            () = duty.rest(pause) => {}
+                            () = control_loop.pause(pause) => {}
                         }
                     }
                 }
@@ -79,18 +78,19 @@ pub(crate) async fn attend<D: Duty>(mut duty: D, shutdown: CancellationToken) {
             Err(_) => None,
         };
         let outage = outage.get_or_insert_with(Outage::new);
-        let rest = outage.round_failed(D::NAME, failed.as_ref());
+        let pause = outage.round_failed(L::NAME, failed.as_ref());
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = sleep(rest) => {}
+            () = sleep(pause) => {}
         }
     }
-    duty.finish().await;
+    control_loop.finish().await;
 }
 
 struct Outage {
     since: Instant,
     rounds: u32,
+    backoff: Backoff,
 }
 
 impl Outage {
@@ -98,10 +98,11 @@ impl Outage {
         Self {
             since: Instant::now(),
             rounds: 0,
+            backoff: OUTAGE.start(),
         }
     }
 
-    /// Logs the first failure of the outage; says how long to rest.
+    /// Logs the first failure of the outage, and returns how long to pause.
     fn round_failed(&mut self, duty: &'static str, error: Option<&Error>) -> Duration {
         metrics::counter!("limekiln_duty_failed_total", "duty" => duty).increment(1);
         let words = error.map_or_else(|| "took too long".to_owned(), ToString::to_string);
@@ -119,11 +120,8 @@ impl Outage {
                 );
             }
         }
-        let rest = OUTAGE_REST
-            .saturating_mul(1 << self.rounds.min(16))
-            .min(OUTAGE_REST_MOST);
         self.rounds = self.rounds.saturating_add(1);
-        jitter(rest)
+        self.backoff.delay()
     }
 
     fn ended(self, duty: &'static str) {
@@ -133,12 +131,12 @@ impl Outage {
     }
 }
 
-/// Give or take a fifth, so that coordinators stopped by the same thing don't all come back at once.
-pub(crate) fn jitter(pause: Duration) -> Duration {
+/// The time give or take a fifth, so that what is due at one moment everywhere spreads out.
+pub(crate) fn jitter(time: Duration) -> Duration {
     // The standard library seeds each map differently; that is randomness enough here.
     let random = RandomState::new().build_hasher().finish();
     let share = (random >> 11) as f64 / (1_u64 << 53) as f64;
-    pause.mul_f64(0.8 + 0.4 * share)
+    time.mul_f64(0.8 + 0.4 * share)
 }
 
 #[cfg(test)]
