@@ -2,11 +2,15 @@ use std::time::Duration;
 
 use aws_sdk_s3::{presigning::PresigningConfig, primitives::ByteStream};
 use bytes::{Bytes, BytesMut};
+use limekiln_jobs::retry::Policy;
 use limekiln_jobs::{Digest, ErrorKind, Retryable};
 use time::OffsetDateTime;
 use url::Url;
 
 use crate::{Blobs, Error, Key, Result, client::Inner};
+
+/// Delays before a body that came cut short or damaged is asked for again.
+const RETRY: Policy = Policy::new(Duration::from_millis(200), Duration::from_millis(3200));
 
 /// The longest a signature may last, by S3's rules.
 const PRESIGN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -81,21 +85,22 @@ impl Blobs {
         let inner = &*self.inner;
         inner
             .timed("get a blob", async {
-                let mut attempt = 1;
+                let mut backoff = RETRY.tries(inner.settings.attempts).start();
                 loop {
                     // The SDK tries again until a body begins; one cut short or damaged on its way is ours to ask for again.
                     let download = inner.open(key).await?;
                     match read(key, download, expect, limit_bytes).await {
                         Err(error)
-                            if attempt < inner.settings.attempts
-                                && matches!(
-                                    error.kind(),
-                                    ErrorKind::Transient | ErrorKind::Corrupt
-                                ) =>
+                            if matches!(
+                                error.kind(),
+                                ErrorKind::Transient | ErrorKind::Corrupt
+                            ) =>
                         {
-                            tracing::debug!(%key, attempt, %error, "getting the blob again");
-                            tokio::time::sleep(Duration::from_millis(100 << attempt.min(5))).await;
-                            attempt += 1;
+                            let Some(delay) = backoff.next() else {
+                                return Err(error);
+                            };
+                            tracing::debug!(%key, %error, "getting the blob again");
+                            tokio::time::sleep(delay).await;
                         }
                         done => return done,
                     }

@@ -57,7 +57,7 @@ pub struct Policy {
     first: Duration,
     most: Duration,
     factor: f32,
-    tries: Option<usize>,
+    tries: Option<u32>,
     patience: Option<Duration>,
 }
 
@@ -83,7 +83,7 @@ impl Policy {
 
     /// Stops after that many tries, the first one included.
     #[must_use]
-    pub const fn tries(mut self, tries: usize) -> Self {
+    pub const fn tries(mut self, tries: u32) -> Self {
         self.tries = Some(tries);
         self
     }
@@ -136,7 +136,7 @@ impl Policy {
 pub struct Backoff {
     policy: Policy,
     delays: ExponentialBackoff,
-    tried: usize,
+    tried: u32,
     since: Instant,
 }
 
@@ -168,7 +168,7 @@ impl Iterator for Backoff {
         if !tries_left || !self.policy.patience.is_none_or(time_left) {
             return None;
         }
-        self.tried += 1;
+        self.tried = self.tried.saturating_add(1);
         Some(self.delay())
     }
 }

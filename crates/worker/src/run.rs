@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use limekiln_blobs::{Blobs, Cache};
 use limekiln_broker::{Broker, Consumer, Stops};
-use limekiln_jobs::{Retryable, WorkerId};
+use limekiln_jobs::WorkerId;
+use limekiln_jobs::retry::Policy;
 use limekiln_store::{NewWorker, Store};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -20,7 +21,7 @@ use crate::ledger::Ledger;
 use crate::{Error, Factory, Result, Settings, Signal, heartbeat, intake};
 
 /// Between two tries of what must work before the worker is ready.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY: Policy = Policy::new(Duration::from_millis(500), Duration::from_secs(1));
 /// What is left of the grace for saying goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -167,12 +168,13 @@ async fn start(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         device: engine.device.clone(),
     };
+    let mut backoff = RETRY.start();
     while let Err(error) = store.worker_register(&me, settings.lease_ttl).await {
-        if !error.is_transient() {
+        let Some(delay) = backoff.after(&error) else {
             return Err(error.into());
-        }
+        };
         tracing::warn!(%error, "the worker can't register: trying again");
-        sleep(PAUSE).await;
+        sleep(delay).await;
     }
     let stops = broker.stops().await;
     let mut consumers = Vec::new();
@@ -205,15 +207,17 @@ async fn consume(
     model: &limekiln_jobs::ModelName,
     slots: u16,
 ) -> Result<Consumer> {
+    let mut backoff = RETRY.start();
     loop {
-        match broker.consume(model, slots).await {
+        let error = match broker.consume(model, slots).await {
             Ok(consumer) => return Ok(consumer),
-            Err(error) if error.is_transient() => {
-                tracing::warn!(%model, %error, "the queues can't be opened: trying again");
-                sleep(PAUSE).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
+            Err(error) => error,
+        };
+        let Some(delay) = backoff.after(&error) else {
+            return Err(error.into());
+        };
+        tracing::warn!(%model, %error, "the queues can't be opened: trying again");
+        sleep(delay).await;
     }
 }
 

@@ -1,11 +1,12 @@
 //! Postgres, RabbitMQ and S3, connected.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use limekiln_blobs::Blobs;
 use limekiln_broker::Broker;
 use limekiln_jobs::Retryable;
+use limekiln_jobs::retry::Policy;
 use limekiln_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,8 @@ use crate::settings::Usage;
 /// How long a statement waits for a connection to Postgres.
 const ACQUIRE: Duration = Duration::from_secs(10);
 /// How long a process that starts waits for a service that is out of reach.
-const PATIENCE: Duration = Duration::from_secs(60);
+const RETRY: Policy = Policy::new(Duration::from_millis(250), Duration::from_secs(5))
+    .patience(Duration::from_secs(60));
 
 /// The three services.
 #[derive(Clone)]
@@ -66,17 +68,17 @@ pub(crate) async fn patient<T>(
     service: &str,
     mut attempt: impl AsyncFnMut() -> Result<T>,
 ) -> Result<T> {
-    let began = Instant::now();
-    let mut pause = Duration::from_millis(250);
+    let mut backoff = RETRY.start();
     loop {
-        match attempt().await {
-            Err(error) if is_transient(&error) && began.elapsed() < PATIENCE => {
-                tracing::warn!(error = format!("{error:#}"), "waiting for {service}");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
+        let error = match attempt().await {
+            Err(error) if is_transient(&error) => error,
             done => return done,
-        }
+        };
+        let Some(delay) = backoff.next() else {
+            return Err(error);
+        };
+        tracing::warn!(error = format!("{error:#}"), "waiting for {service}");
+        tokio::time::sleep(delay).await;
     }
 }
 

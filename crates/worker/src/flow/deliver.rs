@@ -7,9 +7,9 @@ use futures_util::future::try_join_all;
 use limekiln_blobs::Key;
 use limekiln_jobs::Failure;
 use limekiln_store::{Claimed, Completion, NewArtifact};
+use tokio::time::sleep;
 
-use super::Pauses;
-use super::fetch::internal;
+use super::fetch::{RETRY, internal};
 use crate::run::Context;
 use crate::{Drawing, Output, Outputs, metrics};
 
@@ -51,18 +51,18 @@ async fn put(ctx: &Context, claimed: &Claimed, file: Output) -> Result<NewArtifa
         kind.file_name(),
     )
     .map_err(|error| internal("blob_key", error.to_string()))?;
-    let (began, mut pauses) = (Instant::now(), Pauses::new());
+    let mut backoff = RETRY.patience(ctx.settings.blobs_patience).start();
     let stored = loop {
         let putting = ctx.blobs.put(&key, file.body.clone(), kind.media_type());
         let error = match putting.await {
             Ok(stored) => break stored,
             Err(error) => error,
         };
-        if began.elapsed() > ctx.settings.blobs_patience {
+        let Some(delay) = backoff.next() else {
             return Err(internal("blobs_unavailable", format!("{kind}: {error}")));
-        }
+        };
         tracing::warn!(%key, %error, "trying again");
-        pauses.pause().await;
+        sleep(delay).await;
     };
     Ok(NewArtifact {
         kind,

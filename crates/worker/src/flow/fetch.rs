@@ -1,16 +1,19 @@
 //! Input, mask and checkpoint from S3.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
 use limekiln_blobs::{Error, Key};
 use limekiln_broker::Input;
+use limekiln_jobs::retry::Policy;
 use limekiln_jobs::{Digest, ErrorKind, Failure, FailureClass, Retryable};
 use limekiln_store::{Checkpoint, Claimed};
+use tokio::time::sleep;
 
-use super::Pauses;
 use crate::run::Context;
 
+/// How S3 is tried again, whatever it answers: an operator's change counts, for an edit would fail otherwise.
+pub(super) const RETRY: Policy = Policy::new(Duration::from_millis(100), Duration::from_secs(2));
 /// Tries before a blob that is not there, or not itself, is given up.
 const TRIES: u32 = 3;
 
@@ -82,7 +85,8 @@ async fn blob(
     let name: Key = key
         .parse()
         .map_err(|error: Error| internal("blob_key", format!("{what}: {error}")))?;
-    let (began, mut pauses, mut misses) = (Instant::now(), Pauses::new(), 0);
+    let mut backoff = RETRY.patience(ctx.settings.blobs_patience).start();
+    let mut misses = 0;
     loop {
         let error = match get(ctx, &name, digest, bytes).await {
             Ok(body) => return Ok(body),
@@ -94,11 +98,11 @@ async fn blob(
             _ => "blobs_unavailable",
         };
         misses += u32::from(code != "blobs_unavailable");
-        if misses >= TRIES || began.elapsed() > ctx.settings.blobs_patience {
+        let Some(delay) = backoff.next().filter(|_| misses < TRIES) else {
             return Err(internal(code, format!("{what}: {error}")));
-        }
+        };
         tracing::warn!(what, key, %error, "trying again");
-        pauses.pause().await;
+        sleep(delay).await;
     }
 }
 
@@ -117,7 +121,7 @@ async fn get(ctx: &Context, key: &Key, digest: &Digest, bytes: u64) -> Result<By
 
 /// The state that an earlier attempt saved; none where it is gone or damaged, and the edit starts over.
 async fn saved(ctx: &Context, checkpoint: &Checkpoint) -> Result<Option<Bytes>, Failure> {
-    let (began, mut pauses) = (Instant::now(), Pauses::new());
+    let mut backoff = RETRY.patience(ctx.settings.blobs_patience).start();
     let key: Key = match checkpoint.key.parse() {
         Ok(key) => key,
         Err(error) => {
@@ -142,12 +146,12 @@ async fn saved(ctx: &Context, checkpoint: &Checkpoint) -> Result<Option<Bytes>, 
                 return Ok(None);
             }
             _ => {
-                if began.elapsed() > ctx.settings.blobs_patience {
+                let Some(delay) = backoff.next() else {
                     let message = format!("checkpoint: {error}");
                     return Err(internal("blobs_unavailable", message));
-                }
+                };
                 tracing::warn!(%key, %error, "trying again");
-                pauses.pause().await;
+                sleep(delay).await;
             }
         }
     }

@@ -258,17 +258,3 @@ async fn settle(ctx: &Arc<Context>, claimed: &Claimed, end: End) -> bool {
         }
     }
 }
-
-/// Doubles from a tenth of a second to two.
-pub(crate) struct Pauses(Duration);
-
-impl Pauses {
-    pub(crate) fn new() -> Self {
-        Self(Duration::from_millis(100))
-    }
-
-    pub(crate) async fn pause(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(Duration::from_secs(2));
-    }
-}

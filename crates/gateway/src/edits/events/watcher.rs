@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use limekiln_broker::{Subscription, Update};
-use limekiln_jobs::{EditEvent, EditId, Live, Retryable};
+use limekiln_jobs::retry::{Backoff, Policy};
+use limekiln_jobs::{EditEvent, EditId, Live};
 
 use super::heads::Head;
 use crate::State;
 
 /// Events read from Postgres at once.
 const PAGE: u32 = 256;
-/// Reads of Postgres that may fail in a row before the stream ends; its reader then comes back.
-const FAILURES_MAX: u32 = 6;
+/// How reads of Postgres that fail in a row are tried again before the stream ends; its reader then comes back.
+const RETRY: Policy = Policy::new(Duration::from_millis(200), Duration::from_millis(6400)).tries(7);
 
 /// What a watcher hears.
 pub(crate) enum Heard {
@@ -34,7 +35,7 @@ pub(crate) struct Watcher {
     behind: bool,
     /// The last event was given out.
     ended: bool,
-    failures: u32,
+    backoff: Backoff,
     subscription: Option<Subscription>,
     head: Head,
 }
@@ -52,7 +53,7 @@ impl Watcher {
             read: VecDeque::new(),
             behind: true,
             ended: false,
-            failures: 0,
+            backoff: RETRY.start(),
             subscription,
             head,
         }
@@ -107,23 +108,21 @@ impl Watcher {
         };
         match read {
             Ok(events) => {
-                self.failures = 0;
+                self.backoff.reset();
                 self.behind = events.len() == PAGE as usize;
                 self.read.extend(events);
                 Some(())
             }
-            Err(error) if error.is_transient() && self.failures < FAILURES_MAX => {
-                self.failures += 1;
+            Err(error) => {
+                let Some(delay) = self.backoff.after(&error) else {
+                    tracing::warn!(%error, edit = %self.edit, "events can't be read; the stream ends");
+                    return None;
+                };
                 tracing::debug!(%error, edit = %self.edit, "events can't be read; trying again");
-                let pause = Duration::from_millis(100) * 2_u32.pow(self.failures);
                 tokio::select! {
                     () = closing.cancelled() => None,
-                    () = tokio::time::sleep(pause) => Some(()),
+                    () = tokio::time::sleep(delay) => Some(()),
                 }
-            }
-            Err(error) => {
-                tracing::warn!(%error, edit = %self.edit, "events can't be read; the stream ends");
-                None
             }
         }
     }
