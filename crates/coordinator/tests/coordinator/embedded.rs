@@ -1,17 +1,15 @@
 //! The same on what `limekiln dev` runs in process: one connection to Postgres, the in-process broker.
 
-use std::time::Duration;
-
 use limekiln_blobs::{Blobs, embedded::Embedded as BlobServer};
 use limekiln_broker::Broker;
-use limekiln_coordinator::{Settings, Submitter};
+use limekiln_coordinator::Submitter;
 use limekiln_jobs::{FailureClass, StateName, WorkerId};
 use limekiln_store::{Embedded, Store, Submission, Submitted};
 use limekiln_testbed::until;
 use tempfile::TempDir;
 
 use crate::endpoint::Endpoint;
-use crate::home::{Home, NEVER, PATIENCE, offered, provider, settings, submission, turn};
+use crate::home::{Home, PATIENCE, offered, provider, settings, submission, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_session_with_a_pool_of_one() {
@@ -83,41 +81,4 @@ async fn a_whole_session_with_a_pool_of_one() {
     }
     home.store.close().await;
     server.stop().await;
-}
-
-#[tokio::test]
-async fn settings_that_cannot_work_are_refused() {
-    let home_settings = settings();
-    home_settings.validate().unwrap();
-    for broken in [
-        Settings {
-            min_window: 0,
-            ..settings()
-        },
-        Settings {
-            lease_ttl: Duration::ZERO,
-            ..settings()
-        },
-        Settings {
-            release_tick: Duration::ZERO,
-            ..settings()
-        },
-        Settings {
-            webhooks: limekiln_coordinator::Webhooks {
-                attempts: 0,
-                ..settings().webhooks
-            },
-            ..settings()
-        },
-        Settings {
-            retention: limekiln_coordinator::Retention {
-                sweep_grace: Duration::ZERO,
-                sweep_every: NEVER,
-                ..settings().retention
-            },
-            ..settings()
-        },
-    ] {
-        assert!(broken.validate().is_err(), "{broken:?}");
-    }
 }

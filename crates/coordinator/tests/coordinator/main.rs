@@ -7,12 +7,14 @@
     reason = "a test stops where something is not as it should be"
 )]
 
+#[cfg(feature = "embedded")]
 mod embedded;
 mod endpoint;
 mod home;
 mod outage;
 mod release;
 mod retention;
+mod settings;
 mod submit;
 mod upkeep;
 mod webhooks;

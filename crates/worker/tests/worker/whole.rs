@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use limekiln_broker::Update;
 use limekiln_jobs::{ArtifactKind, Epoch, EventKind, Live, StateName};
-use limekiln_store::{Cancel, Embedded, Store};
+use limekiln_store::Cancel;
 use limekiln_worker::Signal;
 
 use crate::gate::{Gate, gated, null};
@@ -152,15 +152,18 @@ async fn a_drained_worker_ends_with_what_it_has() {
     assert_eq!(house.view(edits[1]).await.state, StateName::Queued);
 }
 
+#[cfg(feature = "embedded")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_in_one_process() {
     let dir = tempfile::TempDir::new().unwrap();
     let at = dir.path().join("postgres");
-    let postgres = tokio::task::spawn_blocking(move || Embedded::start(&at))
+    let postgres = tokio::task::spawn_blocking(move || limekiln_store::Embedded::start(&at))
         .await
         .unwrap()
         .unwrap();
-    let store = Store::connect(&postgres.settings()).await.unwrap();
+    let store = limekiln_store::Store::connect(&postgres.settings())
+        .await
+        .unwrap();
     let s3 = limekiln_blobs::embedded::Embedded::start(&dir.path().join("s3"), 0)
         .await
         .unwrap();
