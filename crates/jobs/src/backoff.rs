@@ -1,26 +1,19 @@
 //! How long a failed edit waits for its next attempt.
 
 use crate::ids::EditId;
+use crate::retry::Policy;
 use crate::state::Epoch;
 use std::time::Duration;
 
-/// After the first failure.
-const FIRST: Duration = Duration::from_secs(1);
-/// Each wait is that many times the one before.
-const FACTOR: u32 = 4;
-/// No wait is longer, jitter apart.
-const CAP: Duration = Duration::from_secs(60);
+/// The waits, jitter apart.
+const WAITS: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(60)).factor(4.0);
 
 /// The wait after that many attempts (from 1): 1 s, 4 s, 16 s, then 60 s, each within 20 % either way.
 ///
 /// The jitter comes from the edit and its epoch, not from chance: edits that failed together come back apart, and whoever
 /// computes the wait gets the same one.
 pub fn backoff(attempts: u16, edit: EditId, epoch: Epoch) -> Duration {
-    let exponent = u32::from(attempts.saturating_sub(1));
-    let plain = FACTOR
-        .checked_pow(exponent)
-        .map_or(CAP, |factor| FIRST.saturating_mul(factor))
-        .min(CAP);
+    let plain = WAITS.delay(attempts.saturating_sub(1).into());
     let mut hasher = blake3::Hasher::new();
     hasher.update(edit.uuid().as_bytes());
     hasher.update(&epoch.get().to_le_bytes());

@@ -33,6 +33,11 @@ pub(crate) fn rounds(edits: impl Iterator<Item = EditId>) -> Vec<Vec<usize>> {
         .collect()
 }
 
+/// One array of a statement: a value of each item.
+pub(crate) fn column<I: IntoIterator, T>(items: I, value: impl FnMut(I::Item) -> T) -> Vec<T> {
+    items.into_iter().map(value).collect()
+}
+
 /// Ids and epochs of a round, as two arrays.
 pub(crate) fn fences(leases: impl Iterator<Item = (EditId, Epoch)>) -> (Vec<Uuid>, Vec<i32>) {
     leases

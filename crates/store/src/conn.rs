@@ -20,11 +20,16 @@ const RETURN: Duration = Duration::from_secs(5);
 pub(crate) struct Conn {
     conn: PoolConnection<Postgres>,
     keep: bool,
+    since: Instant,
 }
 
 impl Conn {
     pub(crate) fn new(conn: PoolConnection<Postgres>, keep: bool) -> Self {
-        Self { conn, keep }
+        Self {
+            conn,
+            keep,
+            since: Instant::now(),
+        }
     }
 
     pub(crate) fn get(&mut self) -> &mut PgConnection {
@@ -33,6 +38,12 @@ impl Conn {
 
     pub(crate) fn done(mut self) {
         self.keep = true;
+    }
+
+    /// The same after a statement that `name` names in metrics.
+    pub(crate) fn done_with(self, name: &'static str) {
+        observe(name, self.since);
+        self.done();
     }
 }
 

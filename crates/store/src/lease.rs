@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use limekiln_jobs::{Digest, EditId, Epoch, WorkerId};
 
-use crate::arrays::{fences, rounds};
+use crate::arrays::{column, fences, rounds};
 use crate::row::{big, clean, get, id, int};
 use crate::{Result, Store, Write};
 
@@ -92,18 +92,9 @@ impl Store {
                     sqlx::query(include_str!("sql/edits_progress.sql"))
                         .bind(&ids)
                         .bind(epochs)
-                        .bind(
-                            of().map(|progressed| clean(&progressed.stage))
-                                .collect::<Vec<_>>(),
-                        )
-                        .bind(
-                            of().map(|progressed| int(progressed.step))
-                                .collect::<Vec<_>>(),
-                        )
-                        .bind(
-                            of().map(|progressed| int(progressed.steps))
-                                .collect::<Vec<_>>(),
-                        ),
+                        .bind(column(of(), |progressed| clean(&progressed.stage)))
+                        .bind(column(of(), |progressed| int(progressed.step)))
+                        .bind(column(of(), |progressed| int(progressed.steps))),
                 )
                 .await?;
             self.answer(&round, &ids, &rows, &mut writes, |_, _| false)
@@ -135,22 +126,12 @@ impl Store {
                     sqlx::query(include_str!("sql/edits_checkpoint.sql"))
                         .bind(&ids)
                         .bind(&epochs)
-                        .bind(
-                            of().map(|offered| clean(&offered.checkpoint.key))
-                                .collect::<Vec<_>>(),
-                        )
-                        .bind(
-                            of().map(|offered| int(offered.checkpoint.step))
-                                .collect::<Vec<_>>(),
-                        )
-                        .bind(
-                            of().map(|offered| offered.checkpoint.digest.bytes().to_vec())
-                                .collect::<Vec<_>>(),
-                        )
-                        .bind(
-                            of().map(|offered| big(offered.checkpoint.bytes))
-                                .collect::<Vec<_>>(),
-                        ),
+                        .bind(column(of(), |offered| clean(&offered.checkpoint.key)))
+                        .bind(column(of(), |offered| int(offered.checkpoint.step)))
+                        .bind(column(of(), |offered| {
+                            offered.checkpoint.digest.bytes().to_vec()
+                        }))
+                        .bind(column(of(), |offered| big(offered.checkpoint.bytes))),
                 )
                 .await?;
             let mut replaced: HashMap<EditId, Option<String>> = HashMap::new();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use limekiln_jobs::{EditId, Epoch, Failure, FailureClass, backoff};
 use serde_json::{Value, json};
 
-use crate::arrays::{fences, rounds};
+use crate::arrays::{column, fences, rounds};
 use crate::row::{big, clean, clean_json, int};
 use crate::{Error, NewArtifact, Result, Store, Write};
 
@@ -51,19 +51,12 @@ impl Store {
                     sqlx::query(include_str!("sql/edits_complete.sql"))
                         .bind(&ids)
                         .bind(epochs)
-                        .bind(
-                            of().map(|completion| completion.report.clone().map(clean_json))
-                                .collect::<Vec<_>>(),
-                        )
-                        .bind(
-                            of().map(|completion| big(completion.gpu_ms))
-                                .collect::<Vec<_>>(),
-                        )
-                        .bind(
-                            of().map(|completion| big(completion.bytes()))
-                                .collect::<Vec<_>>(),
-                        )
-                        .bind(of().map(Completion::artifacts_json).collect::<Vec<_>>()),
+                        .bind(column(of(), |completion| {
+                            completion.report.clone().map(clean_json)
+                        }))
+                        .bind(column(of(), |completion| big(completion.gpu_ms)))
+                        .bind(column(of(), |completion| big(completion.bytes())))
+                        .bind(column(of(), Completion::artifacts_json)),
                 )
                 .await?;
             self.answer(&round, &ids, &rows, &mut writes, |at, row| {
@@ -83,8 +76,9 @@ impl Store {
             let (ids, epochs) = fences(of().map(|failed| (failed.edit, failed.epoch)));
             // The rule is the machine's. Attempts are in the row, so it gets the waits after each number of them.
             let waits = |attempts: u16| {
-                of().map(|failed| backoff(attempts, failed.edit, failed.epoch).as_secs_f64())
-                    .collect::<Vec<_>>()
+                column(of(), |failed| {
+                    backoff(attempts, failed.edit, failed.epoch).as_secs_f64()
+                })
             };
             let rows = self
                 .rows(
@@ -92,11 +86,10 @@ impl Store {
                     sqlx::query(include_str!("sql/edits_fail.sql"))
                         .bind(&ids)
                         .bind(epochs)
-                        .bind(
-                            of().map(|failed| failed.failure.class == FailureClass::User)
-                                .collect::<Vec<_>>(),
-                        )
-                        .bind(of().map(Failed::error_json).collect::<Vec<_>>())
+                        .bind(column(of(), |failed| {
+                            failed.failure.class == FailureClass::User
+                        }))
+                        .bind(column(of(), Failed::error_json))
                         .bind(waits(1))
                         .bind(waits(2))
                         .bind(waits(3))

@@ -1,11 +1,9 @@
 //! One statement on one connection, within a time limit, and timed.
 
-use std::time::Instant;
-
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::{Query, QueryAs, QueryScalar};
 
-use crate::conn::{deadline, observe};
+use crate::conn::deadline;
 use crate::error::Result;
 use crate::store::Store;
 
@@ -19,10 +17,8 @@ impl Store {
         statement: Statement<'_>,
     ) -> Result<Vec<PgRow>> {
         let mut conn = self.conn().await?;
-        let begun = Instant::now();
         let rows = deadline(statement.fetch_all(conn.get())).await?;
-        conn.done();
-        observe(name, begun);
+        conn.done_with(name);
         Ok(rows)
     }
 
@@ -38,10 +34,8 @@ impl Store {
     /// How many rows a statement wrote.
     pub(crate) async fn count(&self, name: &'static str, statement: Statement<'_>) -> Result<u64> {
         let mut conn = self.conn().await?;
-        let begun = Instant::now();
         let done = deadline(statement.execute(conn.get())).await?;
-        conn.done();
-        observe(name, begun);
+        conn.done_with(name);
         Ok(done.rows_affected())
     }
 
@@ -56,10 +50,8 @@ impl Store {
         (T,): for<'r> sqlx::FromRow<'r, PgRow>,
     {
         let mut conn = self.conn().await?;
-        let begun = Instant::now();
         let value = deadline(statement.fetch_one(conn.get())).await?;
-        conn.done();
-        observe(name, begun);
+        conn.done_with(name);
         Ok(value)
     }
 
@@ -73,10 +65,8 @@ impl Store {
         T: Send + Unpin + for<'r> sqlx::FromRow<'r, PgRow>,
     {
         let mut conn = self.conn().await?;
-        let begun = Instant::now();
         let value = deadline(statement.fetch_one(conn.get())).await?;
-        conn.done();
-        observe(name, begun);
+        conn.done_with(name);
         Ok(value)
     }
 }

@@ -2,12 +2,10 @@
 
 use limekiln_jobs::{Class, Digest, EditId, ModelName, TenantId};
 
-use std::time::Instant;
-
 use sqlx::Connection;
 use sqlx::postgres::PgRow;
 
-use crate::conn::{deadline, observe};
+use crate::conn::deadline;
 use crate::row::{blob, get, id, int, name, small};
 use crate::{BlobRef, Result, Store};
 
@@ -46,7 +44,6 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Announcement>> {
         let mut conn = self.conn().await?;
-        let begun = Instant::now();
         let rows = deadline(async {
             let mut tx = conn.get().begin_with(BEGIN).await?;
             let rows = sqlx::query(include_str!("sql/edits_release.sql"))
@@ -59,8 +56,7 @@ impl Store {
             Ok(rows)
         })
         .await?;
-        conn.done();
-        observe("edits_release", begun);
+        conn.done_with("edits_release");
         rows.iter().map(announcement).collect()
     }
 

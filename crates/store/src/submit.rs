@@ -1,12 +1,10 @@
 //! Edits come in. The edit's own row is the outbox: nothing else has to be written.
 
-use std::time::Instant;
-
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use tokio::time::timeout;
 
-use crate::conn::{DEADLINE, observe};
+use crate::conn::DEADLINE;
 use crate::{Error, Result, Store, Submission, Submitted};
 
 mod gate;
@@ -32,7 +30,6 @@ impl Store {
             submission.check()?;
         }
         let mut conn = self.conn().await?;
-        let begun = Instant::now();
         let submitted = match timeout(DEADLINE, submit(conn.get(), submissions)).await {
             Ok(submitted) => submitted?,
             Err(_) => {
@@ -41,8 +38,7 @@ impl Store {
                 });
             }
         };
-        conn.done();
-        observe("edits_submit", begun);
+        conn.done_with("edits_submit");
         Ok(submitted)
     }
 }

@@ -9,34 +9,21 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::gate::{Account, Earlier, Gate, Look};
+use crate::arrays::column;
 use crate::row::{bad, clean, clean_json, get, id, id_opt, name, parse, small};
 use crate::{Result, Submission};
 
 pub(super) async fn look(conn: &mut PgConnection, submissions: &[Submission]) -> Result<Vec<Look>> {
     let of = || submissions.iter();
-    let ids = |pick: fn(&Submission) -> Option<Uuid>| of().map(pick).collect::<Vec<_>>();
+    let ids = |pick: fn(&Submission) -> Option<Uuid>| column(of(), pick);
     let rows = sqlx::query(include_str!("../sql/submit_look.sql"))
-        .bind(
-            of().map(|submission| submission.tenant.uuid())
-                .collect::<Vec<_>>(),
-        )
+        .bind(column(of(), |submission| submission.tenant.uuid()))
         .bind(ids(|submission| submission.image.map(ImageId::uuid)))
         .bind(ids(|submission| submission.mask.map(ImageId::uuid)))
         .bind(ids(|submission| submission.session.map(SessionId::uuid)))
         .bind(ids(|submission| submission.parent.map(EditId::uuid)))
-        .bind(
-            of().map(|submission| {
-                submission
-                    .idempotency
-                    .as_ref()
-                    .map(|idempotency| idempotency.key.as_str())
-            })
-            .collect::<Vec<_>>(),
-        )
-        .bind(
-            of().map(|submission| submission.id.uuid())
-                .collect::<Vec<_>>(),
-        )
+        .bind(column(of(), idempotency_key))
+        .bind(column(of(), |submission| submission.id.uuid()))
         .fetch_all(conn)
         .await?;
     rows.iter().map(looked).collect()
@@ -107,74 +94,38 @@ pub(super) async fn insert(
             .iter()
             .map(|admitted| &submissions[admitted.at])
     };
-    let ids = |pick: fn(&Submission) -> Option<Uuid>| of().map(pick).collect::<Vec<_>>();
-    let mut specs = Vec::with_capacity(gate.admitted.len());
-    for submission in of() {
-        specs.push(spec(submission)?);
-    }
+    let ids = |pick: fn(&Submission) -> Option<Uuid>| column(of(), pick);
+    let specs = of().map(spec).collect::<Result<Vec<_>>>()?;
     let rows = sqlx::query(include_str!("../sql/submit_insert.sql"))
         .bind(tenants)
         .bind(tokens)
-        .bind(
-            of().map(|submission| submission.id.uuid())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            of().map(|submission| submission.tenant.uuid())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            gate.admitted
-                .iter()
-                .map(|admitted| admitted.session.map(SessionId::uuid))
-                .collect::<Vec<_>>(),
-        )
+        .bind(column(of(), |submission| submission.id.uuid()))
+        .bind(column(of(), |submission| submission.tenant.uuid()))
+        .bind(column(&gate.admitted, |admitted| {
+            admitted.session.map(SessionId::uuid)
+        }))
         .bind(ids(|submission| submission.batch.map(BatchId::uuid)))
         .bind(ids(|submission| submission.image.map(ImageId::uuid)))
         .bind(ids(|submission| submission.parent.map(EditId::uuid)))
         .bind(ids(|submission| submission.mask.map(ImageId::uuid)))
-        .bind(
-            of().map(|submission| submission.model.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            of().map(|submission| submission.class.as_str())
-                .collect::<Vec<_>>(),
-        )
+        .bind(column(of(), |submission| submission.model.as_str()))
+        .bind(column(of(), |submission| submission.class.as_str()))
         .bind(specs)
-        .bind(
-            gate.admitted
-                .iter()
-                .map(|admitted| admitted.state.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(of().map(max_attempts).collect::<Vec<_>>())
-        .bind(
-            of().map(|submission| {
-                submission
-                    .idempotency
-                    .as_ref()
-                    .map(|idempotency| idempotency.key.as_str())
-            })
-            .collect::<Vec<_>>(),
-        )
-        .bind(
-            of().map(|submission| {
-                submission
-                    .idempotency
-                    .as_ref()
-                    .map(|idempotency| idempotency.digest.bytes().to_vec())
-            })
-            .collect::<Vec<_>>(),
-        )
-        .bind(
-            of().map(|submission| submission.webhook_url.as_deref().map(clean))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            of().map(|submission| submission.trace.as_deref().map(trace))
-                .collect::<Vec<_>>(),
-        )
+        .bind(column(&gate.admitted, |admitted| admitted.state.as_str()))
+        .bind(column(of(), max_attempts))
+        .bind(column(of(), idempotency_key))
+        .bind(column(of(), |submission| {
+            submission
+                .idempotency
+                .as_ref()
+                .map(|idempotency| idempotency.digest.bytes().to_vec())
+        }))
+        .bind(column(of(), |submission| {
+            submission.webhook_url.as_deref().map(clean)
+        }))
+        .bind(column(of(), |submission| {
+            submission.trace.as_deref().map(trace)
+        }))
         .fetch_all(conn)
         .await?;
     rows.iter()
@@ -186,6 +137,11 @@ fn spec(submission: &Submission) -> Result<Value> {
     serde_json::to_value(&submission.spec)
         .map(clean_json)
         .map_err(|error| bad("spec", error))
+}
+
+fn idempotency_key(submission: &Submission) -> Option<&str> {
+    let idempotency = submission.idempotency.as_ref();
+    idempotency.map(|idempotency| idempotency.key.as_str())
 }
 
 fn max_attempts(submission: &Submission) -> i16 {
