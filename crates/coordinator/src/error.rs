@@ -33,9 +33,9 @@ pub enum Error {
     /// One of the coordinator's tasks died.
     #[error("the coordinator's task {task} died: {reason}")]
     Died {
-        /// Which one.
+        /// The name of its loop.
         task: String,
-        /// Its last words.
+        /// What it died of.
         reason: String,
     },
 }

@@ -9,7 +9,7 @@ use limekiln_store::{Store, Worker};
 use crate::Error;
 use crate::control_loop::{ControlLoop, Next};
 
-/// Reads and shows them.
+/// The loop that reads and exports the gauges.
 pub(crate) struct Gauges {
     pub(crate) store: Store,
     pub(crate) every: Duration,

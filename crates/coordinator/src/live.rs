@@ -1,10 +1,10 @@
-//! Tells watchers of what happened here. Postgres keeps every event, so that nothing depends on this.
+//! Publishes events of what happened here to watchers. Postgres keeps every event, so nothing depends on this.
 
 use limekiln_broker::Broker;
 use limekiln_jobs::{EditId, Live};
 use limekiln_store::Store;
 
-/// Publishes the edit's event of this number as the log has it.
+/// Publishes the edit's event of this number, read from Postgres.
 pub(crate) async fn publish(store: &Store, broker: &Broker, edit: EditId, seq: u64) {
     match store.events_after(edit, seq.saturating_sub(1), 1).await {
         Ok(events) => {

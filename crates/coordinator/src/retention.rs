@@ -17,7 +17,7 @@ const LIMIT: u32 = 500;
 /// Workers not heard of for this long are forgotten.
 const WORKERS: Duration = Duration::from_secs(86_400);
 
-/// Removes what is old enough, a statement of each kind a round.
+/// The loop that removes what is old enough, a statement of each kind a round.
 pub(crate) struct Prune {
     pub(crate) store: Store,
     pub(crate) blobs: Blobs,
@@ -61,7 +61,7 @@ impl ControlLoop for Prune {
                 tracing::debug!(what, count, "pruned");
             }
         }
-        // Last, for S3 may be away while Postgres is not. What isn't deleted now is found by the sweep.
+        // Last, for S3 may be away while Postgres is not. The sweep finds what isn't deleted now.
         blobs_drop(store, &self.blobs, keys).await?;
         Ok(if more {
             Next::paced(began)

@@ -1,4 +1,4 @@
-//! What a coordinator may be told; every default suits a fleet of a few hundred slots.
+//! Settings of a coordinator. Every default suits a fleet of a few hundred slots.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub struct Webhooks {
     pub attempts: u32,
     /// Deliveries on their way at once.
     pub concurrency: usize,
-    /// Of these to one host and port.
+    /// Deliveries on their way at once to one host and port.
     pub per_endpoint: usize,
     /// Wait after the first failure; each later one waits three times as long, 1 hour at most, give or take a fifth.
     pub backoff: Duration,

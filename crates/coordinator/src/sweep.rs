@@ -20,20 +20,20 @@ const PAGE: u16 = 500;
 /// Unfinished uploads in parts ended in one round.
 const UPLOADS: u16 = 500;
 
-/// Deletes orphans, a page a round.
+/// The loop that deletes orphans, a page a round.
 pub(crate) struct Sweep {
     pub(crate) store: Store,
     pub(crate) blobs: Blobs,
     pub(crate) every: Duration,
     pub(crate) grace: Duration,
-    /// Where to go on; the walk starts at the beginning without it.
+    /// The last key of the page before; a walk starts without it.
     pub(crate) after: Option<String>,
     /// Deleted on this walk.
     pub(crate) deleted: u64,
 }
 
 impl Sweep {
-    /// What is old enough at this time.
+    /// The keys of those that are old enough at this time.
     fn old(&self, blobs: &[Listed], now: OffsetDateTime) -> Vec<String> {
         let old = |blob: &&Listed| {
             blob.modified
@@ -46,7 +46,7 @@ impl Sweep {
             .collect()
     }
 
-    /// Whether it is still as old as it was: an upload of the same content may have come meanwhile.
+    /// Whether the blob is old enough now: an upload of the same content may have come meanwhile.
     async fn still_old(&self, key: &Key) -> Result<bool, Error> {
         let modified = self.blobs.head(key).await?.and_then(|head| head.modified);
         Ok(modified.is_some_and(|modified| modified + self.grace < OffsetDateTime::now_utc()))
@@ -62,7 +62,7 @@ impl Sweep {
         for key in orphans {
             let key: Key = key.parse()?;
             if is_content_addressed(&key) {
-                // One at a time, so that as little as can be lies between the look and the deletion.
+                // One at a time, so that the time between the check and the deletion is short.
                 let unreferenced = !self
                     .store
                     .blobs_unreferenced(&[key.to_string()])

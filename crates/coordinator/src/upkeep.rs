@@ -1,4 +1,4 @@
-//! What time brings: leases that ran out, retries that came due, turns whose parents ended.
+//! Edits that move on as time passes: leases that ran out, retries that came due, turns whose parents ended.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::control_loop::{ControlLoop, Next};
 use crate::live;
 use crate::wakes::WakeListener;
 
-/// The most edits one statement moves.
+/// The most edits of one statement.
 const LIMIT: u32 = 256;
 /// Wakes come with every batch of submissions; waiting turns are looked at less often.
 const TURNS_PAUSE: Duration = Duration::from_millis(50);
 
-/// Takes leases that ran out.
+/// The loop that takes leases that ran out.
 pub(crate) struct Reap {
     pub(crate) store: Store,
     pub(crate) broker: Broker,
@@ -34,7 +34,7 @@ impl ControlLoop for Reap {
             metrics::counter!("limekiln_reaped_total", "outcome" => one.state.as_str())
                 .increment(1);
             tracing::debug!(edit = %one.edit, epoch = %one.epoch, state = %one.state, "a lease ran out");
-            // Should the worker be alive after all, it need not go on.
+            // The worker may be alive after all; it must not go on.
             self.broker.stop(one.edit, one.epoch);
         }
         if !moved.is_empty() {
@@ -45,12 +45,12 @@ impl ControlLoop for Reap {
                 .collect();
             tracing::warn!(edits = moved.len(), ?workers, "leases ran out");
         }
-        tell(&self.store, &self.broker, &moved).await;
+        moves_publish(&self.store, &self.broker, &moved).await;
         Ok(next(moved.len(), self.every))
     }
 }
 
-/// Queues failed attempts whose time has come.
+/// The loop that queues failed attempts whose retry is due.
 pub(crate) struct Retries {
     pub(crate) store: Store,
     pub(crate) broker: Broker,
@@ -63,12 +63,12 @@ impl ControlLoop for Retries {
     async fn round(&mut self) -> Result<Next, Error> {
         let moved = self.store.edits_retry_due(LIMIT).await?;
         metrics::counter!("limekiln_retried_total").increment(moved.len() as u64);
-        tell(&self.store, &self.broker, &moved).await;
+        moves_publish(&self.store, &self.broker, &moved).await;
         Ok(next(moved.len(), self.every))
     }
 }
 
-/// Lets turns go on whose parents ended.
+/// The loop that queues, or fails, turns whose parents ended.
 pub(crate) struct Turns {
     pub(crate) store: Store,
     pub(crate) broker: Broker,
@@ -85,8 +85,8 @@ impl ControlLoop for Turns {
             metrics::counter!("limekiln_unblocked_total", "outcome" => one.state.as_str())
                 .increment(1);
         }
-        tell(&self.store, &self.broker, &moved).await;
-        // The turns that build on those that failed just now are next.
+        moves_publish(&self.store, &self.broker, &moved).await;
+        // Turns that build on those that failed just now fail in the next round.
         let more = moved.iter().any(|one| one.state == StateName::Failed);
         Ok(if more {
             Next::Now
@@ -112,8 +112,8 @@ fn next(moved: usize, every: Duration) -> Next {
     }
 }
 
-/// Wakes the release when there is something to release, then tells watchers.
-async fn tell(store: &Store, broker: &Broker, moved: &[Moved]) {
+/// Wakes the release when there is something to release, then publishes the events to watchers.
+async fn moves_publish(store: &Store, broker: &Broker, moved: &[Moved]) {
     if moved.iter().any(|one| one.state == StateName::Queued) {
         broker.wake();
     }

@@ -16,7 +16,7 @@ use super::resolve::{Lookup, Resolver, system};
 use super::signature::{SIGNATURE_HEADER, sign};
 use crate::{Error, Webhooks};
 
-/// How a delivery went.
+/// How an attempt at a delivery ended.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
     /// The endpoint answered 2xx.

@@ -1,4 +1,4 @@
-//! Webhooks: jobs of their own, so that a dead endpoint holds up nothing.
+//! Webhooks: jobs of their own, so that a dead endpoint holds up no edit.
 
 mod address;
 mod client;
