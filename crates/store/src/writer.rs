@@ -159,11 +159,7 @@ async fn run<S: Statement>(statement: S, mut queue: mpsc::Receiver<(S::Item, Cal
             Err(error) => error,
         };
         let one_by_one = items.len() > 1 && matches!(error, WriteError::Refused(_));
-        if one_by_one {
-            tracing::warn!(write = S::NAME, %error, items = items.len(), "a batch is refused; writing its items one by one");
-        } else {
-            tracing::error!(write = S::NAME, %error, items = items.len(), "not written");
-        }
+        tracing::warn!(write = S::NAME, %error, items = items.len(), one_by_one, "a batch was not written");
         let mut error = Some(error).filter(|_| !one_by_one);
         for (item, caller) in items.iter().zip(callers) {
             let answer = if one_by_one {

@@ -17,7 +17,7 @@
 //! | `limekiln_engine_panics_total` | counter | calls of the engine that panicked |
 //! | `limekiln_engine_stalls_total` | counter | times a call was found to take too long |
 //! | `limekiln_ledger_batch_writes{write}` | histogram | what one statement wrote at once |
-//! | `limekiln_ledger_retries_total{write}` | counter | statements said again |
+//! | `limekiln_ledger_retries_total{write}` | counter | statements tried again |
 //!
 //! The cache of inputs counts its hits and misses itself (`limekiln_cache_...`, see the crate `blobs`).
 
