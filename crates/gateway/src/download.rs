@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use limekiln_blobs::Key;
-use limekiln_jobs::Digest;
+use limekiln_jobs::{Digest, ErrorKind, Retryable};
 
 use crate::problem::{Code, Problem, internal};
 use crate::{Downloads, State};
@@ -67,7 +67,7 @@ async fn proxied(
         .await
         .map_err(|error| match error.kind() {
             // Pruned between the row's reading and now.
-            limekiln_blobs::Kind::NotFound => Problem::plain(Code::ArtifactNotFound),
+            ErrorKind::NotFound => Problem::plain(Code::ArtifactNotFound),
             _ => error.into(),
         })?;
     let bytes = download.head.bytes;

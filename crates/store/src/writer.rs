@@ -10,7 +10,7 @@ use limekiln_jobs::{ErrorKind, Retryable};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::{Error, Result};
+use crate::Error;
 
 /// The most items of one statement.
 const BATCH: usize = 256;
@@ -46,7 +46,7 @@ pub trait Statement: Send + Sync + 'static {
         &self,
         items: &[Self::Item],
         again: bool,
-    ) -> impl Future<Output = Result<Vec<Self::Answer>>> + Send;
+    ) -> impl Future<Output = crate::Result<Vec<Self::Answer>>> + Send;
 
     /// A batch of so many items is about to be written.
     fn on_batch(&self, _items: usize) {}

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::Event;
+use limekiln_jobs::retry::Policy;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use super::dial::dial;
 use super::session::Session;
 use super::topology;
 use crate::{Error, Result, Settings};
 
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-const BACKOFF_LAST: Duration = Duration::from_secs(5);
+/// The delays before a connection, or what was done on it, is tried again.
+pub(super) const RETRY: Policy = Policy::new(Duration::from_millis(200), Duration::from_secs(5));
 /// How often the connection's status is checked, in case the event of its end got lost.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
@@ -146,10 +146,9 @@ impl Supervisor {
 
     /// Connects again, trying until it works. None when the link was hung up meanwhile.
     async fn reconnect(&self) -> Option<Arc<Session>> {
-        let mut backoff = BACKOFF_FIRST;
-        loop {
+        for delay in RETRY.start() {
             let attempt = async {
-                tokio::time::sleep(jittered(backoff)).await;
+                tokio::time::sleep(delay).await;
                 connect(&self.settings, self.role).await
             };
             let attempt = tokio::select! {
@@ -164,8 +163,8 @@ impl Supervisor {
                         .send_replace(State::Down(error.to_string().into()));
                 }
             }
-            backoff = (backoff * 2).min(BACKOFF_LAST);
         }
+        None
     }
 
     async fn hang_up(&self, session: &Session) {
@@ -180,11 +179,4 @@ impl Supervisor {
         session.end();
         metrics::gauge!("limekiln_broker_connected", "link" => self.role).set(0);
     }
-}
-
-/// A pause of 1 to 1.5 times the length, so that the processes of a fleet do not all connect at once.
-pub(super) fn jittered(pause: Duration) -> Duration {
-    // The last bytes of a v7 id are random.
-    let [.., random] = *Uuid::now_v7().as_bytes();
-    pause + pause.mul_f64(f64::from(random) / 512.0)
 }

@@ -9,17 +9,18 @@ use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
 use limekiln_jobs::EditId;
+use limekiln_jobs::retry::Policy;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::bindings::{Bindings, PREFETCH, Topic};
-use super::link::{Link, jittered};
+use super::link::Link;
 use super::session::Session;
 use super::topology::{STOP, WAKE};
 use crate::hub::Hub;
 use crate::{Error, Result, Settings};
 
-const PAUSE: Duration = Duration::from_millis(200);
+const RETRY: Policy = Policy::new(Duration::from_millis(400), Duration::from_millis(400));
 
 /// Keeps this process's queue bound to the topics that somebody in the process wants.
 #[derive(Debug)]
@@ -137,7 +138,7 @@ impl Listener {
                         self.hub.unbound_all();
                     }
                 }
-                tokio::time::sleep(jittered(PAUSE)).await;
+                tokio::time::sleep(RETRY.start().delay()).await;
             }
         };
         closed.run_until_cancelled(serving).await;

@@ -23,14 +23,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::buffer::Buffer;
-use super::link::{Link, jittered};
+use super::link::{Link, RETRY};
 use super::session::Session;
 use super::settle::{SettleCommand, Unsettled, settle, settlement_lost};
 use super::topology;
 use crate::{Delivery, Error, Hint, Result};
 
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_LAST: Duration = Duration::from_secs(5);
 /// How often the task looks at its queue while nothing is delivered.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// After so many looks that found messages and credit for them, and no delivery meanwhile, the consumer counts as broken.
@@ -61,7 +59,7 @@ pub(super) struct QueueConsumer {
 impl QueueConsumer {
     pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<SettleCommand>) {
         let closed = self.closed.clone();
-        let mut pause = PAUSE_FIRST;
+        let mut backoff = RETRY.start();
         loop {
             let session = tokio::select! {
                 session = self.link.session(Duration::MAX) => session,
@@ -74,7 +72,7 @@ impl QueueConsumer {
                 Ok(session) => {
                     let served = self.serve(&session, &mut commands).await;
                     if self.consuming.send_replace(false) && self.unresponsive_since.is_none() {
-                        pause = PAUSE_FIRST;
+                        backoff.reset();
                     }
                     if let Err(error) = &served {
                         self.recreate(&session, error).await;
@@ -95,11 +93,10 @@ impl QueueConsumer {
                 command.discard();
             }
             tokio::select! {
-                () = tokio::time::sleep(jittered(pause)) => {}
+                () = tokio::time::sleep(backoff.delay()) => {}
                 () = self.dropped.cancelled() => break,
                 () = closed.cancelled() => break,
             }
-            pause = (pause * 2).min(PAUSE_LAST);
         }
         self.buffer.clear(self.class);
     }

@@ -41,7 +41,10 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     let start = Instant::now();
     let lost = hint(rooms, Class::Bulk);
     let results = broker.announce(std::slice::from_ref(&lost)).await;
-    assert_eq!(results[0].as_ref().unwrap_err().kind(), ErrorKind::Transient);
+    assert_eq!(
+        results[0].as_ref().unwrap_err().kind(),
+        ErrorKind::Transient
+    );
     assert!(
         broker
             .depth(&model(rooms))

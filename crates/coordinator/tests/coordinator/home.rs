@@ -7,8 +7,8 @@ use limekiln_blobs::{Blobs, Key};
 use limekiln_broker::{Broker, Consumer, Delivery};
 use limekiln_coordinator::{Error, Retention, Settings, Submitter, Webhooks, run};
 use limekiln_jobs::{
-    ArtifactKind, Class, Digest, EditId, EditView, Epoch, Failure, FailureClass, ImageId,
-    ModelName, Spec, StateName, TenantId, WorkerId,
+    ArtifactKind, Digest, EditId, EditView, Epoch, Failure, FailureClass, ImageId, ModelName, Spec,
+    StateName, TenantId, WorkerId,
 };
 use limekiln_store::{
     Claimed, Completion, Failed, Limits, NewArtifact, NewImage, NewWorker, Store, Submission,

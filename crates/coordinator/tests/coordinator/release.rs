@@ -234,7 +234,7 @@ async fn while_the_broker_is_away_edits_stay_unannounced_and_then_go_out_for_the
     let proxy = Proxy::start(RabbitMq::shared().port());
     let vhost_url = vhost().await;
     let mut broker_settings = BrokerSettings::new(proxy.before(&vhost_url));
-    broker_settings.patience = Duration::from_millis(100);
+    broker_settings.reconnect_timeout = Duration::from_millis(100);
     let broker = Broker::connect(&broker_settings).await.unwrap();
     let home = Home::of(&url, broker, vhost_url).await;
     proxy.refuse();

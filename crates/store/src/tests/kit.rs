@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use limekiln_jobs::{
-    Class, Digest, EditId, Epoch, EventKind, ImageId, ModelName, Spec, StateName, TenantId,
-    WorkerId,
+    Digest, EditId, Epoch, EventKind, ImageId, ModelName, Spec, StateName, TenantId, WorkerId,
 };
 use limekiln_testbed::Postgres;
 use sqlx::Row;

@@ -11,7 +11,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    async fn answer(&self, items: &[u32], again: bool) -> Result<Vec<u32>> {
+    async fn answer(&self, items: &[u32], again: bool) -> crate::Result<Vec<u32>> {
         self.asked.lock().unwrap().push((items.len(), again));
         tokio::task::yield_now().await;
         let mut away = self.away.lock().unwrap();
@@ -42,7 +42,7 @@ impl Statement for Patient {
     type Item = u32;
     type Answer = u32;
 
-    async fn write(&self, items: &[u32], again: bool) -> Result<Vec<u32>> {
+    async fn write(&self, items: &[u32], again: bool) -> crate::Result<Vec<u32>> {
         self.0.answer(items, again).await
     }
 }
@@ -53,7 +53,7 @@ impl Statement for Impatient {
     type Item = u32;
     type Answer = u32;
 
-    async fn write(&self, items: &[u32], again: bool) -> Result<Vec<u32>> {
+    async fn write(&self, items: &[u32], again: bool) -> crate::Result<Vec<u32>> {
         self.0.answer(items, again).await
     }
 }

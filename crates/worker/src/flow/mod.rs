@@ -18,7 +18,7 @@ mod progress;
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use limekiln_broker::{Delivery, trace};
 use limekiln_jobs::{Failure, FailureClass};

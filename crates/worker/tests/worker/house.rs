@@ -7,8 +7,8 @@ use bytes::Bytes;
 use limekiln_blobs::{Blobs, Key};
 use limekiln_broker::{Broker, Hint, Input};
 use limekiln_jobs::{
-    Class, Digest, EditEvent, EditId, EditView, Epoch, EventKind, ImageId, ModelName, Spec,
-    StateName, TenantId, WorkerId,
+    Digest, EditEvent, EditId, EditView, Epoch, EventKind, ImageId, ModelName, Spec, StateName,
+    TenantId, WorkerId,
 };
 use limekiln_store::{Claimed, Limits, NewImage, Store, Submission, Submitted};
 use limekiln_testbed::{Postgres, S3, until_some};
