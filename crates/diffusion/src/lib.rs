@@ -12,7 +12,7 @@
 //! | [`control`] | biases into, and features and probabilities out of, attention |
 //! | [`guidance`] | the three lanes of InstructPix2Pix and how they combine |
 //! | [`scheduler`], [`noise`] | trajectories as diffusers steps them, noise as torch draws it |
-//! | [`picture`] | pictures to tensors and back, resized as PIL does |
+//! | [`picture`] | pictures to tensors and back |
 //! | [`device`], [`model`] | where it runs, and everything loaded |
 
 pub mod checkpoint;

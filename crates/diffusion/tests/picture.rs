@@ -1,4 +1,4 @@
-//! Pictures against PIL and diffusers.
+//! Pictures and tensors against diffusers' own.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
@@ -7,7 +7,9 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use image::RgbImage;
-use limekiln_diffusion::picture::{floor_to, from_tensor, resize_lanczos, to_tensor};
+use limekiln_diffusion::picture::{from_tensor, to_tensor};
+use limekiln_pictures::resize::lanczos;
+use limekiln_pictures::size::floor_to;
 use proptest::prelude::*;
 
 fn golden() -> HashMap<String, Tensor> {
@@ -27,28 +29,10 @@ fn picture(bytes: &Tensor) -> RgbImage {
 }
 
 #[test]
-fn resizes_to_pils_bytes() {
-    let golden = golden();
-    for i in 0..8 {
-        let (from, want) = (
-            picture(&golden[&format!("{i} from")]),
-            picture(&golden[&format!("{i} to")]),
-        );
-        let ours = resize_lanczos(&from, want.width(), want.height());
-        assert!(
-            ours == want,
-            "case {i}: {:?} to {:?}",
-            from.dimensions(),
-            want.dimensions()
-        );
-    }
-}
-
-#[test]
 fn preprocesses_as_diffusers() {
     let golden = golden();
     let from = picture(&golden["pixels from"]);
-    let small = resize_lanczos(&from, floor_to(from.width(), 8), floor_to(from.height(), 8));
+    let small = lanczos(&from, floor_to(from.width(), 8), floor_to(from.height(), 8));
     let ours = to_tensor(&small, &Device::Cpu).unwrap();
     assert_eq!(ours.dims(), [1, 3, 32, 40]);
     let off = (ours - &golden["pixels"])
@@ -93,12 +77,5 @@ proptest! {
     fn bytes_survive_the_tensor(w in 1u32..9, h in 1u32..9, seed: u32) {
         let picture = RgbImage::from_fn(w, h, |x, y| image::Rgb([x, y, x ^ y].map(|v| v.wrapping_mul(seed).to_le_bytes()[1])));
         prop_assert!(from_tensor(&to_tensor(&picture, &Device::Cpu).unwrap()).unwrap() == picture);
-    }
-
-    #[test]
-    fn one_color_stays_that_color(w in 1u32..60, h in 1u32..60, to_w in 1u32..60, to_h in 1u32..60, color: [u8; 3]) {
-        let resized = resize_lanczos(&RgbImage::from_pixel(w, h, image::Rgb(color)), to_w, to_h);
-        prop_assert_eq!(resized.dimensions(), (to_w, to_h));
-        prop_assert!(resized.pixels().all(|p| p.0 == color));
     }
 }

@@ -1,10 +1,10 @@
 //! Equations 3 and 4: what is added to cross-attention scores inside the region.
 
 use candle_core::{Device, Result, Tensor};
+use limekiln_pictures::Mask;
 
 use crate::{
     lanes::Lane,
-    mask::Mask,
     preset::{Biased, Mode, Regularise, Sizes},
 };
 

@@ -8,22 +8,19 @@
 //! | [`preset`] | every number of the method as data: `paper`, `official`, `fast`, `base` |
 //! | [`words`] | which tokens are read to find the region, and which are penalised in it |
 //! | [`fuse`], [`kmeans`] | features of many sizes as one grid that is never built, and its segments |
-//! | [`roi`], [`mask`] | the map, its points, the segments that hold them; masks at any size |
+//! | [`roi`] | the map, its points, the segments that hold them |
 //! | [`bias`], [`watch`] | equations 3 and 4 as biases; what is read during one U-Net call |
 //! | [`lanes`], [`trajectory`] | which lanes run and how they combine; one denoising run that can stop anywhere |
 //! | [`edit`] | the two stages as a state machine |
 //! | [`state`] | its saved form |
-//! | [`mod@composite`] | the input's own bytes outside the region |
 //! | [`report`] | what happened |
 
 pub mod bias;
-pub mod composite;
 pub mod edit;
 mod error;
 pub mod fuse;
 pub mod kmeans;
 pub mod lanes;
-pub mod mask;
 pub mod preset;
 pub mod report;
 pub mod roi;
@@ -33,7 +30,6 @@ pub mod trajectory;
 pub mod watch;
 pub mod words;
 
-pub use composite::composite;
 pub use edit::{Edit, Outcome, Progress, Request, Stage};
 pub use error::{Error, Result};
 pub use preset::Preset;

@@ -2,11 +2,11 @@
 
 use image::RgbImage;
 use limekiln_diffusion::model::Model;
+use limekiln_pictures::Mask;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     edit::{Edit, Setup},
-    mask::Mask,
     preset::{Evidence, Preset},
     words,
 };

@@ -1,9 +1,8 @@
 //! From the map and the segments to the region of interest (section 4.1).
 
-use crate::{
-    mask::Mask,
-    preset::{Rule, Select},
-};
+use limekiln_pictures::Mask;
+
+use crate::preset::{Rule, Select};
 
 /// A clustering of the picture on a square grid.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor, safetensors::load_buffer};
 use limekiln_diffusion::model::Model;
+use limekiln_pictures::Mask;
 use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     edit::{Edit, Found, Request, Setup, Stage},
     error::{Error, Result},
-    mask::Mask,
     report::Timings,
     roi::{Map, Segments},
     sums::Sums,

@@ -2,9 +2,14 @@
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, RgbImage};
-use limekiln_diffusion::picture::resize_lanczos;
 
 use crate::error::{Error, Result};
+use crate::resize::lanczos;
+
+/// The largest multiple of `factor` that is not above `size`; what diffusers does to each side. Pixels.
+pub fn floor_to(size: u32, factor: u32) -> u32 {
+    size - size % factor.max(1)
+}
 
 /// The working size of a `width` x `height` picture: shrunk so that the longer side is at most `bound` (never
 /// enlarged), then both sides floored to a multiple of `factor`, as diffusers does. Pixels.
@@ -21,7 +26,7 @@ pub fn working((width, height): (u32, u32), bound: u32, factor: u32) -> Result<(
             let (side, longer) = (u64::from(side), u64::from(longer));
             ((side * u64::from(bound) + longer / 2) / longer) as u32
         };
-        side - side % factor
+        floor_to(side, factor)
     };
     match (side(width), side(height)) {
         (0, _) | (_, 0) if longer <= bound => Err(Error::TooSmall {
@@ -41,7 +46,7 @@ pub fn working((width, height): (u32, u32), bound: u32, factor: u32) -> Result<(
 
 /// A picture at the working size, resized as PIL does.
 pub fn shrink(picture: &RgbImage, (width, height): (u32, u32)) -> RgbImage {
-    resize_lanczos(picture, width, height)
+    lanczos(picture, width, height)
 }
 
 /// A mask at the working size: 0 and 255.

@@ -1,13 +1,13 @@
 //! Stage 2: denoise with regularised attention in the region, and the input's own latents outside it where asked for.
 
 use candle_core::Tensor;
+use limekiln_pictures::Mask;
 
 use super::{Edit, Setup, Stage};
 use crate::{
     bias::Bias,
     error::Result,
     lanes::{self, Lane},
-    mask::Mask,
 };
 
 /// The stage's bias in `roi`, when there is a region and something to move.

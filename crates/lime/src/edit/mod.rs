@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use candle_core::{DType, Tensor};
 use limekiln_diffusion::{model::Model, unet::TextContext};
+use limekiln_pictures::Mask;
 use serde::Serialize;
 
 pub use finish::Outcome;
@@ -23,7 +24,6 @@ use crate::{
     bias::Bias,
     error::{Error, Result},
     lanes::{self, Lane},
-    mask::Mask,
     report::Timings,
     roi::{Map, Segments},
     sums::Sums,

@@ -9,11 +9,11 @@ use limekiln_diffusion::{
     tokenizer::Encoding,
     unet::TextContext,
 };
+use limekiln_pictures::Mask;
 
 use super::Stage;
 use crate::{
     error::{Error, Result},
-    mask::Mask,
     preset::{Evidence, Locate, Preset, Tokens},
     trajectory::{self, Trajectory},
     words::{self, Selection},

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::common::{model, reference, run};
 use candle_core::{Device, Tensor, safetensors};
 use image::RgbImage;
-use limekiln_diffusion::picture;
 use limekiln_lime::{Edit, Preset, Request};
+use limekiln_pictures::{resize, size};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -47,8 +47,8 @@ fn base_is_diffusers_pipeline() {
         let find = |what: &str| &tensors[&format!("{}: {what}", golden.name)];
         let image = rgb(find("image"));
         let factor = model.factor() as u32;
-        let floor = |side| picture::floor_to(side, factor);
-        let image = picture::resize_lanczos(&image, floor(image.width()), floor(image.height()));
+        let floor = |side| size::floor_to(side, factor);
+        let image = resize::lanczos(&image, floor(image.width()), floor(image.height()));
         let mut preset = Preset::base();
         preset.edit.steps = golden.steps;
         preset.edit.scales.text = golden.text;

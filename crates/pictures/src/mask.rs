@@ -105,15 +105,16 @@ mod tests {
 
     use super::*;
 
+    /// A fifth of the pixels lie inside.
     fn mask(width: usize, height: usize, seed: u64) -> Mask {
-        let mut random = crate::kmeans::random::Random::new(seed);
-        Mask::new(
-            width,
-            height,
-            (0..width * height)
-                .map(|_| random.uniform() < 0.2)
-                .collect(),
-        )
+        let mut state = seed;
+        let inside = (0..width * height).map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % 5 == 0
+        });
+        Mask::new(width, height, inside.collect())
     }
 
     proptest! {
