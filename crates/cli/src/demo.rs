@@ -1,4 +1,4 @@
-//! `limekiln demo`: a room, edited, every stage on one sheet.
+//! `limekiln demo`: edits a drawn room and puts every stage on one sheet.
 
 use std::time::Instant;
 
@@ -10,17 +10,16 @@ use limekiln_pictures::paint;
 use limekiln_rooms::{Color, Object, SIDE, Scene, bench_pair, draw, score};
 
 use crate::args::DemoArgs;
-use crate::engine;
 use crate::models::Choice;
 use crate::output::{Target, print};
 use crate::progress::Progress;
 use crate::settings::{self, Usage};
 use crate::sheet::{Tile, sheet};
 
-/// Width of a tile on the sheet.
+/// Width of a tile on the sheet, in pixels.
 const TILE: u32 = 320;
 
-/// Draws, edits twice, writes the sheet and says where.
+/// Draws a room, edits it plainly and with the method, writes the sheet and prints its path.
 ///
 /// # Errors
 ///
@@ -70,7 +69,7 @@ fn color(name: &str) -> Result<Color, Usage> {
         .ok_or_else(|| Usage(format!("--color: no color {name:?}: there are {}", names())))
 }
 
-/// The `nth` of the rooms that have a sofa of another color.
+/// The `nth` of the rooms whose sofa has another color than `color`.
 fn room(nth: u64, color: Color) -> Result<Scene> {
     let fits = |scene: &Scene| {
         scene
@@ -104,9 +103,9 @@ fn edit(
         scheduler: None,
     };
     let mut progress = Progress::new(&preset.name);
-    let outcome = engine::run(model, request, |edit| progress.edit(edit));
+    let outcome = limekiln_lime::run(model, request, |edit| progress.edit(edit));
     progress.finish();
-    outcome
+    Ok(outcome?)
 }
 
 fn tiles(

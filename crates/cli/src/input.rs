@@ -5,26 +5,26 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use image::GrayImage;
-use limekiln_pictures::{Error, Limits, Picture, decode, mask_decode};
+use limekiln_lime::canvas::Canvas;
+use limekiln_pictures::{Error, Limits};
 
 /// Reads a PNG, JPEG or WebP picture and turns it upright.
 ///
 /// # Errors
 ///
 /// Says in one line what is wrong with the file.
-pub(crate) fn picture_open(path: &Path) -> Result<Picture> {
-    let open = || -> Result<Picture> { Ok(decode(&read(path)?, &Limits::FILE)?) };
+pub(crate) fn canvas_open(path: &Path) -> Result<Canvas> {
+    let open = || -> Result<Canvas> { Ok(Canvas::read(&read(path)?, &Limits::FILE)?) };
     open().with_context(|| path.display().to_string())
 }
 
-/// Reads a mask of a picture's `size`: white where the edit may act.
+/// Reads a mask for the picture: white where the edit may act.
 ///
 /// # Errors
 ///
-/// As [`picture_open`], and for a mask of another size or without any white.
-pub(crate) fn mask_open(path: &Path, size: (u32, u32)) -> Result<GrayImage> {
-    let open = || -> Result<GrayImage> { Ok(mask_decode(&read(path)?, size, &Limits::FILE)?) };
+/// As [`canvas_open`], and for a mask of another size or without any white.
+pub(crate) fn mask_open(canvas: Canvas, path: &Path) -> Result<Canvas> {
+    let open = || -> Result<Canvas> { Ok(canvas.with_mask(&read(path)?, &Limits::FILE)?) };
     open().with_context(|| path.display().to_string())
 }
 

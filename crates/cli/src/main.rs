@@ -8,18 +8,15 @@
 //! | `settings`, `models` | arguments checked and made into a preset and a model |
 //! | `input`, `output` | pictures read and files written, whole or not at all |
 //! | `edit` | `limekiln edit` |
-//! | `artifacts` | the stages of an edit as files |
 //! | `rooms`, `demo` | drawn rooms; one of them edited, every stage on one sheet |
 //! | `bench` | `limekiln eval rooms` |
 //! | `fleet` | `limekiln dev`, `serve`, `coordinate`, `work` and what goes with them |
-//! | `engine`, `progress`, `sheet` | an edit run to its end; how far it is; pictures side by side |
+//! | `progress`, `sheet` | how far an edit is; pictures side by side |
 
 mod args;
-mod artifacts;
 mod bench;
 mod demo;
 mod edit;
-mod engine;
 mod fleet;
 mod input;
 mod models;

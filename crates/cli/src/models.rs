@@ -10,11 +10,12 @@ use crate::settings::Usage;
 
 /// The built-in model's name on the command line.
 const BUILT_IN: &str = "rooms";
-/// What the built-in model was trained on, and what others were, in pixels a side.
+/// Side of the pictures that the built-in model was trained on, in pixels.
 const SIZE_BUILT_IN: u32 = limekiln_rooms::SIDE;
+/// Side of the pictures that published checkpoints were trained on, in pixels.
 const SIZE: u32 = 512;
 
-/// Which model and where, checked but not opened.
+/// The model's source and device as the arguments have them: checked, but not opened.
 pub(crate) struct Choice {
     source: Source,
     options: OpenOptions,
@@ -57,7 +58,7 @@ impl Choice {
         })
     }
 
-    /// The bound on the longer side that suits the model.
+    /// The bound on a picture's longer side that suits the model, in pixels.
     pub(crate) fn size_default(&self) -> u32 {
         if self.built_in { SIZE_BUILT_IN } else { SIZE }
     }

@@ -1,69 +1,35 @@
 //! Files written whole or not at all.
 
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::webp::WebPEncoder;
-use image::{DynamicImage, ImageFormat};
+use image::DynamicImage;
+use limekiln_pictures::{Format, encode};
 use tempfile::NamedTempFile;
 
-/// JPEG quality, 1 to 100.
-const JPEG_QUALITY: u8 = 95;
-
-/// A picture format that can be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    Png,
-    Jpeg,
-    WebP,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self> {
-        let extension = path
-            .extension()
-            .map(|extension| extension.to_string_lossy().to_lowercase());
-        match extension.as_deref() {
-            Some("png") => Ok(Self::Png),
-            Some("jpg" | "jpeg") => Ok(Self::Jpeg),
-            Some("webp") => Ok(Self::WebP),
-            Some(other) => bail!(
-                "{}: .{other} pictures can't be written: name a .png, .webp or .jpg file",
-                path.display()
-            ),
-            None => bail!(
-                "{}: the name has no extension: name a .png, .webp or .jpg file",
-                path.display()
-            ),
-        }
-    }
-
-    /// Whether a pixel that is written is the pixel that is read.
-    pub(crate) fn is_lossless(self) -> bool {
-        self != Self::Jpeg
-    }
-
-    /// Whether transparency can be written.
-    pub(crate) fn has_alpha(self) -> bool {
-        self != Self::Jpeg
-    }
-
-    fn encode(self, pixels: &DynamicImage) -> Result<Vec<u8>> {
-        let mut bytes = Cursor::new(Vec::new());
-        match self {
-            Self::Png => pixels.write_to(&mut bytes, ImageFormat::Png)?,
-            Self::Jpeg => pixels
-                .write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?,
-            Self::WebP => pixels.write_with_encoder(WebPEncoder::new_lossless(&mut bytes))?,
-        }
-        Ok(bytes.into_inner())
+/// The format that a file's extension names.
+fn format_of(path: &Path) -> Result<Format> {
+    let extension = path
+        .extension()
+        .map(|extension| extension.to_string_lossy().to_lowercase());
+    match extension.as_deref() {
+        Some("png") => Ok(Format::Png),
+        Some("jpg" | "jpeg") => Ok(Format::Jpeg),
+        Some("webp") => Ok(Format::WebP),
+        Some(other) => bail!(
+            "{}: .{other} pictures can't be written: name a .png, .webp or .jpg file",
+            path.display()
+        ),
+        None => bail!(
+            "{}: the name has no extension: name a .png, .webp or .jpg file",
+            path.display()
+        ),
     }
 }
 
-/// A picture file that is known to be writable.
+/// A picture file that was found to be writable.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) path: PathBuf,
@@ -77,7 +43,7 @@ impl Target {
     ///
     /// Says what is in the way.
     pub(crate) fn new(path: &Path, kept: &[&Path]) -> Result<Self> {
-        let format = Format::of(path)?;
+        let format = format_of(path)?;
         if path.is_dir() {
             bail!("{}: is a folder: name a file", path.display());
         }
@@ -126,10 +92,7 @@ impl Target {
     ///
     /// When the file can't be written; nothing is left then.
     pub(crate) fn write(&self, pixels: &DynamicImage) -> Result<()> {
-        let bytes = self
-            .format
-            .encode(pixels)
-            .with_context(|| self.path.display().to_string())?;
+        let bytes = encode(pixels, self.format).with_context(|| self.path.display().to_string())?;
         write(&self.path, &bytes)
     }
 }
@@ -140,9 +103,7 @@ impl Target {
 ///
 /// As [`write`].
 pub(crate) fn png_write(path: &Path, pixels: impl Into<DynamicImage>) -> Result<()> {
-    let bytes = Format::Png
-        .encode(&pixels.into())
-        .with_context(|| path.display().to_string())?;
+    let bytes = encode(&pixels.into(), Format::Png).with_context(|| path.display().to_string())?;
     write(path, &bytes)
 }
 
@@ -163,7 +124,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 #[cfg(feature = "embedded")]
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> Result<()> {
-        // Such a file is private from its first moment.
+        // A new temporary file is its owner's alone, so nobody can open it before it is private.
         let mut file = NamedTempFile::new_in(folder_of(path))?;
         file.write_all(bytes)?;
         file.persist(path).map_err(|error| error.error)?;
@@ -227,13 +188,13 @@ fn temporary(folder: &Path) -> Result<NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // What any program's new file gets: the umask takes away from this.
+        // Of which the umask takes away, as from any program's new file.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     Ok(builder.tempfile_in(folder)?)
 }
 
-/// Prints `text` and a line end on stdout; a closed pipe is no error.
+/// Prints `text` and a line end on stdout. A reader that closed the pipe has seen enough, so that is no error.
 pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());

@@ -1,25 +1,25 @@
-//! How far an edit is, on stderr: a bar on a terminal, a line a stage elsewhere.
+//! Progress on stderr: a bar on a terminal, else a line for each stage.
 
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use limekiln_lime::Stage;
 
-/// A bar, or lines.
+/// Shows the progress of one edit after the other.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    /// What comes before every stage.
+    /// Written before the name of every stage.
     label: String,
     stage: String,
 }
 
 impl Progress {
-    /// Starts at nothing.
+    /// Progress that shows nothing yet. `label` says whose it is, and may be empty.
     pub(crate) fn new(label: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            // The template is a constant; the plain bar is what is left if it were wrong.
+            // The template is a constant. Were it wrong, the bar would keep its plain style.
             if let Ok(style) =
                 ProgressStyle::with_template("{msg:26} {wide_bar} {percent:>3} %  {eta} left")
             {

@@ -5,14 +5,14 @@ use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
 const MARGIN: u32 = 12;
-/// Glyphs are 8 pixels high; captions are drawn at twice that.
+/// Captions are drawn at twice the font's 8 pixels, to be read beside pictures of some hundred pixels.
 const SCALE: u32 = 2;
 const GLYPH: u32 = 8 * SCALE;
 const LINE: u32 = GLYPH + 4;
 const PAPER: Rgb<u8> = Rgb([250, 249, 246]);
 const INK: Rgb<u8> = Rgb([30, 30, 34]);
 
-/// A picture and the lines under it.
+/// A picture and the lines of its caption.
 pub(crate) struct Tile {
     pub(crate) picture: RgbImage,
     pub(crate) caption: Vec<String>,

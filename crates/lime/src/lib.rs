@@ -11,11 +11,13 @@
 //! | [`roi`] | the map, its points, the segments that hold them |
 //! | [`bias`], [`watch`] | equations 3 and 4 as biases; what is read during one U-Net call |
 //! | [`lanes`], [`trajectory`] | which lanes run and how they combine; one denoising run that can stop anywhere |
-//! | [`edit`] | the two stages as a state machine |
+//! | [`edit`], [`mod@run`] | the two stages as a state machine; whole edits |
 //! | [`state`] | its saved form |
 //! | [`report`] | what happened |
+//! | [`canvas`] | the user's picture on its way through an edit: read, asked for, finished |
 
 pub mod bias;
+pub mod canvas;
 pub mod edit;
 mod error;
 pub mod fuse;
@@ -24,6 +26,7 @@ pub mod lanes;
 pub mod preset;
 pub mod report;
 pub mod roi;
+pub mod run;
 pub mod state;
 mod sums;
 pub mod trajectory;
@@ -34,3 +37,4 @@ pub use edit::{Edit, Outcome, Progress, Request, Stage};
 pub use error::{Error, Result};
 pub use preset::Preset;
 pub use report::Report;
+pub use run::{probe, run};

@@ -1,7 +1,7 @@
-//! An edit laid over its input.
+//! An edit laid over its input, so that the input's own bytes stay outside the region.
 
-use image::imageops::{self, FilterType};
-use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{GrayImage, Rgb, RgbImage};
+use serde::Serialize;
 
 use crate::mask::Mask;
 use crate::resize::lanczos;
@@ -10,7 +10,7 @@ use crate::resize::lanczos;
 const FEATHER_SHARE: u32 = 128;
 
 /// How an edit was laid over its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Seam {
     /// Width of the seam around the region, in pixels of the input.
     pub feather_px: u32,
@@ -18,18 +18,15 @@ pub struct Seam {
     pub changed_outside_px: u64,
 }
 
-/// `picture` with the `edited` one, of any size, laid over it inside `roi` (of the picture's size; everywhere where
-/// there is none).
-pub fn composed(
-    picture: &RgbImage,
-    edited: &RgbImage,
-    roi: Option<&GrayImage>,
-) -> (RgbImage, Seam) {
+/// `picture` with the `edited` one, of any size, laid over it inside `roi` (of any size; everywhere where there is none).
+pub fn paste(picture: &RgbImage, edited: &RgbImage, roi: Option<&GrayImage>) -> (RgbImage, Seam) {
     let (width, height) = picture.dimensions();
-    let everything = GrayImage::from_pixel(width, height, Luma([255]));
+    let mask = match roi {
+        Some(roi) => Mask::from_image(roi).resized(width as usize, height as usize),
+        None => Mask::everything(width as usize, height as usize),
+    };
     let feather_px = (width.max(height) / FEATHER_SHARE).max(1);
-    let (result, changed_outside_px) =
-        composite(picture, edited, roi.unwrap_or(&everything), feather_px);
+    let (result, changed_outside_px) = composite(picture, edited, &mask, feather_px);
     let seam = Seam {
         feather_px,
         changed_outside_px,
@@ -37,44 +34,13 @@ pub fn composed(
     (result, seam)
 }
 
-/// `rgb` laid over white paper with opacity `alpha`, of the same size.
-pub fn on_white(rgb: &RgbImage, alpha: &GrayImage) -> RgbImage {
-    let mut out = rgb.clone();
-    for (pixel, alpha) in out.pixels_mut().zip(alpha.iter()) {
-        let alpha = u32::from(*alpha);
-        pixel.0 = pixel
-            .0
-            .map(|value| ((u32::from(value) * alpha + 255 * (255 - alpha) + 127) / 255) as u8);
-    }
-    out
-}
-
-/// `alpha` at the `size` of a result.
-pub fn alpha_resize(alpha: &GrayImage, (width, height): (u32, u32)) -> GrayImage {
-    if alpha.dimensions() == (width, height) {
-        alpha.clone()
-    } else {
-        imageops::resize(alpha, width, height, FilterType::Lanczos3)
-    }
-}
-
-/// A result with its input's transparency, of the same size.
-pub fn with_alpha(rgb: &RgbImage, alpha: &GrayImage) -> DynamicImage {
-    let mut rgba = RgbaImage::new(rgb.width(), rgb.height());
-    for ((out, color), alpha) in rgba.pixels_mut().zip(rgb.pixels()).zip(alpha.iter()) {
-        let [r, g, b] = color.0;
-        *out = Rgba([r, g, b, *alpha]);
-    }
-    rgba.into()
-}
-
-/// Lays `edited` over `original` inside `roi`; both are first brought to the original's size. The seam runs outwards: an edit
-/// counts fully inside the region and fades to nothing over `feather_px` pixels of the original around it. Returns the
-/// picture and how many of its pixels beyond the feather differ from the original's.
+/// Lays `edited`, enlarged to the original's size, over `original` inside `mask`, which has that size. The seam runs
+/// outwards: an edit counts fully inside the region and fades to nothing over `feather_px` pixels of the original around it.
+/// Returns the picture and how many of its pixels beyond the seam differ from the original's.
 fn composite(
     original: &RgbImage,
     edited: &RgbImage,
-    roi: &GrayImage,
+    mask: &Mask,
     feather_px: u32,
 ) -> (RgbImage, u64) {
     let (width, height) = original.dimensions();
@@ -85,8 +51,7 @@ fn composite(
         enlarged = lanczos(edited, width, height);
         &enlarged
     };
-    let mask = Mask::from_image(roi).resized(width as usize, height as usize);
-    let distances = distances(&mask);
+    let distances = distances(mask);
     let fade = STEP * (feather_px + 1);
     let weight =
         |x: u32, y: u32| fade.saturating_sub(distances[y as usize * width as usize + x as usize]);
@@ -156,7 +121,6 @@ fn distances(mask: &Mask) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use image::Luma;
     use proptest::prelude::*;
 
     use super::*;
@@ -177,8 +141,8 @@ mod tests {
             RgbImage::from_pixel(20, 9, Rgb([0; 3])),
             RgbImage::from_pixel(20, 9, Rgb([255; 3])),
         );
-        let roi = GrayImage::from_fn(20, 9, |x, _| Luma([if x < 5 { 255 } else { 0 }]));
-        let (out, changed) = composite(&original, &edited, &roi, 4);
+        let mask = Mask::new(20, 9, (0..180).map(|i| i % 20 < 5).collect());
+        let (out, changed) = composite(&original, &edited, &mask, 4);
         let line: Vec<u8> = (0..20).map(|x| out.get_pixel(x, 4).0[0]).collect();
         assert_eq!(line[..10], [255, 255, 255, 255, 255, 204, 153, 102, 51, 0]);
         assert!(line[10..].iter().all(|value| *value == 0));
@@ -191,18 +155,19 @@ mod tests {
             w in 1u32..30, h in 1u32..30, ew in 1u32..30, eh in 1u32..30, feather in 0u32..5, x0 in 0u32..30, y0 in 0u32..30,
         ) {
             let (original, edited) = (picture(w, h, 1), picture(ew, eh, 99));
-            let roi = GrayImage::from_fn(ew, eh, |x, y| Luma([if x >= x0 && y >= y0 { 255 } else { 0 }]));
-            let (out, changed) = composite(&original, &edited, &roi, feather);
+            let (w, h) = (w as usize, h as usize);
+            let roi = Mask::new(ew as usize, eh as usize, (0..ew * eh).map(|i| i % ew >= x0 && i / ew >= y0).collect());
+            let mask = roi.resized(w, h);
+            let (out, changed) = composite(&original, &edited, &mask, feather);
             prop_assert_eq!(changed, 0);
-            prop_assert_eq!(out.dimensions(), (w, h));
-            let mask = Mask::from_image(&roi).resized(w as usize, h as usize);
+            prop_assert_eq!(out.dimensions(), original.dimensions());
             let near = mask.grown(feather as usize);
             for (x, y, pixel) in out.enumerate_pixels() {
-                let index = (y * w + x) as usize;
+                let index = y as usize * w + x as usize;
                 if !near.inside()[index] {
                     prop_assert_eq!(pixel, original.get_pixel(x, y));
                 }
-                if mask.inside()[index] && (w, h) == (ew, eh) {
+                if mask.inside()[index] && original.dimensions() == (ew, eh) {
                     prop_assert_eq!(pixel, edited.get_pixel(x, y));
                 }
             }

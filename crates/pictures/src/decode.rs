@@ -1,37 +1,37 @@
-//! Pictures from bytes: upright, 8 bits a channel, bounded before anything is decoded.
+//! Pictures from bytes: turned upright, 8 bits a channel. Dimensions are checked before a pixel is decoded, so that a small
+//! file can't claim the memory of a huge picture.
 
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{
-    DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage,
-};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
-use crate::compose::on_white;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
+use crate::format::Format;
+use crate::picture::Picture;
 
-/// How much is read at most.
+/// Bounds on what is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the file.
+    /// Most bytes of the file.
     pub bytes_max: u64,
-    /// The longer side, in pixels.
+    /// Most pixels of the longer side.
     pub side_max: u32,
-    /// Pixels.
+    /// Most pixels of the picture.
     pub pixels_max: u64,
-    /// Bytes that a decoder may allocate.
+    /// Most bytes that a decoder may allocate.
     pub decoder_bytes_max: u64,
 }
 
 impl Limits {
-    /// For the user's own files: 1 GiB, 100 megapixels (of 16-bit RGBA, and some).
+    /// For the user's own files: 1 GiB, 100 megapixels. The decoder's bound holds so many pixels of 16-bit RGBA.
     pub const FILE: Self = Self {
         bytes_max: 1 << 30,
         side_max: 16_384,
         pixels_max: 100_000_000,
         decoder_bytes_max: 1 << 30,
     };
-    /// For what others send: 32 MiB, 40 megapixels.
+    /// For what clients of a server send: 32 MiB, 40 megapixels.
     pub const UPLOAD: Self = Self {
         bytes_max: 32 << 20,
         side_max: 16_384,
@@ -40,71 +40,22 @@ impl Limits {
     };
 }
 
-/// A format that is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// PNG; of an animated one the first picture.
-    Png,
-    /// JPEG.
-    Jpeg,
-    /// WebP; of an animated one the first picture.
-    WebP,
-}
-
-impl Format {
-    /// As in `Content-Type`.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Png => "image/png",
-            Self::Jpeg => "image/jpeg",
-            Self::WebP => "image/webp",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Png => "PNG",
-            Self::Jpeg => "JPEG",
-            Self::WebP => "WEBP",
-        }
-    }
-}
-
 /// What a file's head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// By content.
+    /// The file's format, by its content and not by its name.
     pub format: Format,
-    /// In pixels, turned upright.
+    /// Width of the upright picture, in pixels.
     pub width: u32,
-    /// In pixels, turned upright.
+    /// Height of the upright picture, in pixels.
     pub height: u32,
-}
-
-/// A picture as the model and the output see it.
-#[derive(Clone, Debug)]
-pub struct Picture {
-    /// Colors, transparency ignored.
-    pub rgb: RgbImage,
-    /// Transparency, where any pixel has some.
-    pub alpha: Option<GrayImage>,
-}
-
-impl Picture {
-    /// The colors as they look on white paper, which is what a model can be shown.
-    pub fn on_white(&self) -> RgbImage {
-        match &self.alpha {
-            None => self.rgb.clone(),
-            Some(alpha) => on_white(&self.rgb, alpha),
-        }
-    }
 }
 
 /// Reads the head of a PNG, JPEG or WebP picture and decodes no pixel.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as far as its head tells.
+/// For a file that is no such picture or is beyond the limits; damage after the head goes unnoticed.
 pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe> {
     let mut head = Head::read(bytes, limits)?;
     let (width, height) = head.decoder.dimensions();
@@ -131,7 +82,7 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe> {
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// For a file that is no such picture, is damaged, or is beyond the limits.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture> {
     let pixels = pixels(bytes, limits)?;
     let alpha = pixels.color().has_alpha().then(|| alpha_of(&pixels));
@@ -183,7 +134,7 @@ fn pixels(bytes: &[u8], limits: &Limits) -> Result<DynamicImage> {
     let (format, orientation) = (head.format, head.orientation());
     let mut pixels =
         DynamicImage::from_decoder(head.decoder).map_err(|error| explain(&error, format))?;
-    // The decoder paints gray what a cut file lacks.
+    // The decoder fills what a cut file lacks with gray and reports success.
     if format == Format::Jpeg && !jpeg_ends(bytes) {
         return Err(Error::Damaged {
             format: format.name(),
@@ -194,7 +145,7 @@ fn pixels(bytes: &[u8], limits: &Limits) -> Result<DynamicImage> {
     Ok(pixels)
 }
 
-/// A file whose head is read and within the limits.
+/// A file whose head was read and found within the limits.
 struct Head<'a> {
     format: Format,
     decoder: Box<dyn ImageDecoder + 'a>,
@@ -248,7 +199,7 @@ impl<'a> Head<'a> {
         })
     }
 
-    /// Pictures with a broken EXIF block are still pictures.
+    /// How to turn the picture. A broken EXIF block is no reason to refuse a sound picture.
     fn orientation(&mut self) -> Orientation {
         self.decoder
             .orientation()
@@ -256,7 +207,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Whether an end-of-image marker follows the start of the pixels. (One before it ends a thumbnail.)
+/// Whether an end-of-image marker follows the start of the pixels. One before it would end an embedded thumbnail.
 fn jpeg_ends(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
@@ -283,11 +234,7 @@ fn explain(error: &ImageError, format: Format) -> Error {
         },
         other => Error::Damaged {
             format,
-            reason: flat(&other.to_string()),
+            reason: one_line(other),
         },
     }
-}
-
-fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

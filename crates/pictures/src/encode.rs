@@ -4,24 +4,45 @@ use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::codecs::webp::WebPEncoder;
 use image::imageops;
 use image::{DynamicImage, ImageError, RgbImage};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
+use crate::format::Format;
+
+/// Quality of a JPEG that is a result, 1 to 100.
+const JPEG_QUALITY: u8 = 95;
+
+/// A file of `format`. The same pixels give the same bytes. JPEG drops transparency: lay the picture on white before.
+///
+/// # Errors
+///
+/// When the encoder refuses the picture.
+pub fn encode(pixels: &DynamicImage, format: Format) -> Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    match format {
+        Format::Png => pixels.write_with_encoder(PngEncoder::new_with_quality(
+            &mut bytes,
+            CompressionType::Fast,
+            FilterType::Adaptive,
+        )),
+        Format::Jpeg => {
+            pixels.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
+        }
+        Format::WebP => pixels.write_with_encoder(WebPEncoder::new_lossless(&mut bytes)),
+    }
+    .map_err(|error| refused(format, &error))?;
+    Ok(bytes.into_inner())
+}
 
 /// A PNG file. The same pixels give the same bytes.
 ///
 /// # Errors
 ///
-/// When the encoder refuses the picture.
+/// As [`encode`].
 pub fn png(pixels: &DynamicImage) -> Result<Vec<u8>> {
-    let mut bytes = Cursor::new(Vec::new());
-    let encoder =
-        PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive);
-    pixels
-        .write_with_encoder(encoder)
-        .map_err(|error| refused("PNG", &error))?;
-    Ok(bytes.into_inner())
+    encode(pixels, Format::Png)
 }
 
 /// A JPEG of at most `side_px` pixels a side and `bytes_max` bytes; none where even the coarsest is larger.
@@ -41,7 +62,7 @@ pub fn preview(picture: &RgbImage, side_px: u32, bytes_max: usize) -> Result<Opt
         let mut bytes = Cursor::new(Vec::new());
         JpegEncoder::new_with_quality(&mut bytes, quality)
             .encode_image(&shown)
-            .map_err(|error| refused("JPEG", &error))?;
+            .map_err(|error| refused(Format::Jpeg, &error))?;
         let bytes = bytes.into_inner();
         if bytes.len() <= bytes_max {
             return Ok(Some(bytes));
@@ -50,13 +71,9 @@ pub fn preview(picture: &RgbImage, side_px: u32, bytes_max: usize) -> Result<Opt
     Ok(None)
 }
 
-fn refused(format: &'static str, error: &ImageError) -> Error {
+fn refused(format: Format, error: &ImageError) -> Error {
     Error::Encode {
-        format,
-        reason: error
-            .to_string()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" "),
+        format: format.name(),
+        reason: one_line(error),
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a picture.
+//! What can be wrong with a picture.
 
 /// The crate's results.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -6,15 +6,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// What is wrong with a picture or a mask, and what to do. Sizes are width and height in pixels.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No byte at all.
+    /// A file without a byte.
     #[error("the file is empty")]
     Empty,
     /// More bytes than are read.
     #[error("the file has {} MB: at most {} are read", bytes >> 20, bytes_max >> 20)]
     Bytes {
-        /// Bytes there are.
+        /// Bytes of the file.
         bytes: u64,
-        /// Bytes that are read.
+        /// Most bytes that are read.
         bytes_max: u64,
     },
     /// Not a picture of any kind.
@@ -23,15 +23,15 @@ pub enum Error {
     /// A picture of a kind that is not read.
     #[error("{0} pictures are not read: convert it to PNG, JPEG or WebP")]
     Format(String),
-    /// A picture of a known format with something unknown in it.
+    /// A picture of a known format that uses a feature which is not read.
     #[error("a kind of {format} that is not read ({what}): save it as plain PNG")]
     Unsupported {
         /// `PNG`, `JPEG` or `WEBP`.
         format: &'static str,
-        /// What is not supported.
+        /// The feature.
         what: String,
     },
-    /// Nothing in it.
+    /// A picture without area.
     #[error("the picture is {width}x{height}: it has no pixels")]
     NoPixels {
         /// Width.
@@ -54,15 +54,15 @@ pub enum Error {
         /// The most pixels that are read.
         pixels_max: u64,
     },
-    /// A decoder that wants more memory than it may have.
+    /// A file whose decoder wants more memory than it may have.
     #[error("the {0} file asks for more memory than a picture may take; shrink it first")]
     Memory(&'static str),
-    /// Not what its header says.
+    /// A file that breaks off or contradicts its header.
     #[error("the {format} file is damaged: {reason}")]
     Damaged {
         /// `PNG`, `JPEG` or `WEBP`.
         format: &'static str,
-        /// In one line.
+        /// What the codec says, in one line.
         reason: String,
     },
     /// A mask of another size than its picture.
@@ -71,9 +71,9 @@ pub enum Error {
         mask.0, mask.1, picture.0, picture.1
     )]
     MaskSize {
-        /// Of the mask.
+        /// The mask's size.
         mask: (u32, u32),
-        /// Of the picture.
+        /// The picture's size.
         picture: (u32, u32),
     },
     /// A mask that lets nothing be edited.
@@ -89,7 +89,7 @@ pub enum Error {
         /// The smallest side.
         factor: u32,
     },
-    /// A picture that has nothing left of its shorter side when the longer one fits.
+    /// A picture so narrow that nothing is left of its shorter side once the longer one fits the bound.
     #[error(
         "the picture is {width}x{height}: at size {bound} its shorter side has less than the {factor} pixels that the \
          model needs; crop it or raise the size"
@@ -107,11 +107,17 @@ pub enum Error {
     /// A picture that can't be written.
     #[error("the picture can't be encoded as {format}: {reason}")]
     Encode {
-        /// `PNG` or `JPEG`.
+        /// `PNG`, `JPEG` or `WEBP`.
         format: &'static str,
-        /// In one line.
+        /// What the codec says, in one line.
         reason: String,
     },
+}
+
+/// What a decoder or encoder says, which may go over several lines.
+pub(crate) fn one_line(error: &image::ImageError) -> String {
+    let text = error.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Error {

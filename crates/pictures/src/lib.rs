@@ -1,27 +1,32 @@
 //! What every part of Limekiln does with pixels: pictures read within limits, sized for a model, laid over each other,
-//! painted, and written.
+//! painted, and written. Knows no model, so that the API can use it without one.
 //!
 //! # Layout
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`mod@decode`] | bytes to pictures and masks: sniffed, bounded before decoding, turned upright |
-//! | [`size`] | the size that a model works at, and pictures and masks brought to it |
-//! | [`resize`] | Lanczos as PIL has it |
+//! | [`picture`], [`format`] | colors and transparency; file formats |
+//! | [`size`], [`resize`] | the size that a model works at; Lanczos as PIL has it |
 //! | [`mask`] | a region at any size |
-//! | [`compose`] | an edit laid over its input; transparency kept |
+//! | [`compose`] | an edit laid over its input |
 //! | [`paint`] | segments, attention and region as pictures |
-//! | [`encode`] | pictures to bytes; previews of a few kilobytes |
+//! | [`mod@encode`] | pictures to bytes; previews of a few kilobytes |
 
 pub mod compose;
 pub mod decode;
 pub mod encode;
 mod error;
+pub mod format;
 pub mod mask;
 pub mod paint;
+pub mod picture;
 pub mod resize;
 pub mod size;
 
-pub use decode::{Format, Limits, Picture, Probe, decode, mask_decode, probe};
+pub use decode::{Limits, Probe, decode, mask_decode, probe};
+pub use encode::encode;
 pub use error::{Error, Result};
+pub use format::Format;
 pub use mask::Mask;
+pub use picture::Picture;

@@ -11,7 +11,7 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// `inside` is row-major; pixels that it lacks lie outside.
+    /// The mask of row-major flags; pixels for which there is none lie outside.
     pub fn new(width: usize, height: usize, mut inside: Vec<bool>) -> Self {
         inside.resize(width * height, false);
         Self {
@@ -21,7 +21,12 @@ impl Mask {
         }
     }
 
-    /// Pixels of at least 128 lie inside.
+    /// All pixels lie inside.
+    pub fn everything(width: usize, height: usize) -> Self {
+        Self::new(width, height, vec![true; width * height])
+    }
+
+    /// The mask of a picture: pixels of at least 128 lie inside.
     pub fn from_image(image: &GrayImage) -> Self {
         Self::new(
             image.width() as usize,
@@ -30,7 +35,7 @@ impl Mask {
         )
     }
 
-    /// 255 inside, 0 outside.
+    /// A picture that is 255 inside and 0 outside.
     pub fn to_image(&self) -> GrayImage {
         GrayImage::from_fn(self.width as u32, self.height as u32, |x, y| {
             Luma([if self.inside[y as usize * self.width + x as usize] {
@@ -51,7 +56,7 @@ impl Mask {
         self.height
     }
 
-    /// Row-major.
+    /// Row by row, which pixels lie inside.
     pub fn inside(&self) -> &[bool] {
         &self.inside
     }
@@ -75,7 +80,7 @@ impl Mask {
         }
     }
 
-    /// Also the pixels within `by` rows and columns of one inside.
+    /// The mask with all pixels added that are within `by` rows and columns of one inside.
     pub fn grown(&self, by: usize) -> Self {
         let spread = |length: usize, at: &dyn Fn(usize) -> bool| -> Vec<bool> {
             (0..length)
@@ -112,7 +117,7 @@ mod tests {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % 5 == 0
+            (state >> 33).is_multiple_of(5)
         });
         Mask::new(width, height, inside.collect())
     }

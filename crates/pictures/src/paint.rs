@@ -1,9 +1,9 @@
-//! What an edit saw, as pictures.
+//! What an edit found, as pictures for people.
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
 
-/// Dark to bright through purple, red and yellow; read at equal distances.
+/// Colors of a heat map at equal distances, from the least value to the greatest.
 const HEAT: [[u8; 3]; 6] = [
     [0, 0, 4],
     [66, 10, 104],
@@ -65,23 +65,12 @@ pub fn overlay(picture: &RgbImage, roi: &GrayImage) -> RgbImage {
     out
 }
 
-/// A mask stretched to another size, by the nearest pixel: still 0 and 255.
-pub fn mask_resize(mask: &GrayImage, (width, height): (u32, u32)) -> GrayImage {
-    GrayImage::from_fn(width, height, |x, y| {
-        let (column, row) = (
-            nearest(x, width, mask.width() as usize),
-            nearest(y, height, mask.height() as usize),
-        );
-        *mask.get_pixel(column as u32, row as u32)
-    })
-}
-
 /// The index in `0..inputs` that lies at `index` of `outputs`: `floor(i * in / out)`.
 fn nearest(index: u32, outputs: u32, inputs: usize) -> usize {
     (u64::from(index) * inputs as u64 / u64::from(outputs.max(1))) as usize
 }
 
-/// Hues a golden angle apart are distinct however many there are.
+/// The golden angle lies between the hues of neighbouring labels: these stay distinct however many segments there are.
 fn segment_color(label: u32) -> Rgb<u8> {
     let hue = (f64::from(label) * 0.618_033_988_75).fract() * 6.0;
     let (strong, weak) = if label.is_multiple_of(2) {
@@ -129,7 +118,7 @@ mod tests {
             .max_by_key(|(_, p)| sum(p))
             .unwrap();
         assert!(brightest % 8 >= 4 && brightest / 8 >= 4);
-        // One value everywhere has no brightest.
+        // Where all values are equal, none is the brightest.
         assert!(
             heat(&[0.5; 4], 2, (4, 4))
                 .pixels()

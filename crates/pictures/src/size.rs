@@ -1,4 +1,4 @@
-//! The size that the model works at.
+//! The size that a model works at.
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, RgbImage};
@@ -16,7 +16,7 @@ pub fn floor_to(size: u32, factor: u32) -> u32 {
 ///
 /// # Errors
 ///
-/// When a side would be nothing.
+/// When nothing would be left of a side.
 pub fn working((width, height): (u32, u32), bound: u32, factor: u32) -> Result<(u32, u32)> {
     let longer = width.max(height);
     let side = |side: u32| {

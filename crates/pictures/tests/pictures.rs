@@ -7,8 +7,8 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
-use limekiln_pictures::compose::{composed, with_alpha};
-use limekiln_pictures::{Error, Format, Limits, decode, encode, mask_decode, probe};
+use limekiln_pictures::compose::paste;
+use limekiln_pictures::{Error, Format, Limits, Picture, decode, encode, mask_decode, probe};
 
 fn encoded(pixels: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -120,17 +120,20 @@ fn files_are_a_function_of_pixels_and_previews_are_small() {
 }
 
 #[test]
-fn outside_the_seam_a_composed_picture_is_its_input() {
+fn outside_the_seam_a_pasted_picture_is_its_input() {
     let (picture, edited) = (noise(256, 256), RgbImage::new(128, 128));
     let roi = GrayImage::from_fn(256, 256, |x, y| {
         Luma([if x < 64 && y < 64 { 255 } else { 0 }])
     });
-    let (result, seam) = composed(&picture, &edited, Some(&roi));
+    let (result, seam) = paste(&picture, &edited, Some(&roi));
     assert_eq!(result.dimensions(), (256, 256));
     assert_eq!((seam.feather_px, seam.changed_outside_px), (2, 0));
     assert_eq!(result.get_pixel(10, 10), &Rgb([0; 3]));
     assert_eq!(result.get_pixel(200, 200), picture.get_pixel(200, 200));
-    let alpha = GrayImage::from_pixel(256, 256, Luma([7]));
-    let clear = with_alpha(&result, &alpha).to_rgba8();
+    let clear = Picture {
+        rgb: picture,
+        alpha: Some(GrayImage::from_pixel(256, 256, Luma([7]))),
+    };
+    let clear = DynamicImage::from(clear.with_colors(result)).to_rgba8();
     assert!(clear.pixels().all(|pixel| pixel.0[3] == 7));
 }

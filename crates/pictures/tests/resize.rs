@@ -13,9 +13,8 @@ use safetensors::SafeTensors;
 
 fn picture(golden: &SafeTensors<'_>, name: &str) -> RgbImage {
     let tensor = golden.tensor(name).unwrap();
-    let &[height, width, 3] = tensor.shape() else {
-        panic!("{name}: {:?}", tensor.shape())
-    };
+    let [height, width, channels] = tensor.shape().try_into().unwrap();
+    assert_eq!(channels, 3, "{name}");
     RgbImage::from_raw(width as u32, height as u32, tensor.data().to_vec()).unwrap()
 }
 

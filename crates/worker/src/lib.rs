@@ -14,7 +14,7 @@
 //! | `flow` | one edit: fetch, compute, checkpoint, deliver |
 //! | `editor` | [`Editor`]: what the engine's thread runs; [`LimeEditor`], [`NullEditor`] |
 //! | `engine` | the thread itself, fed by a channel, and its pulse |
-//! | `pixels` | pictures read and sized beside the engine |
+//! | `prepared` | pictures read and made into requests beside the engine |
 //! | `ledger` | what edits have to say to Postgres, in as few statements as there can be |
 //! | `leases`, `heartbeat` | leases held here, renewed while steps advance |
 //! | `metrics` | names of what is counted |
@@ -28,17 +28,17 @@ mod intake;
 mod leases;
 mod ledger;
 mod metrics;
-mod pixels;
+mod prepared;
 mod run;
 mod settings;
 mod signal;
 
 pub use editor::{
     BoxError, Drawing, Editor, Factory, LimeEditor, LimeModel, NullEditor, Output, Outputs,
-    Progress, Sizing, Ticket, Work,
+    Progress, Ticket, Work,
 };
 pub use error::{Error, Result};
-pub use pixels::Pixels;
+pub use prepared::{Prepared, Sizing};
 pub use run::run;
 pub use settings::Settings;
 pub use signal::{Signal, Signals};

@@ -1,10 +1,12 @@
 //! One edit, end to end: on three real services with two of each process, and in `limekiln dev` killed in the middle.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use image::{GrayImage, Luma, Rgba, RgbaImage};
 use limekiln_fleet_tests::binary::limekiln;
 use limekiln_fleet_tests::client::Client;
 use limekiln_fleet_tests::fleet::Editor;
@@ -145,6 +147,8 @@ async fn three_services_and_two_of_each_process() -> Result<()> {
 struct Dev {
     process: Process,
     client: Client,
+    url: String,
+    key: String,
 }
 
 impl Dev {
@@ -195,7 +199,27 @@ impl Dev {
         Ok(Self {
             client: Client::new(http.clone(), vec![url.to_owned()], key),
             process,
+            url: url.to_owned(),
+            key: key.to_owned(),
         })
+    }
+
+    /// A command that edits `clear.png` with four steps and keeps a mask's outside, as `keep` says; what it says on stderr.
+    async fn edit(&self, dir: &Path, command: &str, output: &str, keep: bool) -> Result<String> {
+        let mut edit = tokio::process::Command::new(limekiln()?);
+        edit.current_dir(dir)
+            .args([command, "clear.png", "make the sofa red", "--seed", "3"])
+            .args(["--steps", "4", "-o", output, "--artifacts", command]);
+        if keep {
+            edit.args(["--keep-outside", "--mask", "mask.png"]);
+        }
+        if command == "submit" {
+            edit.args(["--url", &self.url, "--key", &self.key]);
+        }
+        let done = edit.output().await?;
+        let said = String::from_utf8(done.stderr)?;
+        ensure!(done.status.success(), "{command}: {said}");
+        Ok(said)
     }
 
     async fn submit(&self, image: Uuid, instruction: &str, key: &str) -> Result<Uuid> {
@@ -276,6 +300,72 @@ async fn dev_killed_in_the_middle_ends_with_the_same_bytes() -> Result<()> {
         "killed twice and resumed, the edit has other bytes: {:?}, undisturbed {:?}",
         digests(&found),
         digests(&expected)
+    );
+    Ok(())
+}
+
+/// A picture whose left half is transparent and hides black, and a mask of its middle.
+fn half_clear(dir: &Path) -> Result<()> {
+    let clear = RgbaImage::from_fn(150, 100, |x, y| match x {
+        ..75 => Rgba([0; 4]),
+        _ => Rgba([x as u8, 2 * y as u8, 90, if y < 20 { 128 } else { 255 }]),
+    });
+    clear.save(dir.join("clear.png"))?;
+    let mask = GrayImage::from_fn(150, 100, |x, _| {
+        Luma([if (60..100).contains(&x) { 255 } else { 0 }])
+    });
+    mask.save(dir.join("mask.png"))?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_and_the_worker_write_the_same_files() -> Result<()> {
+    let http = http();
+    let data = tempfile::tempdir()?;
+    let dir = data.path();
+    half_clear(dir)?;
+    let dev = Dev::start(&data, port_free(), &http).await?;
+    let files = |command: &str| -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut files = BTreeMap::new();
+        for entry in std::fs::read_dir(dir.join(command))? {
+            let name = entry?.file_name().into_string().unwrap_or_default();
+            if name.ends_with(".png") {
+                files.insert(name.clone(), std::fs::read(dir.join(command).join(name))?);
+            }
+        }
+        Ok(files)
+    };
+    for keep in [false, true] {
+        for format in ["jpg", "png", "webp"] {
+            let (here, there) = (format!("edit.{format}"), format!("submit.{format}"));
+            for (command, output) in [("edit", &here), ("submit", &there)] {
+                let said = dev.edit(dir, command, output, keep).await?;
+                ensure!(
+                    said.contains("warning: the picture is partly transparent"),
+                    "{command} {output}: {said}"
+                );
+                ensure!(
+                    said.contains("warning: JPEG changes every pixel") == (keep && format == "jpg"),
+                    "{command} {output}: {said}"
+                );
+            }
+            ensure!(
+                std::fs::read(dir.join(&here))? == std::fs::read(dir.join(&there))?,
+                "{here} and {there} differ, outside kept: {keep}"
+            );
+            ensure!(
+                files("edit")? == files("submit")?,
+                "the stages differ, outside kept: {keep}"
+            );
+        }
+    }
+    ensure!(files("edit")?.len() == 4, "a stage is missing");
+    // What the transparent half hides does not come to light in a format without transparency.
+    let opaque = image::open(dir.join("submit.jpg"))?.into_rgb8();
+    ensure!(
+        opaque.get_pixel(20, 50).0.iter().all(|value| *value > 250),
+        "{:?}",
+        opaque.get_pixel(20, 50)
     );
     Ok(())
 }

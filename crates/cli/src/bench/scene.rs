@@ -11,7 +11,6 @@ use limekiln_rooms::{Color, bench_pair, draw, score};
 use serde::Serialize;
 
 use super::row::Row;
-use crate::engine;
 
 /// A room, what is asked for, and where it may change.
 pub(crate) struct Scene {
@@ -75,7 +74,7 @@ impl Scene {
             mask: row.true_mask.then(|| self.mask.clone()),
             scheduler: None,
         };
-        let outcome = engine::run(model, request, |_| {})?;
+        let outcome = limekiln_lime::run(model, request, |_| {})?;
         let located = outcome
             .roi
             .as_ref()

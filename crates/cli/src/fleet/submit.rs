@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use limekiln_lime::canvas::{Finish, Warning, for_format};
+use limekiln_pictures::{Limits, decode};
 use serde_json::{Value, json};
 
 use super::client::{Client, text};
@@ -88,8 +90,20 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         .await?
         .bytes()
         .await?;
-    let pixels = image::load_from_memory(&result).context("the result can't be read")?;
-    target.write(&pixels)?;
+    let result = decode(&result, &Limits::FILE).context("the result can't be read")?;
+    let finish = Finish::keeping_outside(args.keep_outside);
+    for warning in warnings(&edit) {
+        eprintln!("warning: {warning}");
+    }
+    if result.alpha.is_some() && !target.format.has_alpha() {
+        eprintln!(
+            "warning: a JPEG lies on white; name a .png or .webp file to keep the transparency"
+        );
+    }
+    if finish == Finish::Paste && !target.format.is_lossless() {
+        eprintln!("warning: {}", Warning::Lossy);
+    }
+    target.write(&for_format(result, target.format, finish))?;
     if let Some(folder) = &args.artifacts {
         artifacts(&client, &edit, &id, folder).await?;
     }
@@ -99,6 +113,12 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         target.path.display().to_string()
     });
     Ok(())
+}
+
+/// What the worker's report warns of.
+fn warnings(edit: &Value) -> impl Iterator<Item = &str> {
+    let warnings = edit.pointer("/report/warnings").and_then(Value::as_array);
+    warnings.into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

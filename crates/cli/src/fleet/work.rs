@@ -138,6 +138,7 @@ impl Plan {
                 let model = LimeModel {
                     name,
                     side_px: choice.size_default(),
+                    drawings_only: choice.built_in,
                     model: choice.open()?,
                 };
                 Ok(Box::new(LimeEditor::new(vec![model])?))

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use limekiln_jobs::{ArtifactKind, Failure, FailureClass, ModelName};
 use serde_json::json;
 
-use super::{Drawing, Editor, Output, Outputs, Progress, Sizing, Ticket, Work};
+use super::contract::{Drawing, Editor, Output, Outputs, Progress, Ticket, Work};
+use crate::prepared::Sizing;
 
 /// Takes its time and computes nothing. The result of an edit is its input, or a PNG of one pixel where that is none.
 ///

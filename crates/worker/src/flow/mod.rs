@@ -28,7 +28,7 @@ use tracing::Instrument as _;
 
 use crate::leases::{Lease, Order};
 use crate::run::Context;
-use crate::{Pixels, Signal, Work, intake, metrics};
+use crate::{Prepared, Signal, Work, intake, metrics};
 use compute::Computed;
 
 /// How an attempt ended, before that is written.
@@ -178,16 +178,16 @@ async fn work(ctx: &Arc<Context>, claimed: &Claimed) -> Result<Work, Failure> {
     let began = Instant::now();
     let fetched = fetch::fetch(ctx, claimed).await?;
     metrics::stage("fetch", began.elapsed());
-    let pixels = match (ctx.engine.sizing(&claimed.model), fetched.input.clone()) {
+    let prepared = match (ctx.engine.sizing(&claimed.model), fetched.input.clone()) {
         (Some(sizing), Some(input)) => {
             let began = Instant::now();
             let (spec, mask) = (claimed.spec.clone(), fetched.mask);
-            let read = move || Pixels::read(&input, mask.as_deref(), &spec, sizing);
-            let pixels = tokio::task::spawn_blocking(read).await.map_err(|error| {
+            let read = move || Prepared::read(&input, mask.as_deref(), &spec, sizing);
+            let prepared = tokio::task::spawn_blocking(read).await.map_err(|error| {
                 Failure::new(FailureClass::Internal, "image_panicked", error.to_string())
             })??;
             metrics::stage("read", began.elapsed());
-            Some(pixels)
+            Some(prepared)
         }
         _ => None,
     };
@@ -195,7 +195,7 @@ async fn work(ctx: &Arc<Context>, claimed: &Claimed) -> Result<Work, Failure> {
         model: claimed.model.clone(),
         spec: claimed.spec.clone(),
         input: fetched.input,
-        pixels,
+        prepared,
         saved: fetched.saved,
     })
 }

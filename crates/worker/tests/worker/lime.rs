@@ -24,6 +24,7 @@ fn lime() -> Factory {
             name: House::model(),
             model,
             side_px: limekiln_rooms::SIDE,
+            drawings_only: true,
         };
         Ok(Box::new(LimeEditor::new(vec![model])?))
     })

@@ -1,5 +1,5 @@
-//! Latents as small pictures, without the decoder: the color of a latent pixel is nearly a linear function of its
-//! channels, found by least squares on a picture whose latents are known.
+//! Latents as small pictures, without the slow decoder: the color of a latent pixel is nearly a linear function of its
+//! channels, which least squares finds on a picture whose latents are known.
 
 use candle_core::{DType, Tensor};
 use image::{Rgb, RgbImage};
@@ -7,20 +7,20 @@ use limekiln_diffusion::model::Model;
 use limekiln_diffusion::picture;
 use limekiln_pictures::encode;
 
-use crate::editor::BoxError;
+use crate::editor::contract::BoxError;
 
 /// Side of the picture that the colors are learned from, in latent pixels.
 const SIDE: u32 = 32;
 /// Side of one patch of color in it, in latent pixels.
 const PATCH: u32 = 4;
-/// Weight of small coefficients, relative to the latents' own power: channels that say nothing get nothing.
+/// Weight of the ridge penalty, relative to the latents' mean power, so that channels without color get no coefficient.
 const RIDGE: f64 = 1e-3;
 /// Side of a preview, in pixels, at most.
 const PREVIEW_PX: u32 = 96;
 /// Bytes of a preview, at most.
 const PREVIEW_BYTES: usize = 4096;
 
-/// What latents look like: one linear function for each of red, green and blue, its constant last.
+/// A linear function from a latent pixel's channels to each of red, green and blue; the constant is last.
 #[derive(Clone, Debug)]
 pub(super) struct Colors {
     factors: [Vec<f64>; 3],
@@ -28,7 +28,11 @@ pub(super) struct Colors {
 }
 
 impl Colors {
-    /// Learns them from a picture of many colors.
+    /// Fits the functions to a picture of many colors and its latents.
+    ///
+    /// # Errors
+    ///
+    /// When the picture can't be encoded, or the latents don't depend on color.
     pub(super) fn fit(model: &Model) -> Result<Self, BoxError> {
         let factor = u32::try_from(model.factor())?;
         let picture = patches(factor);
@@ -84,12 +88,12 @@ impl Colors {
     }
 }
 
-/// Patches of colors that are spread over the cube of all colors.
+/// A picture of square patches whose colors are spread over the whole cube of colors.
 fn patches(factor: u32) -> RgbImage {
     let per_row = SIDE / PATCH;
     RgbImage::from_fn(SIDE * factor, SIDE * factor, |x, y| {
         let index = y / (PATCH * factor) * per_row + x / (PATCH * factor);
-        // The additive sequence of the plastic number's kin: evenly spread in three dimensions.
+        // Roberts' R3 sequence: multiples of the powers of 1/1.2207, evenly spread over the cube.
         let share = |step: f64| (f64::from(index + 1) * step).fract();
         Rgb([0.819_172_513, 0.671_043_607, 0.549_700_478].map(|step| (share(step) * 255.0) as u8))
     })
@@ -107,7 +111,7 @@ fn mean(picture: &RgbImage, left: u32, top: u32, side: u32) -> [f64; 3] {
     sums.map(|sum| sum / f64::from(side * side))
 }
 
-/// `[1, channels, h, w]` as one row of values a channel.
+/// Latents `[1, channels, h, w]` as one row of values per channel.
 fn planes(latents: &Tensor) -> Result<Vec<Vec<f32>>, BoxError> {
     let latents = latents
         .to_dtype(DType::F32)?
@@ -117,7 +121,8 @@ fn planes(latents: &Tensor) -> Result<Vec<Vec<f32>>, BoxError> {
     Ok(latents.to_vec2()?)
 }
 
-/// Gauss and Jordan, with the greatest pivot: the unknowns of each of the three right-hand sides.
+/// Solves linear equations, of which each row ends with three right-hand sides, by Gauss-Jordan elimination with partial
+/// pivoting. None where they have no single solution.
 fn solve(mut rows: Vec<Vec<f64>>) -> Option<[Vec<f64>; 3]> {
     let unknowns = rows.len();
     for column in 0..unknowns {

@@ -2,13 +2,11 @@
 //!
 //! # Layout
 //!
-//! - `request`: from spec and pixels to the engine's request
-//! - `draw`: from the engine's outcome to files
+//! - `outputs`: from a finished edit to files
 //! - `colors`: latents as small pictures
 
 mod colors;
-mod draw;
-mod request;
+mod outputs;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,105 +14,96 @@ use std::time::Instant;
 
 use limekiln_diffusion::model::Model;
 use limekiln_jobs::{Failure, FailureClass, ModelName};
-use limekiln_lime::{Edit, Error as LimeError, Preset, Request, Stage};
+use limekiln_lime::canvas::{Canvas, Finish, length_check};
+use limekiln_lime::{Edit, Error as LimeError, Stage, probe};
+use limekiln_pictures::Format;
 
-use super::{BoxError, Drawing, Editor, Progress, Sizing, Ticket, Work};
+use super::contract::{BoxError, Drawing, Editor, Progress, Ticket, Work};
+use crate::prepared::{self, Prepared, Sizing};
 use colors::Colors;
-use draw::Canvas;
 
 /// A model that is loaded.
 pub struct LimeModel {
-    /// What edits call it.
+    /// The name that edits ask for it by.
     pub name: ModelName,
-    /// Its networks.
+    /// The networks.
     pub model: Model,
     /// Bound on the longer side of its pictures where the edit names none, in pixels.
     pub side_px: u32,
+    /// Whether it knows drawings alone, so that edits of photographs are warned of.
+    pub drawings_only: bool,
 }
 
 /// Runs the method. Steps of several edits take turns.
 pub struct LimeEditor {
-    models: BTreeMap<ModelName, Arc<Held>>,
-    edits: HashMap<Ticket, Running>,
+    models: BTreeMap<ModelName, Arc<LoadedModel>>,
+    edits: HashMap<Ticket, OpenEdit>,
 }
 
-struct Held {
+struct LoadedModel {
     model: Model,
     sizing: Sizing,
+    drawings_only: bool,
     colors: Colors,
 }
 
-struct Running {
-    held: Arc<Held>,
+/// An edit between two steps, and what its result will be made on.
+struct OpenEdit {
+    model: Arc<LoadedModel>,
     edit: Edit,
     canvas: Canvas,
+    finish: Finish,
 }
 
 impl LimeEditor {
-    /// Warms the models up: each runs a small edit, and learns what its latents look like.
+    /// Warms the models up: each makes a small edit, so that the first edit finds kernels compiled and memory mapped, and
+    /// learns what its latents look like.
     ///
     /// # Errors
     ///
     /// When a model can't edit.
     pub fn new(models: Vec<LimeModel>) -> Result<Self, BoxError> {
-        let mut held = BTreeMap::new();
-        for LimeModel {
-            name,
-            model,
-            side_px,
-        } in models
-        {
+        let models = models.into_iter().map(|model| {
             let began = Instant::now();
-            let factor = u32::try_from(model.factor())?;
-            let sizing = Sizing {
-                side_px: side_px.max(factor),
-                factor,
-            };
-            let colors = Colors::fit(&model)?;
-            warm_up(&model, sizing)?;
+            let name = model.name.clone();
+            let loaded = LoadedModel::warm(model)?;
             let took_ms = began.elapsed().as_millis();
             tracing::info!(model = %name, took_ms, "the model is warm");
-            held.insert(
-                name,
-                Arc::new(Held {
-                    model,
-                    sizing,
-                    colors,
-                }),
-            );
-        }
+            Ok((name, Arc::new(loaded)))
+        });
         Ok(Self {
-            models: held,
+            models: models.collect::<Result<_, BoxError>>()?,
             edits: HashMap::new(),
         })
     }
 
-    fn running(&mut self, ticket: Ticket) -> Result<&mut Running, Failure> {
-        self.edits.get_mut(&ticket).ok_or_else(|| {
-            internal("the engine was asked for an edit that it does not hold".to_owned())
-        })
+    fn open_edit(&mut self, ticket: Ticket) -> Result<&mut OpenEdit, Failure> {
+        self.edits.get_mut(&ticket).ok_or_else(unknown)
     }
 }
 
-/// One step at full size, so that the first edit finds kernels compiled and memory mapped.
-fn warm_up(model: &Model, sizing: Sizing) -> Result<(), BoxError> {
-    let mut preset = Preset::base();
-    preset.edit.steps = 1;
-    let side = (sizing.side_px - sizing.side_px % sizing.factor).max(sizing.factor);
-    let request = Request {
-        image: image::RgbImage::from_fn(side, side, |x, y| image::Rgb([x as u8, y as u8, 128])),
-        instruction: "make it warm".to_owned(),
-        seed: 0,
-        preset,
-        mask: None,
-        scheduler: None,
-    };
-    let mut edit = Edit::new(model, request)?;
-    while !edit.is_done() {
-        edit.step(model)?;
+impl LoadedModel {
+    fn warm(model: LimeModel) -> Result<Self, BoxError> {
+        let LimeModel {
+            model,
+            side_px,
+            drawings_only,
+            ..
+        } = model;
+        let factor = u32::try_from(model.factor())?;
+        let sizing = Sizing {
+            side_px: side_px.max(factor),
+            factor,
+        };
+        let colors = Colors::fit(&model)?;
+        probe(&model, sizing.side_px, 1)?;
+        Ok(Self {
+            model,
+            sizing,
+            drawings_only,
+            colors,
+        })
     }
-    edit.finish(model)?;
-    Ok(())
 }
 
 impl Editor for LimeEditor {
@@ -122,7 +111,7 @@ impl Editor for LimeEditor {
         let devices: Vec<String> = self
             .models
             .values()
-            .map(|held| match held.model.device.location() {
+            .map(|loaded| match loaded.model.device.location() {
                 candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
                 candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
                 candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
@@ -132,22 +121,27 @@ impl Editor for LimeEditor {
     }
 
     fn sizing(&self, model: &ModelName) -> Option<Sizing> {
-        self.models.get(model).map(|held| held.sizing)
+        self.models.get(model).map(|loaded| loaded.sizing)
     }
 
     fn start(&mut self, ticket: Ticket, work: Work) -> Result<Progress, Failure> {
-        let held = self.models.get(&work.model).cloned().ok_or_else(|| {
+        let model = self.models.get(&work.model).cloned().ok_or_else(|| {
             internal(format!(
                 "this worker does not hold the model {}",
                 work.model
             ))
         })?;
-        let pixels = work
-            .pixels
+        let Prepared {
+            request,
+            canvas,
+            finish,
+        } = work
+            .prepared
             .ok_or_else(|| internal("the edit came without its picture".to_owned()))?;
-        let request = request::request(&held.model, &work.spec, &pixels)?;
+        length_check(&model.model, &request.instruction)
+            .map_err(|error| prepared::failure(&error))?;
         let resumed = match &work.saved {
-            Some(saved) => match Edit::resume(&held.model, request.clone(), saved) {
+            Some(saved) => match Edit::resume(&model.model, request.clone(), saved) {
                 Ok(Some(edit)) => Some(edit),
                 Ok(None) => {
                     tracing::info!(%ticket, "a checkpoint of another version: starting over");
@@ -162,11 +156,16 @@ impl Editor for LimeEditor {
         };
         let edit = match resumed {
             Some(edit) => edit,
-            None => Edit::new(&held.model, request).map_err(failure)?,
+            None => Edit::new(&model.model, request).map_err(failure)?,
         };
         let progress = progress(&edit);
-        let canvas = Canvas::new(pixels, &work.spec);
-        self.edits.insert(ticket, Running { held, edit, canvas });
+        let open = OpenEdit {
+            model,
+            edit,
+            canvas,
+            finish,
+        };
+        self.edits.insert(ticket, open);
         Ok(progress)
     }
 
@@ -174,20 +173,20 @@ impl Editor for LimeEditor {
         tickets
             .iter()
             .map(|&ticket| {
-                let Running { held, edit, .. } = self.running(ticket)?;
-                edit.step(&held.model).map_err(failure)?;
+                let OpenEdit { model, edit, .. } = self.open_edit(ticket)?;
+                edit.step(&model.model).map_err(failure)?;
                 Ok(progress(edit))
             })
             .collect()
     }
 
     fn preview(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
-        let running = self.running(ticket).ok()?;
-        let shown = running
+        let open = self.open_edit(ticket).ok()?;
+        let shown = open
             .edit
             .latents()
             .map_err(BoxError::from)
-            .and_then(|latents| running.held.colors.preview(&latents));
+            .and_then(|latents| open.model.colors.preview(&latents));
         match shown {
             Ok(jpeg) => jpeg,
             Err(error) => {
@@ -198,18 +197,24 @@ impl Editor for LimeEditor {
     }
 
     fn save(&mut self, ticket: Ticket) -> Result<Option<Vec<u8>>, Failure> {
-        let Running { held, edit, .. } = self.running(ticket)?;
-        edit.save(&held.model).map(Some).map_err(failure)
+        let OpenEdit { model, edit, .. } = self.open_edit(ticket)?;
+        edit.save(&model.model).map(Some).map_err(failure)
     }
 
     fn finish(&mut self, ticket: Ticket) -> Result<Drawing, Failure> {
-        let Some(Running { held, edit, canvas }) = self.edits.remove(&ticket) else {
-            return Err(internal(
-                "the engine was asked for an edit that it does not hold".to_owned(),
-            ));
-        };
-        let outcome = edit.finish(&held.model).map_err(failure)?;
-        Ok(Box::new(move || canvas.draw(outcome)))
+        let OpenEdit {
+            model,
+            edit,
+            canvas,
+            finish,
+        } = self.edits.remove(&ticket).ok_or_else(unknown)?;
+        let outcome = edit.finish(&model.model).map_err(failure)?;
+        let drawings_only = model.drawings_only;
+        Ok(Box::new(move || {
+            let warnings = canvas.warnings(drawings_only, finish, Format::Png);
+            let warnings = warnings.iter().map(ToString::to_string).collect();
+            outputs::outputs(canvas.finish(outcome, finish, warnings))
+        }))
     }
 
     fn forget(&mut self, ticket: Ticket) {
@@ -217,7 +222,7 @@ impl Editor for LimeEditor {
     }
 }
 
-/// Steps of both stages, counted through.
+/// Progress over the steps of both stages.
 fn progress(edit: &Edit) -> Progress {
     let progress = edit.progress();
     Progress {
@@ -231,7 +236,7 @@ fn progress(edit: &Edit) -> Progress {
     }
 }
 
-/// The user's fault where the request is, else the engine's.
+/// A failure of class user where the request can't be run, else of class internal.
 fn failure(error: LimeError) -> Failure {
     let (class, code) = match &error {
         LimeError::Preset(_) => (FailureClass::User, "preset_invalid"),
@@ -241,6 +246,11 @@ fn failure(error: LimeError) -> Failure {
         }
     };
     Failure::new(class, code, error.to_string())
+}
+
+/// The engine's thread asks for an edit that it never started or has already finished: a defect.
+fn unknown() -> Failure {
+    internal("the engine was asked for an edit that it does not hold".to_owned())
 }
 
 fn internal(message: String) -> Failure {

@@ -3,20 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use image::{GrayImage, RgbImage};
-use limekiln_lime::Outcome;
-use limekiln_pictures::paint;
+use limekiln_lime::canvas::{Stages, View};
 
 use crate::output::{self, folder_make, png_write, same_file};
 
-const ROI: &str = "roi.png";
-const SEGMENTS: &str = "segments.png";
-const ATTENTION: &str = "attention.png";
-const OVERLAY: &str = "overlay.png";
 const REPORT: &str = "report.json";
 const LATENTS: &str = "latents.safetensors";
 
-/// A folder that the stages can be written to.
+/// A folder that was found fit for the stages' files.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
@@ -28,7 +22,8 @@ impl Folder {
     /// Says what is in the way.
     pub(crate) fn new(folder: &Path, kept: &[&Path]) -> Result<Self> {
         folder_make(folder)?;
-        for name in [ROI, SEGMENTS, ATTENTION, OVERLAY, REPORT, LATENTS] {
+        let views = View::ALL.map(file_name);
+        for name in views.iter().map(String::as_str).chain([REPORT, LATENTS]) {
             let path = folder.join(name);
             if kept.iter().any(|kept| same_file(kept, &path)) {
                 bail!(
@@ -46,39 +41,21 @@ impl Folder {
         Ok(Self(folder.to_owned()))
     }
 
-    /// Writes what the edit has of its stages, at the size of `picture` (and of `roi`), and says which files those
-    /// are. An edit of the whole picture has latents alone.
+    /// Writes the pictures of the stages that the edit had and its latents, and says which files those are, the report
+    /// included. An edit of the whole picture has no stage to show.
     ///
     /// # Errors
     ///
     /// When a file can't be written.
-    pub(crate) fn write(
-        &self,
-        picture: &RgbImage,
-        roi: Option<&GrayImage>,
-        outcome: &Outcome,
-    ) -> Result<Vec<String>> {
-        let size = picture.dimensions();
+    pub(crate) fn write(&self, stages: &Stages) -> Result<Vec<String>> {
         let mut files = Vec::new();
-        let mut png = |name: &str, pixels: image::DynamicImage| {
-            files.push(name.to_owned());
-            png_write(&self.0.join(name), pixels)
-        };
-        if let Some(roi) = roi {
-            png(ROI, roi.clone().into())?;
-            png(OVERLAY, paint::overlay(picture, roi).into())?;
-        }
-        if let Some(segments) = &outcome.segments {
-            png(
-                SEGMENTS,
-                paint::segments(&segments.labels, segments.side, size).into(),
-            )?;
-        }
-        if let Some(map) = &outcome.attention {
-            png(ATTENTION, paint::heat(&map.values, map.side, size).into())?;
+        for (view, pixels) in stages.views() {
+            let name = file_name(view);
+            png_write(&self.0.join(&name), pixels)?;
+            files.push(name);
         }
         output::write_with(&self.0.join(LATENTS), |file| {
-            Ok(outcome.latents.save_safetensors("latents", file.path())?)
+            Ok(stages.latents.save_safetensors("latents", file.path())?)
         })?;
         files.extend([LATENTS, REPORT].map(str::to_owned));
         Ok(files)
@@ -92,4 +69,8 @@ impl Folder {
     pub(crate) fn report(&self, json: &str) -> Result<()> {
         output::write(&self.0.join(REPORT), json.as_bytes())
     }
+}
+
+fn file_name(view: View) -> String {
+    format!("{}.png", view.name())
 }

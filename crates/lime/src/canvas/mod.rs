@@ -1,0 +1,21 @@
+//! One picture on its way through an edit, the same for the command and for the worker: read, asked for, finished.
+//!
+//! # Layout
+//!
+//! - `read`: the input and the user's mask, from bytes
+//! - `request`: what the model is shown at its working size, and the checks on the instruction
+//! - `finish`: from the model's picture to the result, its report and the pictures of its stages
+//! - `warnings`: what the user should know about the picture and the file of the result
+//! - `error`: why an edit can't be started
+
+mod error;
+mod finish;
+mod read;
+mod request;
+mod warnings;
+
+pub use error::Error;
+pub use finish::{Finish, Finished, ResultReport, Stages, View, for_format};
+pub use read::Canvas;
+pub use request::{Recipe, length_check};
+pub use warnings::Warning;

@@ -1,0 +1,70 @@
+//! What the model is shown at its working size, and the checks on the instruction.
+
+use limekiln_diffusion::model::Model;
+use limekiln_pictures::{resize, size};
+
+use super::error::Error;
+use super::read::Canvas;
+use crate::edit::Request;
+use crate::preset::Preset;
+
+/// What an edit is asked for, beside its picture.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    instruction: String,
+    seed: u64,
+    preset: Preset,
+}
+
+impl Recipe {
+    /// Takes an instruction, the seed of the noise, and a preset.
+    ///
+    /// # Errors
+    ///
+    /// When the instruction says nothing.
+    pub fn new(instruction: &str, seed: u64, preset: Preset) -> Result<Self, Error> {
+        if instruction.trim().is_empty() {
+            return Err(Error::InstructionEmpty);
+        }
+        Ok(Self {
+            instruction: instruction.to_owned(),
+            seed,
+            preset,
+        })
+    }
+}
+
+impl Canvas {
+    /// The engine's request: the picture on white and the mask, shrunk so that the longer side is at most `side_max` pixels
+    /// and both sides are multiples of `factor`.
+    ///
+    /// # Errors
+    ///
+    /// When nothing would be left of a side.
+    pub fn request(&self, recipe: &Recipe, side_max: u32, factor: u32) -> Result<Request, Error> {
+        let (width, height) = size::working(self.size(), side_max, factor)?;
+        Ok(Request {
+            image: resize::lanczos(&self.picture.on_white(), width, height),
+            instruction: recipe.instruction.clone(),
+            seed: recipe.seed,
+            preset: recipe.preset.clone(),
+            mask: self
+                .mask
+                .as_ref()
+                .map(|mask| size::mask_shrink(mask, (width, height))),
+            scheduler: None,
+        })
+    }
+}
+
+/// Checks that the model sees an instruction to its end.
+///
+/// # Errors
+///
+/// When it is too long.
+pub fn length_check(model: &Model, instruction: &str) -> Result<(), Error> {
+    match model.tokenizer.encode(instruction)?.cut {
+        Some(cut) => Err(Error::InstructionTooLong { cut }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,124 @@
+//! What the user should know about the picture and the file of the result.
+
+use std::fmt;
+
+use image::RgbImage;
+use limekiln_pictures::Format;
+
+use super::finish::Finish;
+use super::read::Canvas;
+
+/// Neighbours that differ by no more than this in any channel are alike; JPEG moves a flat area by as much.
+const ALIKE: u8 = 2;
+/// Least share of alike neighbours in a drawing: drawn rooms are flat nearly everywhere, photographs nearly nowhere.
+const ALIKE_SHARE: f64 = 0.8;
+
+/// Something the user should know before waiting for the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// The model was trained on drawings alone, and the picture looks like a photograph.
+    Photograph,
+    /// The model sees the picture on white.
+    Transparent {
+        /// Whether the result's file keeps the transparency.
+        kept: bool,
+    },
+    /// The result's format changes the pixels that were to be kept.
+    Lossy,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Photograph => {
+                "the built-in model knows drawn rooms only; for a photograph name a real checkpoint"
+            }
+            Self::Transparent { kept: true } => {
+                "the picture is partly transparent: the model sees it on white; the result keeps it"
+            }
+            Self::Transparent { kept: false } => {
+                "the picture is partly transparent: the model sees it on white; a JPEG result lies on white, too; name a .png \
+                 or .webp file to keep it"
+            }
+            Self::Lossy => {
+                "JPEG changes every pixel a little, those outside too; name a .png or .webp file"
+            }
+        })
+    }
+}
+
+impl Canvas {
+    /// Warnings of an edit whose result is finished and written so. `drawings_only`: whether the model knows nothing else.
+    pub fn warnings(&self, drawings_only: bool, finish: Finish, format: Format) -> Vec<Warning> {
+        let photograph = drawings_only && !looks_drawn(&self.picture.rgb);
+        let transparent = self.picture.alpha.is_some();
+        let lossy = finish == Finish::Paste && !format.is_lossless();
+        [
+            photograph.then_some(Warning::Photograph),
+            transparent.then_some(Warning::Transparent {
+                kept: format.has_alpha(),
+            }),
+            lossy.then_some(Warning::Lossy),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// Whether most neighbouring pixels are alike, as in a drawing. A guess: a very smooth photograph counts as drawn.
+fn looks_drawn(picture: &RgbImage) -> bool {
+    let (mut alike, mut all) = (0u64, 0u64);
+    for row in picture.rows() {
+        let row: Vec<_> = row.collect();
+        for pair in row.windows(2) {
+            let mut channels = pair[0].0.iter().zip(&pair[1].0);
+            alike += u64::from(channels.all(|(a, b)| a.abs_diff(*b) <= ALIKE));
+            all += 1;
+        }
+    }
+    alike as f64 >= ALIKE_SHARE * all as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{GrayImage, Luma, Rgb, RgbImage};
+    use limekiln_pictures::Picture;
+
+    use super::*;
+
+    #[test]
+    fn rooms_look_drawn_and_noise_does_not() {
+        for index in 0..20 {
+            let scene = limekiln_rooms::bench_pair(0, index).before;
+            assert!(
+                looks_drawn(&limekiln_rooms::draw(&scene, 128)),
+                "room {index}"
+            );
+        }
+        let noisy = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 91) as u8 % 23 + 100; 3]));
+        assert!(!looks_drawn(&noisy));
+    }
+
+    #[test]
+    fn warnings_are_of_picture_model_and_file() {
+        let clear = Canvas {
+            picture: Picture {
+                rgb: RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 91) as u8; 3])),
+                alpha: Some(GrayImage::from_pixel(64, 64, Luma([7]))),
+            },
+            mask: None,
+        };
+        let transparent = |kept| Warning::Transparent { kept };
+        assert_eq!(
+            clear.warnings(true, Finish::Paste, Format::Png),
+            [Warning::Photograph, transparent(true)]
+        );
+        assert_eq!(
+            clear.warnings(false, Finish::Paste, Format::Jpeg),
+            [transparent(false), Warning::Lossy]
+        );
+        let plain = Canvas::from(clear.picture.rgb);
+        assert_eq!(plain.warnings(false, Finish::None, Format::Jpeg), []);
+    }
+}

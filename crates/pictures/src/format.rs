@@ -1,0 +1,42 @@
+//! File formats.
+
+/// A format that is read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// PNG; of an animated one the first picture is read.
+    Png,
+    /// JPEG.
+    Jpeg,
+    /// WebP; of an animated one the first picture is read. Written without loss.
+    WebP,
+}
+
+impl Format {
+    /// As in `Content-Type`.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::WebP => "image/webp",
+        }
+    }
+
+    /// Whether a pixel that is written is the pixel that is read back.
+    pub fn is_lossless(self) -> bool {
+        self != Self::Jpeg
+    }
+
+    /// Whether transparency can be written.
+    pub fn has_alpha(self) -> bool {
+        self != Self::Jpeg
+    }
+
+    /// In messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::WebP => "WEBP",
+        }
+    }
+}
