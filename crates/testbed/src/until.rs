@@ -2,6 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use limekiln_jobs::retry::Policy;
+
+/// The delays between two questions.
+const POLLS: Policy = Policy::new(Duration::from_millis(4), Duration::from_millis(50));
+
 /// Asks `condition` until it holds.
 ///
 /// # Panics
@@ -22,13 +27,12 @@ pub async fn until_some<T>(
     mut question: impl AsyncFnMut() -> Option<T>,
 ) -> T {
     let start = Instant::now();
-    let mut pause = Duration::from_millis(2);
+    let mut polls = POLLS.start();
     loop {
         if let Some(answer) = question().await {
             return answer;
         }
         assert!(start.elapsed() < deadline, "waited {deadline:?} for {what}");
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(50));
+        tokio::time::sleep(polls.delay()).await;
     }
 }

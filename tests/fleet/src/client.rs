@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
+use limekiln_jobs::retry::Policy;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// How long a client tries.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a client tries, and with which delays.
+const RETRY: Policy = Policy::new(Duration::from_millis(40), Duration::from_millis(500))
+    .patience(Duration::from_secs(90));
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(10);
 
@@ -57,9 +59,8 @@ impl Client {
         path: &str,
         dress: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer> {
-        let start = Instant::now();
         let mut tries = 0_u32;
-        let mut pause = Duration::from_millis(20);
+        let mut backoff = RETRY.start();
         loop {
             tries += 1;
             let last = match self.once(&method, path, &dress).await {
@@ -71,11 +72,10 @@ impl Client {
                 ),
                 Err(error) => format!("{error:#}"),
             };
-            if start.elapsed() > PATIENCE {
+            let Some(delay) = backoff.next() else {
                 bail!("{method} {path}: nothing but trouble in {tries} tries; the last: {last}");
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(500));
+            };
+            tokio::time::sleep(delay).await;
         }
     }
 

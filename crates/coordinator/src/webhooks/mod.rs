@@ -1,6 +1,7 @@
 //! Webhooks: jobs of their own, so that a dead endpoint holds up no edit.
 
 mod address;
+mod attempt;
 mod client;
 mod deliveries;
 mod endpoints;
