@@ -1,8 +1,8 @@
-//! Why a worker ends otherwise than asked to.
+//! Why a worker can't start, or can't go on.
 
 use std::time::Duration;
 
-/// The crate's results.
+/// A result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a worker can't start, or can't go on. Its supervisor should start another.
@@ -14,7 +14,7 @@ pub enum Error {
     /// The broker refuses the worker.
     #[error("broker: {0}")]
     Broker(#[from] limekiln_broker::Error),
-    /// The cache on disk, or S3.
+    /// The cache on disk can't be opened.
     #[error("blobs: {0}")]
     Blobs(#[from] limekiln_blobs::Error),
     /// The model can't be loaded.
@@ -23,7 +23,7 @@ pub enum Error {
     /// One call of the engine took too long, and its lease is lost.
     #[error(
         "the engine hangs: a step takes longer than {}; restart the worker",
-        shown(after)
+        seconds(after)
     )]
     EngineHung {
         /// The longest that a step may take.
@@ -35,11 +35,11 @@ pub enum Error {
     /// The broker handle was closed while the worker ran.
     #[error("the broker handle was closed")]
     BrokerClosed,
-    /// Settings that can't work.
+    /// The settings can't work.
     #[error("settings: {0}")]
     Settings(&'static str),
 }
 
-fn shown(after: &Duration) -> String {
+fn seconds(after: &Duration) -> String {
     format!("{} s", after.as_secs_f64())
 }

@@ -1,82 +1,79 @@
-//! Leases renewed while steps advance, and the worker's own sign of life.
+//! The heartbeat: renews leases while steps advance, and tells Postgres that the worker lives.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use limekiln_jobs::{EditId, Epoch, Retryable};
-use limekiln_store::{HeartbeatReply, NewWorker, Store};
+use limekiln_store::{HeartbeatReply, NewWorker, Store, Write};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::intake::Hold;
-use crate::run::Context;
-use crate::{Error, Signal, Ticket, metrics};
+use crate::admission::Admission;
+use crate::context::Context;
+use crate::{Error, RunId, Signal, metrics};
 
 /// Leases renewed by one statement.
 const BATCH: usize = 512;
 
-/// Beats until the engine hangs for longer than its leases last.
-pub(crate) async fn beat(ctx: Arc<Context>, me: NewWorker) -> Error {
+/// Beats three times a lease, until the engine has hung for longer than its leases last.
+pub(crate) async fn run(ctx: Arc<Context>, registration: NewWorker) -> Error {
     let ttl = ctx.settings.lease_ttl;
     let mut ticks = interval(ttl / 3);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stall = Stall::default();
-    let mut busy = Busy::new(&ctx);
+    let mut detector = StallDetector::default();
+    let mut busy = BusyGauge::new(&ctx);
     loop {
         ticks.tick().await;
-        let stalled = stall.look(&ctx);
-        if ctx.leases.lost(&stalled, ttl) && !stalled.is_empty() {
+        let stalled = detector.check(&ctx);
+        if !stalled.is_empty() && ctx.leases.expired(&stalled, ttl) {
             return Error::EngineHung {
                 after: ctx.settings.stall_after,
             };
         }
         if let Err(error) = renew(&ctx, &stalled).await {
-            tracing::warn!(%error, "leases are not renewed: trying again at the next beat");
+            tracing::warn!(%error, "leases are not renewed: trying again at the next heartbeat");
         }
         let held = u32::try_from(ctx.leases.count()).unwrap_or(u32::MAX);
-        match timeout(ttl, sign(&ctx.store, &me, held, ttl)).await {
-            Ok(Ok(orders)) => {
-                let hold = match (stalled.is_empty(), orders.drain) {
-                    (false, _) => Hold::Stalled,
-                    (true, true) => Hold::Drain,
-                    (true, false) => Hold::No,
-                };
-                ctx.hold(hold);
-            }
-            Ok(Err(error)) => tracing::warn!(%error, "the worker's sign of life is not heard"),
-            Err(_) => tracing::warn!("the worker's sign of life is not answered"),
+        match timeout(ttl, report_alive(&ctx.store, &registration, held, ttl)).await {
+            Ok(Ok(reply)) => ctx.set_admission(match (stalled.is_empty(), reply.drain) {
+                (false, _) => Admission::Stalled,
+                (true, true) => Admission::Draining,
+                (true, false) => Admission::Open,
+            }),
+            Ok(Err(error)) => tracing::warn!(%error, "the heartbeat is not recorded"),
+            Err(_) => tracing::warn!("the heartbeat is not recorded: postgres does not answer"),
         }
-        busy.tell(&ctx);
+        busy.record(&ctx);
     }
 }
 
-/// Says that the worker lives, and registers it anew where nobody knows it.
-async fn sign(
+/// Records that the worker lives, and registers it again where its row is gone.
+async fn report_alive(
     store: &Store,
-    me: &NewWorker,
+    registration: &NewWorker,
     held: u32,
     ttl: Duration,
 ) -> limekiln_store::Result<HeartbeatReply> {
-    let orders = store.worker_beat(me.id, held).await?;
-    if !orders.known {
-        store.worker_register(me, ttl).await?;
+    let reply = store.worker_beat(registration.id, held).await?;
+    if !reply.known {
+        store.worker_register(registration, ttl).await?;
     }
-    Ok(orders)
+    Ok(reply)
 }
 
-/// Renews what may be renewed, and stops what can't be.
-async fn renew(ctx: &Context, stalled: &[Ticket]) -> Result<(), String> {
+/// Renews every lease but those of stalled runs, and stops the edits whose lease is gone.
+async fn renew(ctx: &Context, stalled: &[RunId]) -> Result<(), String> {
     let leases = ctx.leases.renewable(stalled);
     for batch in leases.chunks(BATCH) {
         let sent_at = Instant::now();
-        let answers = renew_batch(ctx, batch).await?;
+        let writes = renew_batch(ctx, batch).await?;
         let mut renewed = 0;
-        for (&(edit, epoch), write) in batch.iter().zip(answers) {
+        for (&(edit, epoch), write) in batch.iter().zip(writes) {
             if write.is_applied() {
                 renewed += 1;
                 ctx.leases.renewed((edit, epoch), sent_at);
             } else if ctx.leases.stop((edit, epoch)) {
                 metrics::stale("renew");
-                ctx.settings.signals.give(Signal::Stale(edit, epoch));
+                ctx.settings.signals.emit(Signal::Stale(edit, epoch));
                 tracing::info!(%edit, %epoch, "the lease is gone: stopping");
             }
         }
@@ -85,52 +82,49 @@ async fn renew(ctx: &Context, stalled: &[Ticket]) -> Result<(), String> {
     Ok(())
 }
 
-/// Says it twice, for the second time may find a connection that works.
-async fn renew_batch(
-    ctx: &Context,
-    batch: &[(EditId, Epoch)],
-) -> Result<Vec<limekiln_store::Write>, String> {
+/// Tries twice: the first try may have met a connection that is dead, and the second gets another one in time.
+async fn renew_batch(ctx: &Context, batch: &[(EditId, Epoch)]) -> Result<Vec<Write>, String> {
     let ttl = ctx.settings.lease_ttl;
-    let say = || timeout(ttl / 3, ctx.store.leases_renew(ctx.worker, batch, ttl));
-    match say().await {
-        Ok(Ok(answers)) => return Ok(answers),
+    let attempt = || timeout(ttl / 3, ctx.store.leases_renew(ctx.worker, batch, ttl));
+    match attempt().await {
+        Ok(Ok(writes)) => return Ok(writes),
         Ok(Err(error)) if !error.is_transient() => return Err(error.to_string()),
         Ok(Err(error)) => tracing::debug!(%error, "renewing once more"),
         Err(_) => tracing::debug!("renewing once more: no answer"),
     }
-    match say().await {
-        Ok(answers) => answers.map_err(|error| error.to_string()),
+    match attempt().await {
+        Ok(writes) => writes.map_err(|error| error.to_string()),
         Err(_) => Err("postgres does not answer".to_owned()),
     }
 }
 
-/// Calls of the engine that take too long. Only what was so at two beats counts: a process that was frozen finds all its
-/// calls old when it wakes.
+/// Finds calls of the engine that take too long. A call must be too old at two heartbeats in a row: when a process that
+/// was frozen wakes up, every call looks too old at first.
 #[derive(Default)]
-struct Stall {
-    suspects: Vec<Ticket>,
-    told: bool,
+struct StallDetector {
+    suspects: Vec<RunId>,
+    reported: bool,
 }
 
-impl Stall {
-    /// The edits of a call that has stalled.
-    fn look(&mut self, ctx: &Context) -> Vec<Ticket> {
+impl StallDetector {
+    /// The runs of a call that has stalled.
+    fn check(&mut self, ctx: &Context) -> Vec<RunId> {
         let now = ctx
             .engine
-            .pulse
+            .calls
             .stalled(ctx.settings.stall_after)
             .unwrap_or_default();
         let confirmed = !now.is_empty() && now == self.suspects;
         self.suspects = now;
         if !confirmed {
-            if self.told && self.suspects.is_empty() {
+            if self.reported && self.suspects.is_empty() {
                 tracing::warn!("the engine goes on");
-                self.told = false;
+                self.reported = false;
             }
             return Vec::new();
         }
-        if !self.told {
-            self.told = true;
+        if !self.reported {
+            self.reported = true;
             metrics::stalled();
             let after_s = ctx.settings.stall_after.as_secs_f64();
             tracing::error!(
@@ -138,33 +132,33 @@ impl Stall {
                 edits = self.suspects.len(),
                 "the engine hangs: its leases are no longer renewed"
             );
-            ctx.settings.signals.give(Signal::Stalled);
+            ctx.settings.signals.emit(Signal::Stalled);
         }
-        ctx.hold(Hold::Stalled);
+        ctx.set_admission(Admission::Stalled);
         ctx.leases.hand_back_behind(&self.suspects);
         self.suspects.clone()
     }
 }
 
-/// How much of its time the engine works.
-struct Busy {
+/// Measures the share of its time that the engine spends in calls.
+struct BusyGauge {
     at: Instant,
     busy: Duration,
 }
 
-impl Busy {
+impl BusyGauge {
     fn new(ctx: &Context) -> Self {
         Self {
             at: Instant::now(),
-            busy: ctx.engine.pulse.busy(),
+            busy: ctx.engine.calls.busy(),
         }
     }
 
-    fn tell(&mut self, ctx: &Context) {
-        let (now, busy) = (Instant::now(), ctx.engine.pulse.busy());
-        let span = now.duration_since(self.at).as_secs_f64();
-        if span > 0.0 {
-            let share = busy.saturating_sub(self.busy).as_secs_f64() / span;
+    fn record(&mut self, ctx: &Context) {
+        let (now, busy) = (Instant::now(), ctx.engine.calls.busy());
+        let elapsed = now.duration_since(self.at).as_secs_f64();
+        if elapsed > 0.0 {
+            let share = busy.saturating_sub(self.busy).as_secs_f64() / elapsed;
             metrics::busy_share(share.min(1.0));
         }
         metrics::slots(ctx.settings.slots, ctx.leases.count());

@@ -1,4 +1,4 @@
-//! Leases held here, and what the edits under them are told to do.
+//! The leases that this worker holds, and the interrupts sent to the edits under them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,134 +7,128 @@ use std::time::{Duration, Instant};
 use limekiln_jobs::{EditId, Epoch};
 use tokio::sync::watch;
 
-use crate::Ticket;
+use crate::RunId;
 
-/// What an edit under a lease is told.
+/// Why an edit must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Go on.
-    Go,
-    /// The lease is gone, or the edit cancelled: write nothing more.
+pub(crate) enum Interrupt {
+    /// The lease is gone, or the edit was cancelled: nothing more may be written.
     Stop,
-    /// Give the lease back, with a last checkpoint if there is time for one.
+    /// The lease is to be handed back, with a last checkpoint if there is time for one.
     HandBack,
 }
 
-/// All leases held here. Clones share them.
+/// All leases that this worker holds. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Leases(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    held: HashMap<(EditId, Epoch), Held>,
-    /// Leases are only given back from now on.
+    entries: HashMap<(EditId, Epoch), Entry>,
+    /// Set by the shutdown: from then on, every new lease is handed back at once.
     closing: bool,
 }
 
 #[derive(Debug)]
-struct Held {
-    orders: watch::Sender<Order>,
-    /// When the lease began to last for its whole time, at the latest.
+struct Entry {
+    interrupt: watch::Sender<Option<Interrupt>>,
+    /// When the claim or the last renewal was sent. Postgres counts the lease's time from a later moment.
     renewed_at: Instant,
-    /// While the engine has the edit.
-    ticket: Option<Ticket>,
+    /// The run in the engine, while there is one.
+    run: Option<RunId>,
 }
 
-/// One lease. Dropped, it is no longer renewed.
+/// One lease. Dropping it ends its renewal.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) edit: EditId,
     pub(crate) epoch: Epoch,
-    orders: watch::Receiver<Order>,
+    interrupt: watch::Receiver<Option<Interrupt>>,
     leases: Leases,
 }
 
 impl Leases {
-    /// Holds a lease that was claimed not before `since`.
-    pub(crate) fn enter(&self, edit: EditId, epoch: Epoch, since: Instant) -> Lease {
+    /// Registers a lease whose claim was sent at `claimed_at`.
+    pub(crate) fn register(&self, edit: EditId, epoch: Epoch, claimed_at: Instant) -> Lease {
         let mut inner = self.inner();
-        let first = if inner.closing {
-            Order::HandBack
-        } else {
-            Order::Go
+        let (sender, interrupt) = watch::channel(inner.closing.then_some(Interrupt::HandBack));
+        let entry = Entry {
+            interrupt: sender,
+            renewed_at: claimed_at,
+            run: None,
         };
-        let (sender, orders) = watch::channel(first);
-        let held = Held {
-            orders: sender,
-            renewed_at: since,
-            ticket: None,
-        };
-        inner.held.insert((edit, epoch), held);
+        inner.entries.insert((edit, epoch), entry);
         Lease {
             edit,
             epoch,
-            orders,
+            interrupt,
             leases: self.clone(),
         }
     }
 
-    /// Whether a lease on the edit is held, of whatever epoch.
+    /// Whether this worker holds a lease on the edit, of any epoch.
     pub(crate) fn holds(&self, edit: EditId) -> bool {
-        self.inner().held.keys().any(|(held, _)| *held == edit)
+        self.inner().entries.keys().any(|(held, _)| *held == edit)
     }
 
-    /// How many there are.
+    /// How many leases this worker holds.
     pub(crate) fn count(&self) -> usize {
-        self.inner().held.len()
+        self.inner().entries.len()
     }
 
-    /// Those to renew: all but those of edits in a call that has stalled.
-    pub(crate) fn renewable(&self, stalled: &[Ticket]) -> Vec<(EditId, Epoch)> {
+    /// The leases to renew: all but those of stalled runs.
+    pub(crate) fn renewable(&self, stalled: &[RunId]) -> Vec<(EditId, Epoch)> {
         let inner = self.inner();
-        let beats = |held: &Held| !held.ticket.is_some_and(|ticket| stalled.contains(&ticket));
         let mut leases: Vec<(EditId, Epoch)> = inner
-            .held
+            .entries
             .iter()
-            .filter(|(_, held)| beats(held))
+            .filter(|(_, entry)| !entry.runs_in(stalled))
             .map(|(key, _)| *key)
             .collect();
         leases.sort_unstable();
         leases
     }
 
-    /// A renewal that was sent at `at` was done.
-    pub(crate) fn renewed(&self, key: (EditId, Epoch), at: Instant) {
-        if let Some(held) = self.inner().held.get_mut(&key) {
-            held.renewed_at = at;
+    /// Notes that a renewal sent at `sent_at` was applied.
+    pub(crate) fn renewed(&self, key: (EditId, Epoch), sent_at: Instant) {
+        if let Some(entry) = self.inner().entries.get_mut(&key) {
+            entry.renewed_at = sent_at;
         }
     }
 
-    /// Stops an edit; whether it was under way.
+    /// Stops an edit; returns whether its lease was held here.
     pub(crate) fn stop(&self, key: (EditId, Epoch)) -> bool {
         let inner = self.inner();
-        let Some(held) = inner.held.get(&key) else {
+        let Some(entry) = inner.entries.get(&key) else {
             return false;
         };
-        held.orders.send_replace(Order::Stop);
+        entry.interrupt.send_replace(Some(Interrupt::Stop));
         true
     }
 
-    /// From now on every lease is given back.
+    /// Hands every lease back, those that are registered later too.
     pub(crate) fn close(&self) {
         let mut inner = self.inner();
         inner.closing = true;
-        inner.held.values().for_each(hand_back);
+        inner.entries.values().for_each(Entry::hand_back);
     }
 
-    /// Gives the leases of edits back that wait in the engine behind a call that has stalled.
-    pub(crate) fn hand_back_behind(&self, stalled: &[Ticket]) {
-        let inner = self.inner();
-        let waits = |held: &&Held| held.ticket.is_some_and(|ticket| !stalled.contains(&ticket));
-        inner.held.values().filter(waits).for_each(hand_back);
-    }
-
-    /// Whether all leases of these edits ran out at least `ttl` ago.
-    pub(crate) fn lost(&self, stalled: &[Ticket], ttl: Duration) -> bool {
+    /// Hands back the leases of edits that wait in the engine behind a stalled call: another worker can go on with them.
+    pub(crate) fn hand_back_behind(&self, stalled: &[RunId]) {
         self.inner()
-            .held
+            .entries
             .values()
-            .filter(|held| held.ticket.is_some_and(|ticket| stalled.contains(&ticket)))
-            .all(|held| held.renewed_at.elapsed() > ttl)
+            .filter(|entry| entry.run.is_some_and(|run| !stalled.contains(&run)))
+            .for_each(Entry::hand_back);
+    }
+
+    /// Whether the leases of all these runs were last renewed more than `ttl` ago.
+    pub(crate) fn expired(&self, runs: &[RunId], ttl: Duration) -> bool {
+        self.inner()
+            .entries
+            .values()
+            .filter(|entry| entry.runs_in(runs))
+            .all(|entry| entry.renewed_at.elapsed() > ttl)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -142,39 +136,44 @@ impl Leases {
     }
 }
 
-fn hand_back(held: &Held) {
-    held.orders.send_if_modified(|order| {
-        let going = *order == Order::Go;
-        if going {
-            *order = Order::HandBack;
-        }
-        going
-    });
+impl Entry {
+    fn runs_in(&self, runs: &[RunId]) -> bool {
+        self.run.is_some_and(|run| runs.contains(&run))
+    }
+
+    /// Asks for the lease back, unless the edit was interrupted before: a stop must stay a stop.
+    fn hand_back(&self) {
+        self.interrupt.send_if_modified(|interrupt| {
+            let first = interrupt.is_none();
+            interrupt.get_or_insert(Interrupt::HandBack);
+            first
+        });
+    }
 }
 
 impl Lease {
-    /// Waits until the edit is told not to go on, and says what to do.
-    pub(crate) async fn ordered(&self) -> Order {
-        let mut orders = self.orders.clone();
-        match orders.wait_for(|order| *order != Order::Go).await {
-            Ok(order) => *order,
-            // Not while the lease is held.
-            Err(_) => Order::Stop,
+    /// Waits until the edit must not go on. Cancel safe.
+    pub(crate) async fn interrupted(&self) -> Interrupt {
+        let mut interrupt = self.interrupt.clone();
+        match interrupt.wait_for(Option::is_some).await {
+            Ok(interrupt) => interrupt.unwrap_or(Interrupt::Stop),
+            // The sender is gone only when the lease is.
+            Err(_) => Interrupt::Stop,
         }
     }
 
-    /// The engine has the edit, or no longer.
-    pub(crate) fn engine(&self, ticket: Option<Ticket>) {
+    /// Notes that the engine runs the edit, or does so no longer.
+    pub(crate) fn set_run(&self, run: Option<RunId>) {
         let key = (self.edit, self.epoch);
-        if let Some(held) = self.leases.inner().held.get_mut(&key) {
-            held.ticket = ticket;
+        if let Some(entry) = self.leases.inner().entries.get_mut(&key) {
+            entry.run = run;
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.leases.inner().held.remove(&(self.edit, self.epoch));
+        self.leases.inner().entries.remove(&(self.edit, self.epoch));
     }
 }
 
@@ -182,42 +181,42 @@ impl Drop for Lease {
 mod tests {
     use super::*;
 
-    fn lease(leases: &Leases, ticket: Option<u64>) -> Lease {
-        let lease = leases.enter(EditId::new(), Epoch::new(1), Instant::now());
-        lease.engine(ticket.map(Ticket));
+    fn lease(leases: &Leases, run: Option<u64>) -> Lease {
+        let lease = leases.register(EditId::new(), Epoch::new(1), Instant::now());
+        lease.set_run(run.map(RunId));
         lease
     }
 
     #[test]
-    fn a_stalled_call_is_not_renewed_and_those_behind_it_are_given_back() {
+    fn a_stalled_call_is_not_renewed_and_those_behind_it_are_handed_back() {
         let leases = Leases::default();
         let (culprit, behind, outside) = (
             lease(&leases, Some(1)),
             lease(&leases, Some(2)),
             lease(&leases, None),
         );
-        let stalled = [Ticket(1)];
+        let stalled = [RunId(1)];
         assert_eq!(
             leases.renewable(&stalled),
             [(behind.edit, behind.epoch), (outside.edit, outside.epoch)]
         );
         leases.hand_back_behind(&stalled);
-        assert_eq!(*culprit.orders.borrow(), Order::Go);
-        assert_eq!(*behind.orders.borrow(), Order::HandBack);
-        assert_eq!(*outside.orders.borrow(), Order::Go);
-        assert!(leases.lost(&stalled, Duration::ZERO));
-        assert!(!leases.lost(&stalled, Duration::from_secs(3600)));
+        assert_eq!(*culprit.interrupt.borrow(), None);
+        assert_eq!(*behind.interrupt.borrow(), Some(Interrupt::HandBack));
+        assert_eq!(*outside.interrupt.borrow(), None);
+        assert!(leases.expired(&stalled, Duration::ZERO));
+        assert!(!leases.expired(&stalled, Duration::from_secs(3600)));
     }
 
     #[test]
-    fn a_stop_beats_giving_back_and_closing_meets_latecomers() {
+    fn a_stop_beats_handing_back_and_closing_meets_latecomers() {
         let leases = Leases::default();
         let early = lease(&leases, None);
         assert!(leases.stop((early.edit, early.epoch)));
         leases.close();
-        assert_eq!(*early.orders.borrow(), Order::Stop);
+        assert_eq!(*early.interrupt.borrow(), Some(Interrupt::Stop));
         let late = lease(&leases, None);
-        assert_eq!(*late.orders.borrow(), Order::HandBack);
+        assert_eq!(*late.interrupt.borrow(), Some(Interrupt::HandBack));
         let edit = late.edit;
         assert!(leases.holds(edit));
         drop(late);

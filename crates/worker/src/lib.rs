@@ -9,36 +9,39 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `run` | [`run`]: a worker from its registration to its end |
-//! | `settings`, `signal`, `error` | [`Settings`]; [`Signals`], what tests wait for; [`Error`] |
-//! | `intake` | messages in, as many as there is room for |
-//! | `flow` | one edit: fetch, compute, checkpoint, deliver |
-//! | `editor` | [`Editor`]: what the engine's thread runs; [`LimeEditor`], [`NullEditor`] |
-//! | `engine` | the thread itself, fed by a channel, and its pulse |
-//! | `prepared` | pictures read and made into requests beside the engine |
-//! | `ledger` | what edits have to say to Postgres, in as few statements as there can be |
+//! | `settings`, `signals`, `error` | [`Settings`]; [`Signals`], what tests wait for; [`Error`] |
+//! | `context`, `admission` | what every edit shares; whether edits are taken |
+//! | `consume` | messages in, as many as there is room for |
+//! | `attempt` | one edit from its message to its ack: claim, fetch, compute, checkpoint, upload, settle |
+//! | `engine` | the thread that owns the editor, fed by a channel |
+//! | `editor` | [`Editor`]: what that thread runs; [`LimeEditor`], [`NullEditor`] |
+//! | `prepared` | pictures read and made into requests, beside the engine |
+//! | `ledger` | writes to Postgres, batched over all edits of the worker |
 //! | `leases`, `heartbeat` | leases held here, renewed while steps advance |
-//! | `metrics` | names of what is counted |
+//! | `metrics` | the metrics, by name |
 
+mod admission;
+mod attempt;
+mod consume;
+mod context;
 mod editor;
 mod engine;
 mod error;
-mod flow;
 mod heartbeat;
-mod intake;
 mod leases;
 mod ledger;
 mod metrics;
 mod prepared;
 mod run;
 mod settings;
-mod signal;
+mod signals;
 
 pub use editor::{
-    BoxError, Drawing, Editor, Factory, LimeEditor, LimeModel, NullEditor, Output, Outputs,
-    Progress, Ticket, Work,
+    BoxError, Editor, Factory, LimeEditor, LimeModel, NullEditor, Output, Outputs, Progress,
+    Render, RunId, Work,
 };
 pub use error::{Error, Result};
 pub use prepared::{Prepared, Sizing};
 pub use run::run;
 pub use settings::Settings;
-pub use signal::{Signal, Signals};
+pub use signals::{Signal, Signals};

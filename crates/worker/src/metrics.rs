@@ -1,25 +1,25 @@
-//! What is counted, for `/metrics`.
+//! The worker's metrics, for `/metrics`.
 //!
 //! | name | kind | what it is |
 //! |---|---|---|
 //! | `limekiln_worker_slots` | gauge | edits that fit into the engine |
 //! | `limekiln_worker_slots_busy` | gauge | leases held |
-//! | `limekiln_engine_busy_ratio` | gauge | share of the time since the last heartbeat that the engine was called |
-//! | `limekiln_stage_seconds{stage}` | histogram | fetch, read, start, step, save, preview, finish, draw, put, complete |
+//! | `limekiln_engine_busy_ratio` | gauge | share of the time since the last heartbeat that the engine spent in calls |
+//! | `limekiln_stage_seconds{stage}` | histogram | time of each part of an edit: fetch, read, start, step, save, put_checkpoint, preview, finish, draw, put, complete |
 //! | `limekiln_steps_total` | counter | denoising steps, over all edits |
-//! | `limekiln_claims_total{outcome}` | counter | claimed, unclaimable |
-//! | `limekiln_attempts_total{outcome}` | counter | completed, failed, stopped, handed_back, abandoned |
+//! | `limekiln_claims_total{outcome}` | counter | messages whose edit was claimed, or unclaimable |
+//! | `limekiln_attempts_total{outcome}` | counter | attempts that ended: completed, failed, stopped, handed_back, abandoned (the outcome could not be written) |
 //! | `limekiln_stale_total{write}` | counter | writes that were refused because the lease was gone |
 //! | `limekiln_renewals_total` | counter | leases renewed |
-//! | `limekiln_checkpoints_total` | counter | checkpoints that are referred to |
-//! | `limekiln_checkpoint_bytes` | histogram | their sizes |
+//! | `limekiln_checkpoints_total` | counter | checkpoints that Postgres refers to |
+//! | `limekiln_checkpoint_bytes` | histogram | sizes of these checkpoints |
 //! | `limekiln_previews_total` | counter | previews published |
 //! | `limekiln_engine_panics_total` | counter | calls of the engine that panicked |
-//! | `limekiln_engine_stalls_total` | counter | times a call was found to take too long |
-//! | `limekiln_ledger_batch_writes{write}` | histogram | what one statement wrote at once |
-//! | `limekiln_ledger_retries_total{write}` | counter | statements tried again |
+//! | `limekiln_engine_stalls_total` | counter | calls of the engine that were found to hang |
+//! | `limekiln_ledger_batch_writes{write}` | histogram | edits that one statement wrote at once |
+//! | `limekiln_ledger_retries_total{write}` | counter | statements that were sent again |
 //!
-//! The cache of inputs counts its hits and misses itself (`limekiln_cache_...`, see the crate `blobs`).
+//! The cache of inputs has metrics of its own (`limekiln_cache_...`, see the crate `blobs`).
 
 use std::time::Duration;
 

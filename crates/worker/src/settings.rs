@@ -1,4 +1,4 @@
-//! How a worker works.
+//! The settings of a worker.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,41 +8,41 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Result, Signals};
 
-/// How a worker works.
+/// The settings of a worker.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What lists of workers show.
+    /// The name that lists of workers show.
     pub name: String,
-    /// The models that its editor holds.
+    /// The models whose edits it takes; its editor holds them all.
     pub models: Vec<ModelName>,
-    /// Edits in the engine at once.
+    /// The most edits in the engine at once, 1 to 4096.
     pub slots: u32,
-    /// A worker that is silent for this long loses its edits; renewed every third of it.
+    /// How long a lease lasts. It is renewed every third of that, and a worker that is silent for longer loses its edits.
     pub lease_ttl: Duration,
-    /// How often an edit's state is saved to S3.
+    /// How often a running edit's state is saved to S3.
     pub checkpoint_every: Duration,
     /// How often a preview of a running edit is published.
     pub preview_every: Duration,
-    /// A call of the engine (a step, at most) that takes longer hangs.
+    /// A call of the engine that takes longer than this is taken to hang. The longest call is a step, or the decoding.
     pub stall_after: Duration,
     /// How long S3 may be away before an edit that needs it fails (and is tried again).
-    pub blobs_patience: Duration,
-    /// From the shutdown to the end of [`crate::run`], whatever hangs.
+    pub blobs_retry_for: Duration,
+    /// The longest time from the shutdown to the end of [`crate::run`], whatever hangs.
     pub shutdown_grace: Duration,
     /// Whether inputs are read, checkpoints kept and results written; off for load tests of the queue alone.
     pub blobs: bool,
-    /// Folder of inputs fetched before.
+    /// The folder that keeps inputs which were fetched before.
     pub cache_dir: PathBuf,
-    /// Bound on that folder, in bytes.
+    /// The most that this folder may hold, in bytes.
     pub cache_bytes_max: u64,
-    /// Cancelled once the models are warm and the worker takes edits.
+    /// Cancelled by the worker once its models are warm and it takes edits; for readiness probes.
     pub ready: CancellationToken,
-    /// Where what happens is told as it happens; for tests.
+    /// Signals of what happens in the worker; for tests.
     pub signals: Signals,
 }
 
 impl Settings {
-    /// The usual settings: one slot, a lease of 15 s, a checkpoint every 3 s, out within 10 s.
+    /// The defaults: one slot, a lease of 15 s, a checkpoint every 3 s, 10 s of grace at the shutdown.
     pub fn new(
         name: impl Into<String>,
         models: Vec<ModelName>,
@@ -56,7 +56,7 @@ impl Settings {
             checkpoint_every: Duration::from_secs(3),
             preview_every: Duration::from_millis(500),
             stall_after: Duration::from_secs(120),
-            blobs_patience: Duration::from_secs(300),
+            blobs_retry_for: Duration::from_secs(300),
             shutdown_grace: Duration::from_secs(10),
             blobs: true,
             cache_dir: cache_dir.into(),

@@ -1,4 +1,4 @@
-//! What the engine's thread asks of an editor, and what goes in and comes out.
+//! The contract between the engine's thread and an editor: what an editor is given, and what it gives back.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use serde_json::Value;
 
 use crate::prepared::{Prepared, Sizing};
 
-/// An error that will only be shown.
+/// Why an editor can't be made. It is only ever printed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes the editor on the engine's thread, which the editor never leaves.
+/// Makes the editor on the engine's own thread, which the editor never leaves.
 pub type Factory = Box<dyn FnOnce() -> Result<Box<dyn Editor>, BoxError> + Send>;
 
-/// One claim of an edit, as the engine knows it.
+/// Identifies one run of an edit in the engine. An edit that is claimed again is another run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub(crate) u64);
+pub struct RunId(pub(crate) u64);
 
-impl fmt::Display for Ticket {
+impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -27,22 +27,22 @@ impl fmt::Display for Ticket {
 /// What an edit is computed from. The result is a function of this and of the model alone.
 #[derive(Debug)]
 pub struct Work {
-    /// The name of the model.
+    /// The model that the edit asks for.
     pub model: ModelName,
-    /// What the user asked for.
+    /// What the user asks for.
     pub spec: Spec,
-    /// The input as it came, where blobs are used.
+    /// The input file as it was uploaded; none where the worker uses no blobs.
     pub input: Option<Bytes>,
-    /// The input read and made into a request, where the editor wants pixels.
+    /// The input made into a request; none where the editor wants no pixels.
     pub prepared: Option<Prepared>,
-    /// What [`Editor::save`] gave to an earlier attempt. The editor starts over where it can't use that.
+    /// What [`Editor::save`] returned in an earlier attempt. A checkpoint that can't be used means starting over.
     pub saved: Option<Bytes>,
 }
 
 /// Where an edit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Name of the current stage, as events show it.
+    /// The stage that the next step belongs to, as events name it.
     pub stage: &'static str,
     /// Steps done of the whole edit.
     pub step: u32,
@@ -57,69 +57,70 @@ impl Progress {
     }
 }
 
-/// A picture or report that an edit leaves.
+/// One file that an edit leaves: a picture or its report.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// What the file shows.
+    /// Which of the edit's artifacts it is.
     pub kind: ArtifactKind,
-    /// The file.
+    /// The encoded file.
     pub body: Bytes,
-    /// Width and height in pixels, of a picture.
+    /// Width and height in pixels; none for what is no picture.
     pub size: Option<(u32, u32)>,
 }
 
-/// The files and the report of a finished edit.
+/// Everything that an edit leaves.
 #[derive(Clone, Debug, Default)]
 pub struct Outputs {
-    /// At most one of each kind.
+    /// The files, at most one of each kind.
     pub files: Vec<Output>,
-    /// The engine's report.
+    /// The engine's report, as the edit's row keeps it.
     pub report: Option<Value>,
 }
 
-/// The rest of an edit, done without the engine: the result is put together, stages are painted, files encoded.
-pub type Drawing = Box<dyn FnOnce() -> Result<Outputs, Failure> + Send>;
+/// The rest of an edit, which needs no engine: it composes, paints and encodes pictures on another thread, while the
+/// engine goes on with the next edit.
+pub type Render = Box<dyn FnOnce() -> Result<Outputs, Failure> + Send>;
 
-/// Runs edits, step by step, on one thread. Between two steps an edit can be saved, stopped or looked at.
+/// Runs edits step by step, on one thread. Between two steps, an edit can be saved, previewed or forgotten.
 pub trait Editor {
-    /// What it computes on, for people.
+    /// The device that it computes on, for logs and lists of workers.
     fn device(&self) -> String;
 
     /// How the model's pictures are to be sized; none where the editor wants no pixels.
     fn sizing(&self, model: &ModelName) -> Option<Sizing>;
 
-    /// How many edits a call of [`Editor::step`] takes.
-    fn together(&self) -> usize {
+    /// The most edits that one call of [`Editor::step`] takes.
+    fn batch_max(&self) -> usize {
         1
     }
 
-    /// Takes an edit.
+    /// Takes an edit, and resumes it where a checkpoint came with it.
     ///
     /// # Errors
     ///
-    /// Of class user where the edit can't be made, of class internal where the engine fails.
-    fn start(&mut self, ticket: Ticket, work: Work) -> Result<Progress, Failure>;
+    /// What is wrong with the edit (class user) or with the engine (class internal).
+    fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure>;
 
-    /// One step of each of these edits; answers are in their order. None of them is done.
-    fn step(&mut self, tickets: &[Ticket]) -> Vec<Result<Progress, Failure>>;
+    /// Advances each of these edits by one step; the answers are in their order. None of the edits is done.
+    fn step(&mut self, runs: &[RunId]) -> Vec<Result<Progress, Failure>>;
 
     /// The edit as it looks now: a JPEG of at most 4 KB. None where there is nothing to show.
-    fn preview(&mut self, ticket: Ticket) -> Option<Vec<u8>>;
+    fn preview(&mut self, run: RunId) -> Option<Vec<u8>>;
 
-    /// All that the next step reads, for another worker to go on from. None where there is nothing worth keeping.
+    /// Everything that the next step reads. None where the edit has nothing worth a checkpoint.
     ///
     /// # Errors
     ///
-    /// When the engine fails.
-    fn save(&mut self, ticket: Ticket) -> Result<Option<Vec<u8>>, Failure>;
+    /// What is wrong with the engine.
+    fn save(&mut self, run: RunId) -> Result<Option<Vec<u8>>, Failure>;
 
     /// Decodes an edit whose steps are done, and forgets it.
     ///
     /// # Errors
     ///
-    /// When the engine fails.
-    fn finish(&mut self, ticket: Ticket) -> Result<Drawing, Failure>;
+    /// What is wrong with the engine.
+    fn finish(&mut self, run: RunId) -> Result<Render, Failure>;
 
-    /// Drops an edit that is not to be finished.
-    fn forget(&mut self, ticket: Ticket);
+    /// Forgets an edit that was stopped or has failed.
+    fn forget(&mut self, run: RunId);
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use limekiln_jobs::{ArtifactKind, Failure, FailureClass, ModelName};
 use serde_json::json;
 
-use super::contract::{Drawing, Editor, Output, Outputs, Progress, Ticket, Work};
+use super::contract::{Editor, Output, Outputs, Progress, Render, RunId, Work};
 use crate::prepared::Sizing;
 
 /// Takes its time and computes nothing. The result of an edit is its input, or a PNG of one pixel where that is none.
@@ -26,7 +26,7 @@ use crate::prepared::Sizing;
 pub struct NullEditor {
     steps: u32,
     step: Duration,
-    edits: HashMap<Ticket, Null>,
+    edits: HashMap<RunId, Null>,
 }
 
 #[derive(Debug)]
@@ -142,11 +142,11 @@ impl Editor for NullEditor {
         None
     }
 
-    fn together(&self) -> usize {
+    fn batch_max(&self) -> usize {
         usize::MAX
     }
 
-    fn start(&mut self, ticket: Ticket, work: Work) -> Result<Progress, Failure> {
+    fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {
         let mut edit = Null {
             step: 0,
             steps: self.steps,
@@ -167,17 +167,17 @@ impl Editor for NullEditor {
             edit.step = step.map_or(0, u32::from_le_bytes).min(edit.steps);
         }
         let progress = edit.progress();
-        self.edits.insert(ticket, edit);
+        self.edits.insert(run, edit);
         Ok(progress)
     }
 
-    fn step(&mut self, tickets: &[Ticket]) -> Vec<Result<Progress, Failure>> {
+    fn step(&mut self, runs: &[RunId]) -> Vec<Result<Progress, Failure>> {
         let began = Instant::now();
         let mut longest = Duration::ZERO;
-        let answers = tickets
+        let answers = runs
             .iter()
-            .map(|ticket| {
-                let edit = self.edits.get_mut(ticket).ok_or_else(unknown)?;
+            .map(|run| {
+                let edit = self.edits.get_mut(run).ok_or_else(unknown)?;
                 longest = longest.max(edit.step_time.unwrap_or(self.step));
                 edit.step()
             })
@@ -186,17 +186,17 @@ impl Editor for NullEditor {
         answers
     }
 
-    fn preview(&mut self, _: Ticket) -> Option<Vec<u8>> {
+    fn preview(&mut self, _: RunId) -> Option<Vec<u8>> {
         None
     }
 
-    fn save(&mut self, ticket: Ticket) -> Result<Option<Vec<u8>>, Failure> {
-        let edit = self.edits.get(&ticket).ok_or_else(unknown)?;
+    fn save(&mut self, run: RunId) -> Result<Option<Vec<u8>>, Failure> {
+        let edit = self.edits.get(&run).ok_or_else(unknown)?;
         Ok(Some(edit.step.to_le_bytes().to_vec()))
     }
 
-    fn finish(&mut self, ticket: Ticket) -> Result<Drawing, Failure> {
-        let edit = self.edits.remove(&ticket).ok_or_else(unknown)?;
+    fn finish(&mut self, run: RunId) -> Result<Render, Failure> {
+        let edit = self.edits.remove(&run).ok_or_else(unknown)?;
         Ok(Box::new(move || {
             let body = match edit.input {
                 Some(input) if input.starts_with(PNG) => input,
@@ -213,8 +213,8 @@ impl Editor for NullEditor {
         }))
     }
 
-    fn forget(&mut self, ticket: Ticket) {
-        self.edits.remove(&ticket);
+    fn forget(&mut self, run: RunId) {
+        self.edits.remove(&run);
     }
 }
 

@@ -2,63 +2,41 @@
 //!
 //! # Layout
 //!
-//! - `thread`: what the thread does
-//! - `line`: what an edit hears from it
-//! - `pulse`: whether it still beats
+//! - `thread`: the thread's loop
+//! - `guarded`: the editor as the thread calls it: timed, and with panics caught
+//! - `calls`: the call that the engine is in, seen from other threads
+//! - `channel`: the commands to the thread, and both ends of an edit's run
 
-mod line;
-mod pulse;
+mod calls;
+mod channel;
+mod guarded;
 mod thread;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
 
-use limekiln_jobs::{Failure, FailureClass, ModelName};
+use limekiln_jobs::ModelName;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{Error, Factory, Result, Settings, Sizing, Ticket, Work};
+use crate::{Error, Factory, Result, RunId, Settings, Sizing, Work};
 
-pub(crate) use line::{Ended, Line, Saved, ended};
-use line::{Outlet, Seen};
-pub(crate) use pulse::Pulse;
+pub(crate) use calls::CallTimer;
+use channel::{Command, run_channel};
+pub(crate) use channel::{Finished, RunHandle, Snapshot, run_result};
+use thread::Intervals;
 
-/// What the thread is told.
-enum Command {
-    /// Take an edit.
-    Start {
-        ticket: Ticket,
-        work: Box<Work>,
-        outlet: Outlet,
-    },
-    /// Save an edit now.
-    Save {
-        ticket: Ticket,
-        reply: oneshot::Sender<Saved>,
-    },
-    /// Forget an edit.
-    Forget(Ticket),
-}
-
-/// How often the thread does what nobody asks for.
-#[derive(Clone, Copy, Debug)]
-struct Rhythm {
-    /// None where nothing is kept.
-    checkpoint_every: Option<Duration>,
-    preview_every: Duration,
-}
-
-/// The editor's thread, from outside. Dropped, the thread ends as soon as its call does; nobody waits for that.
+/// A handle to the engine's thread. Dropping it ends the thread as soon as the call in progress ends; nobody waits for
+/// that.
 #[derive(Debug)]
 pub(crate) struct Engine {
     commands: mpsc::Sender<Command>,
-    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) calls: Arc<CallTimer>,
     pub(crate) device: String,
     sizing: HashMap<ModelName, Option<Sizing>>,
-    tickets: AtomicU64,
+    next_run: AtomicU64,
     lost: CancellationToken,
 }
 
@@ -69,35 +47,37 @@ impl Engine {
     ///
     /// When the editor can't be made.
     pub(crate) async fn start(factory: Factory, settings: &Settings) -> Result<Self> {
-        let (commands, orders) = mpsc::channel();
-        let (ready, made) = oneshot::channel();
-        let pulse = Arc::new(Pulse::default());
+        let (commands, received) = mpsc::channel();
+        let (ready, editor_info) = oneshot::channel();
+        let calls = Arc::new(CallTimer::default());
         let lost = CancellationToken::new();
-        let rhythm = Rhythm {
+        let intervals = Intervals {
             checkpoint_every: settings.blobs.then_some(settings.checkpoint_every),
             preview_every: settings.preview_every,
         };
         let models = settings.models.clone();
         let guard: DropGuard = lost.clone().drop_guard();
         let thread = {
-            let pulse = Arc::clone(&pulse);
+            let calls = Arc::clone(&calls);
             move || {
                 let _lost = guard;
-                thread::run(factory, models, orders, &pulse, rhythm, ready);
+                thread::run(factory, models, received, &calls, intervals, ready);
             }
         };
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(thread)
             .map_err(|error| Error::Editor(error.to_string()))?;
-        let made = made.await.map_err(|_| Error::EngineLost)?;
-        let (device, sizing) = made.map_err(Error::Editor)?;
+        let (device, sizing) = editor_info
+            .await
+            .map_err(|_| Error::EngineLost)?
+            .map_err(Error::Editor)?;
         Ok(Self {
             commands,
-            pulse,
+            calls,
             device,
             sizing,
-            tickets: AtomicU64::new(1),
+            next_run: AtomicU64::new(1),
             lost,
         })
     }
@@ -107,30 +87,18 @@ impl Engine {
         self.sizing.get(model).copied().flatten()
     }
 
-    /// Gives the engine an edit; the answers come down the line.
-    pub(crate) fn submit(&self, work: Work) -> Line {
-        let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
-        let (outlet, line) = line::line(ticket, self.commands.clone());
+    /// Gives the engine an edit, and returns the handle through which the engine reports on it.
+    pub(crate) fn submit(&self, work: Work) -> RunHandle {
+        let run = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
+        let (sink, handle) = run_channel(run, self.commands.clone());
         let work = Box::new(work);
-        // With the thread gone, the line ends at once.
-        let _ = self.commands.send(Command::Start {
-            ticket,
-            work,
-            outlet,
-        });
-        line
+        // Where the thread has died, the sink is dropped here and the run ends at once.
+        let _ = self.commands.send(Command::Start { run, work, sink });
+        handle
     }
 
-    /// Ends when the thread has.
+    /// Cancelled when the thread has ended.
     pub(crate) fn lost(&self) -> &CancellationToken {
         &self.lost
     }
-}
-
-fn lost() -> Failure {
-    Failure::new(
-        FailureClass::Internal,
-        "engine_lost",
-        "the engine's thread has died",
-    )
 }

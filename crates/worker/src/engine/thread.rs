@@ -1,325 +1,282 @@
-//! What the engine's thread does: obey, let every edit do a step, and so on.
+//! The engine's thread: carries out commands, and advances every edit that it holds by one step in turn.
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use limekiln_jobs::{Failure, FailureClass, ModelName};
+use limekiln_jobs::ModelName;
 use tokio::sync::oneshot;
 
-use super::{Command, Ended, Outlet, Pulse, Rhythm, Saved, Seen};
-use crate::{Editor, Factory, Progress, Sizing, Ticket, Work, metrics};
+use super::calls::CallTimer;
+use super::channel::{Command, Finished, RunSink, Snapshot};
+use super::guarded::GuardedEditor;
+use crate::{Factory, Progress, RunId, Sizing, Work, metrics};
 
-/// What a new editor says of itself.
-pub(super) type Made = (String, HashMap<ModelName, Option<Sizing>>);
+/// The editor's device, and how it wants the pictures of each model sized.
+pub(super) type EditorInfo = (String, HashMap<ModelName, Option<Sizing>>);
 
-/// Makes the editor, says so, and runs edits until nobody can send any more.
+/// How often the thread saves and previews an edit without being asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Intervals {
+    /// None where no checkpoints are kept.
+    pub(super) checkpoint_every: Option<Duration>,
+    pub(super) preview_every: Duration,
+}
+
+/// Makes the editor, reports how that went, and runs edits until every handle to the engine is dropped.
 pub(super) fn run(
     factory: Factory,
     models: Vec<ModelName>,
     commands: Receiver<Command>,
-    pulse: &Pulse,
-    rhythm: Rhythm,
-    ready: oneshot::Sender<Result<Made, String>>,
+    calls: &CallTimer,
+    intervals: Intervals,
+    ready: oneshot::Sender<Result<EditorInfo, String>>,
 ) {
-    let editor = match catch_unwind(AssertUnwindSafe(factory)) {
-        Ok(Ok(editor)) => editor,
-        Ok(Err(error)) => {
-            let _ = ready.send(Err(error.to_string()));
-            return;
-        }
-        Err(panic) => {
-            let _ = ready.send(Err(format!("it panicked: {}", words(panic.as_ref()))));
+    let editor = match GuardedEditor::new(factory, calls) {
+        Ok(editor) => editor,
+        Err(error) => {
+            let _ = ready.send(Err(error));
             return;
         }
     };
     let sizing = models
         .into_iter()
         .map(|model| {
-            let sizing = editor.sizing(&model);
+            let sizing = editor.get().sizing(&model);
             (model, sizing)
         })
         .collect();
-    if ready.send(Ok((editor.device(), sizing))).is_err() {
+    if ready.send(Ok((editor.get().device(), sizing))).is_err() {
         return;
     }
-    Thread {
+    EngineThread {
         editor,
         commands,
-        pulse,
-        rhythm,
-        edits: Vec::new(),
+        intervals,
+        runs: Vec::new(),
     }
     .run();
 }
 
-struct Thread<'a> {
-    editor: Box<dyn Editor>,
+struct EngineThread<'a> {
+    editor: GuardedEditor<'a>,
     commands: Receiver<Command>,
-    pulse: &'a Pulse,
-    rhythm: Rhythm,
-    edits: Vec<Active>,
+    intervals: Intervals,
+    runs: Vec<Run>,
 }
 
 /// An edit in the engine.
-struct Active {
-    ticket: Ticket,
-    from: u32,
+struct Run {
+    id: RunId,
+    first_step: u32,
     progress: Progress,
-    outlet: Outlet,
-    /// Time on the device.
+    sink: RunSink,
+    /// Time on the device so far.
     device: Duration,
     saved_at: Instant,
     saved_step: u32,
-    seen_at: Instant,
+    previewed_at: Instant,
 }
 
-impl Thread<'_> {
+impl EngineThread<'_> {
+    /// Gives every edit one step a round. Commands are carried out between any two calls of the editor, so that a stop
+    /// or a request to save waits for one step at most.
     fn run(mut self) {
         loop {
-            if self.edits.is_empty() {
+            if self.runs.is_empty() {
                 match self.commands.recv() {
-                    Ok(command) => self.obey(command),
+                    Ok(command) => self.handle(command),
                     Err(_) => return,
                 }
             }
-            let mut rest: Vec<Ticket> = self.edits.iter().map(|edit| edit.ticket).collect();
-            while !rest.is_empty() {
-                if !self.obey_all() {
+            let mut round: Vec<RunId> = self.runs.iter().map(|run| run.id).collect();
+            while !round.is_empty() {
+                if !self.handle_pending() {
                     return;
                 }
-                let count = rest.len().min(self.editor.together().max(1));
-                let chunk: Vec<Ticket> = rest.drain(..count).collect();
-                self.step(chunk);
+                let count = round.len().min(self.editor.get().batch_max().max(1));
+                let batch: Vec<RunId> = round.drain(..count).collect();
+                self.step(batch);
             }
         }
     }
 
-    /// Whether anybody is left to obey.
-    fn obey_all(&mut self) -> bool {
+    /// Carries out the commands that have come. False once nobody is left to send any.
+    fn handle_pending(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(command) => self.obey(command),
+                Ok(command) => self.handle(command),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle(&mut self, command: Command) {
         match command {
-            Command::Start {
-                ticket,
-                work,
-                outlet,
-            } => self.start(ticket, *work, outlet),
-            Command::Save { ticket, reply } => {
-                if let Some(index) = self.index(ticket)
-                    && let Some(saved) = self.saved(index)
+            Command::Start { run, work, sink } => self.start(run, *work, sink),
+            Command::Save { run, reply } => {
+                if let Some(index) = self.index(run)
+                    && let Some(snapshot) = self.snapshot(index)
                 {
                     // Whoever asked may have stopped waiting.
-                    let _ = reply.send(saved);
+                    let _ = reply.send(snapshot);
                 }
             }
-            Command::Forget(ticket) => {
-                if let Some(index) = self.index(ticket) {
-                    self.edits.remove(index);
-                    self.forget(ticket);
+            Command::Forget(run) => {
+                if let Some(index) = self.index(run) {
+                    self.runs.remove(index);
+                    self.forget(run);
                 }
             }
         }
     }
 
-    fn start(&mut self, ticket: Ticket, work: Work, mut outlet: Outlet) {
-        let (answer, took) = self.call(&[ticket], |editor| editor.start(ticket, work));
+    fn start(&mut self, id: RunId, work: Work, sink: RunSink) {
+        let (started, took) = self.editor.call(&[id], |editor| editor.start(id, work));
         metrics::stage("start", took);
-        match answer.and_then(|answer| answer) {
+        match started.and_then(|started| started) {
             Ok(progress) => {
-                outlet.progress.send_replace(Some(Seen {
-                    from: progress.step,
-                    now: progress,
-                }));
+                sink.progress(progress.step, progress);
                 let now = Instant::now();
-                self.edits.push(Active {
-                    ticket,
-                    from: progress.step,
+                self.runs.push(Run {
+                    id,
+                    first_step: progress.step,
                     progress,
-                    outlet,
+                    sink,
                     device: took,
                     saved_at: now,
                     saved_step: progress.step,
-                    seen_at: now,
+                    previewed_at: now,
                 });
                 if progress.is_done() {
-                    self.finish(ticket);
+                    self.finish(self.runs.len() - 1);
                 }
             }
             Err(failure) => {
-                self.forget(ticket);
-                end(&mut outlet, Ended::Failed(failure));
+                self.forget(id);
+                sink.end(Err(failure));
             }
         }
     }
 
-    /// One step of each of these, as far as they are still here.
-    fn step(&mut self, mut chunk: Vec<Ticket>) {
-        chunk.retain(|ticket| self.index(*ticket).is_some());
-        if chunk.is_empty() {
+    /// Advances these edits by one step, except those that a command has ended meanwhile.
+    fn step(&mut self, mut batch: Vec<RunId>) {
+        batch.retain(|id| self.index(*id).is_some());
+        if batch.is_empty() {
             return;
         }
-        let (answers, took) = self.call(&chunk, |editor| editor.step(&chunk));
-        metrics::steps(chunk.len(), took);
-        let each = took / u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        let (answers, took) = self.editor.call(&batch, |editor| editor.step(&batch));
+        metrics::steps(batch.len(), took);
+        let share = took / u32::try_from(batch.len()).unwrap_or(u32::MAX);
         let answers = match answers {
             Ok(answers) => answers,
-            Err(failure) => chunk.iter().map(|_| Err(failure.clone())).collect(),
+            Err(failure) => batch.iter().map(|_| Err(failure.clone())).collect(),
         };
-        for (&ticket, answer) in chunk.iter().zip(answers) {
-            let Some(index) = self.index(ticket) else {
+        for (&id, answer) in batch.iter().zip(answers) {
+            let Some(index) = self.index(id) else {
                 continue;
             };
-            self.edits[index].device += each;
+            self.runs[index].device += share;
             match answer {
                 Ok(progress) => {
-                    let edit = &mut self.edits[index];
-                    edit.progress = progress;
-                    edit.outlet.progress.send_replace(Some(Seen {
-                        from: edit.from,
-                        now: progress,
-                    }));
+                    let run = &mut self.runs[index];
+                    run.progress = progress;
+                    run.sink.progress(run.first_step, progress);
                     if progress.is_done() {
-                        self.finish(ticket);
+                        self.finish(index);
                     } else {
-                        self.look_after(index);
+                        self.save_if_due(index);
+                        self.preview_if_due(index);
                     }
                 }
                 Err(failure) => {
-                    let mut edit = self.edits.remove(index);
-                    self.forget(ticket);
-                    end(&mut edit.outlet, Ended::Failed(failure));
+                    let run = self.runs.remove(index);
+                    self.forget(id);
+                    run.sink.end(Err(failure));
                 }
             }
         }
     }
 
-    /// Saves and shows an edit when it is time to, and when somebody takes it.
-    fn look_after(&mut self, index: usize) {
-        let edit = &self.edits[index];
-        if let Some(every) = self.rhythm.checkpoint_every
-            && edit.saved_at.elapsed() >= every
-            && edit.outlet.saved.capacity() > 0
+    /// Saves an edit for a checkpoint, unless the last one is still being uploaded.
+    fn save_if_due(&mut self, index: usize) {
+        let run = &mut self.runs[index];
+        if let Some(every) = self.intervals.checkpoint_every
+            && run.saved_at.elapsed() >= every
+            && run.sink.snapshots.capacity() > 0
         {
-            self.edits[index].saved_at = Instant::now();
-            if let Some(saved) = self.saved(index) {
-                let _ = self.edits[index].outlet.saved.try_send(saved);
-            }
-        }
-        let edit = &self.edits[index];
-        if edit.seen_at.elapsed() >= self.rhythm.preview_every
-            && edit.outlet.previews.capacity() > 0
-        {
-            let (ticket, step) = (edit.ticket, edit.progress.step);
-            let (answer, took) = self.call(&[ticket], |editor| editor.preview(ticket));
-            metrics::stage("preview", took);
-            let edit = &mut self.edits[index];
-            edit.seen_at = Instant::now();
-            edit.device += took;
-            if let Ok(Some(jpeg)) = answer {
-                let _ = edit.outlet.previews.try_send((step, jpeg));
+            run.saved_at = Instant::now();
+            if let Some(snapshot) = self.snapshot(index) {
+                let _ = self.runs[index].sink.snapshots.try_send(snapshot);
             }
         }
     }
 
-    /// The edit's state, unless it is the one that was saved last.
-    fn saved(&mut self, index: usize) -> Option<Saved> {
-        let (ticket, step) = (self.edits[index].ticket, self.edits[index].progress.step);
-        if step <= self.edits[index].saved_step {
+    /// Previews an edit, unless the last preview is still waiting to be published.
+    fn preview_if_due(&mut self, index: usize) {
+        let run = &mut self.runs[index];
+        if run.previewed_at.elapsed() < self.intervals.preview_every
+            || run.sink.previews.capacity() == 0
+        {
+            return;
+        }
+        let id = run.id;
+        let (preview, took) = self.editor.call(&[id], |editor| editor.preview(id));
+        metrics::stage("preview", took);
+        run.previewed_at = Instant::now();
+        run.device += took;
+        if let Ok(Some(jpeg)) = preview {
+            let _ = run.sink.previews.try_send((run.progress.step, jpeg));
+        }
+    }
+
+    /// The edit's state, unless no step was done since it was saved last.
+    fn snapshot(&mut self, index: usize) -> Option<Snapshot> {
+        let run = &mut self.runs[index];
+        let (id, step) = (run.id, run.progress.step);
+        if step <= run.saved_step {
             return None;
         }
-        let (answer, took) = self.call(&[ticket], |editor| editor.save(ticket));
+        let (saved, took) = self.editor.call(&[id], |editor| editor.save(id));
         metrics::stage("save", took);
-        self.edits[index].device += took;
-        match answer.and_then(|answer| answer) {
+        run.device += took;
+        match saved.and_then(|saved| saved) {
             Ok(bytes) => {
-                self.edits[index].saved_step = step;
+                run.saved_step = step;
                 let bytes = Bytes::from(bytes?);
-                Some(Saved { step, bytes })
+                Some(Snapshot { step, bytes })
             }
             Err(failure) => {
-                // The edit itself may well go on; a later checkpoint may work.
-                tracing::warn!(%ticket, %failure, "no checkpoint");
+                // The edit itself may well go on, and a later checkpoint may work.
+                tracing::warn!(run = %id, %failure, "no checkpoint");
                 None
             }
         }
     }
 
-    fn finish(&mut self, ticket: Ticket) {
-        let Some(index) = self.index(ticket) else {
-            return;
-        };
-        let mut edit = self.edits.remove(index);
-        let (answer, took) = self.call(&[ticket], |editor| editor.finish(ticket));
+    fn finish(&mut self, index: usize) {
+        let run = self.runs.remove(index);
+        let (render, took) = self.editor.call(&[run.id], |editor| editor.finish(run.id));
         metrics::stage("finish", took);
-        let ended = match answer.and_then(|answer| answer) {
-            Ok(drawing) => Ended::Finished {
-                drawing,
-                device: edit.device + took,
-            },
-            Err(failure) => {
-                self.forget(ticket);
-                Ended::Failed(failure)
-            }
-        };
-        end(&mut edit.outlet, ended);
+        let result = render.and_then(|render| render).map(|render| Finished {
+            render,
+            device: run.device + took,
+        });
+        if result.is_err() {
+            self.forget(run.id);
+        }
+        run.sink.end(result);
     }
 
-    fn forget(&mut self, ticket: Ticket) {
-        if let (Err(failure), _) = self.call(&[ticket], |editor| editor.forget(ticket)) {
-            tracing::error!(%ticket, %failure, "the engine can't forget an edit");
+    fn forget(&mut self, id: RunId) {
+        if let (Err(failure), _) = self.editor.call(&[id], |editor| editor.forget(id)) {
+            tracing::error!(run = %id, %failure, "the engine can't forget an edit");
         }
     }
 
-    fn index(&self, ticket: Ticket) -> Option<usize> {
-        self.edits.iter().position(|edit| edit.ticket == ticket)
+    fn index(&self, id: RunId) -> Option<usize> {
+        self.runs.iter().position(|run| run.id == id)
     }
-
-    /// Calls the editor under the pulse; a panic is a failure of the call alone.
-    fn call<T>(
-        &mut self,
-        tickets: &[Ticket],
-        what: impl FnOnce(&mut dyn Editor) -> T,
-    ) -> (Result<T, Failure>, Duration) {
-        self.pulse.begin(tickets);
-        let editor = self.editor.as_mut();
-        let answer = catch_unwind(AssertUnwindSafe(|| what(editor))).map_err(|panic| {
-            let words = words(panic.as_ref());
-            metrics::panicked();
-            tracing::error!(?tickets, %words, "the engine panicked");
-            Failure::new(
-                FailureClass::Internal,
-                "engine_panicked",
-                format!("the engine panicked: {words}"),
-            )
-        });
-        (answer, self.pulse.end())
-    }
-}
-
-fn end(outlet: &mut Outlet, ended: Ended) {
-    if let Some(sender) = outlet.end.take() {
-        // Nobody listens to an edit that was stopped.
-        let _ = sender.send(ended);
-    }
-}
-
-/// What a panic said.
-fn words(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|words| (*words).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no words".to_owned())
 }

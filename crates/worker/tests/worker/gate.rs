@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use limekiln_jobs::{Failure, ModelName};
 use limekiln_worker::{
-    BoxError, Drawing, Editor, Factory, NullEditor, Progress, Sizing, Ticket, Work,
+    BoxError, Editor, Factory, NullEditor, Progress, Render, RunId, Sizing, Work,
 };
 
 /// Shut until opened; steps pass once it is open.
@@ -44,29 +44,29 @@ impl Editor for Gated {
         None
     }
 
-    fn start(&mut self, ticket: Ticket, work: Work) -> Result<Progress, Failure> {
-        self.inner.start(ticket, work)
+    fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {
+        self.inner.start(run, work)
     }
 
-    fn step(&mut self, tickets: &[Ticket]) -> Vec<Result<Progress, Failure>> {
+    fn step(&mut self, runs: &[RunId]) -> Vec<Result<Progress, Failure>> {
         self.gate.pass();
-        self.inner.step(tickets)
+        self.inner.step(runs)
     }
 
-    fn preview(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
-        self.inner.preview(ticket)
+    fn preview(&mut self, run: RunId) -> Option<Vec<u8>> {
+        self.inner.preview(run)
     }
 
-    fn save(&mut self, ticket: Ticket) -> Result<Option<Vec<u8>>, Failure> {
-        self.inner.save(ticket)
+    fn save(&mut self, run: RunId) -> Result<Option<Vec<u8>>, Failure> {
+        self.inner.save(run)
     }
 
-    fn finish(&mut self, ticket: Ticket) -> Result<Drawing, Failure> {
-        self.inner.finish(ticket)
+    fn finish(&mut self, run: RunId) -> Result<Render, Failure> {
+        self.inner.finish(run)
     }
 
-    fn forget(&mut self, ticket: Ticket) {
-        self.inner.forget(ticket);
+    fn forget(&mut self, run: RunId) {
+        self.inner.forget(run);
     }
 }
 

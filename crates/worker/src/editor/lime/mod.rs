@@ -18,7 +18,7 @@ use limekiln_lime::canvas::{Canvas, Finish, length_check};
 use limekiln_lime::{Edit, Error as LimeError, Stage, probe};
 use limekiln_pictures::Format;
 
-use super::contract::{BoxError, Drawing, Editor, Progress, Ticket, Work};
+use super::contract::{BoxError, Editor, Progress, Render, RunId, Work};
 use crate::prepared::{self, Prepared, Sizing};
 use colors::Colors;
 
@@ -37,7 +37,7 @@ pub struct LimeModel {
 /// Runs the method. Steps of several edits take turns.
 pub struct LimeEditor {
     models: BTreeMap<ModelName, Arc<LoadedModel>>,
-    edits: HashMap<Ticket, OpenEdit>,
+    edits: HashMap<RunId, OpenEdit>,
 }
 
 struct LoadedModel {
@@ -77,8 +77,8 @@ impl LimeEditor {
         })
     }
 
-    fn open_edit(&mut self, ticket: Ticket) -> Result<&mut OpenEdit, Failure> {
-        self.edits.get_mut(&ticket).ok_or_else(unknown)
+    fn open_edit(&mut self, run: RunId) -> Result<&mut OpenEdit, Failure> {
+        self.edits.get_mut(&run).ok_or_else(unknown)
     }
 }
 
@@ -124,7 +124,7 @@ impl Editor for LimeEditor {
         self.models.get(model).map(|loaded| loaded.sizing)
     }
 
-    fn start(&mut self, ticket: Ticket, work: Work) -> Result<Progress, Failure> {
+    fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {
         let model = self.models.get(&work.model).cloned().ok_or_else(|| {
             internal(format!(
                 "this worker does not hold the model {}",
@@ -144,11 +144,11 @@ impl Editor for LimeEditor {
             Some(saved) => match Edit::resume(&model.model, request.clone(), saved) {
                 Ok(Some(edit)) => Some(edit),
                 Ok(None) => {
-                    tracing::info!(%ticket, "a checkpoint of another version: starting over");
+                    tracing::info!(%run, "a checkpoint of another version: starting over");
                     None
                 }
                 Err(error) => {
-                    tracing::warn!(%ticket, %error, "the checkpoint can't be used: starting over");
+                    tracing::warn!(%run, %error, "the checkpoint can't be used: starting over");
                     None
                 }
             },
@@ -165,23 +165,22 @@ impl Editor for LimeEditor {
             canvas,
             finish,
         };
-        self.edits.insert(ticket, open);
+        self.edits.insert(run, open);
         Ok(progress)
     }
 
-    fn step(&mut self, tickets: &[Ticket]) -> Vec<Result<Progress, Failure>> {
-        tickets
-            .iter()
-            .map(|&ticket| {
-                let OpenEdit { model, edit, .. } = self.open_edit(ticket)?;
+    fn step(&mut self, runs: &[RunId]) -> Vec<Result<Progress, Failure>> {
+        runs.iter()
+            .map(|&run| {
+                let OpenEdit { model, edit, .. } = self.open_edit(run)?;
                 edit.step(&model.model).map_err(failure)?;
                 Ok(progress(edit))
             })
             .collect()
     }
 
-    fn preview(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
-        let open = self.open_edit(ticket).ok()?;
+    fn preview(&mut self, run: RunId) -> Option<Vec<u8>> {
+        let open = self.open_edit(run).ok()?;
         let shown = open
             .edit
             .latents()
@@ -190,24 +189,24 @@ impl Editor for LimeEditor {
         match shown {
             Ok(jpeg) => jpeg,
             Err(error) => {
-                tracing::debug!(%ticket, %error, "no preview");
+                tracing::debug!(%run, %error, "no preview");
                 None
             }
         }
     }
 
-    fn save(&mut self, ticket: Ticket) -> Result<Option<Vec<u8>>, Failure> {
-        let OpenEdit { model, edit, .. } = self.open_edit(ticket)?;
+    fn save(&mut self, run: RunId) -> Result<Option<Vec<u8>>, Failure> {
+        let OpenEdit { model, edit, .. } = self.open_edit(run)?;
         edit.save(&model.model).map(Some).map_err(failure)
     }
 
-    fn finish(&mut self, ticket: Ticket) -> Result<Drawing, Failure> {
+    fn finish(&mut self, run: RunId) -> Result<Render, Failure> {
         let OpenEdit {
             model,
             edit,
             canvas,
             finish,
-        } = self.edits.remove(&ticket).ok_or_else(unknown)?;
+        } = self.edits.remove(&run).ok_or_else(unknown)?;
         let outcome = edit.finish(&model.model).map_err(failure)?;
         let drawings_only = model.drawings_only;
         Ok(Box::new(move || {
@@ -217,8 +216,8 @@ impl Editor for LimeEditor {
         }))
     }
 
-    fn forget(&mut self, ticket: Ticket) {
-        self.edits.remove(&ticket);
+    fn forget(&mut self, run: RunId) {
+        self.edits.remove(&run);
     }
 }
 

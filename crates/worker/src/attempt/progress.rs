@@ -1,4 +1,4 @@
-//! What is told of an edit's progress, and how often: soon after a stage begins, then once a second.
+//! When an edit's progress is written: soon after a stage begins, then once a second.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -8,46 +8,47 @@ use std::time::Duration;
 use limekiln_store::{Claimed, Progressed, Write, WriteError};
 use tokio::time::{Instant, sleep_until};
 
-use super::live;
-use crate::run::Context;
+use super::abort::LeaseLost;
+use super::events;
+use crate::context::Context;
 use crate::{Progress, Signal, metrics};
 
-/// From one event to the next within a stage.
-const EVERY: Duration = Duration::from_secs(1);
-/// From one event to the next where a stage began, or the last one ended. Edits of no time at all tell nothing.
-const SOON: Duration = Duration::from_millis(250);
+/// The time from one event to the next within a stage.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The time to an event that says that a stage began, or that the last one ended. Edits that are shorter report nothing.
+const STAGE_DELAY: Duration = Duration::from_millis(250);
 
 type Writing = Pin<Box<dyn Future<Output = Result<Write, WriteError>> + Send>>;
 
 /// Writes the newest progress when it is due, one write at a time.
-pub(super) struct Teller<'a> {
+pub(super) struct ProgressReporter<'a> {
     ctx: &'a Arc<Context>,
     claimed: &'a Claimed,
-    told_at: Instant,
-    told: Option<Progress>,
-    seen: Option<Progress>,
+    newest: Option<Progress>,
+    reported: Option<Progress>,
+    reported_at: Instant,
     writing: Option<(Progress, Writing)>,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> ProgressReporter<'a> {
     pub(super) fn new(ctx: &'a Arc<Context>, claimed: &'a Claimed) -> Self {
         Self {
             ctx,
             claimed,
-            told_at: Instant::now(),
-            told: None,
-            seen: None,
+            newest: None,
+            reported: None,
+            reported_at: Instant::now(),
             writing: None,
         }
     }
 
-    /// The edit stands here now.
-    pub(super) fn see(&mut self, progress: Progress) {
-        self.seen = Some(progress);
+    /// Notes where the edit stands now.
+    pub(super) fn update(&mut self, progress: Progress) {
+        self.newest = Some(progress);
     }
 
-    /// Tells for as long as it is asked to; then, whether the lease is gone. Cancel safe.
-    pub(super) async fn tell(&mut self) -> bool {
+    /// Reports for as long as it is polled, and ends only when the lease is lost. Cancel safe.
+    pub(super) async fn run(&mut self) -> LeaseLost {
         loop {
             let Some((progress, writing)) = &mut self.writing else {
                 let Some((at, progress)) = self.due() else {
@@ -59,31 +60,37 @@ impl<'a> Teller<'a> {
             };
             let (progress, write) = (*progress, writing.await);
             self.writing = None;
-            self.told = Some(progress);
-            self.told_at = Instant::now();
+            self.reported = Some(progress);
+            self.reported_at = Instant::now();
             match write {
-                Ok(Write::Applied { seq }) => live::progress(self.ctx, self.claimed, seq, progress),
+                Ok(Write::Applied { seq }) => {
+                    events::progress(self.ctx, self.claimed, seq, progress);
+                }
                 Ok(Write::Stale | Write::Missing) => {
                     metrics::stale("progress");
                     let signal = Signal::Stale(self.claimed.edit, self.claimed.epoch);
-                    self.ctx.settings.signals.give(signal);
-                    return true;
+                    self.ctx.settings.signals.emit(signal);
+                    return LeaseLost;
                 }
                 Err(error) => tracing::warn!(%error, "progress is not recorded"),
             }
         }
     }
 
-    /// What there is to tell, and when.
+    /// The progress that is not reported yet, and when it is due.
     fn due(&self) -> Option<(Instant, Progress)> {
-        let seen = self.seen.filter(|seen| Some(*seen) != self.told)?;
-        let entered = self.told.is_none_or(|told| told.stage != seen.stage);
-        let pause = if entered || seen.is_done() {
-            SOON
+        let newest = self
+            .newest
+            .filter(|newest| Some(*newest) != self.reported)?;
+        let new_stage = self
+            .reported
+            .is_none_or(|reported| reported.stage != newest.stage);
+        let delay = if new_stage || newest.is_done() {
+            STAGE_DELAY
         } else {
-            EVERY
+            INTERVAL
         };
-        Some((self.told_at + pause, seen))
+        Some((self.reported_at + delay, newest))
     }
 
     fn write(&self, progress: Progress) -> Writing {

@@ -1,31 +1,33 @@
-//! Input, mask and checkpoint from S3.
+//! What an edit starts from: input, mask and checkpoint from S3.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use limekiln_blobs::{Error, Key};
 use limekiln_broker::Input;
 use limekiln_jobs::retry::Policy;
-use limekiln_jobs::{Digest, ErrorKind, Failure, FailureClass, Retryable};
+use limekiln_jobs::{Digest, ErrorKind, Failure, Retryable};
 use limekiln_store::{Checkpoint, Claimed};
 use tokio::time::sleep;
 
-use crate::run::Context;
+use super::abort::internal;
+use crate::context::Context;
+use crate::{Prepared, Work, metrics};
 
-/// How S3 is tried again, whatever it answers: an operator's change counts, for an edit would fail otherwise.
+/// How S3 is tried again, whatever it answers: an edit would fail otherwise that an operator's change can still save.
 pub(super) const RETRY: Policy = Policy::new(Duration::from_millis(100), Duration::from_secs(2));
-/// Tries before a blob that is not there, or not itself, is given up.
+/// Tries before a blob that is missing or damaged is given up.
 const TRIES: u32 = 3;
 
-/// What came.
-pub(super) struct Fetched {
-    pub(super) input: Option<Bytes>,
-    pub(super) mask: Option<Bytes>,
-    pub(super) saved: Option<Bytes>,
+#[derive(Default)]
+struct Fetched {
+    input: Option<Bytes>,
+    mask: Option<Bytes>,
+    saved: Option<Bytes>,
 }
 
-/// Brings the input nearer while an edit waits for the engine. What fails here is tried again after the claim.
-pub(super) async fn ahead(ctx: &Context, input: Option<&Input>) {
+/// Fetches the input into the cache while an edit waits for a slot. What fails here is tried again after the claim.
+pub(super) async fn prefetch(ctx: &Context, input: Option<&Input>) {
     let (Some(cache), Some(input)) = (&ctx.cache, input) else {
         return;
     };
@@ -41,14 +43,37 @@ pub(super) async fn ahead(ctx: &Context, input: Option<&Input>) {
     }
 }
 
-/// All that an edit starts from; nothing where the worker uses no blobs.
-pub(super) async fn fetch(ctx: &Context, claimed: &Claimed) -> Result<Fetched, Failure> {
+/// Fetches what the engine needs for a claimed edit, and makes the pictures into a request, beside the engine's thread.
+pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<Work, Failure> {
+    let began = Instant::now();
+    let fetched = fetch(ctx, claimed).await?;
+    metrics::stage("fetch", began.elapsed());
+    let prepared = match (ctx.engine.sizing(&claimed.model), fetched.input.clone()) {
+        (Some(sizing), Some(input)) => {
+            let began = Instant::now();
+            let (spec, mask) = (claimed.spec.clone(), fetched.mask);
+            let read = move || Prepared::read(&input, mask.as_deref(), &spec, sizing);
+            let prepared = tokio::task::spawn_blocking(read)
+                .await
+                .map_err(|error| internal("image_panicked", error.to_string()))??;
+            metrics::stage("read", began.elapsed());
+            Some(prepared)
+        }
+        _ => None,
+    };
+    Ok(Work {
+        model: claimed.model.clone(),
+        spec: claimed.spec.clone(),
+        input: fetched.input,
+        prepared,
+        saved: fetched.saved,
+    })
+}
+
+/// All blobs that the edit starts from, side by side; none where the worker uses no blobs.
+async fn fetch(ctx: &Context, claimed: &Claimed) -> Result<Fetched, Failure> {
     if ctx.cache.is_none() {
-        return Ok(Fetched {
-            input: None,
-            mask: None,
-            saved: None,
-        });
+        return Ok(Fetched::default());
     }
     let input = &claimed.input;
     let input = blob(ctx, "input", &input.key, &input.digest, input.bytes);
@@ -74,7 +99,7 @@ pub(super) async fn fetch(ctx: &Context, claimed: &Claimed) -> Result<Fetched, F
     })
 }
 
-/// A blob that the edit can't do without.
+/// Fetches a blob that the edit can't do without.
 async fn blob(
     ctx: &Context,
     what: &'static str,
@@ -85,7 +110,7 @@ async fn blob(
     let name: Key = key
         .parse()
         .map_err(|error: Error| internal("blob_key", format!("{what}: {error}")))?;
-    let mut backoff = RETRY.patience(ctx.settings.blobs_patience).start();
+    let mut backoff = RETRY.patience(ctx.settings.blobs_retry_for).start();
     let mut misses = 0;
     loop {
         let error = match get(ctx, &name, digest, bytes).await {
@@ -106,10 +131,11 @@ async fn blob(
     }
 }
 
+/// Gets a blob through the cache, or past it where the cache itself is at fault.
 async fn get(ctx: &Context, key: &Key, digest: &Digest, bytes: u64) -> Result<Bytes, Error> {
     if let Some(cache) = &ctx.cache {
         match cache.fetch(&ctx.blobs, key, digest, bytes).await {
-            // The cache's disk, most likely; S3 may still be well.
+            // Most likely the cache's disk; S3 may still be well.
             Err(error) if error.kind() == ErrorKind::Internal => {
                 tracing::warn!(%key, %error, "the cache is of no use");
             }
@@ -119,9 +145,9 @@ async fn get(ctx: &Context, key: &Key, digest: &Digest, bytes: u64) -> Result<By
     ctx.blobs.get(key, Some(digest), bytes).await
 }
 
-/// The state that an earlier attempt saved; none where it is gone or damaged, and the edit starts over.
+/// Fetches the state that an earlier attempt saved. None where it is missing or damaged: the edit starts over then.
 async fn saved(ctx: &Context, checkpoint: &Checkpoint) -> Result<Option<Bytes>, Failure> {
-    let mut backoff = RETRY.patience(ctx.settings.blobs_patience).start();
+    let mut backoff = RETRY.patience(ctx.settings.blobs_retry_for).start();
     let key: Key = match checkpoint.key.parse() {
         Ok(key) => key,
         Err(error) => {
@@ -155,8 +181,4 @@ async fn saved(ctx: &Context, checkpoint: &Checkpoint) -> Result<Option<Bytes>, 
             }
         }
     }
-}
-
-pub(super) fn internal(code: &str, message: String) -> Failure {
-    Failure::new(FailureClass::Internal, code, message)
 }

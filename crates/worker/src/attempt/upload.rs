@@ -1,7 +1,7 @@
-//! Results drawn and put, under keys of this epoch: what a worker without a lease puts, nothing refers to.
+//! Results: rendered, then put to S3 under keys that carry the epoch, so that nothing ever refers to what a worker
+//! without a lease puts.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use limekiln_blobs::Key;
@@ -9,19 +9,21 @@ use limekiln_jobs::Failure;
 use limekiln_store::{Claimed, Completion, NewArtifact};
 use tokio::time::sleep;
 
-use super::fetch::{RETRY, internal};
-use crate::run::Context;
-use crate::{Drawing, Output, Outputs, metrics};
+use super::abort::internal;
+use super::fetch::RETRY;
+use crate::context::Context;
+use crate::engine::Finished;
+use crate::{Output, Outputs, metrics};
 
-/// What the edit ends with, once all its blobs are put.
-pub(super) async fn deliver(
-    ctx: &Arc<Context>,
+/// Renders and uploads an edit's results; returns what completes the edit.
+pub(super) async fn upload(
+    ctx: &Context,
     claimed: &Claimed,
-    drawing: Drawing,
-    device: Duration,
+    finished: Finished,
 ) -> Result<Completion, Failure> {
+    let Finished { render, device } = finished;
     let began = Instant::now();
-    let Outputs { files, report } = tokio::task::spawn_blocking(drawing)
+    let Outputs { files, report } = tokio::task::spawn_blocking(render)
         .await
         .map_err(|error| internal("drawing_panicked", error.to_string()))??;
     metrics::stage("draw", began.elapsed());
@@ -41,7 +43,7 @@ pub(super) async fn deliver(
     })
 }
 
-/// Puts one file, for as long as S3 may be away.
+/// Puts one file, and tries again for as long as S3 may be away.
 async fn put(ctx: &Context, claimed: &Claimed, file: Output) -> Result<NewArtifact, Failure> {
     let kind = file.kind;
     let key = Key::edit(
@@ -51,10 +53,10 @@ async fn put(ctx: &Context, claimed: &Claimed, file: Output) -> Result<NewArtifa
         kind.file_name(),
     )
     .map_err(|error| internal("blob_key", error.to_string()))?;
-    let mut backoff = RETRY.patience(ctx.settings.blobs_patience).start();
+    let mut backoff = RETRY.patience(ctx.settings.blobs_retry_for).start();
     let stored = loop {
-        let putting = ctx.blobs.put(&key, file.body.clone(), kind.media_type());
-        let error = match putting.await {
+        let put = ctx.blobs.put(&key, file.body.clone(), kind.media_type());
+        let error = match put.await {
             Ok(stored) => break stored,
             Err(error) => error,
         };

@@ -1,4 +1,4 @@
-//! Events to watchers. Postgres keeps every event, so that nothing depends on this.
+//! Live events to watchers. Postgres keeps every event, so that one which is lost here is read there.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use crate::run::Context;
+use crate::context::Context;
 use crate::{Progress, metrics};
 
-/// An event that is not read by then is left to Postgres.
-const READ: Duration = Duration::from_secs(1);
+/// The longest that reading an event back may take; watchers read a later one from Postgres themselves.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) fn started(ctx: &Context, claimed: &Claimed) {
     let checkpoint_step = claimed
@@ -40,10 +40,10 @@ pub(super) fn succeeded(ctx: &Context, edit: EditId, seq: u64) {
     publish(ctx, edit, seq, EventKind::Succeeded, json!({}));
 }
 
-/// An event whose details only Postgres knows.
+/// Publishes an event whose details only Postgres knows, as it is stored there.
 pub(super) async fn stored(ctx: &Context, edit: EditId, seq: u64) {
-    let read = timeout(READ, ctx.store.events_after(edit, seq.saturating_sub(1), 1)).await;
-    match read {
+    let read = ctx.store.events_after(edit, seq.saturating_sub(1), 1);
+    match timeout(READ_TIMEOUT, read).await {
         Ok(Ok(events)) => events
             .into_iter()
             .for_each(|event| ctx.broker.publish_live(&Live::Event(event))),

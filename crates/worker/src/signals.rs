@@ -1,9 +1,9 @@
-//! What happens in a worker, told as it happens, so that tests need not sleep.
+//! Signals of what happens in a worker, so that tests wait for what they need instead of sleeping.
 
 use limekiln_jobs::{EditId, Epoch, WorkerId};
 use tokio::sync::broadcast;
 
-/// What happened.
+/// Something that happened in a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// The editor is loaded and the worker takes edits.
@@ -12,11 +12,11 @@ pub enum Signal {
     Claimed(EditId, Epoch),
     /// A message named an edit that can't be claimed.
     Unclaimable(EditId),
-    /// The engine has taken the edit, at this step.
+    /// The engine has started the edit, or resumed it, at this step.
     Started(EditId, Epoch, u32),
-    /// So many steps are done.
+    /// This many steps are done.
     Stepped(EditId, Epoch, u32),
-    /// A checkpoint after so many steps is referred to.
+    /// Postgres refers to a checkpoint after this many steps.
     Checkpointed(EditId, Epoch, u32),
     /// The edit has succeeded.
     Completed(EditId, Epoch),
@@ -26,34 +26,34 @@ pub enum Signal {
     Stale(EditId, Epoch),
     /// The edit was stopped here; nothing more is written under this epoch.
     Stopped(EditId, Epoch),
-    /// The lease was given back.
+    /// The lease was handed back.
     HandedBack(EditId, Epoch),
     /// A call of the engine takes too long; its leases are no longer renewed.
     Stalled,
 }
 
-/// Where signals go: nowhere, or to whoever listens.
+/// Emits signals: to nobody by default, or to every subscriber.
 #[derive(Clone, Debug, Default)]
 pub struct Signals(Option<broadcast::Sender<Signal>>);
 
-/// Signals kept for a listener that lags.
-const KEPT: usize = 16_384;
+/// Signals kept for a subscriber that lags.
+const CAPACITY: usize = 16_384;
 
 impl Signals {
-    /// Signals that somebody listens to.
+    /// Makes signals with their first subscriber.
     pub fn channel() -> (Self, broadcast::Receiver<Signal>) {
-        let (sender, receiver) = broadcast::channel(KEPT);
+        let (sender, receiver) = broadcast::channel(CAPACITY);
         (Self(Some(sender)), receiver)
     }
 
-    /// Another listener, from now on; none where nobody listens.
-    pub fn listen(&self) -> Option<broadcast::Receiver<Signal>> {
+    /// Another subscriber, from now on; none where signals go nowhere.
+    pub fn subscribe(&self) -> Option<broadcast::Receiver<Signal>> {
         self.0.as_ref().map(broadcast::Sender::subscribe)
     }
 
-    pub(crate) fn give(&self, signal: Signal) {
+    pub(crate) fn emit(&self, signal: Signal) {
         if let Some(sender) = &self.0 {
-            // No listener is no fault.
+            // It is no fault that nobody is subscribed.
             let _ = sender.send(signal);
         }
     }

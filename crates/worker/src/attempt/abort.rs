@@ -1,0 +1,39 @@
+//! Why an attempt ends without results.
+
+use limekiln_jobs::{Failure, FailureClass};
+
+use crate::leases::Interrupt;
+
+/// Why an attempt ends without results.
+pub(super) enum Abort {
+    /// Something went wrong, by the user's fault or by ours.
+    Failed(Failure),
+    /// The edit was stopped here, or its lease is to be handed back.
+    Interrupted(Interrupt),
+}
+
+/// A write was refused because this worker no longer holds the lease. The edit stops here.
+pub(super) struct LeaseLost;
+
+impl From<Failure> for Abort {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Interrupt> for Abort {
+    fn from(interrupt: Interrupt) -> Self {
+        Self::Interrupted(interrupt)
+    }
+}
+
+impl From<LeaseLost> for Abort {
+    fn from(LeaseLost: LeaseLost) -> Self {
+        Self::Interrupted(Interrupt::Stop)
+    }
+}
+
+/// A failure that is not the user's.
+pub(super) fn internal(code: &str, message: String) -> Failure {
+    Failure::new(FailureClass::Internal, code, message)
+}

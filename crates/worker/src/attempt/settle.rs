@@ -1,0 +1,77 @@
+//! How an attempt ended, written to Postgres under its epoch.
+
+use std::time::Instant;
+
+use limekiln_store::{Claimed, Completion, Failed, Write};
+
+use super::abort::Abort;
+use super::events;
+use crate::context::Context;
+use crate::leases::Interrupt;
+use crate::{Signal, metrics};
+
+/// Writes how the attempt ended; returns whether the message may be acked. Where the write is refused because the lease
+/// is gone, the message is of no more use either.
+pub(super) async fn settle(
+    ctx: &Context,
+    claimed: &Claimed,
+    outcome: Result<Completion, Abort>,
+) -> bool {
+    let (edit, epoch) = (claimed.edit, claimed.epoch);
+    let signals = &ctx.settings.signals;
+    let (name, signal, write) = match outcome {
+        Ok(completion) => {
+            let began = Instant::now();
+            let write = ctx.ledger.edit_complete(completion).await;
+            metrics::stage("complete", began.elapsed());
+            ("completed", Signal::Completed(edit, epoch), write)
+        }
+        Err(Abort::Failed(failure)) => {
+            tracing::warn!(class = ?failure.class, %failure, "the attempt failed");
+            let failed = Failed {
+                edit,
+                epoch,
+                failure,
+            };
+            let write = ctx.ledger.edit_fail(failed).await;
+            ("failed", Signal::Failed(edit, epoch), write)
+        }
+        Err(Abort::Interrupted(Interrupt::HandBack)) => {
+            let write = ctx.ledger.edit_hand_back(edit, epoch).await;
+            ("handed_back", Signal::HandedBack(edit, epoch), write)
+        }
+        Err(Abort::Interrupted(Interrupt::Stop)) => {
+            metrics::attempt("stopped");
+            tracing::info!("stopped");
+            signals.emit(Signal::Stopped(edit, epoch));
+            return true;
+        }
+    };
+    match write {
+        Ok(Write::Applied { seq }) => {
+            metrics::attempt(name);
+            tracing::info!(outcome = name, seq, "the attempt has ended");
+            match signal {
+                Signal::Completed(..) => events::succeeded(ctx, edit, seq),
+                _ => events::stored(ctx, edit, seq).await,
+            }
+            if matches!(signal, Signal::HandedBack(..)) {
+                // The edit is queued again: a coordinator need not wait for its next round to release it.
+                ctx.broker.wake();
+            }
+            signals.emit(signal);
+            true
+        }
+        Ok(Write::Stale | Write::Missing) => {
+            metrics::stale(name);
+            tracing::info!(outcome = name, "refused: the lease is gone");
+            signals.emit(Signal::Stale(edit, epoch));
+            true
+        }
+        Err(error) => {
+            metrics::attempt("abandoned");
+            tracing::error!(outcome = name, %error, "the outcome is not written: the lease runs out");
+            false
+        }
+    }
+}
