@@ -14,7 +14,7 @@ use super::{ModelArgs, PresetArgs};
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EditArgs {
-    /// The picture (PNG, JPEG or WebP)
+    /// The picture to edit (PNG, JPEG or WebP)
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
 
@@ -22,7 +22,7 @@ pub(crate) struct EditArgs {
     #[arg(value_name = "INSTRUCTION")]
     pub(crate) instruction: String,
 
-    /// Picture to write: .png, .webp (both lossless) or .jpg [default: IMAGE-edited.png beside IMAGE]
+    /// Where to write the result: .png, .webp (both lossless) or .jpg [default: IMAGE-edited.png beside IMAGE]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -35,12 +35,12 @@ pub(crate) struct EditArgs {
     )]
     pub(crate) seed: u64,
 
-    /// Bound on the longer side of what the model works on, in pixels, 64 to 2048; nothing is enlarged
+    /// Longest side that the model works on, in pixels, 64 to 2048: larger pictures are shrunk, smaller ones kept
     /// [default: 512, or 128 for the built-in model]
     #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(64..=2048))]
     pub(crate) size: Option<u32>,
 
-    /// Where to edit, instead of finding it: a picture of IMAGE's size, white where the edit may act
+    /// Edit here instead of finding the region: a picture of IMAGE's size, white where the edit may act
     #[arg(long, value_name = "PNG")]
     pub(crate) mask: Option<PathBuf>,
 

@@ -1,4 +1,4 @@
-//! What the command line says, before anything is checked against anything else.
+//! The command line as clap parses it. Each argument is checked by itself here, and against the others later.
 //!
 //! One `clap::Args` struct per concern; [`crate::settings`] turns them into validated settings, once.
 
@@ -48,7 +48,7 @@ The fleet, each as many times as you like: `migrate` once, then `serve`, `coordi
 
 Exit status: 0 done, 1 failed, 2 the command line is wrong.";
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Edit(Box<EditArgs>),
@@ -72,13 +72,13 @@ pub(crate) enum Command {
     Bench(Bench),
 }
 
-/// What to measure.
+/// The parts of `bench`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     Queue(Box<QueueArgs>),
 }
 
-/// What to score on.
+/// The parts of `eval`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
     Rooms(BenchArgs),

@@ -1,16 +1,16 @@
-//! Which model, where it runs.
+//! Which model runs, and on which device.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// Which model, where it runs.
+/// Which model runs, and on which device.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
     /// The checkpoint: `rooms` (built in, knows drawn rooms only), a folder or single file, or hf:owner/name
     ///
-    /// Read as they are: diffusers folders (safetensors, fp16 variants, sharded, .bin) and single .safetensors or
+    /// These formats are read as they are: diffusers folders (safetensors, fp16 variants, sharded, .bin) and single .safetensors or
     /// .ckpt files of InstructPix2Pix. hf:owner/name is looked up in the hub's cache first (HF_HOME, HF_HUB_CACHE)
     /// and downloaded when it is not there.
     #[arg(
@@ -21,11 +21,11 @@ pub(crate) struct ModelArgs {
     )]
     pub(crate) model: String,
 
-    /// Take the averaged (EMA) weights of a single-file checkpoint
+    /// Use the averaged (EMA) weights of a single-file checkpoint
     #[arg(long)]
     pub(crate) ema: bool,
 
-    /// Take this variant of a diffusers folder's weights, such as fp16
+    /// Use this variant of a diffusers folder's weights, such as fp16
     #[arg(long, value_name = "NAME")]
     pub(crate) variant: Option<String>,
 
@@ -33,7 +33,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) companion: Option<PathBuf>,
 
-    /// Where to compute: auto, cpu, cuda or cuda:N
+    /// Device to compute on: auto, cpu, cuda or cuda:N
     #[arg(
         long,
         value_name = "DEVICE",

@@ -1,4 +1,4 @@
-//! The preset, and the fields of it that the command line replaces.
+//! The preset, and the fields that the command line replaces.
 
 use std::str::FromStr;
 
@@ -10,14 +10,14 @@ use super::number::{scale, strength};
 /// The presets' names.
 const PRESETS: [&str; 4] = limekiln_lime::Preset::NAMES;
 
-/// The preset that serves users best, by RoomBench.
+/// The preset with the best balance of quality and time in RoomBench.
 const PRESET_DEFAULT: &str = "fast";
 
-/// How to edit: a preset, and what replaces its fields.
+/// How to edit: a preset, and the flags that replace its fields.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Method")]
 pub(crate) struct PresetArgs {
-    /// Where the numbers of the method come from
+    /// Named set of the method's numbers
     ///
     /// paper     the publication's: 75 of 100 steps to locate, 100 to edit
     /// official  the authors' later code: 11 of 30 steps to locate, 30 to edit
@@ -31,7 +31,7 @@ pub(crate) struct PresetArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) scheduler: Option<String>,
 
-    /// Steps of each stage, 1 to 1000; the windows of steps that are read and regularised scale along
+    /// Steps of each stage, 1 to 1000; the windows of steps that are read and regularised scale with them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) steps: Option<u16>,
 
@@ -43,11 +43,11 @@ pub(crate) struct PresetArgs {
     #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) image_scale: Option<f64>,
 
-    /// As --text-scale, while locating
+    /// Like --text-scale, for the stage that locates the region
     #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) locate_text_scale: Option<f64>,
 
-    /// As --image-scale, while locating
+    /// Like --image-scale, for the stage that locates the region
     #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) locate_image_scale: Option<f64>,
 
@@ -55,7 +55,7 @@ pub(crate) struct PresetArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub(crate) points: Option<u32>,
 
-    /// Into how many segments the picture is divided, 1 to 64
+    /// Number of segments that the picture is divided into, 1 to 64
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) clusters: Option<u32>,
 
@@ -63,11 +63,11 @@ pub(crate) struct PresetArgs {
     #[arg(long)]
     pub(crate) relevance: bool,
 
-    /// Outside the region, take the input's own noised latents after every step
+    /// After every step, put the input's own noised latents back outside the region
     #[arg(long, overrides_with = "no_blend")]
     pub(crate) blend: bool,
 
-    /// Do not, where the preset does
+    /// Turn --blend off where the preset turns it on
     #[arg(long)]
     pub(crate) no_blend: bool,
 
@@ -85,14 +85,14 @@ pub(crate) struct PresetArgs {
 /// A field of a preset, by its dotted name, and what it becomes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Field {
-    /// As written, or the flag it stands for; for messages.
+    /// The argument as it was written, or the flag that sets the field; for messages.
     pub(crate) label: String,
     pub(crate) path: String,
     pub(crate) value: Value,
 }
 
 impl Field {
-    /// The field that `label` stands for.
+    /// Makes a field that the flag `label` sets.
     pub(crate) fn new(label: &str, path: &str, value: impl Into<Value>) -> Self {
         Self {
             label: label.to_owned(),

@@ -13,11 +13,11 @@ use super::{ModelArgs, PresetArgs};
 /// rooms` scores on these very rooms.
 #[derive(Args, Debug)]
 pub(crate) struct RoomsArgs {
-    /// How many
+    /// Number of rooms to draw
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) count: u32,
 
-    /// Which rooms
+    /// Seed that the rooms are drawn from
     #[arg(
         long,
         value_name = "N",
@@ -30,7 +30,7 @@ pub(crate) struct RoomsArgs {
     #[arg(long, value_name = "PX", default_value_t = 128, value_parser = clap::value_parser!(u32).range(32..=2048))]
     pub(crate) size: u32,
 
-    /// Folder to write to; made if missing
+    /// Folder to write to; created if missing
     #[arg(long, value_name = "DIR", default_value = "rooms")]
     pub(crate) out: PathBuf,
 }
@@ -41,11 +41,11 @@ pub(crate) struct RoomsArgs {
 /// shows the input, its segments, the attention, the region found, and both results.
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
-    /// Picture to write (.png, .jpg or .webp)
+    /// Where to write the picture (.png, .jpg or .webp)
     #[arg(short, long, value_name = "FILE", default_value = "limekiln-demo.png")]
     pub(crate) output: PathBuf,
 
-    /// Which room
+    /// Seed that the room is drawn from
     #[arg(
         long,
         value_name = "N",
@@ -54,7 +54,7 @@ pub(crate) struct DemoArgs {
     )]
     pub(crate) room: u64,
 
-    /// The color asked for
+    /// Color that the instruction asks for
     #[arg(long, value_name = "COLOR", default_value = "red")]
     pub(crate) color: String,
 

@@ -1,4 +1,4 @@
-//! `limekiln coordinate`: releases, rescues, retries, prunes, delivers.
+//! `limekiln coordinate`: runs a coordinator.
 
 use anyhow::Result;
 use limekiln_coordinator::Settings;
@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::services::{Services, process_name};
 use super::status;
 use super::telemetry::Telemetry;
-use crate::args::{CoordinateArgs, KeepingArgs};
+use crate::args::{CoordinateArgs, RetentionArgs};
 
-/// Coordinates until `shutdown`.
+/// Runs a coordinator until `shutdown`.
 ///
 /// # Errors
 ///
@@ -38,11 +38,12 @@ pub(crate) async fn run(
         broker,
         blobs,
     } = services;
-    let settings = settings(&args.keeping);
+    let settings = settings(&args.retention);
     Ok(limekiln_coordinator::run(settings, store, broker, blobs, shutdown).await?)
 }
 
-pub(super) fn settings(args: &KeepingArgs) -> Settings {
+/// The coordinator's settings, from the arguments on retention and webhooks.
+pub(super) fn settings(args: &RetentionArgs) -> Settings {
     let mut settings = Settings::default();
     settings.retention.events = args.keep_events;
     settings.retention.checkpoints = args.keep_checkpoints;

@@ -17,9 +17,9 @@ use super::{coordinate, serve, services, work};
 use crate::args::{DevArgs, Downloads};
 use crate::output::{self, print};
 
-/// The tenant that `dev` makes.
+/// The name of the tenant that `dev` creates.
 const TENANT: &str = "dev";
-/// No limit that one machine would notice.
+/// Limits that one machine never reaches.
 const LIMITS: Limits = Limits {
     rate_per_second: 1e5,
     rate_burst: 1_000_000,
@@ -37,7 +37,7 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> Result<()> {
     let _lock = lock(&args.data)?;
-    // Both before anything slow.
+    // A folder in use or a port in use is reported before anything slow starts.
     let mut api = args.api.clone();
     api.downloads = api.downloads.or(Some(Downloads::Proxy));
     let listener = serve::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await?;
@@ -45,46 +45,46 @@ pub(crate) async fn run(
 
     let embedded = Embedded::start(&args.data, &args.services).await?;
     let services = connect(args, &embedded).await?;
-    let editor = work::Plan::new(&args.model, &args.editor, None)?;
+    let editor = work::EditorPlan::new(&args.model, &args.editor, None)?;
     api.models = vec![editor.model_name.to_string()];
     let settings = serve::settings(&api)?;
     let key = key(&services.store, &args.data).await?;
 
     let cache = args.data.join("cache");
-    let worker = work::settings(&editor, &args.lease, &args.editor, "dev", cache);
-    let mut keeping = args.keeping.clone();
-    keeping.webhooks_private = true;
+    let worker_settings = work::settings(&editor, &args.lease, &args.editor, "dev", cache);
+    let mut retention = args.retention.clone();
+    retention.webhooks_private = true;
     let parts = {
         let Services {
             store,
             broker,
             blobs,
         } = services.clone();
-        let coordinating = limekiln_coordinator::run(
-            coordinate::settings(&keeping),
+        let coordinator = limekiln_coordinator::run(
+            coordinate::settings(&retention),
             store.clone(),
             broker.clone(),
             blobs.clone(),
             shutdown.clone(),
         );
-        let working = limekiln_worker::run(
-            worker,
+        let worker = limekiln_worker::run(
+            worker_settings,
             store,
             broker,
             blobs,
             editor.factory(),
             shutdown.clone(),
         );
-        let serving = limekiln_gateway::serve(
+        let gateway = limekiln_gateway::serve(
             listener,
             serve::state(&services, settings, telemetry),
             shutdown.clone(),
         );
         async {
             tokio::try_join!(
-                async { coordinating.await.map_err(anyhow::Error::from) },
-                async { working.await.map_err(anyhow::Error::from) },
-                async { serving.await.map_err(anyhow::Error::from) },
+                async { coordinator.await.map_err(anyhow::Error::from) },
+                async { worker.await.map_err(anyhow::Error::from) },
+                async { gateway.await.map_err(anyhow::Error::from) },
             )
         }
     };
@@ -96,7 +96,7 @@ pub(crate) async fn run(
     outcome.map(drop)
 }
 
-/// The lock that keeps a second process off the folder.
+/// Locks the folder, so that no second process uses it. The lock lasts as long as the returned file.
 fn lock(folder: &Path) -> Result<File> {
     output::folder_make(folder)?;
     let path = folder.join("lock");
@@ -111,7 +111,7 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-/// What is named, and the built-in for what is not.
+/// Connects to the services that are named, and to the embedded ones for the rest.
 async fn connect(args: &DevArgs, embedded: &Embedded) -> Result<Services> {
     let store = match &embedded.database {
         None => services::store(&args.services.database).await?,
@@ -119,7 +119,7 @@ async fn connect(args: &DevArgs, embedded: &Embedded) -> Result<Services> {
     };
     store.migrate().await?;
     if embedded.database.is_some() {
-        // The folder is ours alone: whoever holds a lease on it died with the process before.
+        // The folder is locked by this process, so whoever holds a lease died with the process before.
         let ended = store.leases_end_all().await?;
         if ended > 0 {
             tracing::info!(ended, "edits that a killed process was running go on");
@@ -143,7 +143,7 @@ async fn connect(args: &DevArgs, embedded: &Embedded) -> Result<Services> {
     })
 }
 
-/// The folder's own key: the one of the last start, as long as it works.
+/// The folder's own key: that of the last start if it still works, else a new one.
 async fn key(store: &Store, folder: &Path) -> Result<String> {
     let path = folder.join("key");
     if let Ok(key) = fs::read_to_string(&path)
@@ -163,7 +163,7 @@ async fn key(store: &Store, folder: &Path) -> Result<String> {
     Ok(secret)
 }
 
-/// Says where it is and how to begin.
+/// Prints where the API is and how to begin.
 fn greet(args: &DevArgs, address: SocketAddr, key: &str) {
     let url = format!("http://{address}");
     if args.json {

@@ -1,4 +1,4 @@
-//! `limekiln doctor`: what a process depends on, checked one by one.
+//! `limekiln doctor`: checks one by one what a process depends on.
 
 use std::time::Instant;
 
@@ -14,14 +14,14 @@ use crate::output::print;
 const PROBE_SIDE_PX: u32 = 64;
 const PROBE_STEPS: usize = 2;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Finding {
-    /// Whose: `postgres`, `rabbitmq`, `s3`, `model`, `gpu`.
+    /// What was checked: `postgres`, `rabbitmq`, `s3`, `model` or `gpu`.
     service: &'static str,
     level: Level,
     subject: String,
-    /// What was seen; when it is not well, what to do.
+    /// What was found, and what to do about it unless all is well.
     message: String,
 }
 
@@ -33,7 +33,7 @@ enum Level {
     Broken,
 }
 
-/// What was found so far.
+/// The results so far, in the order of the checks.
 #[derive(Default)]
 struct Findings(Vec<Finding>);
 
@@ -48,11 +48,11 @@ impl Findings {
     }
 }
 
-/// Checks what is named.
+/// Checks the services that are named, and the model.
 ///
 /// # Errors
 ///
-/// When something is broken; the findings are printed by then.
+/// When something is broken. The findings are printed before that.
 pub(crate) async fn run(args: &DoctorArgs) -> Result<()> {
     let mut findings = Findings::default();
     if args.services.database.database.is_some() {
@@ -171,7 +171,7 @@ async fn s3(args: &DoctorArgs, findings: &mut Findings) {
     }
 }
 
-/// Opens the model and makes one short edit with it.
+/// Opens the model and runs one short edit with it.
 fn model(args: &DoctorArgs, findings: &mut Findings) {
     const NAME: &str = "model";
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! The services that run in the process.
+//! The services that `dev` runs in its own process.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::args::ServicesArgs;
 
-/// Those that no argument names.
+/// Postgres and S3 in the process, each only where no argument names a real one.
 pub(crate) struct Embedded {
     #[cfg(feature = "embedded")]
     pub(crate) database: Option<limekiln_store::Embedded>,
@@ -16,7 +16,7 @@ pub(crate) struct Embedded {
 
 #[cfg(feature = "embedded")]
 impl Embedded {
-    /// Starts what is not named, on `folder`.
+    /// Starts each service that no argument names, with its data in `folder`.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl Embedded {
         Ok(Self { database, s3 })
     }
 
-    /// Stops them, S3 first.
+    /// Stops them. Both write what they hold to disk first.
     pub(crate) async fn stop(self) {
         if let Some(s3) = self.s3 {
             s3.stop().await;

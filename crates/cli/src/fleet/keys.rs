@@ -1,4 +1,4 @@
-//! `limekiln keys`: who may use the API.
+//! `limekiln keys`: makes, lists and revokes API keys.
 
 use anyhow::{Result, bail};
 use limekiln_jobs::KeyId;
@@ -9,7 +9,7 @@ use super::services;
 use crate::args::{CreateArgs, Keys, ListArgs, RevokeArgs};
 use crate::output::print;
 
-/// Makes, lists or revokes.
+/// Makes, lists or revokes keys.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ async fn create(args: &CreateArgs) -> Result<()> {
     Ok(())
 }
 
-/// The tenant of that name, with the limits that were given.
+/// The tenant of that name, created if there is none, with the limits that were given in place of its own.
 async fn tenant(store: &Store, args: &CreateArgs) -> Result<Tenant> {
     let found = store.tenant_by_name(&args.tenant).await?;
     let mut limits = found

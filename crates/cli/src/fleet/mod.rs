@@ -6,10 +6,10 @@
 //! |---|---|
 //! | `serve`, `coordinate`, `work` | the three kinds of process |
 //! | `dev`, `embedded` | all of them in one, with the services that no argument names |
-//! | `migrate`, `keys` | tables and tenants |
-//! | `drain` | the workers of a machine finish and end |
-//! | `doctor` | what a process depends on, checked |
-//! | `submit`, `client` | an edit through a gateway |
+//! | `keys` | tenants and their API keys |
+//! | `drain` | makes the workers of a machine finish their edits and exit |
+//! | `doctor` | checks of what a process depends on |
+//! | `submit`, `client` | sends an edit to a gateway |
 //! | `queue` | `limekiln bench queue` |
 //! | `weights` | weights from a bucket |
 //! | `services`, `signals`, `status`, `telemetry` | what the processes share |
@@ -45,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 ///
 /// One line that says what to do.
 pub(crate) fn run(command: &Command) -> Result<()> {
-    // Every TLS connection of the process: one implementation, chosen once.
+    // All TLS connections of the process use the implementation that is chosen here. A second choice would be refused.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
         Command::Serve(args) => with("serve", &args.telemetry, async |telemetry, shutdown| {

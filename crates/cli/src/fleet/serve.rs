@@ -1,4 +1,4 @@
-//! `limekiln serve`: the gateway.
+//! `limekiln serve`: runs a gateway.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::telemetry::Telemetry;
 use crate::args::{self, ApiArgs, ServeArgs};
 use crate::settings::Usage;
 
-/// Serves until `shutdown`.
+/// Runs a gateway until `shutdown`.
 ///
 /// # Errors
 ///
@@ -34,6 +34,8 @@ pub(crate) async fn run(
     Ok(limekiln_gateway::serve(listener, state, shutdown).await?)
 }
 
+/// Binds the address.
+///
 /// # Errors
 ///
 /// When another process has the address.
@@ -43,6 +45,7 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
         .with_context(|| format!("can't listen on {address}: choose another port"))
 }
 
+/// What the gateway's routes share.
 pub(super) fn state(services: &Services, settings: Settings, telemetry: &Telemetry) -> State {
     let Services {
         store,
@@ -60,6 +63,8 @@ pub(super) fn state(services: &Services, settings: Settings, telemetry: &Telemet
     State::new(services, settings)
 }
 
+/// The gateway's settings, from the arguments on the API.
+///
 /// # Errors
 ///
 /// [`Usage`] for a model name that can't be one.
@@ -76,7 +81,7 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
         .ok_or_else(|| Usage("--models: name at least one".to_owned()))?;
     let mut settings = Settings::new(first);
     settings.models = models;
-    settings.spec_check = Some(Arc::new(check));
+    settings.spec_check = Some(Arc::new(spec_check));
     settings.public_url = args.public_url.clone();
     settings.presets = Preset::NAMES.map(str::to_owned).to_vec();
     settings.limits.upload_bytes = (args.upload_mib as usize) << 20;
@@ -87,8 +92,9 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
     Ok(settings)
 }
 
-/// What the engine would say about the preset and its replaced fields.
-fn check(spec: &Spec) -> Result<(), String> {
+/// The engine's own check of the preset and the fields that replace its own, so that the gateway refuses what a worker
+/// would refuse.
+fn spec_check(spec: &Spec) -> Result<(), String> {
     let preset = Preset::named(&spec.preset).map_err(|error| error.to_string())?;
     preset
         .with(&serde_json::Value::Object(spec.options.clone()))

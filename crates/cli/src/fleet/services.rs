@@ -1,4 +1,4 @@
-//! Postgres, RabbitMQ and S3, connected.
+//! Connections to Postgres, RabbitMQ and S3.
 
 use std::time::Duration;
 
@@ -28,12 +28,13 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Connects to all three; the tables must be there. A service that is out of reach is waited for, for a minute:
-    /// processes that start together, or during an outage, should not have to be started again.
+    /// Connects to all three, and checks that the tables are there. Waits for a minute for a service that is out of
+    /// reach: processes that start together, or during an outage, should not have to be started again.
     ///
     /// # Errors
     ///
-    /// [`Usage`] for a service that is not named; else what to do about the one that does not answer; `shutdown`.
+    /// [`Usage`] for a service that is not named; else what to do about the one that does not answer; also when
+    /// `shutdown` comes first.
     pub(crate) async fn connect(
         args: &ServicesArgs,
         name: &str,
@@ -96,7 +97,7 @@ fn is_transient(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Postgres, whatever its tables.
+/// Connects to Postgres, and does not look at its tables.
 ///
 /// # Errors
 ///
@@ -115,7 +116,7 @@ pub(crate) async fn store(args: &DatabaseArgs) -> Result<Store> {
         .context("Postgres (--database)")
 }
 
-/// RabbitMQ.
+/// Connects to RabbitMQ.
 ///
 /// # Errors
 ///
@@ -131,7 +132,7 @@ pub(crate) async fn broker(args: &ServicesArgs, name: &str) -> Result<Broker> {
         .context("RabbitMQ (--amqp)")
 }
 
-/// S3.
+/// A handle to the bucket. Nothing is sent yet.
 ///
 /// # Errors
 ///
@@ -140,7 +141,7 @@ pub(crate) async fn blobs(args: &S3Args) -> Result<Blobs> {
     blobs_under(args, "").await
 }
 
-/// S3, with `prefix` before every key.
+/// A handle to the bucket, with `prefix` put before every key. Nothing is sent yet.
 ///
 /// # Errors
 ///
@@ -156,7 +157,7 @@ pub(crate) async fn blobs_under(args: &S3Args, prefix: &str) -> Result<Blobs> {
         .context("S3 (--s3-endpoint)")
 }
 
-/// This machine and process, for lists of connections and workers.
+/// Names this machine and process, for lists of connections and workers.
 pub(crate) fn process_name(command: &str) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {

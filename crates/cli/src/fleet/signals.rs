@@ -1,33 +1,33 @@
-//! SIGTERM and Ctrl-C as a token.
+//! SIGTERM and SIGINT, turned into a cancellation token.
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The status of a process that a second signal ended.
+/// The exit status after a second signal, as shells report SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// Cancelled by the first SIGTERM or SIGINT; the second ends the process.
+/// A token that the first SIGTERM or SIGINT cancels. The second signal ends the process at once.
 ///
 /// # Errors
 ///
-/// When signals can't be listened to.
+/// When the signals can't be caught.
 pub(crate) fn shutdown() -> Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be caught")?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
-        let mut again = false;
+        let mut repeated = false;
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if again {
+            if repeated {
                 std::process::exit(INTERRUPTED);
             }
-            again = true;
+            repeated = true;
             tracing::info!("stopping; once more to stop at once");
             cancelled.cancel();
         }

@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::services::Services;
 
-/// How long a dependency may take to answer.
-const READY: Duration = Duration::from_secs(2);
+/// How long Postgres may take to answer a readiness probe.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves until `shutdown`; nothing when there is no address. Ready once `started` is cancelled.
+/// Serves these routes until `shutdown`; does nothing without an address. `/readyz` answers 503 until `started` is
+/// cancelled, and then says whether Postgres answers.
 ///
 /// # Errors
 ///
@@ -46,7 +47,7 @@ pub(crate) async fn start(
             .with_graceful_shutdown(shutdown.cancelled_owned())
             .await;
         if let Err(error) = served {
-            tracing::error!(%error, "the status page is gone");
+            tracing::error!(%error, "the status server has ended");
         }
     });
     Ok(())
@@ -56,7 +57,7 @@ async fn ready(services: Services, started: CancellationToken) -> (StatusCode, S
     if !started.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned());
     }
-    let checked = tokio::time::timeout(READY, services.store.schema_check()).await;
+    let checked = tokio::time::timeout(READY_TIMEOUT, services.store.schema_check()).await;
     match checked {
         Ok(Ok(())) => (StatusCode::OK, "ready\n".to_owned()),
         Ok(Err(error)) => (

@@ -1,4 +1,4 @@
-//! Logs to stderr, spans to a collector, metrics to whoever asks.
+//! Telemetry: logs to stderr, spans to a collector, metrics for `/metrics`.
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -13,28 +13,30 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::args::{LogFormat, TelemetryArgs};
 use crate::settings::Usage;
 
-/// Bounds of the histograms in seconds: a queue's milliseconds as well as an edit's minutes.
+/// Bucket bounds of every histogram in seconds: they resolve a statement's milliseconds and an edit's minutes.
 const SECONDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
 
-/// Crates whose news is told by ours, or is none. Whoever names them on the command line hears them.
+/// Crates whose errors our own logs report, or that log too much. A filter on the command line overrides this.
 const QUIET: &str = "lapin=off,s3s=warn,s3s_fs=warn";
-/// A line an edit would be most of what is measured, and filling tables is slow on purpose.
+/// `bench` also silences the worker, since a log line for every edit would slow down what is measured, and the warnings
+/// about slow statements, since filling tables takes long.
 const QUIET_BENCH: &str = "lapin=off,s3s=warn,s3s_fs=warn,sqlx=error,limekiln_worker=warn";
 
-/// What was started; flushes spans when it is dropped.
+/// The telemetry that was started. Dropping it sends the last spans.
 pub(crate) struct Telemetry {
-    /// Renders what `/metrics` answers.
+    /// Renders the answer of `/metrics`.
     pub(crate) metrics: PrometheusHandle,
     spans: Option<SdkTracerProvider>,
 }
 
-/// Starts logs, metrics and, when there is a collector, spans. Before the runtime: the exporter has a thread of its own.
+/// Starts logs, metrics and, where a collector is named, spans. Called outside the async runtime, because the exporter
+/// blocks on a thread of its own.
 ///
 /// # Errors
 ///
-/// [`Usage`] for a filter that can't be read; what the exporter says.
+/// [`Usage`] for a filter that can't be parsed; else what the exporter reports.
 pub(crate) fn start(args: &TelemetryArgs, command: &'static str) -> Result<Telemetry> {
     let quiet = match command {
         "bench" => QUIET_BENCH,

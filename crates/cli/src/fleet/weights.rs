@@ -1,4 +1,4 @@
-//! Weights that lie in a bucket, fetched once and kept on disk.
+//! Weights in a bucket: downloaded once, and kept on disk.
 
 use std::path::{Path, PathBuf};
 
@@ -10,17 +10,18 @@ use tokio::io::AsyncWriteExt;
 use crate::args::ModelArgs;
 use crate::settings::Usage;
 
-/// Files of one checkpoint; more means that the address is not one.
+/// The most files that a checkpoint has. A folder with more is not one.
 const FILES_MAX: usize = 1000;
 
-/// The arguments, with a `s3://bucket/folder` (or file) replaced by where it was fetched to.
+/// Downloads the model where it is `s3://bucket/folder` (or a file there), and returns the arguments with its path on
+/// disk in place of that.
 ///
-/// What was fetched is kept under a checksum of the listing (names, sizes, times), so that a worker that starts again
-/// fetches nothing, and new weights under the old address are fetched.
+/// The files are kept under a checksum of their listing (names, sizes, times), so that a worker that starts again
+/// downloads nothing, and one that finds other weights under the same address downloads those.
 ///
 /// # Errors
 ///
-/// [`Usage`] for an address that is none; when the bucket or the disk does not let it.
+/// [`Usage`] for an address that can't be one; else what is wrong with the bucket or the disk.
 pub(super) async fn fetch(args: &ModelArgs, blobs: &Blobs, folder: &Path) -> Result<ModelArgs> {
     let mut args = args.clone();
     if let Some(address) = args.model.strip_prefix("s3://") {
@@ -42,6 +43,7 @@ pub(super) async fn fetch(args: &ModelArgs, blobs: &Blobs, folder: &Path) -> Res
     Ok(args)
 }
 
+/// Downloads a checkpoint unless it is there already; returns its path.
 async fn checkpoint(bucket: &Blobs, key: &Key, folder: &Path) -> Result<PathBuf> {
     let page = bucket
         .list(&Prefix::folder(key), None, FILES_MAX as u16)
@@ -73,14 +75,15 @@ async fn checkpoint(bucket: &Blobs, key: &Key, folder: &Path) -> Result<PathBuf>
             .to_owned()
     };
     if !kept.is_dir() {
-        // Made beside its place and moved there whole, whoever else does the same.
-        let part = tempfile::tempdir_in(make(folder).await?)?;
+        // Downloaded beside its place and moved there whole: a worker that does the same at the same time wins or loses the
+        // move, and nobody sees half a checkpoint.
+        let part = tempfile::tempdir_in(create_folder(folder).await?)?;
         if single {
-            file(bucket, key, &part.path().join(name(key))).await?;
+            download(bucket, key, &part.path().join(name(key))).await?;
         }
         for listed in &page.blobs {
             let relative = listed.key.as_str().trim_start_matches(key.as_str());
-            file(
+            download(
                 bucket,
                 &listed.key,
                 &part.path().join(relative.trim_start_matches('/')),
@@ -98,16 +101,16 @@ async fn checkpoint(bucket: &Blobs, key: &Key, folder: &Path) -> Result<PathBuf>
     Ok(if single { kept.join(name(key)) } else { kept })
 }
 
-async fn make(folder: &Path) -> Result<&Path> {
+async fn create_folder(folder: &Path) -> Result<&Path> {
     fs::create_dir_all(folder)
         .await
         .with_context(|| format!("{}: the cache folder can't be made", folder.display()))?;
     Ok(folder)
 }
 
-async fn file(bucket: &Blobs, key: &Key, path: &Path) -> Result<()> {
+async fn download(bucket: &Blobs, key: &Key, path: &Path) -> Result<()> {
     if let Some(folder) = path.parent() {
-        make(folder).await?;
+        create_folder(folder).await?;
     }
     tracing::info!(%key, "fetching weights");
     let mut file = File::create(path)

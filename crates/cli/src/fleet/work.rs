@@ -1,4 +1,4 @@
-//! `limekiln work`: takes edits, runs them, returns the results.
+//! `limekiln work`: runs a worker.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,18 +15,18 @@ use crate::args::{EditorArg, EditorArgs, LeaseArgs, ModelArgs, WorkArgs};
 use crate::models::Choice;
 use crate::settings::Usage;
 
-/// Works until `shutdown`.
+/// Runs a worker until `shutdown`.
 ///
 /// # Errors
 ///
-/// One line that says what to do; also when the engine hangs, so that a supervisor starts the process again.
+/// One line that says what to do. A hung engine is an error too, so that a supervisor starts the process again.
 pub(crate) async fn run(
     args: &WorkArgs,
     telemetry: &Telemetry,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    // Whatever is wrong with the arguments, before anything is connected.
-    let mut plan = Plan::new(&args.model, &args.editor, args.served_as.as_deref())?;
+    // Wrong arguments are refused before anything is connected.
+    let mut plan = EditorPlan::new(&args.model, &args.editor, args.served_as.as_deref())?;
     let cache = match &args.lease.cache {
         Some(folder) => folder.clone(),
         None => cache_default()?,
@@ -37,7 +37,7 @@ pub(crate) async fn run(
     if args.editor.editor == EditorArg::Lime {
         let folder = settings.cache_dir.join("weights");
         let model = weights::fetch(&args.model, &services.blobs, &folder).await?;
-        plan = Plan::new(&model, &args.editor, Some(plan.model_name.as_str()))?;
+        plan = EditorPlan::new(&model, &args.editor, Some(plan.model_name.as_str()))?;
     }
     let metrics = telemetry.metrics.clone();
     status::start(
@@ -57,9 +57,9 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// What the arguments say of leases, slots and the cache.
+/// The worker's settings, from the arguments on leases, slots and the cache.
 pub(super) fn settings(
-    plan: &Plan,
+    plan: &EditorPlan,
     lease: &LeaseArgs,
     editor: &EditorArgs,
     name: &str,
@@ -75,7 +75,7 @@ pub(super) fn settings(
     settings
 }
 
-/// `limekiln` in the user's cache folder.
+/// The folder `limekiln` in the user's cache folder.
 fn cache_default() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -86,18 +86,21 @@ fn cache_default() -> Result<PathBuf> {
         .join("limekiln"))
 }
 
-/// What edits, and under which name; checked, not opened.
-pub(super) struct Plan {
+/// The editor that the arguments ask for, and the name that edits call its model by. The arguments are checked; the
+/// model is not opened yet.
+pub(super) struct EditorPlan {
     pub(super) model_name: ModelName,
-    editor: Planned,
+    editor: PlannedEditor,
 }
 
-enum Planned {
+enum PlannedEditor {
     Lime(Box<Choice>),
     Null { steps: u32, step: Duration },
 }
 
-impl Plan {
+impl EditorPlan {
+    /// Checks the arguments.
+    ///
     /// # Errors
     ///
     /// [`Usage`] for arguments that can't be right.
@@ -118,8 +121,8 @@ impl Plan {
             ))
         })?;
         let editor = match editor.editor {
-            EditorArg::Lime => Planned::Lime(Box::new(Choice::new(model)?)),
-            EditorArg::Null => Planned::Null {
+            EditorArg::Lime => PlannedEditor::Lime(Box::new(Choice::new(model)?)),
+            EditorArg::Null => PlannedEditor::Null {
                 steps: editor.null_steps,
                 step: Duration::from_millis(u64::from(editor.null_step_ms)),
             },
@@ -127,14 +130,14 @@ impl Plan {
         Ok(Self { model_name, editor })
     }
 
-    /// Opens the model on the engine's thread.
+    /// What makes the editor, on the engine's thread: it opens the model.
     pub(super) fn factory(self) -> Factory {
         let name = self.model_name;
         match self.editor {
-            Planned::Null { steps, step } => {
+            PlannedEditor::Null { steps, step } => {
                 Box::new(move || Ok(Box::new(NullEditor::new(steps, step))))
             }
-            Planned::Lime(choice) => Box::new(move || {
+            PlannedEditor::Lime(choice) => Box::new(move || {
                 let model = LimeModel {
                     name,
                     side_px: choice.size_default(),

@@ -8,13 +8,13 @@ use clap::Args;
 use super::services::span;
 use super::{ServicesArgs, StatusArgs, TelemetryArgs};
 
-/// Run a coordinator: releases edits to the workers, rescues, retries, prunes, delivers webhooks
+/// Run a coordinator: releases edits to workers, rescues and retries them, prunes old data, delivers webhooks
 ///
-/// Needs Postgres, RabbitMQ and S3. One is enough; run two or more to survive the loss of one, they share the work.
+/// Needs Postgres, RabbitMQ and S3. One is enough; two or more share the work and survive the loss of one.
 #[derive(Args, Debug)]
 pub(crate) struct CoordinateArgs {
     #[command(flatten)]
-    pub(crate) keeping: KeepingArgs,
+    pub(crate) retention: RetentionArgs,
     #[command(flatten)]
     pub(crate) services: ServicesArgs,
     #[command(flatten)]
@@ -23,19 +23,19 @@ pub(crate) struct CoordinateArgs {
     pub(crate) telemetry: TelemetryArgs,
 }
 
-/// What is kept, and how long. Nothing goes that a live session needs.
+/// What is kept, and for how long. Nothing is deleted that a live session needs.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Keeping")]
-pub(crate) struct KeepingArgs {
-    /// Keep the progress of ended edits this long
+#[command(next_help_heading = "Retention")]
+pub(crate) struct RetentionArgs {
+    /// How long to keep the progress events of ended edits
     #[arg(long, value_name = "AGE", env = "LIMEKILN_KEEP_EVENTS", default_value = "7d", value_parser = span)]
     pub(crate) keep_events: Duration,
 
-    /// Keep the checkpoints of ended edits this long
+    /// How long to keep the checkpoints of ended edits
     #[arg(long, value_name = "AGE", env = "LIMEKILN_KEEP_CHECKPOINTS", default_value = "1h", value_parser = span)]
     pub(crate) keep_checkpoints: Duration,
 
-    /// Keep ended edits, and their results, this long, or `forever`
+    /// How long to keep ended edits and their results, or `forever`
     #[arg(
         long,
         value_name = "AGE",
@@ -44,7 +44,7 @@ pub(crate) struct KeepingArgs {
     )]
     pub(crate) keep_edits: Age,
 
-    /// Keep images this long after an edit last used them, or `forever`
+    /// How long to keep images after an edit last used them, or `forever`
     #[arg(
         long,
         value_name = "AGE",
@@ -53,12 +53,12 @@ pub(crate) struct KeepingArgs {
     )]
     pub(crate) keep_images: Age,
 
-    /// Deliver webhooks to private and loopback addresses, too
+    /// Deliver webhooks to private and loopback addresses too
     #[arg(long, env = "LIMEKILN_WEBHOOKS_PRIVATE")]
     pub(crate) webhooks_private: bool,
 }
 
-/// A time, or for ever.
+/// A length of time, or none for `forever`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Age(pub(crate) Option<Duration>);
 

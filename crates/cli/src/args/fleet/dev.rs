@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::serve::ApiArgs;
-use super::{EditorArgs, KeepingArgs, LeaseArgs, ServicesArgs, TelemetryArgs};
+use super::{EditorArgs, LeaseArgs, RetentionArgs, ServicesArgs, TelemetryArgs};
 use crate::args::ModelArgs;
 
 /// Run everything in one process, with no service to install
@@ -16,7 +16,7 @@ use crate::args::ModelArgs;
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DevArgs {
-    /// Folder for everything that is kept
+    /// Folder for everything that is kept: database, images, results, cache, key
     #[arg(
         long,
         value_name = "DIR",
@@ -42,7 +42,7 @@ pub(crate) struct DevArgs {
     #[command(flatten)]
     pub(crate) lease: LeaseArgs,
     #[command(flatten)]
-    pub(crate) keeping: KeepingArgs,
+    pub(crate) retention: RetentionArgs,
     #[command(flatten)]
     pub(crate) services: ServicesArgs,
     #[command(flatten)]

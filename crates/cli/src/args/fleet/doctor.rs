@@ -5,7 +5,7 @@ use clap::Args;
 use super::{ServicesArgs, TelemetryArgs};
 use crate::args::ModelArgs;
 
-/// Check everything a process depends on, and say what to do
+/// Check everything that a process depends on, and say what to do
 ///
 /// Postgres (reachable, version, rights, tables), RabbitMQ (reachable, version, rights, queues, policies), S3
 /// (reachable, a probe written, read and deleted), the model (opens, makes an edit), the GPU. Exits with 1 when
@@ -16,7 +16,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Leave the model out
+    /// Do not open the model
     #[arg(long)]
     pub(crate) no_model: bool,
 

@@ -12,7 +12,7 @@ pub(crate) struct KeysArgs {
     pub(crate) command: Keys,
 }
 
-/// What to do with keys.
+/// The parts of `keys`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
     Create(CreateArgs),
@@ -21,7 +21,7 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
-    /// Logs of whichever it is.
+    /// The telemetry arguments of the command that was chosen.
     pub(crate) fn telemetry(&self) -> &TelemetryArgs {
         match self {
             Self::Create(args) => &args.telemetry,
@@ -31,20 +31,20 @@ impl Keys {
     }
 }
 
-/// Make a key, and its tenant when there is none of that name
+/// Make a key, and its tenant if there is none of that name
 ///
 /// Prints the key on stdout, once: only its hash is kept. Limits, when given, replace those of the tenant.
 #[derive(Args, Debug)]
 pub(crate) struct CreateArgs {
-    /// Whose key it is
+    /// Name of the tenant that the key belongs to
     #[arg(long, value_name = "NAME")]
     pub(crate) tenant: String,
 
-    /// A key for the admin routes, too
+    /// Let the key use the admin routes too
     #[arg(long)]
     pub(crate) admin: bool,
 
-    /// What the key is for
+    /// Note on what the key is for, shown by `limekiln keys list`
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) label: String,
 
@@ -52,11 +52,11 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "N", value_parser = crate::args::number::rate)]
     pub(crate) rate: Option<f64>,
 
-    /// Edits that it may submit at once before --rate counts [default: 100]
+    /// Edits that the tenant may submit at once before --rate limits them [default: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) burst: Option<u32>,
 
-    /// Edits that it may have queued and running [default: 1000]
+    /// Edits that the tenant may have queued and running at a time [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) in_flight: Option<u32>,
 
@@ -73,11 +73,11 @@ pub(crate) struct CreateArgs {
 /// List keys (never their secrets)
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
-    /// Only this tenant's
+    /// List only the keys of this tenant
     #[arg(long, value_name = "NAME")]
     pub(crate) tenant: Option<String>,
 
-    /// Print as JSON
+    /// Print one JSON object a key
     #[arg(long)]
     pub(crate) json: bool,
 

@@ -1,4 +1,4 @@
-//! The commands of the fleet.
+//! The arguments of the fleet's commands.
 
 mod bench;
 mod coordinate;
@@ -14,7 +14,7 @@ mod telemetry;
 mod work;
 
 pub(crate) use bench::QueueArgs;
-pub(crate) use coordinate::{CoordinateArgs, KeepingArgs};
+pub(crate) use coordinate::{CoordinateArgs, RetentionArgs};
 #[cfg(feature = "embedded")]
 pub(crate) use dev::DevArgs;
 pub(crate) use doctor::DoctorArgs;

@@ -10,10 +10,10 @@ use super::{ServicesArgs, TelemetryArgs};
 /// Run the gateway: the HTTP API
 ///
 /// Needs Postgres, RabbitMQ and S3. Run as many as you like behind a load balancer; limits are exact across them.
-/// Serves /metrics, /healthz and /readyz on the same port. SIGTERM: no new connections, requests under way finish.
+/// Serves /metrics, /healthz and /readyz on the same port. On SIGTERM it takes no new connections and finishes the requests under way.
 #[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
-    /// Where to listen
+    /// Address to listen on
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -30,7 +30,7 @@ pub(crate) struct ServeArgs {
     pub(crate) telemetry: TelemetryArgs,
 }
 
-/// What the API offers.
+/// What the API offers to clients.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "API")]
 pub(crate) struct ApiArgs {
@@ -44,7 +44,8 @@ pub(crate) struct ApiArgs {
     )]
     pub(crate) models: Vec<String>,
 
-    /// How results reach clients: a redirect to a signed S3 link, or through the gateway
+    /// How results reach clients: by a redirect to a signed S3 link, or through the gateway
+    /// [default: redirect; proxy in `limekiln dev`]
     #[arg(long, value_name = "HOW", env = "LIMEKILN_DOWNLOADS")]
     pub(crate) downloads: Option<Downloads>,
 
@@ -52,7 +53,7 @@ pub(crate) struct ApiArgs {
     #[arg(long, value_name = "URL", env = "LIMEKILN_PUBLIC_URL")]
     pub(crate) public_url: Option<Url>,
 
-    /// Largest image file that is taken, in MiB
+    /// Largest image file that is accepted, in MiB
     #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) upload_mib: u32,
 }
@@ -60,8 +61,8 @@ pub(crate) struct ApiArgs {
 /// How results reach clients.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Downloads {
-    /// 307 to a signed S3 link: no image passes through the gateway
+    /// Answer 307 with a signed S3 link: no image passes through the gateway
     Redirect,
-    /// Through the gateway: for clients that can't reach S3
+    /// Send results through the gateway: for clients that can't reach S3
     Proxy,
 }

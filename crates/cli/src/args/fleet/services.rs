@@ -13,7 +13,7 @@ pub(crate) struct DatabaseArgs {
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
 
-    /// Connections to Postgres of this process
+    /// Most connections to Postgres that this process opens
     #[arg(long, value_name = "N", env = "LIMEKILN_DATABASE_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) database_connections: u32,
 }

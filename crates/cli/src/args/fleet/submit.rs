@@ -14,7 +14,7 @@ use crate::args::PresetArgs;
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SubmitArgs {
-    /// The picture (PNG, JPEG or WebP)
+    /// The picture to edit (PNG, JPEG or WebP)
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
 
@@ -22,7 +22,7 @@ pub(crate) struct SubmitArgs {
     #[arg(value_name = "INSTRUCTION")]
     pub(crate) instruction: String,
 
-    /// The gateway
+    /// Address of the gateway
     #[arg(
         long,
         value_name = "URL",
@@ -31,11 +31,11 @@ pub(crate) struct SubmitArgs {
     )]
     pub(crate) url: Url,
 
-    /// The key, as `limekiln keys create` or `limekiln dev` printed it
+    /// The API key, as `limekiln keys create` or `limekiln dev` printed it
     #[arg(long, value_name = "KEY", env = "LIMEKILN_KEY", hide_env_values = true)]
     pub(crate) key: String,
 
-    /// Picture to write [default: IMAGE-edited.png beside IMAGE]
+    /// Where to write the result [default: IMAGE-edited.png beside IMAGE]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -47,11 +47,12 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 
-    /// Bound on the longer side of what the model works on, in pixels, 64 to 2048
+    /// Longest side that the model works on, in pixels, 64 to 2048: larger pictures are shrunk, smaller ones kept
+    /// [default: the worker's]
     #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(64..=2048))]
     pub(crate) size: Option<u32>,
 
-    /// Where to edit, instead of finding it: a picture of IMAGE's size, white where the edit may act
+    /// Edit here instead of finding the region: a picture of IMAGE's size, white where the edit may act
     #[arg(long, value_name = "PNG")]
     pub(crate) mask: Option<PathBuf>,
 
@@ -63,11 +64,11 @@ pub(crate) struct SubmitArgs {
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) served_as: Option<String>,
 
-    /// Let other edits go first: class `bulk`
+    /// Let interactive edits go first: submit in the class `bulk`
     #[arg(long)]
     pub(crate) bulk: bool,
 
-    /// Print the edit's id and leave
+    /// Print the edit's id and exit without waiting for the result
     #[arg(long)]
     pub(crate) detach: bool,
 

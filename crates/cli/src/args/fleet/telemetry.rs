@@ -17,7 +17,7 @@ pub(crate) struct TelemetryArgs {
     )]
     pub(crate) log: String,
 
-    /// How to write logs, to stderr
+    /// Format of the logs, which go to stderr
     #[arg(
         long,
         value_name = "FORMAT",
@@ -31,16 +31,16 @@ pub(crate) struct TelemetryArgs {
     pub(crate) otlp: Option<String>,
 }
 
-/// How logs are written.
+/// Format of the logs.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// One line a record, for people
+    /// One line for each record, for people
     Text,
-    /// One JSON object a record, for collectors
+    /// One JSON object for each record, for collectors
     Json,
 }
 
-/// Where a process without an API of its own says how it is.
+/// Where a process without an API of its own serves health and metrics.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Telemetry")]
 pub(crate) struct StatusArgs {

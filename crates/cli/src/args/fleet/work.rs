@@ -11,8 +11,8 @@ use crate::args::ModelArgs;
 
 /// Run a worker: takes edits, runs them, returns the results
 ///
-/// Needs Postgres, RabbitMQ and S3. Run one a GPU (CUDA_VISIBLE_DEVICES chooses). SIGTERM: takes no more, hands the
-/// edit under way back with its last checkpoint for another worker to go on from, and exits within 10 seconds.
+/// Needs Postgres, RabbitMQ and S3. Run one for each GPU (CUDA_VISIBLE_DEVICES chooses). On SIGTERM it takes no more
+/// edits, hands the edit under way back with a last checkpoint for another worker to resume, and exits within 10 seconds.
 #[derive(Args, Debug)]
 pub(crate) struct WorkArgs {
     /// The name that edits call the model by [default: as --model, for `rooms`; else it must be given]
@@ -33,37 +33,37 @@ pub(crate) struct WorkArgs {
     pub(crate) telemetry: TelemetryArgs,
 }
 
-/// What edits.
+/// What runs the edits, and how many at a time.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Editor")]
 pub(crate) struct EditorArgs {
-    /// What edits: the engine, or nothing (for load tests)
+    /// What runs the edits: the engine, or a stand-in that computes nothing, for load tests
     #[arg(long, value_name = "EDITOR", default_value = "lime")]
     pub(crate) editor: EditorArg,
 
-    /// Edits at a time
+    /// Edits that the worker runs at a time
     #[arg(long, value_name = "N", env = "LIMEKILN_SLOTS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) slots: u32,
 
-    /// Steps of an edit of the null editor
+    /// Steps of an edit, with the null editor
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) null_steps: u32,
 
-    /// Milliseconds that a step of the null editor takes
+    /// Milliseconds that a step takes, with the null editor
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=600_000))]
     pub(crate) null_step_ms: u32,
 
-    /// The null editor reads no image and writes no result
+    /// Read no image and write no result, with the null editor
     #[arg(long)]
     pub(crate) null_no_blobs: bool,
 }
 
-/// What edits.
+/// What runs the edits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EditorArg {
-    /// LIME on the model
+    /// Run LIME on the model
     Lime,
-    /// Everything but the pixels
+    /// Compute nothing: the result is the input
     Null,
 }
 
@@ -71,23 +71,23 @@ pub(crate) enum EditorArg {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Lease")]
 pub(crate) struct LeaseArgs {
-    /// A worker that is silent for this long loses its edit to another
+    /// How long an edit's lease lasts: a worker that is silent for longer loses its edits to others
     #[arg(long, value_name = "TIME", env = "LIMEKILN_LEASE", default_value = "15s", value_parser = span)]
     pub(crate) lease: Duration,
 
-    /// Save the edit's state to S3 this often
+    /// How often a running edit's state is saved to S3
     #[arg(long, value_name = "TIME", env = "LIMEKILN_CHECKPOINT_EVERY", default_value = "3s", value_parser = span)]
     pub(crate) checkpoint_every: Duration,
 
-    /// A step that takes longer than this means that the engine hangs: the worker gives the edit up and exits
+    /// Longest time that a step may take: past it the engine hangs, and the worker gives its edits up and exits
     #[arg(long, value_name = "TIME", env = "LIMEKILN_STALL_AFTER", default_value = "2min", value_parser = span)]
     pub(crate) stall_after: Duration,
 
-    /// Folder for inputs and weights fetched before [default: limekiln in the system's cache folder]
+    /// Folder that keeps downloaded inputs and weights [default: limekiln in the system's cache folder]
     #[arg(long, value_name = "DIR", env = "LIMEKILN_CACHE")]
     pub(crate) cache: Option<PathBuf>,
 
-    /// Bound on the inputs kept there, in MiB
+    /// Most that the inputs there may take, in MiB
     #[arg(long, value_name = "MIB", env = "LIMEKILN_CACHE_MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub(crate) cache_mib: u32,
 }
