@@ -1,7 +1,6 @@
 //! The deliveries that RabbitMQ sent and the consumer has not handed out.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use limekiln_jobs::Class;
@@ -14,9 +13,8 @@ use crate::per_class::PerClass;
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     deliveries: Mutex<PerClass<VecDeque<Delivery>>>,
-    /// Notified when a delivery may have become available.
+    /// Notified when a delivery may be there to hand out.
     pub(super) changed: Notify,
-    paused: AtomicBool,
 }
 
 impl Buffer {
@@ -25,36 +23,20 @@ impl Buffer {
         self.changed.notify_one();
     }
 
-    /// The next delivery, interactive ones first. None while paused.
+    /// The next delivery, interactive ones first.
     pub(super) fn pop(&self) -> Option<Delivery> {
-        if self.paused.load(Ordering::Acquire) {
-            return None;
-        }
         let mut deliveries = self.lock();
         Class::ALL
             .into_iter()
             .find_map(|class| deliveries[class].pop_front())
     }
 
-    /// How many deliveries [`pop`](Self::pop) would give.
     pub(super) fn len(&self) -> usize {
-        if self.paused.load(Ordering::Acquire) {
-            return 0;
-        }
         let deliveries = self.lock();
         Class::ALL
             .into_iter()
             .map(|class| deliveries[class].len())
             .sum()
-    }
-
-    pub(super) fn pause(&self) {
-        self.paused.store(true, Ordering::Release);
-    }
-
-    pub(super) fn resume(&self) {
-        self.paused.store(false, Ordering::Release);
-        self.changed.notify_one();
     }
 
     /// Gives all deliveries of a class back, since a delivery that is dropped is requeued.

@@ -86,7 +86,9 @@ impl Consumer {
                 return None;
             }
             // `Notify` keeps a permit, so a delivery that comes between the look and the wait is not missed.
-            if let Some(delivery) = self.buffer.pop() {
+            if !self.is_paused()
+                && let Some(delivery) = self.buffer.pop()
+            {
                 return Some(delivery);
             }
             let changed = self.buffer.changed.notified();
@@ -95,11 +97,13 @@ impl Consumer {
     }
 
     pub(crate) fn ready(&self) -> usize {
-        self.buffer.len()
+        match self.is_paused() {
+            true => 0,
+            false => self.buffer.len(),
+        }
     }
 
     pub(crate) async fn pause(&mut self) {
-        self.buffer.pause();
         self.paused.send_replace(true);
         let stopped = async {
             for queue in &mut self.queues {
@@ -118,7 +122,11 @@ impl Consumer {
 
     pub(crate) fn resume(&mut self) {
         self.paused.send_replace(false);
-        self.buffer.resume();
+        self.buffer.changed.notify_one();
+    }
+
+    fn is_paused(&self) -> bool {
+        *self.paused.borrow()
     }
 
     pub(crate) async fn flush(&self) {

@@ -64,8 +64,7 @@ async fn connections_closed_by_the_server() {
     node.connections_close().await;
     assert!(matches!(receive(&mut subscription).await, Update::Lagged));
     let announced = hints("rooms", Class::Interactive, 20);
-    announce_stubbornly(&broker, &announced).await;
-    take_all(&mut consumer, &edits(&announced)).await;
+    announce_and_take(&broker, &mut consumer, &announced).await;
 }
 
 /// The network swallows everything, so confirms never come.
@@ -102,8 +101,7 @@ async fn confirms_lost_in_a_blackhole() {
     announce(&direct, &hints("rooms", Class::Interactive, 3)).await;
 
     proxy.resume();
-    announce_stubbornly(&broker, &unsure).await;
-    take_all(&mut consumer, &edits(&unsure)).await;
+    announce_and_take(&broker, &mut consumer, &unsure).await;
 }
 
 /// The network swallows everything while nothing is sent, so only missing heartbeats tell.
@@ -183,12 +181,8 @@ async fn deleted_queues_and_exchanges_come_again() {
             .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
             .await
             .unwrap();
-        let announced: Vec<_> = [Class::Interactive, Class::Bulk]
-            .into_iter()
-            .flat_map(|class| hints("rooms", class, 10))
-            .collect();
-        announce_stubbornly(&broker, &announced).await;
-        take_all(&mut consumer, &edits(&announced)).await;
+        let announced = hints_of_all_classes("rooms", 10);
+        announce_and_take(&broker, &mut consumer, &announced).await;
     }
     // Exchanges that are published to.
     for exchange in [
@@ -203,8 +197,7 @@ async fn deleted_queues_and_exchanges_come_again() {
             .unwrap();
     }
     let announced = hints("rooms", Class::Bulk, 10);
-    announce_stubbornly(&broker, &announced).await;
-    take_all(&mut consumer, &edits(&announced)).await;
+    announce_and_take(&broker, &mut consumer, &announced).await;
 }
 
 /// Returned messages are told from those that were routed, in whatever order they are announced.
@@ -255,6 +248,5 @@ async fn a_blocked_broker() {
     node.eval("rabbit_alarm:clear_alarm({resource_limit, memory, node()}).")
         .await;
     let announced = hints("rooms", Class::Bulk, 10);
-    announce_stubbornly(&broker, &announced).await;
-    take_all(&mut consumer, &edits(&announced)).await;
+    announce_and_take(&broker, &mut consumer, &announced).await;
 }

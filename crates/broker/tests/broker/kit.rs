@@ -56,6 +56,12 @@ pub(crate) fn hints(model: &str, class: Class, count: usize) -> Vec<Hint> {
     (0..count).map(|_| hint(model, class)).collect()
 }
 
+/// So many hints of each class.
+pub(crate) fn hints_of_all_classes(model: &str, count: usize) -> Vec<Hint> {
+    let of = |class| hints(model, class, count);
+    Class::ALL.into_iter().flat_map(of).collect()
+}
+
 pub(crate) fn edits<'a>(hints: impl IntoIterator<Item = &'a Hint>) -> BTreeSet<EditId> {
     hints.into_iter().map(|hint| hint.edit).collect()
 }
@@ -87,18 +93,18 @@ pub(crate) async fn announce_stubbornly(broker: &Broker, hints: &[Hint]) {
     until("announcements", 2 * SOON, all).await;
 }
 
+/// Waits for something that is expected soon.
+pub(crate) async fn soon<T>(waiting: impl Future<Output = Option<T>>) -> T {
+    let answer = tokio::time::timeout(SOON, waiting).await;
+    answer.expect("an answer in time").expect("an open broker")
+}
+
 pub(crate) async fn next(consumer: &mut Consumer) -> Delivery {
-    let next = tokio::time::timeout(SOON, consumer.next());
-    next.await
-        .expect("an edit in time")
-        .expect("an open broker")
+    soon(consumer.next()).await
 }
 
 pub(crate) async fn receive(subscription: &mut limekiln_broker::Subscription) -> Update {
-    let next = tokio::time::timeout(SOON, subscription.next());
-    next.await
-        .expect("an update in time")
-        .expect("an open broker")
+    soon(subscription.next()).await
 }
 
 /// The next live message, whatever was missed before.
@@ -148,6 +154,12 @@ pub(crate) fn impatient(url: impl Into<String>) -> Settings {
         recreate_after: Duration::from_secs(5),
         ..Settings::new(url)
     }
+}
+
+/// Announces these edits until they are confirmed, and consumes them.
+pub(crate) async fn announce_and_take(broker: &Broker, consumer: &mut Consumer, hints: &[Hint]) {
+    announce_stubbornly(broker, hints).await;
+    take_all(consumer, &edits(hints)).await;
 }
 
 /// Takes and acks until every one of these came at least once.

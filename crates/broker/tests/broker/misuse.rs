@@ -157,9 +157,6 @@ async fn messages_that_name_no_edit_become_dead_letters() {
     broker.publish_live(&preview(subscription.edit(), 5));
     assert_eq!(step(&receive_live(&mut subscription).await), 5);
     broker.stop(good.edit, limekiln_jobs::Epoch::new(4));
-    let stop = tokio::time::timeout(SOON, stops.next())
-        .await
-        .unwrap()
-        .unwrap();
+    let stop = soon(stops.next()).await;
     assert_eq!(stop.edit, good.edit);
 }

@@ -75,10 +75,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     // Subscribers are told, whether they subscribed before or meanwhile.
     assert!(matches!(receive(&mut subscription).await, Update::Lagged));
     assert!(matches!(receive(&mut late).await, Update::Lagged));
-    tokio::time::timeout(SOON, wakes.next())
-        .await
-        .unwrap()
-        .unwrap();
+    soon(wakes.next()).await;
     // And everything works as before.
     until("live messages", SOON, async || {
         broker.publish_live(&preview(late.edit(), 7));
@@ -93,8 +90,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     })
     .await;
     let more = hints(late_rooms, Class::Bulk, 20);
-    announce_stubbornly(&broker, &more).await;
-    take_all(&mut late_consumer, &edits(&more)).await;
+    announce_and_take(&broker, &mut late_consumer, &more).await;
     broker.close().await;
 }
 
@@ -111,10 +107,6 @@ async fn kill_with_new_queues() {
         broker.is_connected()
     })
     .await;
-    let announced: Vec<_> = [Class::Interactive, Class::Bulk]
-        .into_iter()
-        .flat_map(|class| hints("new", class, 10))
-        .collect();
-    announce_stubbornly(&broker, &announced).await;
-    take_all(&mut consumer, &edits(&announced)).await;
+    let announced = hints_of_all_classes("new", 10);
+    announce_and_take(&broker, &mut consumer, &announced).await;
 }

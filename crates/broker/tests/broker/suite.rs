@@ -280,10 +280,7 @@ pub(crate) async fn consumers_share(here: Broker, there: Broker) {
     announce(&here, &announced).await;
     let mut seen = BTreeSet::new();
     for _ in 0..200 {
-        let edit = tokio::time::timeout(SOON, came.recv())
-            .await
-            .unwrap()
-            .unwrap();
+        let edit = soon(came.recv()).await;
         assert!(seen.insert(edit), "{edit} came twice");
     }
     assert_eq!(seen, expected);
@@ -314,10 +311,7 @@ pub(crate) async fn wakes_are_few_and_not_lost(here: Broker, there: Broker) {
     let mut others = here.wakes().await;
     here.wake();
     for wakes in [&mut wakes, &mut others] {
-        tokio::time::timeout(SOON, wakes.next())
-            .await
-            .unwrap()
-            .unwrap();
+        soon(wakes.next()).await;
     }
     // A thousand wakes become a few, and the last is not lost: the stop that is sent after it arrives after it.
     let mut stops = there.stops().await;
@@ -325,10 +319,7 @@ pub(crate) async fn wakes_are_few_and_not_lost(here: Broker, there: Broker) {
         here.wake();
     }
     let mut few = 1;
-    tokio::time::timeout(SOON, wakes.next())
-        .await
-        .unwrap()
-        .unwrap();
+    soon(wakes.next()).await;
     here.stop(EditId::new(), Epoch::new(1));
     loop {
         tokio::select! {
@@ -356,8 +347,7 @@ pub(crate) async fn stops_reach_all(here: Broker, there: Broker) {
     }
     for listener in &mut all {
         for stop in &stops {
-            let came = tokio::time::timeout(SOON, listener.next()).await.unwrap();
-            assert_eq!(came, Some(*stop));
+            assert_eq!(soon(listener.next()).await, *stop);
         }
     }
 }
