@@ -33,19 +33,20 @@ use clap::error::ErrorKind;
 
 use args::{Cli, Command, Eval};
 
-/// candle asks for and frees large buffers at every operation; the system allocator gives them back each time.
+/// candle allocates and frees large buffers at every operation. mimalloc keeps them for the next one, while the system
+/// allocator returns them to the kernel each time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        // --help and --version come as errors that belong on stdout.
+        // clap reports --help and --version as errors; their text belongs on stdout.
         Err(error) if !error.use_stderr() => {
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
-        // Nothing was asked for: show what there is to ask.
+        // Without a command, the help shows which there are.
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
             return ExitCode::from(args::USAGE);
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// One line on stderr, whatever a message was made of.
+/// Prints the message on stderr as one line, for scripts that read it.
 fn fail(message: &str, status: u8) -> ExitCode {
     eprintln!(
         "{}",

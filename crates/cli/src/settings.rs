@@ -1,4 +1,4 @@
-//! Arguments made into what the engine takes: checked together, once, before anything heavy starts.
+//! The method's arguments, made into a preset and checked together before anything slow starts.
 
 use anyhow::Result;
 use limekiln_lime::Preset;
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{Field, PresetArgs};
 
-/// A command line that cannot be right; exits with the status for that.
+/// An error in the command line, which makes the command exit with 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);

@@ -1,5 +1,5 @@
-//! What edits have to say to Postgres, in as few statements as there can be: each kind of write has one
-//! [`Writer`](limekiln_store::Writer), and tries until it is answered. `writes` has the kinds.
+//! Writes of all edits to Postgres: each kind of write has one [`Writer`](limekiln_store::Writer), which puts whatever
+//! waits into one statement and repeats that until it is answered. `writes` has the kinds.
 
 mod writes;
 
@@ -13,8 +13,8 @@ use limekiln_store::{
 use crate::leases::Leases;
 use writes::{Checkpoints, Claims, Completions, Failures, HandBacks, Progresses};
 
-/// The process' way to Postgres. Every write waits for its answer for as long as the process lives; what becomes of an
-/// edit whose write fails is the reaper's.
+/// The writers that all edits of the worker share. A write waits for its answer for as long as the process lives. An edit
+/// whose write is refused is left to the reaper, which takes it when its lease runs out.
 #[derive(Clone)]
 pub(crate) struct Ledger {
     claims: Writer<Claims>,
@@ -62,7 +62,7 @@ impl Ledger {
         self.progresses.write(progress).await
     }
 
-    /// Refers to a checkpoint; beside the answer, the key that nothing refers to any more.
+    /// Refers to a checkpoint; returns with the answer the key that the row referred to before.
     pub(crate) async fn edit_checkpoint(
         &self,
         checkpoint: Checkpointed,
@@ -75,12 +75,12 @@ impl Ledger {
         self.completions.write(completion).await
     }
 
-    /// Ends an attempt.
+    /// Ends an attempt with a failure.
     pub(crate) async fn edit_fail(&self, failed: Failed) -> Result<Write, WriteError> {
         self.failures.write(failed).await
     }
 
-    /// Gives a lease back.
+    /// Hands a lease back, so that another worker can go on.
     pub(crate) async fn edit_hand_back(
         &self,
         edit: EditId,

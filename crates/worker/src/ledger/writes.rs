@@ -1,4 +1,4 @@
-//! The kinds of writes there are.
+//! The kinds of writes, each a statement over arrays.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -23,8 +23,9 @@ impl Statement for Claims {
     type Item = EditId;
     type Answer = Option<Box<Claimed>>;
 
-    /// A claim whose answer was lost may have been done, and then nobody else can claim the edit: ask for it first. But
-    /// never for an edit that is under way here.
+    /// A repeated claim first asks for the edits back: the earlier try may have claimed them and its answer been lost, and
+    /// then nobody can claim them anew. It never asks for an edit that runs here already, which was claimed by another
+    /// message.
     async fn write(&self, edits: &[EditId], again: bool) -> Result<Vec<Self::Answer>> {
         let mut answers: Vec<Self::Answer> = edits.iter().map(|_| None).collect();
         if again {
