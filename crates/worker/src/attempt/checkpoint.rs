@@ -41,7 +41,7 @@ pub(super) async fn store(
             bytes: stored.bytes,
         },
     };
-    let (write, replaced) = match ctx.ledger.edit_checkpoint(checkpoint).await {
+    let (write, unused) = match ctx.ledger.edit_checkpoint(checkpoint).await {
         Ok(answer) => answer,
         Err(error) => {
             tracing::warn!(step, %error, "no checkpoint: it can't be recorded");
@@ -54,9 +54,10 @@ pub(super) async fn store(
             let signal = Signal::Checkpointed(edit, epoch, step);
             ctx.settings.signals.emit(signal);
             tracing::debug!(step, bytes = stored.bytes, "checkpoint");
-            // A write that was repeated, because its answer was lost, names as replaced what it wrote itself.
-            if let Some(replaced) = replaced.filter(|replaced| *replaced != key.as_str()) {
-                delete(ctx, &replaced).await;
+            // The store names the offered key where the row is at this step already. That may be by an earlier try of
+            // this write whose answer was lost, so the row may refer to it.
+            if let Some(unused) = unused.filter(|unused| *unused != key.as_str()) {
+                delete(ctx, &unused).await;
             }
             Ok(())
         }

@@ -62,7 +62,7 @@ impl Ledger {
         self.progresses.write(progress).await
     }
 
-    /// Refers to a checkpoint; returns with the answer the key that the row referred to before.
+    /// Refers to a checkpoint. The key beside the answer is the one that the edit's row does not refer to now.
     pub(crate) async fn edit_checkpoint(
         &self,
         checkpoint: Checkpointed,
