@@ -9,14 +9,14 @@
 //! | `input`, `output` | pictures read and files written, whole or not at all |
 //! | `edit` | `limekiln edit` |
 //! | `rooms`, `demo` | drawn rooms; one of them edited, every stage on one sheet |
-//! | `bench` | `limekiln eval rooms` |
+//! | `eval` | `limekiln eval rooms` |
 //! | `fleet` | `limekiln dev`, `serve`, `coordinate`, `work` and what goes with them |
 //! | `progress`, `sheet` | how far an edit is; pictures side by side |
 
 mod args;
-mod bench;
 mod demo;
 mod edit;
+mod eval;
 mod fleet;
 mod input;
 mod models;
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         Command::Edit(args) => edit::run(args),
         Command::Rooms(args) => rooms::run(args),
         Command::Demo(args) => demo::run(args),
-        Command::Eval(Eval::Rooms(args)) => bench::run(args),
+        Command::Eval(Eval::Rooms(args)) => eval::run(args),
         command => fleet::run(command),
     };
     match done {

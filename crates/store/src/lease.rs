@@ -181,4 +181,20 @@ impl Store {
         }
         Ok(writes)
     }
+
+    /// Ends all leases there are: for a process that knows that no worker but its own uses this database, and whose
+    /// workers have not started. Returns how many there were; the reaper does the rest.
+    pub async fn leases_end_all(&self) -> Result<u64> {
+        let ended: i64 = self
+            .value(
+                "leases",
+                sqlx::query_scalar(
+                    "with ended as (
+                         update edits set lease_expires_at = now() where state = 'running' returning 1)
+                     select count(*) from ended",
+                ),
+            )
+            .await?;
+        Ok(ended.unsigned_abs())
+    }
 }

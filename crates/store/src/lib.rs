@@ -16,15 +16,15 @@
 //! | `edits`, `events`, `artifacts` | what clients read |
 //! | `queue`, `usage`, `workers`, `fleet` | what operators read and set |
 //! | `webhooks`, `retention` | deliveries; what may be forgotten |
-//! | `fill`, `bench` | finished edits for benchmarks, and a database of their own |
+//! | `bench` | what only benchmarks need (feature `bench`) |
 //! | `embedded` | Postgres in process, for `limekiln dev` |
 //!
 //! Long statements are in `sql/`, each in a file named as its function; the schema is in `migrations/`.
 //!
 //! # Speed
 //!
-//! Whoever has n edits at hand writes them in one statement. `cargo run --release --example throughput -- URL [edits]
-//! [filled]` measures the statements alone. What `explain` taught, with a million finished edits in the tables:
+//! Whoever has n edits at hand writes them in one statement. `cargo run --release -p limekiln-bench --example throughput --
+//! URL [edits] [filled]` measures the statements alone. What `explain` taught, with a million finished edits in the tables:
 //!
 //! - One plan is kept for an empty table and a full one, so each statement has only one: connections have sequential scans,
 //!   hash and merge joins off and keep generic plans; `is not distinct from 'running'` keeps the planner off a partial index
@@ -43,7 +43,8 @@
 
 mod arrays;
 mod artifacts;
-mod bench;
+#[cfg(any(test, feature = "bench"))]
+pub mod bench;
 mod claim;
 mod conn;
 mod control;
@@ -52,7 +53,6 @@ mod edits;
 mod embedded;
 mod error;
 mod events;
-mod fill;
 mod fleet;
 mod images;
 mod keys;
@@ -79,7 +79,6 @@ mod write;
 mod writer;
 
 pub use artifacts::{ArtifactRef, NewArtifact};
-pub use bench::{Scratch, Waits};
 pub use claim::Claimed;
 pub use control::{Cancel, Retried};
 pub use edits::{EditPage, Filter};

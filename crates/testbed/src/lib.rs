@@ -10,10 +10,10 @@
 //! | [`s3`] | an S3 server: the embedded one, or an independent one (feature `s3`, on by default) |
 //! | [`proxy`] | a TCP proxy that cuts, refuses, slows down and swallows |
 //! | [`process`] | a child process that dies with its parent: kill, freeze, thaw |
-//! | `hold` | one thread of a child that stands still while the others go on |
+//! | `stall` | one thread of a child that stands still while the others go on |
 //! | [`until`] | waits for a condition with a deadline |
-//! | `keeper` | the thread that starts every child, so that the kernel can end them with us |
-//! | `place` | private directories and free ports |
+//! | `spawner` | the thread that starts every child, so that the kernel can end them with us |
+//! | `dir`, `port` | private directories; free ports |
 //!
 //! Each test process starts its services when they are first asked for (`Postgres::shared()`), unless the environment names
 //! running ones: `LIMEKILN_TEST_POSTGRES`, `LIMEKILN_TEST_RABBITMQ`, `LIMEKILN_TEST_S3`. `cargo run --release -p
@@ -24,23 +24,24 @@
     reason = "only tests use this crate; without its services they can only stop, saying why"
 )]
 
-mod hold;
-mod keeper;
-mod place;
+mod dir;
+mod port;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod rabbitmq;
 #[cfg(feature = "s3")]
 pub mod s3;
+mod spawner;
+mod stall;
 mod until;
 
-pub use hold::Held;
-pub use place::port_free;
+pub use port::port_free;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use rabbitmq::RabbitMq;
 #[cfg(feature = "s3")]
 pub use s3::S3;
+pub use stall::StalledThread;
 pub use until::{until, until_some};

@@ -11,7 +11,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
 
-use crate::place::{dir_create, port_free};
+use crate::dir::dir_create;
+use crate::port::port_free;
 use crate::process::{Process, Signal, tied};
 
 /// A Postgres server. Clones are the same server; it is killed with the last one, or with this process.

@@ -7,7 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::{Held, hold, keeper};
+use crate::spawner;
+use crate::stall::{StalledThread, stall};
 
 /// A signal that can be sent to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file);
-        let child = keeper::spawn(command)
+        let child = spawner::spawn(command)
             .unwrap_or_else(|error| panic!("{name} can't be started ({error}); run tests/install"));
         Self {
             name: name.into(),
@@ -153,13 +154,13 @@ impl Process {
         self.signal(Signal::Cont);
     }
 
-    /// Holds its thread called `name`; all others go on.
+    /// Stalls its thread called `name`; all others go on.
     ///
     /// # Errors
     ///
     /// When it has none, or the kernel refuses `ptrace`.
-    pub fn hold(&self, name: &str) -> std::io::Result<Held> {
-        hold::hold(self.pid, name)
+    pub fn stall(&self, name: &str) -> std::io::Result<StalledThread> {
+        stall(self.pid, name)
     }
 
     /// SIGTERM, and waits until it ends.

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::place::port_free;
+use crate::port::port_free;
 
 /// What happens to the bytes that the proxy carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

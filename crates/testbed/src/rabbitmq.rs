@@ -10,7 +10,8 @@ use std::time::Duration;
 use url::Url;
 use uuid::Uuid;
 
-use crate::place::{dir_create, port_free};
+use crate::dir::dir_create;
+use crate::port::port_free;
 use crate::process::{Process, Signal, tied};
 
 /// A RabbitMQ node. Clones are handles of the same node, which is killed with the last of them or with this process.

@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use url::Url;
 use uuid::Uuid;
 
-use crate::place::{dir_create, port_free};
+use crate::dir::dir_create;
+use crate::port::port_free;
 use crate::process::{Process, Signal, tied};
 use crate::until::until_some;
 

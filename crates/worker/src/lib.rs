@@ -14,7 +14,7 @@
 //! | `consume` | messages in, as many as there is room for |
 //! | `attempt` | one edit from its message to its ack: claim, fetch, compute, checkpoint, upload, settle |
 //! | `engine` | the thread that owns the editor, fed by a channel |
-//! | `editor` | [`Editor`]: what that thread runs; [`LimeEditor`], [`NullEditor`] |
+//! | `editor` | [`Editor`]: what that thread runs; [`LimeEditor`] |
 //! | `prepared` | pictures read and made into requests, beside the engine |
 //! | `ledger` | writes to Postgres, batched over all edits of the worker |
 //! | `leases`, `heartbeat` | leases held here, renewed while steps advance |
@@ -37,8 +37,8 @@ mod settings;
 mod signals;
 
 pub use editor::{
-    BoxError, Editor, Factory, LimeEditor, LimeModel, NullEditor, Output, Outputs, Progress,
-    Render, RunId, Work,
+    BoxError, Editor, Factory, LimeEditor, LimeModel, Output, Outputs, Progress, Render, RunId,
+    Work,
 };
 pub use error::{Error, Result};
 pub use prepared::{Prepared, Sizing};

@@ -5,28 +5,33 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`run`] | every fault so many rounds, a line each, a table at the end |
+//! | [`run`], `report` | every fault so many rounds, a line each, a table at the end |
+//! | [`round`] | one round: edits in flight, a fault among them, the check |
 //! | [`fault`] | what breaks, and how |
 //! | [`load`] | the edits in flight meanwhile, and how each is to end |
 //! | [`check`] | what must hold afterwards: one checker for all faults |
-//! | [`scene`] | services and fleet of a run |
-//! | [`fleet`] | the processes |
+//! | [`cluster`] | services, a fleet on them, its tenants |
+//! | [`fleet`], [`member`] | two of each kind of process; one of them |
 //! | [`services`] | Postgres, RabbitMQ, S3, and the proxies before them |
 //! | [`client`] | a client of the gateways that does not give up |
 //! | [`watch`] | a client that follows an edit's events |
 //! | [`wait`] | waiting with a deadline |
 //! | [`random`] | numbers from the printed seed |
-//! | [`binary`] | the command under test |
+//! | [`binary`], [`command`] | the command under test; run to its end |
 
 pub mod binary;
 pub mod check;
 pub mod client;
+pub mod cluster;
+pub mod command;
 pub mod fault;
 pub mod fleet;
 pub mod load;
+pub mod member;
 pub mod random;
+mod report;
+pub mod round;
 pub mod run;
-pub mod scene;
 pub mod services;
 pub mod wait;
 pub mod watch;

@@ -42,7 +42,7 @@ pub enum End {
 pub struct Planned {
     /// Its idempotency key.
     pub key: String,
-    /// Its tenant, of those of the scene.
+    /// Its tenant, of those of the cluster.
     pub tenant: usize,
     /// Its request.
     pub body: Value,
@@ -57,7 +57,7 @@ pub struct Planned {
     /// Whether somebody follows its events.
     pub watched: bool,
     /// What its result is compared by: equal names give equal bytes.
-    pub twin: Option<String>,
+    pub reference: Option<String>,
 }
 
 /// An edit that was accepted.
@@ -105,7 +105,7 @@ pub fn null(
             },
             cancel_after: None,
             watched: number % 25 == 0,
-            twin: None,
+            reference: None,
         };
         match random.of(0..100) {
             0..8 => body["class"] = json!("bulk"),
@@ -135,7 +135,7 @@ pub fn null(
     load
 }
 
-/// Edits of the real engine, one of each scene.
+/// Edits of the real engine, one of each drawn room.
 #[must_use]
 pub fn lime(name: &str, image: &[(Uuid, String)], count: usize) -> Vec<Planned> {
     (0..count)
@@ -158,7 +158,7 @@ pub fn lime(name: &str, image: &[(Uuid, String)], count: usize) -> Vec<Planned> 
                 after: Duration::ZERO,
                 cancel_after: None,
                 watched: true,
-                twin: Some(format!("{instruction} {number}")),
+                reference: Some(format!("{instruction} {number}")),
             }
         })
         .collect()
@@ -166,14 +166,14 @@ pub fn lime(name: &str, image: &[(Uuid, String)], count: usize) -> Vec<Planned> 
 
 /// A load on its way.
 #[derive(Debug)]
-pub struct Flight {
+pub struct LoadRun {
     tasks: JoinSet<Result<Accepted>>,
     landed: Vec<Accepted>,
     accepted: Arc<AtomicU64>,
     first: u64,
 }
 
-impl Flight {
+impl LoadRun {
     /// Submits a load, each edit by the client of its tenant.
     #[must_use]
     pub fn start(load: Vec<Planned>, clients: &[Client]) -> Self {
@@ -252,7 +252,7 @@ impl Flight {
     /// # Errors
     ///
     /// When one of it is refused.
-    pub async fn airborne(&mut self) -> Result<()> {
+    pub async fn first_accepted(&mut self) -> Result<()> {
         let mut early = Vec::new();
         wait(
             "the first edits to be accepted",
@@ -275,7 +275,7 @@ impl Flight {
     /// # Errors
     ///
     /// The first that went wrong.
-    pub async fn land(mut self) -> Result<Vec<Accepted>> {
+    pub async fn finish(mut self) -> Result<Vec<Accepted>> {
         let mut all = self.landed;
         while let Some(one) = self.tasks.join_next().await {
             all.push(one??);

@@ -1,7 +1,6 @@
 //! Every fault so many rounds, a line each, a table at the end.
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,10 +9,12 @@ use anyhow::{Context, Result};
 
 use crate::binary::target;
 use crate::check::Counts;
+use crate::cluster::Cluster;
 use crate::fault::Fault;
-use crate::fleet::Editor;
+use crate::member::Editor;
 use crate::random::Random;
-use crate::scene::Scene;
+use crate::report::{Outcome, causes, say, table};
+use crate::round;
 use crate::services::Services;
 
 /// What the environment asks for.
@@ -59,16 +60,6 @@ impl Settings {
     }
 }
 
-/// What became of a fault.
-#[derive(Debug)]
-struct Outcome {
-    name: String,
-    passed: u32,
-    failed: u32,
-    counts: Counts,
-    took: Duration,
-}
-
 /// Runs them all; whether all held. Written as cargo's own tests write, so that whoever counts those counts these.
 ///
 /// Most of a round is waiting, so two fleets go side by side, each with services and threads of its own.
@@ -89,12 +80,12 @@ pub fn run(settings: &Settings) -> Result<bool> {
     let (folder, plan) = (dir.as_path(), &plan);
     let ended: Vec<_> = std::thread::scope(|scope| {
         let started = [Editor::Null, Editor::Lime]
-            .map(|first| scope.spawn(move || lane_run(settings, plan, first, folder)));
-        started.into_iter().map(|lane| lane.join()).collect()
+            .map(|first| scope.spawn(move || editors_run(settings, plan, first, folder)));
+        started.into_iter().map(|thread| thread.join()).collect()
     });
     let mut outcomes = Vec::new();
-    for lane in ended {
-        outcomes.extend(lane.map_err(|_| anyhow::anyhow!("a fleet's thread died"))??);
+    for outcome in ended {
+        outcomes.extend(outcome.map_err(|_| anyhow::anyhow!("a fleet's thread died"))??);
     }
     table(&outcomes);
     let failed = outcomes.iter().filter(|outcome| outcome.failed > 0).count();
@@ -137,7 +128,12 @@ impl Plan {
 }
 
 /// The faults of one editor, one after the other, and then those of the other editor that nobody has begun.
-fn lane_run(settings: &Settings, plan: &Plan, first: Editor, dir: &Path) -> Result<Vec<Outcome>> {
+fn editors_run(
+    settings: &Settings,
+    plan: &Plan,
+    first: Editor,
+    dir: &Path,
+) -> Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
@@ -148,44 +144,44 @@ fn lane_run(settings: &Settings, plan: &Plan, first: Editor, dir: &Path) -> Resu
     };
     let mut outcomes = Vec::new();
     for editor in [first, second] {
-        outcomes.extend(runtime.block_on(lane(settings, plan, editor, dir))?);
+        outcomes.extend(runtime.block_on(editor_run(settings, plan, editor, dir))?);
     }
     Ok(outcomes)
 }
 
-async fn lane(
+async fn editor_run(
     settings: &Settings,
     plan: &Plan,
     editor: Editor,
     dir: &Path,
 ) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
-    let (mut services, mut scene) = (None, None);
+    let (mut services, mut cluster) = (None, None);
     while let Some((fault, name)) = plan.next(editor) {
         let outcome = rounds(
             settings,
             fault,
             editor,
             name,
-            &mut scene,
+            &mut cluster,
             &mut services,
             dir,
         );
         outcomes.push(outcome.await?);
     }
-    if let Some(last) = scene {
+    if let Some(last) = cluster {
         outcomes.push(queues(last, editor).await);
     }
     Ok(outcomes)
 }
 
-/// The rounds of one fault. After one that failed, the next has a new place: what is stuck stays there.
+/// The rounds of one fault. After one that failed, the next has a new namespace: what is stuck stays in the old one.
 async fn rounds(
     settings: &Settings,
     fault: Fault,
     editor: Editor,
     name: String,
-    scene: &mut Option<Scene>,
+    cluster: &mut Option<Cluster>,
     services: &mut Option<Services>,
     dir: &Path,
 ) -> Result<Outcome> {
@@ -198,16 +194,16 @@ async fn rounds(
         took: Duration::ZERO,
     };
     for round in 0..settings.rounds {
-        let at = match scene.take() {
-            Some(scene) => scene,
-            None => Scene::start(editor, services.take(), dir).await?,
+        let at = match cluster.take() {
+            Some(cluster) => cluster,
+            None => Cluster::start(editor, services.take(), dir).await?,
         };
         let random = Random::new(settings.seed, &format!("{}/{round}", outcome.name));
-        match at.round_run(fault, random).await {
+        match round::run(&at, fault, random).await {
             Ok(counts) => {
                 outcome.passed += 1;
                 outcome.counts += counts;
-                *scene = Some(at);
+                *cluster = Some(at);
             }
             Err(error) => {
                 outcome.failed += 1;
@@ -216,10 +212,10 @@ async fn rounds(
                     outcome.name,
                     settings.seed,
                     at.dir().display(),
-                    told(&error)
+                    causes(&error)
                 ));
                 logs_keep(&at.services, at.dir());
-                *services = mended(at.services);
+                *services = repaired(at.services);
             }
         }
     }
@@ -247,7 +243,7 @@ fn logs_keep(services: &Services, dir: &Path) {
 }
 
 /// A fault that failed may have left a service down: then all three are started anew.
-fn mended(services: Services) -> Option<Services> {
+fn repaired(services: Services) -> Option<Services> {
     for proxy in services.proxies.all() {
         proxy.resume();
         proxy.cut();
@@ -263,14 +259,14 @@ fn mended(services: Services) -> Option<Services> {
 }
 
 /// After the last round: no message is left over.
-async fn queues(scene: Scene, editor: Editor) -> Outcome {
+async fn queues(cluster: Cluster, editor: Editor) -> Outcome {
     let start = Instant::now();
     let name = format!("queues_empty::{}", editor.model());
-    let held = scene.queues_empty().await;
+    let held = cluster.queues_empty().await;
     let failed = u32::from(held.is_err());
     match held {
         Ok(()) => say(&format!("test {name} ... ok")),
-        Err(error) => say(&format!("test {name} ... FAILED\n{}", told(&error))),
+        Err(error) => say(&format!("test {name} ... FAILED\n{}", causes(&error))),
     }
     Outcome {
         name,
@@ -279,59 +275,4 @@ async fn queues(scene: Scene, editor: Editor) -> Outcome {
         counts: Counts::default(),
         took: start.elapsed(),
     }
-}
-
-/// An error with its causes, and without the way here.
-fn told(error: &anyhow::Error) -> String {
-    error
-        .chain()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\nbecause ")
-}
-
-fn table(outcomes: &[Outcome]) {
-    say(&format!(
-        "\n{:<28}{:>7}{:>7}{:>8}{:>10}{:>7}{:>10}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>11}",
-        "fault",
-        "rounds",
-        "failed",
-        "edits",
-        "succeeded",
-        "failed",
-        "cancelled",
-        "claims",
-        "again",
-        "resumed",
-        "attempts",
-        "events",
-        "streams",
-        "s a round"
-    ));
-    for outcome in outcomes {
-        let counts = &outcome.counts;
-        let rounds = outcome.passed + outcome.failed;
-        say(&format!(
-            "{:<28}{:>7}{:>7}{:>8}{:>10}{:>7}{:>10}{:>8}{:>7}{:>9}{:>9}{:>9}{:>8}{:>11.1}",
-            outcome.name,
-            rounds,
-            outcome.failed,
-            counts.edits,
-            counts.succeeded,
-            counts.failed,
-            counts.cancelled,
-            counts.claims,
-            counts.again,
-            counts.resumed,
-            counts.attempts,
-            counts.events,
-            counts.streams_again,
-            outcome.took.as_secs_f64() / f64::from(rounds.max(1)),
-        ));
-    }
-}
-
-fn say(line: &str) {
-    // Where nobody reads it, nobody misses it.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -65,12 +65,12 @@ impl Services {
         })
     }
 
-    /// A place of its own for one fleet: a database, a virtual host, a bucket.
+    /// What is one fleet's own: a database, a virtual host, a bucket.
     ///
     /// # Errors
     ///
     /// When the checker can't reach them.
-    pub async fn place(&self) -> Result<Place> {
+    pub async fn namespace(&self) -> Result<Namespace> {
         let database = self.postgres.database().await;
         let amqp = self.rabbitmq.vhost().await;
         let bucket = self.s3.bucket();
@@ -78,7 +78,7 @@ impl Services {
             .await
             .context("S3")?;
         blobs.bucket_ensure().await.context("S3")?;
-        let truth = PgPoolOptions::new()
+        let postgres = PgPoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(20))
             .connect(&database)
@@ -97,9 +97,9 @@ impl Services {
             ("AWS_SECRET_ACCESS_KEY", credentials.secret_key.clone()),
             ("AWS_REGION", "us-east-1".to_owned()),
         ];
-        Ok(Place {
+        Ok(Namespace {
             env: env.map(|(name, value)| (name.to_owned(), value)).to_vec(),
-            truth,
+            postgres,
             blobs,
             vhost: vhost_of(&amqp),
         })
@@ -110,13 +110,13 @@ fn vhost_of(amqp: &str) -> String {
     amqp.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// Where one fleet works.
+/// A database, a virtual host and a bucket that only one fleet uses.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Namespace {
     /// What its processes are told.
     pub env: Vec<(String, String)>,
     /// Straight to Postgres.
-    pub truth: PgPool,
+    pub postgres: PgPool,
     /// Straight to the bucket.
     pub blobs: Blobs,
     /// The virtual host.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use image::{GrayImage, Luma, Rgba, RgbaImage};
 use limekiln_fleet_tests::binary::limekiln;
 use limekiln_fleet_tests::client::Client;
-use limekiln_fleet_tests::fleet::Editor;
-use limekiln_fleet_tests::scene::Scene;
+use limekiln_fleet_tests::cluster::Cluster;
+use limekiln_fleet_tests::member::Editor;
 use limekiln_fleet_tests::wait::{wait, wait_for};
 use limekiln_fleet_tests::watch::{Seen, follow};
 use limekiln_testbed::{Process, port_free};
@@ -87,8 +87,8 @@ fn kinds(seen: &Seen) -> Vec<&str> {
 async fn three_services_and_two_of_each_process() -> Result<()> {
     http();
     let dir = tempfile::tempdir()?;
-    let scene = Scene::start(Editor::Lime, None, dir.path()).await?;
-    let client = &scene.clients[0];
+    let cluster = Cluster::start(Editor::Lime, None, dir.path()).await?;
+    let client = &cluster.clients[0];
     let (picture, instruction) = room(dir.path()).await?;
     let image = client.upload(picture).await?;
     let body = json!({ "model": "rooms", "image": image, "instruction": instruction, "seed": 5 });
@@ -132,7 +132,7 @@ async fn three_services_and_two_of_each_process() -> Result<()> {
     artifacts(client, turn).await?;
 
     // Nobody else sees it.
-    let stranger = scene.clients[1]
+    let stranger = cluster.clients[1]
         .send(
             Method::GET,
             &format!("/v1/edits/{edit}/result"),
@@ -140,7 +140,7 @@ async fn three_services_and_two_of_each_process() -> Result<()> {
         )
         .await?;
     ensure!(stranger.status == 404, "{stranger:?}");
-    scene.fleet.is_whole()
+    cluster.fleet.is_whole()
 }
 
 /// `limekiln dev` on a folder.

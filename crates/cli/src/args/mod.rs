@@ -2,16 +2,16 @@
 //!
 //! One `clap::Args` struct per concern; [`crate::settings`] turns them into validated settings, once.
 
-mod bench;
 mod edit;
+mod eval;
 mod fleet;
 mod model;
 mod number;
 mod preset;
 mod rooms;
 
-pub(crate) use bench::{BenchArgs, Variant};
 pub(crate) use edit::EditArgs;
+pub(crate) use eval::EvalRoomsArgs;
 pub(crate) use fleet::*;
 pub(crate) use model::ModelArgs;
 pub(crate) use preset::{Field, PresetArgs};
@@ -81,7 +81,7 @@ pub(crate) enum Bench {
 /// The parts of `eval`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
-    Rooms(BenchArgs),
+    Rooms(EvalRoomsArgs),
 }
 
 /// A clap error as one line: its first paragraph, any tip, and where to read on.

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use limekiln_bench::NullEditor;
 use limekiln_jobs::ModelName;
-use limekiln_worker::{Factory, LimeEditor, LimeModel, NullEditor, Settings};
+use limekiln_worker::{Factory, LimeEditor, LimeModel, Settings};
 use tokio_util::sync::CancellationToken;
 
 use super::services::{Services, process_name};

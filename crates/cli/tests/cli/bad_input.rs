@@ -2,17 +2,17 @@
 
 use image::{ImageFormat, RgbImage};
 
-use crate::command::{Place, checkpoint};
+use crate::context::{TestContext, checkpoint};
 use crate::files::{encoded, gradient, jpeg_oriented, mask, png, png_claiming};
 
 const EDIT: &str = "make the sofa red";
 
 /// Runs a table of (arguments, status, what the line must say).
 #[track_caller]
-fn refused(place: &Place, table: &[(&[&str], i32, &str)]) {
-    let before = place.names();
+fn refused(context: &TestContext, table: &[(&[&str], i32, &str)]) {
+    let before = context.names();
     for (args, status, says) in table {
-        let done = place.run(args);
+        let done = context.run(args);
         let line = done.stderr.trim_end_matches('\n');
         assert_eq!(done.status, *status, "{args:?}: {line}");
         assert!(
@@ -22,20 +22,20 @@ fn refused(place: &Place, table: &[(&[&str], i32, &str)]) {
         assert!(line.contains(says), "{args:?}: {line}");
         assert!(!line.contains("panicked"), "{args:?}: {line}");
         assert_eq!(done.stdout, "", "{args:?}");
-        assert_eq!(place.names(), before, "{args:?} left something");
+        assert_eq!(context.names(), before, "{args:?} left something");
     }
 }
 
 /// A folder with a sound picture, `ok.png`.
-fn place() -> Place {
-    let place = Place::new();
-    place.write("ok.png", png(gradient(64, 48)));
-    place
+fn with_picture() -> TestContext {
+    let context = TestContext::new();
+    context.write("ok.png", png(gradient(64, 48)));
+    context
 }
 
 #[test]
 fn pictures_that_cannot_be_read() {
-    let place = place();
+    let context = with_picture();
     let (jpeg, webp) = (
         encoded(gradient(64, 48), ImageFormat::Jpeg),
         encoded(gradient(64, 48), ImageFormat::WebP),
@@ -47,27 +47,27 @@ fn pictures_that_cannot_be_read() {
         .skip(60)
         .step_by(7)
         .for_each(|byte| *byte ^= 0x55);
-    place.write("empty.png", "");
-    place.write("text.png", "this is not a picture, whatever its name says");
-    place.write("cut.png", &sound[..sound.len() / 2]);
-    place.write("head.png", &sound[..20]);
-    place.write("flipped.png", flipped);
-    place.write("cut.jpg", &jpeg[..jpeg.len() * 2 / 3]);
-    place.write("head.jpg", &jpeg[..30]);
-    place.write(
+    context.write("empty.png", "");
+    context.write("text.png", "this is not a picture, whatever its name says");
+    context.write("cut.png", &sound[..sound.len() / 2]);
+    context.write("head.png", &sound[..20]);
+    context.write("flipped.png", flipped);
+    context.write("cut.jpg", &jpeg[..jpeg.len() * 2 / 3]);
+    context.write("head.jpg", &jpeg[..30]);
+    context.write(
         "thumbnail.jpg",
         &jpeg_oriented(gradient(64, 48), 6)[..jpeg.len() / 2],
     );
-    place.write("cut.webp", &webp[..webp.len() / 2]);
-    place.write("zero.png", png_claiming(0, 7));
-    place.write("wide.png", png_claiming(20_000, 10));
-    place.write("huge.png", png_claiming(16_000, 16_000));
-    place.write("bomb.png", png_claiming(2_000_000_000, 2_000_000_000));
-    place.write("hollow.png", png_claiming(64, 64));
-    place.write("moving.gif", b"GIF89a\x01\0\x01\0\0\0\0;");
-    place.write("sliver.png", png(gradient(1200, 3)));
-    place.write("dot.png", png(RgbImage::new(1, 1)));
-    std::fs::create_dir(place.path("folder.png")).unwrap();
+    context.write("cut.webp", &webp[..webp.len() / 2]);
+    context.write("zero.png", png_claiming(0, 7));
+    context.write("wide.png", png_claiming(20_000, 10));
+    context.write("huge.png", png_claiming(16_000, 16_000));
+    context.write("bomb.png", png_claiming(2_000_000_000, 2_000_000_000));
+    context.write("hollow.png", png_claiming(64, 64));
+    context.write("moving.gif", b"GIF89a\x01\0\x01\0\0\0\0;");
+    context.write("sliver.png", png(gradient(1200, 3)));
+    context.write("dot.png", png(RgbImage::new(1, 1)));
+    std::fs::create_dir(context.path("folder.png")).unwrap();
     let model = checkpoint("sd1");
     let cases = [
         ("missing.png", "no such file"),
@@ -92,7 +92,7 @@ fn pictures_that_cannot_be_read() {
     ];
     for (name, says) in cases {
         refused(
-            &place,
+            &context,
             &[(&["edit", name, EDIT, "--model", &model], 1, says)],
         );
     }
@@ -100,13 +100,13 @@ fn pictures_that_cannot_be_read() {
 
 #[test]
 fn masks_that_do_not_fit() {
-    let place = place();
-    place.write("small.png", mask(10, 10, 0, 5));
-    place.write("black.png", mask(64, 48, 0, 0));
-    place.write("text.png", "no mask");
+    let context = with_picture();
+    context.write("small.png", mask(10, 10, 0, 5));
+    context.write("black.png", mask(64, 48, 0, 0));
+    context.write("text.png", "no mask");
     let with = |mask: &'static str| ["edit", "ok.png", EDIT, "--mask", mask];
     refused(
-        &place,
+        &context,
         &[
             (
                 &with("small.png"),
@@ -122,17 +122,17 @@ fn masks_that_do_not_fit() {
 
 #[test]
 fn outputs_that_cannot_be_written() {
-    let place = place();
-    std::fs::create_dir(place.path("folder.png")).unwrap();
-    std::fs::create_dir_all(place.path("stages/roi.png")).unwrap();
-    let locked = place.write("locked.png", "mine");
+    let context = with_picture();
+    std::fs::create_dir(context.path("folder.png")).unwrap();
+    std::fs::create_dir_all(context.path("stages/roi.png")).unwrap();
+    let locked = context.write("locked.png", "mine");
     let mut permissions = std::fs::metadata(&locked).unwrap().permissions();
     permissions.set_readonly(true);
     std::fs::set_permissions(&locked, permissions).unwrap();
-    place.write("mask.png", mask(64, 48, 0, 20));
+    context.write("mask.png", mask(64, 48, 0, 20));
     let to = |output: &'static str| ["edit", "ok.png", EDIT, "-o", output];
     refused(
-        &place,
+        &context,
         &[
             (&to("ok.png"), 1, "would overwrite the input"),
             (&to("./stages/../ok.png"), 1, "would overwrite the input"),
@@ -172,21 +172,21 @@ fn outputs_that_cannot_be_written() {
             ),
         ],
     );
-    let stage = place.write("overlay.png", png(gradient(64, 48)));
+    let stage = context.write("overlay.png", png(gradient(64, 48)));
     let args = ["edit", "overlay.png", EDIT, "--artifacts", "."];
-    refused(&place, &[(&args, 1, "would overwrite the input")]);
+    refused(&context, &[(&args, 1, "would overwrite the input")]);
     assert_eq!(std::fs::read(stage).unwrap(), png(gradient(64, 48)));
 }
 
 #[test]
 fn models_that_there_are_not() {
-    let place = place();
-    place.write("weights.ckpt", "not weights");
-    place.write("weights.safetensors", [255; 64]);
-    std::fs::create_dir_all(place.path("folder/unet")).unwrap();
+    let context = with_picture();
+    context.write("weights.ckpt", "not weights");
+    context.write("weights.safetensors", [255; 64]);
+    std::fs::create_dir_all(context.path("folder/unet")).unwrap();
     let with = |model: &'static str| ["edit", "ok.png", EDIT, "--model", model];
     refused(
-        &place,
+        &context,
         &[
             (&with("nowhere"), 1, "nowhere"),
             (&with("weights.ckpt"), 1, "weights.ckpt"),
@@ -205,12 +205,12 @@ fn models_that_there_are_not() {
 
 #[test]
 fn command_lines_that_cannot_be_right() {
-    let place = place();
+    let context = with_picture();
     let model = checkpoint("sd1");
     let long = "make the sofa red and the lamp green and ".repeat(12) + "the seventyseventh word";
     let with = |flag: &'static str, value: &'static str| ["edit", "ok.png", EDIT, flag, value];
     refused(
-        &place,
+        &context,
         &[
             (&["edti"], 2, "edti"),
             (&["edit"], 2, "<IMAGE>"),
@@ -266,18 +266,18 @@ fn command_lines_that_cannot_be_right() {
 #[test]
 fn a_gpu_that_this_build_cannot_use() {
     let args = ["edit", "ok.png", EDIT, "--device", "cuda"];
-    refused(&place(), &[(&args, 1, "--features cuda")]);
+    refused(&with_picture(), &[(&args, 1, "--features cuda")]);
 }
 
 #[test]
 fn without_a_command_help_is_shown() {
-    let place = Place::new();
+    let context = TestContext::new();
     for (args, says) in [(&[][..], "limekiln demo"), (&["eval"], "RoomBench")] {
-        let done = place.run(args);
+        let done = context.run(args);
         assert_eq!((done.status, done.stdout.as_str()), (2, ""));
         assert!(done.stderr.contains(says), "{}", done.stderr);
     }
-    let help = place.succeed(&["edit", "--help"]);
+    let help = context.succeed(&["edit", "--help"]);
     for says in [
         "--keep-outside",
         "LIMEKILN_MODEL",

@@ -3,75 +3,75 @@
 use image::{GenericImageView, GrayImage};
 use serde_json::Value;
 
-use crate::command::{Place, checkpoint};
+use crate::context::{TestContext, checkpoint};
 use crate::files::{gradient, half_clear, mask, png};
 
-fn open(place: &Place, name: &str) -> image::DynamicImage {
-    image::open(place.path(name)).unwrap()
+fn open(context: &TestContext, name: &str) -> image::DynamicImage {
+    image::open(context.path(name)).unwrap()
 }
 
 #[test]
 fn sizes_are_bounded_and_floored() {
-    let place = Place::new();
-    place.write("a.png", png(gradient(151, 101)));
-    place.edit("a.png", &["--size", "64", "-o", "small.png"]);
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(151, 101)));
+    context.edit("a.png", &["--size", "64", "-o", "small.png"]);
     assert_eq!(
-        open(&place, "small.png").dimensions(),
+        open(&context, "small.png").dimensions(),
         (64, 42),
         "the VAE's factor is 2"
     );
-    place.edit(
+    context.edit(
         "a.png",
         &["--size", "2048", "-o", "own.png", "--steps", "1"],
     );
     assert_eq!(
-        open(&place, "own.png").dimensions(),
+        open(&context, "own.png").dimensions(),
         (150, 100),
         "nothing is enlarged"
     );
-    place.edit(
+    context.edit(
         "a.png",
         &["--size", "64", "--keep-outside", "-o", "full.png"],
     );
-    assert_eq!(open(&place, "full.png").dimensions(), (151, 101));
+    assert_eq!(open(&context, "full.png").dimensions(), (151, 101));
 }
 
 #[test]
 fn names_beside_the_input_are_never_taken_twice() {
-    let place = Place::new();
+    let context = TestContext::new();
     let bytes = png(gradient(64, 64));
-    place.write("a b.png", &bytes);
-    assert_eq!(place.edit("a b.png", &[]), "a b-edited.png\n");
-    assert_eq!(place.edit("a b.png", &[]), "a b-edited-2.png\n");
+    context.write("a b.png", &bytes);
+    assert_eq!(context.edit("a b.png", &[]), "a b-edited.png\n");
+    assert_eq!(context.edit("a b.png", &[]), "a b-edited-2.png\n");
     assert_eq!(
-        place.names(),
+        context.names(),
         ["a b-edited-2.png", "a b-edited.png", "a b.png"]
     );
-    assert_eq!(std::fs::read(place.path("a b.png")).unwrap(), bytes);
+    assert_eq!(std::fs::read(context.path("a b.png")).unwrap(), bytes);
 }
 
 #[test]
 fn a_seed_is_a_picture() {
-    let place = Place::new();
-    place.write("a.png", png(gradient(64, 64)));
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(64, 64)));
     for (seed, output) in [("7", "one.png"), ("7", "two.png"), ("8", "three.png")] {
-        place.edit(
+        context.edit(
             "a.png",
             &["--seed", seed, "-o", output, "--preset", "official"],
         );
     }
-    let read = |name| std::fs::read(place.path(name)).unwrap();
+    let read = |name| std::fs::read(context.path(name)).unwrap();
     assert_eq!(read("one.png"), read("two.png"));
     assert_ne!(read("one.png"), read("three.png"));
 }
 
 #[test]
 fn outside_the_region_every_byte_is_the_inputs() {
-    let place = Place::new();
+    let context = TestContext::new();
     let (width, height) = (157, 101);
     let input = half_clear(width, height);
-    place.write("a.png", png(input.clone()));
-    place.write("m.png", mask(width, height, 60, 100));
+    context.write("a.png", png(input.clone()));
+    context.write("m.png", mask(width, height, 60, 100));
     for output in ["out.png", "out.webp"] {
         let args = [
             "--size",
@@ -85,10 +85,10 @@ fn outside_the_region_every_byte_is_the_inputs() {
             "--artifacts",
             "s",
         ];
-        let report: Value = serde_json::from_str(&place.edit("a.png", &args)).unwrap();
+        let report: Value = serde_json::from_str(&context.edit("a.png", &args)).unwrap();
         let feather = report["composite"]["feather_px"].as_u64().unwrap() as u32;
         assert_eq!(report["composite"]["changed_outside_px"], 0);
-        let result = open(&place, output).into_rgba8();
+        let result = open(&context, output).into_rgba8();
         let mut changed_inside = 0;
         for (x, y, pixel) in result.enumerate_pixels() {
             let before = input.get_pixel(x, y);
@@ -100,19 +100,19 @@ fn outside_the_region_every_byte_is_the_inputs() {
         }
         assert!(changed_inside > 1000, "{changed_inside}");
     }
-    let roi = open(&place, "s/roi.png").into_luma8();
+    let roi = open(&context, "s/roi.png").into_luma8();
     assert_eq!(
         roi,
-        open(&place, "m.png").into_luma8(),
+        open(&context, "m.png").into_luma8(),
         "the user's mask is the region, to the pixel"
     );
 }
 
 #[test]
 fn artifacts_show_every_stage_at_the_inputs_size() {
-    let place = Place::new();
-    place.write("a.png", png(gradient(130, 90)));
-    place.edit(
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(130, 90)));
+    context.edit(
         "a.png",
         &[
             "--preset",
@@ -125,30 +125,31 @@ fn artifacts_show_every_stage_at_the_inputs_size() {
     );
     for name in ["roi.png", "segments.png", "attention.png", "overlay.png"] {
         assert_eq!(
-            open(&place, &format!("deep/stages/{name}")).dimensions(),
+            open(&context, &format!("deep/stages/{name}")).dimensions(),
             (130, 90),
             "{name}"
         );
     }
-    let roi: GrayImage = open(&place, "deep/stages/roi.png").into_luma8();
+    let roi: GrayImage = open(&context, "deep/stages/roi.png").into_luma8();
     assert!(roi.iter().all(|value| [0, 255].contains(value)) && roi.contains(&255));
     let report: Value =
-        serde_json::from_slice(&std::fs::read(place.path("deep/stages/report.json")).unwrap())
+        serde_json::from_slice(&std::fs::read(context.path("deep/stages/report.json")).unwrap())
             .unwrap();
     assert_eq!(report["artifacts"].as_array().unwrap().len(), 6);
     assert_eq!(
-        latents_shape(&place, "deep/stages/latents.safetensors"),
+        latents_shape(&context, "deep/stages/latents.safetensors"),
         [1, 4, 22, 32]
     );
     // Plain edits have no region to show.
-    place.edit("a.png", &["--size", "64", "--artifacts", "plain"]);
+    context.edit("a.png", &["--size", "64", "--artifacts", "plain"]);
     assert!(
-        !place.path("plain/roi.png").exists() && place.path("plain/latents.safetensors").exists()
+        !context.path("plain/roi.png").exists()
+            && context.path("plain/latents.safetensors").exists()
     );
 }
 
-fn latents_shape(place: &Place, name: &str) -> [u64; 4] {
-    let bytes = std::fs::read(place.path(name)).unwrap();
+fn latents_shape(context: &TestContext, name: &str) -> [u64; 4] {
+    let bytes = std::fs::read(context.path(name)).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
     assert_eq!(header["latents"]["dtype"], "F32");
@@ -159,8 +160,8 @@ fn latents_shape(place: &Place, name: &str) -> [u64; 4] {
 
 #[test]
 fn the_report_says_what_determined_the_result() {
-    let place = Place::new();
-    place.write("a.png", png(gradient(80, 64)));
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(80, 64)));
     let args = [
         "--json",
         "--preset",
@@ -174,7 +175,7 @@ fn the_report_says_what_determined_the_result() {
         "--seed",
         "5",
     ];
-    let report: Value = serde_json::from_str(&place.edit("a.png", &args)).unwrap();
+    let report: Value = serde_json::from_str(&context.edit("a.png", &args)).unwrap();
     for (pointer, value) in [
         ("/input", Value::from("a.png")),
         ("/output", "a-edited.png".into()),
@@ -210,8 +211,8 @@ fn the_report_says_what_determined_the_result() {
 
 #[test]
 fn settings_come_from_the_environment_too() {
-    let place = Place::new();
-    place.write("a.png", png(gradient(64, 64)));
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(64, 64)));
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_limekiln"))
         .args([
             "edit",
@@ -223,7 +224,7 @@ fn settings_come_from_the_environment_too() {
             "1",
             "--json",
         ])
-        .current_dir(place.path(""))
+        .current_dir(context.path(""))
         .env("LIMEKILN_MODEL", checkpoint("sd2"))
         .env("LIMEKILN_DEVICE", "cpu")
         .output()
@@ -234,10 +235,10 @@ fn settings_come_from_the_environment_too() {
 
 #[test]
 fn nothing_to_locate_is_said_and_edited_plainly() {
-    let place = Place::new();
-    place.write("a.png", png(gradient(64, 64)));
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(64, 64)));
     let model = checkpoint("sd1");
-    let done = place.run(&[
+    let done = context.run(&[
         "edit",
         "a.png",
         "do it now",
@@ -267,14 +268,14 @@ fn nothing_to_locate_is_said_and_edited_plainly() {
 
 #[test]
 fn the_built_in_model_edits_rooms_and_is_honest_about_photographs() {
-    let place = Place::new();
-    place.succeed(&["rooms", "--count", "1", "--size", "160", "--out", "."]);
+    let context = TestContext::new();
+    context.succeed(&["rooms", "--count", "1", "--size", "160", "--out", "."]);
     let photo = image::RgbImage::from_fn(160, 120, |x, y| {
         image::Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8])
     });
-    place.write("photo.png", png(photo));
+    context.write("photo.png", png(photo));
     let edit = |image| {
-        let done = place.run(&[
+        let done = context.run(&[
             "edit",
             image,
             "make the sofa red",

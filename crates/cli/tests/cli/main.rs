@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a failure is the test's answer")]
 
 mod bad_input;
-mod bench;
-mod command;
+
+mod context;
 mod edits;
+mod eval;
 mod files;
 mod pictures;
 mod reference;

@@ -2,12 +2,12 @@
 
 use image::{DynamicImage, GenericImageView, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgba};
 
-use crate::command::Place;
+use crate::context::TestContext;
 use crate::files::{encoded, gradient, half_clear, jpeg_oriented, png};
 
 #[test]
 fn every_kind_is_read() {
-    let place = Place::new();
+    let context = TestContext::new();
     let (w, h) = (64, 48);
     let kinds: [(&str, Vec<u8>); 8] = [
         ("rgb.png", png(gradient(w, h))),
@@ -49,9 +49,9 @@ fn every_kind_is_read() {
         ("rgb.webp", encoded(gradient(w, h), ImageFormat::WebP)),
     ];
     for (name, bytes) in kinds {
-        place.write(name, bytes);
-        place.edit(name, &["-o", "out.png", "--steps", "1"]);
-        let result = image::open(place.path("out.png")).unwrap();
+        context.write(name, bytes);
+        context.edit(name, &["-o", "out.png", "--steps", "1"]);
+        let result = image::open(context.path("out.png")).unwrap();
         assert_eq!(result.dimensions(), (w, h), "{name}");
         assert!(
             matches!(result, DynamicImage::ImageRgb8(_)),
@@ -62,19 +62,19 @@ fn every_kind_is_read() {
 
 #[test]
 fn contents_decide_not_names() {
-    let place = Place::new();
-    place.write("picture.png", encoded(gradient(64, 48), ImageFormat::WebP));
-    place.edit("picture.png", &["-o", "out.png", "--steps", "1"]);
+    let context = TestContext::new();
+    context.write("picture.png", encoded(gradient(64, 48), ImageFormat::WebP));
+    context.edit("picture.png", &["-o", "out.png", "--steps", "1"]);
 }
 
 #[test]
 fn photographs_are_turned_upright() {
-    let place = Place::new();
+    let context = TestContext::new();
     // Red on the left; turned by a quarter clockwise (6) it is red on top.
     let sideways = image::RgbImage::from_fn(64, 32, |x, _| {
         Rgb(if x < 32 { [250, 10, 10] } else { [10, 10, 250] })
     });
-    place.write("turned.jpg", jpeg_oriented(sideways, 6));
+    context.write("turned.jpg", jpeg_oriented(sideways, 6));
     let args = [
         "--keep-outside",
         "--mask",
@@ -84,20 +84,20 @@ fn photographs_are_turned_upright() {
         "--steps",
         "1",
     ];
-    place.write("m.png", crate::files::mask(32, 64, 0, 2));
-    place.edit("turned.jpg", &args);
-    let result = image::open(place.path("out.png")).unwrap().into_rgb8();
+    context.write("m.png", crate::files::mask(32, 64, 0, 2));
+    context.edit("turned.jpg", &args);
+    let result = image::open(context.path("out.png")).unwrap().into_rgb8();
     assert_eq!(result.dimensions(), (32, 64));
     assert!(result.get_pixel(28, 5).0[0] > 200 && result.get_pixel(28, 58).0[2] > 200);
 }
 
 #[test]
 fn transparency_is_kept_where_the_format_can() {
-    let place = Place::new();
-    place.write("clear.png", png(half_clear(64, 48)));
+    let context = TestContext::new();
+    context.write("clear.png", png(half_clear(64, 48)));
     for (output, kept) in [("out.png", true), ("out.webp", true), ("out.jpg", false)] {
-        place.edit("clear.png", &["-o", output, "--steps", "1"]);
-        let result = image::open(place.path(output)).unwrap();
+        context.edit("clear.png", &["-o", output, "--steps", "1"]);
+        let result = image::open(context.path(output)).unwrap();
         assert_eq!(result.color().has_alpha(), kept, "{output}");
         if kept {
             let alpha = |x, y| result.get_pixel(x, y).0[3];
@@ -108,14 +108,14 @@ fn transparency_is_kept_where_the_format_can() {
 
 #[test]
 fn files_get_ordinary_permissions() {
-    let place = Place::new();
-    place.write("a.png", png(gradient(64, 48)));
-    place.edit("a.png", &["-o", "out.png", "--steps", "1"]);
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(64, 48)));
+    context.edit("a.png", &["-o", "out.png", "--steps", "1"]);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = |name| {
-            std::fs::metadata(place.path(name))
+            std::fs::metadata(context.path(name))
                 .unwrap()
                 .permissions()
                 .mode()

@@ -6,7 +6,7 @@ use std::path::Path;
 use image::RgbImage;
 use serde_json::Value;
 
-use crate::command::{Place, checkpoint};
+use crate::context::{TestContext, checkpoint};
 use crate::files::png;
 
 /// Tensors of a safetensors file: shape and bytes.
@@ -66,12 +66,12 @@ fn base_edits_equal_diffusers() {
     let edits: Vec<Value> =
         serde_json::from_slice(&std::fs::read(golden.join("edits.json")).unwrap()).unwrap();
     assert!(edits.len() >= 10);
-    let place = Place::new();
+    let context = TestContext::new();
     for edit in &edits {
         let text = |key: &str| edit[key].as_str().unwrap().to_owned();
         let number = |key: &str| edit[key].to_string();
         let name = text("name");
-        place.write("in.png", png(tensors.picture(&format!("{name}: image"))));
+        context.write("in.png", png(tensors.picture(&format!("{name}: image"))));
         let (model, instruction) = (checkpoint(&text("checkpoint")), text("instruction"));
         let (seed, steps, s_t, s_i) = (
             number("seed"),
@@ -109,11 +109,11 @@ fn base_edits_equal_diffusers() {
                 .into_iter()
                 .flatten(),
         );
-        place.succeed(&args);
+        context.succeed(&args);
 
         let (shape, want) = tensors.floats(&format!("{name}: latents"));
         let (found_shape, found) =
-            Tensors::open(&place.path("s/latents.safetensors")).floats("latents");
+            Tensors::open(&context.path("s/latents.safetensors")).floats("latents");
         assert_eq!(found_shape, shape, "{name}");
         let scale = want.iter().fold(0f32, |max, value| max.max(value.abs()));
         let worst = want
@@ -128,7 +128,7 @@ fn base_edits_equal_diffusers() {
         );
         let (want, found) = (
             tensors.picture(&format!("{name}: edited")),
-            image::open(place.path("out.png")).unwrap().into_rgb8(),
+            image::open(context.path("out.png")).unwrap().into_rgb8(),
         );
         assert_eq!(found.dimensions(), want.dimensions(), "{name}");
         let worst = want

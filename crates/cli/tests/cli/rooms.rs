@@ -3,17 +3,17 @@
 use image::GenericImageView;
 use serde_json::Value;
 
-use crate::command::{Place, checkpoint};
+use crate::context::{TestContext, checkpoint};
 
 #[test]
 fn rooms_come_with_masks_and_instructions() {
-    let place = Place::new();
+    let context = TestContext::new();
     assert_eq!(
-        place.succeed(&["rooms", "--count", "3", "--seed", "4", "--out", "one"]),
+        context.succeed(&["rooms", "--count", "3", "--seed", "4", "--out", "one"]),
         "one/scenes.jsonl\n"
     );
-    place.succeed(&["rooms", "--count", "3", "--seed", "4", "--out", "two"]);
-    let lines = std::fs::read_to_string(place.path("one/scenes.jsonl")).unwrap();
+    context.succeed(&["rooms", "--count", "3", "--seed", "4", "--out", "two"]);
+    let lines = std::fs::read_to_string(context.path("one/scenes.jsonl")).unwrap();
     let scenes: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -24,7 +24,7 @@ fn rooms_come_with_masks_and_instructions() {
         assert_eq!(file("input"), format!("one/{index:05}-input.png"));
         assert_eq!(file("mask"), format!("one/{index:05}-mask.png"));
         let [input, mask, target] =
-            ["input", "mask", "target"].map(|key| image::open(place.path(&file(key))).unwrap());
+            ["input", "mask", "target"].map(|key| image::open(context.path(&file(key))).unwrap());
         assert_eq!(input.dimensions(), (128, 128));
         let (input, mask, target) = (input.into_rgb8(), mask.into_luma8(), target.into_rgb8());
         assert!(mask.iter().all(|value| [0, 255].contains(value)));
@@ -42,7 +42,7 @@ fn rooms_come_with_masks_and_instructions() {
         assert!(!scene["instruction"].as_str().unwrap().is_empty() && scene["object"].is_string());
         for key in ["input", "mask", "colored", "target"] {
             let name = scene[key].as_str().unwrap();
-            let read = |folder| std::fs::read(place.path(&format!("{folder}/{name}"))).unwrap();
+            let read = |folder| std::fs::read(context.path(&format!("{folder}/{name}"))).unwrap();
             assert_eq!(
                 read("one"),
                 read("two"),
@@ -54,11 +54,11 @@ fn rooms_come_with_masks_and_instructions() {
 
 #[test]
 fn the_demo_leaves_one_picture() {
-    let place = Place::new();
+    let context = TestContext::new();
     let model = checkpoint("sd2");
-    let printed = place.succeed(&["demo", "--steps", "2", "--model", &model, "-o", "sheet.png"]);
+    let printed = context.succeed(&["demo", "--steps", "2", "--model", &model, "-o", "sheet.png"]);
     assert_eq!(printed, "sheet.png\n");
-    let (width, height) = image::open(place.path("sheet.png")).unwrap().dimensions();
+    let (width, height) = image::open(context.path("sheet.png")).unwrap().dimensions();
     assert!(
         width > 900 && height > 700,
         "three tiles in two rows: {width}x{height}"

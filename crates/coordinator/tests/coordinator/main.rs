@@ -10,10 +10,10 @@
 #[cfg(feature = "embedded")]
 mod embedded;
 mod endpoint;
-mod home;
 mod outage;
 mod release;
 mod retention;
+mod running;
 mod settings;
 mod submit;
 mod upkeep;

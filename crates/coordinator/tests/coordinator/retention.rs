@@ -5,12 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use limekiln_blobs::{Blobs, Key, embedded::Embedded};
 use limekiln_coordinator::{Retention, Settings};
+use limekiln_fixture::{NEVER, PATIENCE, TestContext, png};
 use limekiln_jobs::{Digest, EditId, Epoch, SessionId, StateName, TenantId};
 use limekiln_store::{Checkpoint, Checkpointed, Claimed, Submission};
 use limekiln_testbed::until;
 use tempfile::TempDir;
 
-use crate::home::{Home, NEVER, PATIENCE, settings, submission, turn};
+use crate::running::{Coordinator, settings};
 
 /// A bucket whose files the test can make old.
 struct Bucket {
@@ -62,9 +63,9 @@ fn files_age(dir: &Path, then: SystemTime) -> usize {
     aged
 }
 
-async fn checkpoint(home: &Home, claimed: &Claimed) -> Key {
+async fn checkpoint(context: &TestContext, claimed: &Claimed) -> Key {
     let key = Key::checkpoint(claimed.tenant, claimed.edit, claimed.epoch, 5);
-    let stored = home
+    let stored = context
         .blobs
         .put(&key, "state".into(), "application/octet-stream")
         .await
@@ -81,7 +82,11 @@ async fn checkpoint(home: &Home, claimed: &Claimed) -> Key {
         checkpoint,
     };
     assert!(
-        home.store.edits_checkpoint(&[checkpointed]).await.unwrap()[0]
+        context
+            .store
+            .edits_checkpoint(&[checkpointed])
+            .await
+            .unwrap()[0]
             .0
             .is_applied()
     );
@@ -101,11 +106,11 @@ fn stray(tenant: TenantId, n: u32) -> Key {
 #[tokio::test]
 async fn the_sweep_takes_old_orphans_and_nothing_that_a_row_refers_to_or_that_is_young() {
     let bucket = Bucket::new().await;
-    let mut home = Home::new().await;
-    home.blobs = bucket.blobs.clone();
-    let tenant = home.tenant().await;
-    let image = home.image(tenant).await;
-    let image_key: Key = home
+    let mut context = TestContext::with_rabbitmq().await;
+    context.blobs = bucket.blobs.clone();
+    let tenant = context.tenant;
+    let image = context.image_create(tenant, png(1)).await;
+    let image_key: Key = context
         .store
         .image_get(tenant, image)
         .await
@@ -114,12 +119,12 @@ async fn the_sweep_takes_old_orphans_and_nothing_that_a_row_refers_to_or_that_is
         .key
         .parse()
         .unwrap();
-    let done = home.submit(submission(tenant, image)).await;
-    let claimed = home.claim(done).await;
-    let result = home.complete(&claimed).await;
-    let running = home.submit(submission(tenant, image)).await;
-    let claimed = home.claim(running).await;
-    let saved = checkpoint(&home, &claimed).await;
+    let done = context.submit(context.submission()).await;
+    let claimed = context.claim(done).await;
+    let result = context.complete(&claimed).await;
+    let running = context.submit(context.submission()).await;
+    let claimed = context.claim(running).await;
+    let saved = checkpoint(&context, &claimed).await;
     // More than a page of them.
     let strays: Vec<Key> = (0..520).map(|n| stray(tenant, n)).collect();
     for key in &strays {
@@ -135,56 +140,56 @@ async fn the_sweep_takes_old_orphans_and_nothing_that_a_row_refers_to_or_that_is
     bucket.put(&young).await;
     bucket.put(&young_image).await;
 
-    let coordinator = home.coordinator(settings());
+    let coordinator = Coordinator::start(&context, settings());
     let last = strays.iter().max().unwrap();
     until("the last stray gone", PATIENCE, async || {
-        !home.blobs.exists(last).await.unwrap()
+        !context.blobs.exists(last).await.unwrap()
     })
     .await;
     until("the stray image gone", PATIENCE, async || {
-        !home.blobs.exists(&image_stray).await.unwrap()
+        !context.blobs.exists(&image_stray).await.unwrap()
     })
     .await;
     coordinator.stop().await;
     for key in &strays {
-        assert!(!home.blobs.exists(key).await.unwrap(), "{key}");
+        assert!(!context.blobs.exists(key).await.unwrap(), "{key}");
     }
     for key in [&image_key, &result, &saved, &young, &young_image] {
-        assert!(home.blobs.exists(key).await.unwrap(), "{key}");
+        assert!(context.blobs.exists(key).await.unwrap(), "{key}");
     }
     bucket.server.stop().await;
 }
 
 #[tokio::test]
 async fn pruning_leaves_what_a_live_session_or_a_live_edit_needs() {
-    let home = Home::new().await;
-    let tenant = home.tenant().await;
-    let (kept, other) = (home.image(tenant).await, home.image(tenant).await);
-    let unused = home.image(tenant).await;
-    let session = home
+    let context = TestContext::with_rabbitmq().await;
+    let tenant = context.tenant;
+    let (kept, unused) = (context.image, context.image_create(tenant, png(2)).await);
+    let other = context.image_create(tenant, png(3)).await;
+    let session = context
         .store
         .session_create(tenant, SessionId::new())
         .await
         .unwrap()
         .id;
     // A live session with a turn that ended long ago, and an edit of no session, as old.
-    let in_session = home
+    let in_session = context
         .submit(Submission {
             session: Some(session),
-            ..submission(tenant, kept)
+            ..context.submission_of(tenant, kept)
         })
         .await;
-    let claimed = home.claim(in_session).await;
-    let old_checkpoint = checkpoint(&home, &claimed).await;
-    let result = home.complete(&claimed).await;
-    let alone = home.submit(submission(tenant, other)).await;
-    home.complete(&home.claim(alone).await).await;
-    home.sql("update edits set created_at = now() - interval '60 days', finished_at = now() - interval '60 days'").await;
-    home.sql("update images set created_at = now() - interval '60 days', used_at = now() - interval '60 days'").await;
+    let claimed = context.claim(in_session).await;
+    let old_checkpoint = checkpoint(&context, &claimed).await;
+    let result = context.complete(&claimed).await;
+    let alone = context.submit(context.submission_of(tenant, other)).await;
+    context.complete(&context.claim(alone).await).await;
+    context.sql("update edits set created_at = now() - interval '60 days', finished_at = now() - interval '60 days'").await;
+    context.sql("update images set created_at = now() - interval '60 days', used_at = now() - interval '60 days'").await;
     // The session goes on now, and a worker is at it.
-    let next = home.submit(turn(tenant, in_session)).await;
-    let claimed = home.claim(next).await;
-    let live_checkpoint = checkpoint(&home, &claimed).await;
+    let next = context.submit(context.turn(in_session)).await;
+    let claimed = context.claim(next).await;
+    let live_checkpoint = checkpoint(&context, &claimed).await;
 
     let day = Duration::from_secs(86_400);
     let retention = Retention {
@@ -194,20 +199,34 @@ async fn pruning_leaves_what_a_live_session_or_a_live_edit_needs() {
         sweep_every: NEVER,
         ..Retention::default()
     };
-    let coordinator = home.coordinator(Settings {
-        retention,
-        ..settings()
-    });
+    let coordinator = Coordinator::start(
+        &context,
+        Settings {
+            retention,
+            ..settings()
+        },
+    );
     until("the old edit gone", PATIENCE, async || {
-        home.store.edit_get(tenant, alone).await.unwrap().is_none()
+        context
+            .store
+            .edit_get(tenant, alone)
+            .await
+            .unwrap()
+            .is_none()
     })
     .await;
     until("its image gone", PATIENCE, async || {
-        home.store.image_get(tenant, other).await.unwrap().is_none()
+        context
+            .store
+            .image_get(tenant, other)
+            .await
+            .unwrap()
+            .is_none()
     })
     .await;
     until("the unused image gone", PATIENCE, async || {
-        home.store
+        context
+            .store
             .image_get(tenant, unused)
             .await
             .unwrap()
@@ -215,17 +234,21 @@ async fn pruning_leaves_what_a_live_session_or_a_live_edit_needs() {
     })
     .await;
     until("the old checkpoint gone", PATIENCE, async || {
-        !home.blobs.exists(&old_checkpoint).await.unwrap()
+        !context.blobs.exists(&old_checkpoint).await.unwrap()
     })
     .await;
     coordinator.stop().await;
-    assert_eq!(
-        home.view(tenant, in_session).await.state,
-        StateName::Succeeded
+    assert_eq!(context.view(in_session).await.state, StateName::Succeeded);
+    assert!(
+        context
+            .store
+            .image_get(tenant, kept)
+            .await
+            .unwrap()
+            .is_some()
     );
-    assert!(home.store.image_get(tenant, kept).await.unwrap().is_some());
-    assert!(home.blobs.exists(&result).await.unwrap());
-    assert!(home.blobs.exists(&live_checkpoint).await.unwrap());
-    home.complete(&claimed).await;
-    assert_eq!(home.view(tenant, next).await.state, StateName::Succeeded);
+    assert!(context.blobs.exists(&result).await.unwrap());
+    assert!(context.blobs.exists(&live_checkpoint).await.unwrap());
+    context.complete(&claimed).await;
+    assert_eq!(context.view(next).await.state, StateName::Succeeded);
 }

@@ -1,15 +1,15 @@
-//! Settings that can't work.
+//! Settings that cannot work.
 
 use std::time::Duration;
 
 use limekiln_coordinator::{Retention, Settings, Webhooks};
+use limekiln_fixture::NEVER;
 
-use crate::home::{NEVER, settings};
+use crate::running::settings;
 
 #[test]
 fn settings_that_cannot_work_are_refused() {
-    let home_settings = settings();
-    home_settings.validate().unwrap();
+    settings().validate().unwrap();
     for broken in [
         Settings {
             min_window: 0,

@@ -5,32 +5,31 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use limekiln_broker::Broker;
 use limekiln_coordinator::{Error, Submitter};
+use limekiln_fixture::{PATIENCE, TestContext};
 use limekiln_jobs::{Digest, EditId, ImageId, Retryable, StateName, TenantId};
 use limekiln_store::{Idempotency, Submission, Submitted};
 use limekiln_testbed::{Postgres, Proxy, until};
 use sqlx::Connection as _;
 
-use crate::home::{Home, PATIENCE, submission, through};
+use crate::running::submitter;
 
 #[tokio::test]
 async fn what_comes_at_once_is_written_at_once_and_each_gets_its_own_answer() {
-    let home = Home::new().await;
-    let submitter = home.submitter();
-    let tenant = home.tenant().await;
-    let image = home.image(tenant).await;
+    let context = TestContext::with_rabbitmq().await;
+    let submitter = submitter(&context);
     let keyed = |key: &str, body: &str| Submission {
         idempotency: Some(Idempotency {
             key: key.to_owned(),
             digest: Digest::of(body.as_bytes()),
         }),
-        ..submission(tenant, image)
+        ..context.submission()
     };
     let submissions: Vec<_> = (0..400)
         .map(|n| match n % 4 {
-            0 => submission(tenant, image),
-            1 => submission(tenant, ImageId::new()),
+            0 => context.submission(),
+            1 => context.submission_of(context.tenant, ImageId::new()),
             2 => keyed(&format!("key {}", n / 8), "body"),
-            _ => submission(TenantId::new(), image),
+            _ => context.submission_of(TenantId::new(), context.image),
         })
         .collect();
     let answers = join_all(submissions.iter().map(|one| submitter.submit(one.clone()))).await;
@@ -73,8 +72,8 @@ async fn what_comes_at_once_is_written_at_once_and_each_gets_its_own_answer() {
             .unwrap(),
         Submitted::KeyReused
     );
-    assert_eq!(home.number("select count(*) from edits").await, 150);
-    let transactions = home
+    assert_eq!(context.number("select count(*) from edits").await, 150);
+    let transactions = context
         .number("select count(distinct xmin::text) from edits")
         .await;
     assert!(transactions <= 10, "{transactions} transactions");
@@ -82,11 +81,9 @@ async fn what_comes_at_once_is_written_at_once_and_each_gets_its_own_answer() {
 
 #[tokio::test]
 async fn whose_client_went_away_before_it_was_written_is_not_written() {
-    let home = Home::new().await;
-    let submitter = home.submitter();
-    let tenant = home.tenant().await;
-    let image = home.image(tenant).await;
-    let mut connection = home.connection().await;
+    let context = TestContext::with_rabbitmq().await;
+    let submitter = submitter(&context);
+    let mut connection = context.connection().await;
     let mut lock = connection.begin().await.unwrap();
     sqlx::query("select from tenants for update")
         .execute(&mut *lock)
@@ -94,15 +91,15 @@ async fn whose_client_went_away_before_it_was_written_is_not_written() {
         .unwrap();
     // The first keeps the writer waiting, so that the second waits for the writer, and gives up.
     let first = tokio::spawn({
-        let (submitter, submission) = (submitter.clone(), submission(tenant, image));
+        let (submitter, submission) = (submitter.clone(), context.submission());
         async move { submitter.submit(submission).await }
     });
     let waiters = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     until("a writer that waits", PATIENCE, async || {
-        home.number(waiters).await == 1
+        context.number(waiters).await == 1
     })
     .await;
-    let given_up = submission(tenant, image);
+    let given_up = context.submission();
     let waiting = submitter.submit(given_up.clone());
     assert!(
         tokio::time::timeout(Duration::from_millis(50), waiting)
@@ -114,11 +111,12 @@ async fn whose_client_went_away_before_it_was_written_is_not_written() {
         first.await.unwrap(),
         Ok(Submitted::Created { .. })
     ));
-    let last = submitter.submit(submission(tenant, image)).await.unwrap();
+    let last = submitter.submit(context.submission()).await.unwrap();
     assert!(matches!(last, Submitted::Created { .. }));
     assert!(
-        home.store
-            .edit_get(tenant, given_up.id)
+        context
+            .store
+            .edit_get(context.tenant, given_up.id)
             .await
             .unwrap()
             .is_none()
@@ -127,15 +125,13 @@ async fn whose_client_went_away_before_it_was_written_is_not_written() {
 
 #[tokio::test]
 async fn submissions_outlive_a_short_outage() {
-    let home = Home::new().await;
+    let context = TestContext::with_rabbitmq().await;
     let proxy = Proxy::start(Postgres::shared().port());
-    let submitter = Submitter::new(through(&home, &proxy).await, home.broker.clone());
-    let tenant = home.tenant().await;
-    let image = home.image(tenant).await;
+    let submitter = submitter(&context.behind(&proxy).await);
     proxy.refuse();
     proxy.cut();
     let before = proxy.accepted();
-    let submissions: Vec<_> = (0..20).map(|_| submission(tenant, image)).collect();
+    let submissions: Vec<_> = (0..20).map(|_| context.submission()).collect();
     let answers = tokio::spawn(join_all(submissions.clone().into_iter().map(|one| {
         let submitter = submitter.clone();
         async move { submitter.submit(one).await }
@@ -148,20 +144,18 @@ async fn submissions_outlive_a_short_outage() {
     for answer in answers.await.unwrap() {
         assert!(matches!(answer.unwrap(), Submitted::Created { .. }));
     }
-    assert_eq!(home.number("select count(*) from edits").await, 20);
+    assert_eq!(context.number("select count(*) from edits").await, 20);
 }
 
 #[tokio::test]
 async fn what_a_lost_answer_had_written_is_found_and_not_written_twice() {
-    let home = Home::new().await;
+    let context = TestContext::with_rabbitmq().await;
     let proxy = Proxy::start(Postgres::shared().port());
-    let submitter = Submitter::new(through(&home, &proxy).await, home.broker.clone());
-    let tenant = home.tenant().await;
-    let image = home.image(tenant).await;
+    let submitter = submitter(&context.behind(&proxy).await);
     proxy.refuse();
     proxy.cut();
     let before = proxy.accepted();
-    let (lost, fresh) = (submission(tenant, image), submission(tenant, image));
+    let (lost, fresh) = (context.submission(), context.submission());
     let answers = tokio::spawn({
         let (submitter, both) = (submitter.clone(), [lost.clone(), fresh.clone()]);
         async move { join_all(both.map(|one| submitter_submit(submitter.clone(), one))).await }
@@ -171,7 +165,8 @@ async fn what_a_lost_answer_had_written_is_found_and_not_written_twice() {
     })
     .await;
     // The first attempt's transaction came through after all.
-    home.store
+    context
+        .store
         .edits_submit(std::slice::from_ref(&lost))
         .await
         .unwrap();
@@ -190,9 +185,10 @@ async fn what_a_lost_answer_had_written_is_found_and_not_written_twice() {
             "{answer:?}"
         );
     }
-    assert_eq!(home.number("select count(*) from edits").await, 2);
+    assert_eq!(context.number("select count(*) from edits").await, 2);
     assert_eq!(
-        home.number("select sum(in_flight)::bigint from tenants")
+        context
+            .number("select sum(in_flight)::bigint from tenants")
             .await,
         2
     );
@@ -204,14 +200,13 @@ async fn submitter_submit(submitter: Submitter, one: Submission) -> Result<Submi
 
 #[tokio::test]
 async fn one_that_postgres_refuses_does_not_harm_the_others_of_its_batch() {
-    let home = Home::new().await;
-    home.sql("alter table edits add constraint test_no_seven check (spec->>'seed' <> '7')")
+    let context = TestContext::with_rabbitmq().await;
+    context
+        .sql("alter table edits add constraint test_no_seven check (spec->>'seed' <> '7')")
         .await;
-    let submitter = home.submitter();
-    let tenant = home.tenant().await;
-    let image = home.image(tenant).await;
+    let submitter = submitter(&context);
     let submissions = (0..20).map(|seed| {
-        let mut one = submission(tenant, image);
+        let mut one = context.submission();
         one.spec.seed = seed;
         one
     });
@@ -229,15 +224,13 @@ async fn one_that_postgres_refuses_does_not_harm_the_others_of_its_batch() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_outage_is_answered_and_what_waits_is_bounded() {
-    let home = Home::new().await;
+    let context = TestContext::with_rabbitmq().await;
     let proxy = Proxy::start(Postgres::shared().port());
-    let submitter = Submitter::new(through(&home, &proxy).await, Broker::local());
-    let tenant = home.tenant().await;
-    let image = home.image(tenant).await;
+    let submitter = Submitter::new(context.behind(&proxy).await.store, Broker::local());
     proxy.refuse();
     proxy.cut();
     let start = Instant::now();
-    let answers = join_all((0..2000).map(|_| submitter.submit(submission(tenant, image)))).await;
+    let answers = join_all((0..2000).map(|_| submitter.submit(context.submission()))).await;
     let took = start.elapsed();
     let overloaded = answers
         .iter()
@@ -253,13 +246,13 @@ async fn a_long_outage_is_answered_and_what_waits_is_bounded() {
         "{overloaded} were turned away"
     );
     assert!(took < Duration::from_secs(14), "{took:?}");
-    assert_eq!(home.number("select count(*) from edits").await, 0);
+    assert_eq!(context.number("select count(*) from edits").await, 0);
     proxy.resume();
     let id = EditId::new();
     let answer = submitter
         .submit(Submission {
             id,
-            ..submission(tenant, image)
+            ..context.submission()
         })
         .await
         .unwrap();

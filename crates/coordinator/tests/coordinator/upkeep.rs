@@ -2,17 +2,11 @@
 
 use limekiln_broker::{Consumer, Subscription, Update};
 use limekiln_coordinator::Settings;
+use limekiln_fixture::{NEVER, PATIENCE, TestContext, next_delivery};
 use limekiln_jobs::{EditId, EventKind, FailureClass, Live, StateName};
 use limekiln_store::{Cancel, Completion, Retried, Submission, Write};
 
-use crate::home::{Home, NEVER, PATIENCE, offered, settings, submission, turn};
-
-async fn expire(home: &Home, edit: EditId) {
-    home.sql(&format!(
-        "update edits set lease_expires_at = now() - interval '1 s' where id = '{edit}'"
-    ))
-    .await;
-}
+use crate::running::{Coordinator, settings, submitter};
 
 /// The next event of this kind that a watcher sees; its number.
 async fn told(subscription: &mut Subscription, kind: EventKind) -> u64 {
@@ -33,22 +27,22 @@ async fn told(subscription: &mut Subscription, kind: EventKind) -> u64 {
 }
 
 async fn next(consumer: &mut Consumer, edit: EditId) {
-    let delivery = offered(consumer).await;
+    let delivery = next_delivery(consumer).await;
     assert_eq!(delivery.hint.edit, edit);
     delivery.ack();
 }
 
 #[tokio::test]
 async fn a_dead_lease_is_taken_the_edit_offered_again_and_the_old_worker_fenced_out() {
-    let home = Home::new().await;
-    let coordinator = home.coordinator(settings());
-    let mut consumer = home.consumer(1).await;
-    let (tenant, edit) = home.edit().await;
+    let context = TestContext::with_rabbitmq().await;
+    let coordinator = Coordinator::start(&context, settings());
+    let mut consumer = context.consumer(1).await;
+    let edit = context.edit().await;
     next(&mut consumer, edit).await;
-    let first = home.claim(edit).await;
-    let mut subscription = home.broker.subscribe(edit).await;
-    let mut stops = home.broker.stops().await;
-    expire(&home, edit).await;
+    let first = context.claim(edit).await;
+    let mut subscription = context.broker.subscribe(edit).await;
+    let mut stops = context.broker.stops().await;
+    context.lease_expire(edit).await;
     next(&mut consumer, edit).await;
     assert_eq!(
         told(&mut subscription, EventKind::Queued).await,
@@ -59,7 +53,7 @@ async fn a_dead_lease_is_taken_the_edit_offered_again_and_the_old_worker_fenced_
         .expect("a stop")
         .unwrap();
     assert_eq!((stop.edit, stop.epoch), (edit, first.epoch));
-    let second = home.claim(edit).await;
+    let second = context.claim(edit).await;
     assert_eq!(second.attempts, 1);
     let late = Completion {
         edit,
@@ -69,42 +63,40 @@ async fn a_dead_lease_is_taken_the_edit_offered_again_and_the_old_worker_fenced_
         gpu_ms: 0,
     };
     assert_eq!(
-        home.store.edits_complete(&[late]).await.unwrap(),
+        context.store.edits_complete(&[late]).await.unwrap(),
         [Write::Stale]
     );
-    home.complete(&second).await;
-    let view = home.view(tenant, edit).await;
+    context.complete(&second).await;
+    let view = context.view(edit).await;
     assert_eq!((view.state, view.attempts), (StateName::Succeeded, 1));
     coordinator.stop().await;
 }
 
 #[tokio::test]
 async fn an_edit_that_kills_its_workers_ends_and_is_retried_by_hand() {
-    let home = Home::new().await;
-    let coordinator = home.coordinator(settings());
-    let mut consumer = home.consumer(1).await;
-    let tenant = home.tenant().await;
-    let image = home.image(tenant).await;
-    let edit = home
+    let context = TestContext::with_rabbitmq().await;
+    let coordinator = Coordinator::start(&context, settings());
+    let mut consumer = context.consumer(1).await;
+    let edit = context
         .submit(Submission {
             max_attempts: 2,
-            ..submission(tenant, image)
+            ..context.submission()
         })
         .await;
-    let mut subscription = home.broker.subscribe(edit).await;
+    let mut subscription = context.broker.subscribe(edit).await;
     for _ in 0..2 {
         next(&mut consumer, edit).await;
-        home.claim(edit).await;
-        expire(&home, edit).await;
+        context.claim(edit).await;
+        context.lease_expire(edit).await;
     }
     told(&mut subscription, EventKind::Failed).await;
-    let view = home.view(tenant, edit).await;
+    let view = context.view(edit).await;
     let error = view.error.expect("a reason");
     assert_eq!(
         (view.state, error.class, error.code.as_str()),
         (StateName::Failed, FailureClass::Poison, "worker_died")
     );
-    let dead = home.store.dead_letters(None, 10).await.unwrap();
+    let dead = context.store.dead_letters(None, 10).await.unwrap();
     assert_eq!(
         dead.letters
             .iter()
@@ -113,16 +105,16 @@ async fn an_edit_that_kills_its_workers_ends_and_is_retried_by_hand() {
         [edit]
     );
 
-    let submitter = home.submitter();
+    let submitter = submitter(&context);
     let Retried::Queued { seq } = submitter.retry(edit).await.unwrap() else {
         panic!("not queued")
     };
     assert_eq!(seq, view.seq + 1);
     assert_eq!(told(&mut subscription, EventKind::Queued).await, seq);
     next(&mut consumer, edit).await;
-    let claimed = home.claim(edit).await;
+    let claimed = context.claim(edit).await;
     assert_eq!((claimed.epoch.get(), claimed.attempts), (3, 0));
-    home.complete(&claimed).await;
+    context.complete(&claimed).await;
     assert_eq!(
         submitter.retry(edit).await.unwrap(),
         Retried::NotFailed(StateName::Succeeded)
@@ -132,56 +124,60 @@ async fn an_edit_that_kills_its_workers_ends_and_is_retried_by_hand() {
 
 #[tokio::test]
 async fn a_failed_attempt_waits_for_its_time_and_no_longer() {
-    let home = Home::new().await;
-    let coordinator = home.coordinator(settings());
-    let mut consumer = home.consumer(1).await;
-    let (tenant, edit) = home.edit().await;
+    let context = TestContext::with_rabbitmq().await;
+    let coordinator = Coordinator::start(&context, settings());
+    let mut consumer = context.consumer(1).await;
+    let edit = context.edit().await;
     next(&mut consumer, edit).await;
-    let claimed = home.claim(edit).await;
-    home.fail(edit, claimed.epoch, FailureClass::Internal).await;
-    home.sql(&format!(
-        "update edits set retry_at = now() + interval '1 h' where id = '{edit}'"
-    ))
-    .await;
+    let claimed = context.claim(edit).await;
+    context
+        .fail(edit, claimed.epoch, FailureClass::Internal)
+        .await;
+    context
+        .sql(&format!(
+            "update edits set retry_at = now() + interval '1 h' where id = '{edit}'"
+        ))
+        .await;
     // Another edit's dead lease is taken meanwhile: the coordinator is at work, and leaves this one alone.
-    let (other_tenant, other) = home.edit().await;
+    let other = context.edit().await;
     next(&mut consumer, other).await;
-    home.claim(other).await;
-    expire(&home, other).await;
-    home.reaches(other_tenant, other, StateName::Queued).await;
+    context.claim(other).await;
+    context.lease_expire(other).await;
+    context.reaches(other, StateName::Queued).await;
     next(&mut consumer, other).await;
-    assert_eq!(home.view(tenant, edit).await.state, StateName::Waiting);
-    let mut subscription = home.broker.subscribe(edit).await;
-    home.sql(&format!(
-        "update edits set retry_at = now() where id = '{edit}'"
-    ))
-    .await;
+    assert_eq!(context.view(edit).await.state, StateName::Waiting);
+    let mut subscription = context.broker.subscribe(edit).await;
+    context
+        .sql(&format!(
+            "update edits set retry_at = now() where id = '{edit}'"
+        ))
+        .await;
     told(&mut subscription, EventKind::Queued).await;
     next(&mut consumer, edit).await;
-    assert_eq!(home.claim(edit).await.attempts, 1);
+    assert_eq!(context.claim(edit).await.attempts, 1);
     coordinator.stop().await;
 }
 
 #[tokio::test]
 async fn turns_go_on_when_their_parent_has_a_result_and_end_when_it_has_none() {
-    let home = Home::new().await;
-    let coordinator = home.coordinator(settings());
-    let mut consumer = home.consumer(1).await;
-    let (tenant, parent) = home.edit().await;
-    let child = home.submit(turn(tenant, parent)).await;
-    let grandchild = home.submit(turn(tenant, child)).await;
-    let last = home.submit(turn(tenant, grandchild)).await;
+    let context = TestContext::with_rabbitmq().await;
+    let coordinator = Coordinator::start(&context, settings());
+    let mut consumer = context.consumer(1).await;
+    let parent = context.edit().await;
+    let child = context.submit(context.turn(parent)).await;
+    let grandchild = context.submit(context.turn(child)).await;
+    let last = context.submit(context.turn(grandchild)).await;
     next(&mut consumer, parent).await;
-    let claimed = home.claim(parent).await;
-    let result = home.complete(&claimed).await;
+    let claimed = context.claim(parent).await;
+    let result = context.complete(&claimed).await;
     next(&mut consumer, child).await;
-    let claimed = home.claim(child).await;
+    let claimed = context.claim(child).await;
     assert_eq!(claimed.input.key, result.to_string());
-    let mut subscription = home.broker.subscribe(last).await;
-    home.fail(child, claimed.epoch, FailureClass::User).await;
+    let mut subscription = context.broker.subscribe(last).await;
+    context.fail(child, claimed.epoch, FailureClass::User).await;
     told(&mut subscription, EventKind::Failed).await;
     for edit in [grandchild, last] {
-        let view = home.view(tenant, edit).await;
+        let view = context.view(edit).await;
         assert_eq!(
             (view.state, view.error.unwrap().code.as_str()),
             (StateName::Failed, "parent_failed")
@@ -192,41 +188,44 @@ async fn turns_go_on_when_their_parent_has_a_result_and_end_when_it_has_none() {
 
 #[tokio::test]
 async fn a_wake_lets_a_turn_go_on_before_the_next_tick() {
-    let home = Home::new().await;
-    let coordinator = home.coordinator(Settings {
-        upkeep_every: NEVER,
-        ..settings()
-    });
-    let mut consumer = home.consumer(1).await;
-    let (tenant, parent) = home.edit().await;
-    let child = home.submit(turn(tenant, parent)).await;
+    let context = TestContext::with_rabbitmq().await;
+    let coordinator = Coordinator::start(
+        &context,
+        Settings {
+            upkeep_every: NEVER,
+            ..settings()
+        },
+    );
+    let mut consumer = context.consumer(1).await;
+    let parent = context.edit().await;
+    let child = context.submit(context.turn(parent)).await;
     next(&mut consumer, parent).await;
-    let claimed = home.claim(parent).await;
-    home.complete(&claimed).await;
-    home.broker.wake();
+    let claimed = context.claim(parent).await;
+    context.complete(&claimed).await;
+    context.broker.wake();
     next(&mut consumer, child).await;
     coordinator.stop().await;
 }
 
 #[tokio::test]
 async fn a_cancel_holds_at_once_tells_the_worker_and_ends_the_turns_on_it() {
-    let home = Home::new().await;
-    let coordinator = home.coordinator(settings());
-    let mut consumer = home.consumer(1).await;
-    let (tenant, edit) = home.edit().await;
-    let child = home.submit(turn(tenant, edit)).await;
+    let context = TestContext::with_rabbitmq().await;
+    let coordinator = Coordinator::start(&context, settings());
+    let mut consumer = context.consumer(1).await;
+    let edit = context.edit().await;
+    let child = context.submit(context.turn(edit)).await;
     next(&mut consumer, edit).await;
-    let claimed = home.claim(edit).await;
-    let mut stops = home.broker.stops().await;
-    let mut subscription = home.broker.subscribe(edit).await;
-    let submitter = home.submitter();
-    let other = home.tenant().await;
+    let claimed = context.claim(edit).await;
+    let mut stops = context.broker.stops().await;
+    let mut subscription = context.broker.subscribe(edit).await;
+    let submitter = submitter(&context);
+    let other = context.tenant_create().await;
     assert_eq!(
         submitter.cancel(other, edit).await.unwrap(),
         Cancel::Missing,
         "another tenant's"
     );
-    let cancel = submitter.cancel(tenant, edit).await.unwrap();
+    let cancel = submitter.cancel(context.tenant, edit).await.unwrap();
     let Cancel::Cancelled {
         seq,
         was_running: Some((worker, epoch)),
@@ -234,7 +233,7 @@ async fn a_cancel_holds_at_once_tells_the_worker_and_ends_the_turns_on_it() {
     else {
         panic!("{cancel:?}")
     };
-    assert_eq!((worker, epoch), (home.worker, claimed.epoch));
+    assert_eq!((worker, epoch), (context.worker, claimed.epoch));
     assert_eq!(told(&mut subscription, EventKind::Cancelled).await, seq);
     let stop = tokio::time::timeout(PATIENCE, stops.next())
         .await
@@ -249,13 +248,13 @@ async fn a_cancel_holds_at_once_tells_the_worker_and_ends_the_turns_on_it() {
         gpu_ms: 0,
     };
     assert_eq!(
-        home.store.edits_complete(&[late]).await.unwrap(),
+        context.store.edits_complete(&[late]).await.unwrap(),
         [Write::Stale]
     );
     assert_eq!(
-        submitter.cancel(tenant, edit).await.unwrap(),
+        submitter.cancel(context.tenant, edit).await.unwrap(),
         Cancel::AlreadyEnded(StateName::Cancelled)
     );
-    home.reaches(tenant, child, StateName::Failed).await;
+    context.reaches(child, StateName::Failed).await;
     coordinator.stop().await;
 }

@@ -4,30 +4,30 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use limekiln_coordinator::{SIGNATURE_HEADER, Settings, Webhooks, verify};
-use limekiln_jobs::{EditId, FailureClass, TenantId};
+use limekiln_fixture::{NEVER, PATIENCE, TestContext, png};
+use limekiln_jobs::{EditId, FailureClass};
 use limekiln_store::Submission;
 use limekiln_testbed::until;
 
 use crate::endpoint::Endpoint;
-use crate::home::{Home, NEVER, PATIENCE, settings, submission};
+use crate::running::{Coordinator, settings};
 
 /// An edit that has ended well, with a webhook due.
-async fn ended(home: &Home, tenant: TenantId, url: &str) -> EditId {
-    let image = home.image(tenant).await;
+async fn ended(context: &TestContext, submission: Submission, url: &str) -> EditId {
     let webhook_url = Some(url.to_owned());
-    let edit = home
+    let edit = context
         .submit(Submission {
             webhook_url,
-            ..submission(tenant, image)
+            ..submission
         })
         .await;
-    let claimed = home.claim(edit).await;
-    home.complete(&claimed).await;
+    let claimed = context.claim(edit).await;
+    context.complete(&claimed).await;
     edit
 }
 
-async fn given_up(home: &Home) -> Vec<(EditId, String)> {
-    let given_up = home.store.webhooks_given_up(100).await.unwrap();
+async fn given_up(context: &TestContext) -> Vec<(EditId, String)> {
+    let given_up = context.store.webhooks_given_up(100).await.unwrap();
     given_up
         .into_iter()
         .map(|(_, edit, _, error)| (edit, error))
@@ -36,21 +36,21 @@ async fn given_up(home: &Home) -> Vec<(EditId, String)> {
 
 #[tokio::test]
 async fn a_delivery_is_signed_and_tried_again_until_it_is_taken() {
-    let home = Home::new().await;
+    let context = TestContext::with_rabbitmq().await;
     let endpoint = Endpoint::start(&[500, 302, 200]).await;
-    let tenant = home.tenant().await;
-    let edit = ended(&home, tenant, &endpoint.url()).await;
-    let coordinator = home.coordinator(settings());
+    let edit = ended(&context, context.submission(), &endpoint.url()).await;
+    let coordinator = Coordinator::start(&context, settings());
     until("a delivery noted", PATIENCE, async || {
-        home.number("select count(*) from webhooks where state = 'delivered'")
+        context
+            .number("select count(*) from webhooks where state = 'delivered'")
             .await
             == 1
     })
     .await;
     let received = endpoint.received();
-    let secret = home
+    let secret = context
         .store
-        .tenant_webhook_secret(tenant)
+        .tenant_webhook_secret(context.tenant)
         .await
         .unwrap()
         .unwrap();
@@ -83,19 +83,17 @@ async fn a_delivery_is_signed_and_tried_again_until_it_is_taken() {
 
 #[tokio::test]
 async fn a_failed_edit_tells_its_reason() {
-    let home = Home::new().await;
+    let context = TestContext::with_rabbitmq().await;
     let endpoint = Endpoint::start(&[204]).await;
-    let tenant = home.tenant().await;
-    let image = home.image(tenant).await;
-    let edit = home
+    let edit = context
         .submit(Submission {
             webhook_url: Some(endpoint.url()),
-            ..submission(tenant, image)
+            ..context.submission()
         })
         .await;
-    let claimed = home.claim(edit).await;
-    home.fail(edit, claimed.epoch, FailureClass::User).await;
-    let coordinator = home.coordinator(settings());
+    let claimed = context.claim(edit).await;
+    context.fail(edit, claimed.epoch, FailureClass::User).await;
+    let coordinator = Coordinator::start(&context, settings());
     until("a delivery", PATIENCE, async || {
         !endpoint.received().is_empty()
     })
@@ -110,24 +108,26 @@ async fn a_failed_edit_tells_its_reason() {
 
 #[tokio::test]
 async fn after_the_last_attempt_it_is_given_up_and_that_is_seen() {
-    let home = Home::new().await;
+    let context = TestContext::with_rabbitmq().await;
     let endpoint = Endpoint::start(&[503]).await;
-    let tenant = home.tenant().await;
-    let edit = ended(&home, tenant, &endpoint.url()).await;
+    let edit = ended(&context, context.submission(), &endpoint.url()).await;
     let webhooks = Webhooks {
         attempts: 2,
         ..settings().webhooks
     };
-    let coordinator = home.coordinator(Settings {
-        webhooks,
-        ..settings()
-    });
+    let coordinator = Coordinator::start(
+        &context,
+        Settings {
+            webhooks,
+            ..settings()
+        },
+    );
     until("a delivery given up", PATIENCE, async || {
-        !given_up(&home).await.is_empty()
+        !given_up(&context).await.is_empty()
     })
     .await;
     assert_eq!(
-        given_up(&home).await,
+        given_up(&context).await,
         [(edit, "the endpoint answered 503".to_owned())]
     );
     assert_eq!(endpoint.received().len(), 2);
@@ -136,19 +136,18 @@ async fn after_the_last_attempt_it_is_given_up_and_that_is_seen() {
 
 #[tokio::test]
 async fn private_addresses_are_refused_at_once() {
-    let home = Home::new().await;
+    let context = TestContext::with_rabbitmq().await;
     let endpoint = Endpoint::start(&[200]).await;
-    let tenant = home.tenant().await;
-    let direct = ended(&home, tenant, &endpoint.url()).await;
+    let direct = ended(&context, context.submission(), &endpoint.url()).await;
     let named = ended(
-        &home,
-        tenant,
+        &context,
+        context.submission(),
         &endpoint.url().replace("127.0.0.1", "localhost"),
     )
     .await;
     let mapped = ended(
-        &home,
-        tenant,
+        &context,
+        context.submission(),
         &endpoint.url().replace("127.0.0.1", "[::ffff:127.0.0.1]"),
     )
     .await;
@@ -156,15 +155,18 @@ async fn private_addresses_are_refused_at_once() {
         allow_private: false,
         ..settings().webhooks
     };
-    let coordinator = home.coordinator(Settings {
-        webhooks,
-        ..settings()
-    });
+    let coordinator = Coordinator::start(
+        &context,
+        Settings {
+            webhooks,
+            ..settings()
+        },
+    );
     until("three given up", PATIENCE, async || {
-        given_up(&home).await.len() == 3
+        given_up(&context).await.len() == 3
     })
     .await;
-    let refused = given_up(&home).await;
+    let refused = given_up(&context).await;
     assert_eq!(
         refused
             .iter()
@@ -181,16 +183,18 @@ async fn private_addresses_are_refused_at_once() {
 
 #[tokio::test]
 async fn a_dead_endpoint_blocks_nothing() {
-    let home = Home::new().await;
+    let context = TestContext::with_rabbitmq().await;
     let (dead, alive) = (Endpoint::start(&[0]).await, Endpoint::start(&[200]).await);
-    let (tenant, other) = (home.tenant().await, home.tenant().await);
+    let other = context.tenant_create().await;
+    let image = context.image_create(other, png(1)).await;
+    let others = context.submission_of(other, image);
     for _ in 0..30 {
-        ended(&home, tenant, &dead.url()).await;
+        ended(&context, context.submission(), &dead.url()).await;
     }
     // The same tenant's and another's, behind all those.
     let edits = [
-        ended(&home, tenant, &alive.url()).await,
-        ended(&home, other, &alive.url()).await,
+        ended(&context, context.submission(), &alive.url()).await,
+        ended(&context, others, &alive.url()).await,
     ];
     let webhooks = Webhooks {
         concurrency: 8,
@@ -198,10 +202,13 @@ async fn a_dead_endpoint_blocks_nothing() {
         timeout: NEVER / 60,
         ..settings().webhooks
     };
-    let coordinator = home.coordinator(Settings {
-        webhooks,
-        ..settings()
-    });
+    let coordinator = Coordinator::start(
+        &context,
+        Settings {
+            webhooks,
+            ..settings()
+        },
+    );
     until("what is alive delivered", PATIENCE, async || {
         alive.received().len() == 2
     })
@@ -222,14 +229,13 @@ async fn a_dead_endpoint_blocks_nothing() {
 
 #[tokio::test]
 async fn a_delivery_whose_coordinator_died_comes_again_with_the_same_id() {
-    let home = Home::new().await;
+    let context = TestContext::with_rabbitmq().await;
     let endpoint = Endpoint::start(&[200]).await;
-    let tenant = home.tenant().await;
-    ended(&home, tenant, &endpoint.url()).await;
-    let claimed = home.store.webhooks_claim(10, NEVER).await.unwrap();
+    ended(&context, context.submission(), &endpoint.url()).await;
+    let claimed = context.store.webhooks_claim(10, NEVER).await.unwrap();
     assert_eq!(claimed.len(), 1);
-    home.sql("update webhooks set due_at = now()").await;
-    let coordinator = home.coordinator(settings());
+    context.sql("update webhooks set due_at = now()").await;
+    let coordinator = Coordinator::start(&context, settings());
     until("a delivery", PATIENCE, async || {
         !endpoint.received().is_empty()
     })
@@ -241,7 +247,7 @@ async fn a_delivery_whose_coordinator_died_comes_again_with_the_same_id() {
     );
     coordinator.stop().await;
     assert!(
-        !home
+        !context
             .store
             .webhook_done(claimed[0].id, claimed[0].attempt)
             .await

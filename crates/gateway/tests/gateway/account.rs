@@ -4,26 +4,29 @@ use limekiln_jobs::{Failure, FailureClass};
 use limekiln_store::Limits;
 use serde_json::json;
 
+use crate::support::Gateway;
 use crate::support::http::Request;
-use crate::support::{Bed, worker};
+use crate::support::worker::ManualWorker;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_of_a_tenant() {
-    let bed = Bed::start().await;
-    let image = bed.image().await;
+    let gateway = Gateway::start().await;
+    let image = gateway.image().await;
     let body = json!({"image": image, "instruction": "make the sofa red"});
     let limits = Limits {
         rate_per_second: 1000.0,
         rate_burst: 1000,
         in_flight: 2,
     };
-    bed.store
-        .tenant_limits_set(bed.tenant, &limits)
+    gateway
+        .context
+        .store
+        .tenant_limits_set(gateway.tenant, &limits)
         .await
         .unwrap();
-    assert_eq!(bed.post("/v1/edits", &body).await.status, 202);
-    assert_eq!(bed.post("/v1/edits", &body).await.status, 202);
-    let third = bed.post("/v1/edits", &body).await;
+    assert_eq!(gateway.post("/v1/edits", &body).await.status, 202);
+    assert_eq!(gateway.post("/v1/edits", &body).await.status, 202);
+    let third = gateway.post("/v1/edits", &body).await;
     assert_eq!(
         (third.status, third.code().as_str()),
         (429, "in_flight_limit")
@@ -35,14 +38,16 @@ async fn limits_of_a_tenant() {
         rate_burst: 1,
         in_flight: 100,
     };
-    bed.store
-        .tenant_limits_set(bed.tenant, &limits)
+    gateway
+        .context
+        .store
+        .tenant_limits_set(gateway.tenant, &limits)
         .await
         .unwrap();
     let mut statuses = Vec::new();
     let mut waits = Vec::new();
     for _ in 0..3 {
-        let reply = bed.post("/v1/edits", &body).await;
+        let reply = gateway.post("/v1/edits", &body).await;
         statuses.push(reply.status);
         waits.extend(
             reply
@@ -56,7 +61,7 @@ async fn limits_of_a_tenant() {
         "{waits:?}"
     );
 
-    let me = bed.get("/v1/me").await.json();
+    let me = gateway.get("/v1/me").await.json();
     assert_eq!(
         (&me["name"], &me["role"], &me["limits"]["in_flight"]),
         (&json!("acme"), &json!("tenant"), &json!(100))
@@ -66,16 +71,17 @@ async fn limits_of_a_tenant() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revoked_keys_stop_working() {
-    let bed = Bed::with(|settings| settings.timeouts.key_cache = std::time::Duration::ZERO).await;
-    let key = bed
+    let gateway =
+        Gateway::with(|settings| settings.timeouts.key_cache = std::time::Duration::ZERO).await;
+    let key = gateway
         .store
-        .key_create(bed.tenant, limekiln_store::Role::Tenant, "short")
+        .key_create(gateway.tenant, limekiln_store::Role::Tenant, "short")
         .await
         .unwrap();
     let get = || Request::new("GET", "/v1/me").key(key.secret.expose());
-    assert_eq!(bed.send(get()).await.status, 200);
-    assert!(bed.store.key_revoke(key.id).await.unwrap());
-    let refused = bed.send(get()).await;
+    assert_eq!(gateway.send(get()).await.status, 200);
+    assert!(gateway.context.store.key_revoke(key.id).await.unwrap());
+    let refused = gateway.send(get()).await;
     assert_eq!(
         (refused.status, refused.header("www-authenticate")),
         (401, Some("Bearer"))
@@ -84,8 +90,8 @@ async fn revoked_keys_stop_working() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn models_are_those_configured_and_those_held() {
-    let bed = Bed::start().await;
-    let models = bed.get("/v1/models").await.json();
+    let gateway = Gateway::start().await;
+    let models = gateway.get("/v1/models").await.json();
     assert_eq!(models["data"][0]["id"], "rooms");
     assert_eq!(
         (&models["data"][0]["default"], &models["data"][0]["workers"]),
@@ -96,57 +102,57 @@ async fn models_are_those_configured_and_those_held() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_operators_see_and_do() {
-    let bed = Bed::start().await;
-    let admin = |method: &str, path: &str| Request::new(method, path).key(&bed.admin);
-    let mut hands = worker::Hands::new(&bed).await;
-    let image = bed.image().await;
+    let gateway = Gateway::start().await;
+    let admin = |method: &str, path: &str| Request::new(method, path).key(&gateway.admin);
+    let mut manual = ManualWorker::new(&gateway).await;
+    let image = gateway.image().await;
     let body = json!({"image": image, "instruction": "make the sofa red", "max_attempts": 1});
-    let edit = bed.post("/v1/edits", &body).await.json()["id"]
+    let edit = gateway.post("/v1/edits", &body).await.json()["id"]
         .as_str()
         .unwrap()
         .to_owned();
-    let queues = bed.send(admin("GET", "/v1/admin/queues")).await.json();
+    let queues = gateway.send(admin("GET", "/v1/admin/queues")).await.json();
     assert_eq!(
         (&queues["paused"], &queues["queues"][0]["queued"]),
         (&json!(false), &json!(1))
     );
-    let workers = bed.send(admin("GET", "/v1/admin/workers")).await.json();
+    let workers = gateway.send(admin("GET", "/v1/admin/workers")).await.json();
     assert_eq!(
         (
             &workers["workers"][0]["name"],
             &workers["workers"][0]["alive"]
         ),
-        (&json!("small"), &json!(true))
+        (&json!("test"), &json!(true))
     );
     let worker = workers["workers"][0]["id"].as_str().unwrap().to_owned();
 
     assert_eq!(
-        bed.send(admin("POST", "/v1/admin/pause")).await.json()["paused"],
+        gateway.send(admin("POST", "/v1/admin/pause")).await.json()["paused"],
         true
     );
-    assert!(hands.claim().await.is_empty(), "nothing is released");
+    assert!(manual.claim().await.is_empty(), "nothing is released");
     assert_eq!(
-        bed.send(admin("POST", "/v1/admin/resume")).await.json()["paused"],
+        gateway.send(admin("POST", "/v1/admin/resume")).await.json()["paused"],
         false
     );
-    let claimed = hands.claim().await;
+    let claimed = manual.claim().await;
     let retry = format!("/v1/admin/edits/{edit}/retry");
     assert_eq!(
-        bed.send(admin("POST", &retry)).await.code(),
+        gateway.send(admin("POST", &retry)).await.code(),
         "edit_not_failed"
     );
-    hands
+    manual
         .fail(
             &claimed[0],
             Failure::new(FailureClass::Internal, "worker_died", "it died"),
         )
         .await;
-    let failed = bed.get(&format!("/v1/edits/{edit}")).await.json();
+    let failed = gateway.get(&format!("/v1/edits/{edit}")).await.json();
     assert_eq!(
         (&failed["state"], &failed["error"]["code"]),
         (&json!("failed"), &json!("worker_died"))
     );
-    let dead = bed
+    let dead = gateway
         .send(admin("GET", "/v1/admin/dead-letters?limit=10"))
         .await
         .json();
@@ -154,39 +160,44 @@ async fn what_operators_see_and_do() {
         (&dead["dead_letters"][0]["edit"], &dead["next"]),
         (&json!(edit), &json!(null))
     );
-    let retried = bed.send(admin("POST", &retry)).await;
+    let retried = gateway.send(admin("POST", &retry)).await;
     assert_eq!(
         (retried.status, &retried.json()["edit"]),
         (200, &json!(edit))
     );
-    assert_eq!(hands.claim().await.len(), 1, "it runs again");
+    assert_eq!(manual.claim().await.len(), 1, "it runs again");
 
     assert_eq!(
-        bed.send(admin("POST", &format!("/v1/admin/workers/{worker}/drain")))
+        gateway
+            .send(admin("POST", &format!("/v1/admin/workers/{worker}/drain")))
             .await
             .json()["workers"],
         1
     );
     let unknown = limekiln_jobs::WorkerId::new();
     assert_eq!(
-        bed.send(admin("POST", &format!("/v1/admin/workers/{unknown}/drain")))
+        gateway
+            .send(admin("POST", &format!("/v1/admin/workers/{unknown}/drain")))
             .await
             .code(),
         "worker_not_found"
     );
-    assert_eq!(bed.send(admin("POST", "/v1/admin/drain")).await.status, 200);
-    let workers = bed.send(admin("GET", "/v1/admin/workers")).await.json();
+    assert_eq!(
+        gateway.send(admin("POST", "/v1/admin/drain")).await.status,
+        200
+    );
+    let workers = gateway.send(admin("GET", "/v1/admin/workers")).await.json();
     assert_eq!(workers["workers"][0]["draining"], true);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_but_the_description_is_kept_from_caches_and_sniffers() {
-    let bed = Bed::start().await;
+    let gateway = Gateway::start().await;
     assert_eq!(
-        bed.send(Request::new("GET", "/healthz")).await.text(),
+        gateway.send(Request::new("GET", "/healthz")).await.text(),
         "ok\n"
     );
-    let ready = bed.send(Request::new("GET", "/readyz")).await;
+    let ready = gateway.send(Request::new("GET", "/readyz")).await;
     assert_eq!(
         (ready.status, &ready.json()["ready"]),
         (200, &json!(true)),
@@ -194,11 +205,11 @@ async fn everything_but_the_description_is_kept_from_caches_and_sniffers() {
         ready.text()
     );
     assert_eq!(
-        bed.send(Request::new("GET", "/metrics")).await.code(),
+        gateway.send(Request::new("GET", "/metrics")).await.code(),
         "not_found",
         "none was installed"
     );
-    let docs = bed.send(Request::new("GET", "/docs")).await;
+    let docs = gateway.send(Request::new("GET", "/docs")).await;
     assert_eq!(
         docs.header("content-type"),
         Some("text/html; charset=utf-8")
@@ -209,7 +220,10 @@ async fn everything_but_the_description_is_kept_from_caches_and_sniffers() {
             .starts_with("default-src 'none'")
     );
     assert_eq!(
-        bed.send(Request::new("GET", "/")).await.header("location"),
+        gateway
+            .send(Request::new("GET", "/"))
+            .await
+            .header("location"),
         Some("/docs")
     );
     assert_eq!(docs.header("x-content-type-options"), Some("nosniff"));

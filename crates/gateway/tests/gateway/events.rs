@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use limekiln_fixture::PATIENCE;
 use limekiln_jobs::{EditEvent, EventKind, Live};
 use serde_json::json;
 
+use crate::support::Gateway;
 use crate::support::http::{self, Open};
-use crate::support::{Bed, PATIENCE, worker};
+use crate::support::worker::ManualWorker;
 
 async fn numbers(stream: &mut Open) -> Vec<u64> {
     let mut numbers = Vec::new();
@@ -21,29 +23,29 @@ async fn numbers(stream: &mut Open) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_come_back_where_they_left() {
-    let bed = Bed::start().await;
-    let mut hands = worker::Hands::new(&bed).await;
-    let edit = bed.edit().await;
+    let gateway = Gateway::start().await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let edit = gateway.edit().await;
     let path = format!("/v1/edits/{edit}/events");
-    let claimed = hands.claim().await;
-    let (_, mut stream) = http::open(bed.address, bed.request("GET", &path)).await;
+    let claimed = manual.claim().await;
+    let (_, mut stream) = http::open(gateway.address, gateway.request("GET", &path)).await;
     for number in 1..=2 {
         assert_eq!(stream.event().await.unwrap().id, Some(number));
     }
     drop(stream);
     for step in 1..=3 {
-        hands.progress(&claimed[0], step).await;
+        manual.progress(&claimed[0], step).await;
     }
     let (_, mut stream) = http::open(
-        bed.address,
-        bed.request("GET", &path).header("last-event-id", "2"),
+        gateway.address,
+        gateway.request("GET", &path).header("last-event-id", "2"),
     )
     .await;
     assert_eq!(stream.event().await.unwrap().id, Some(3));
-    hands.complete(&claimed[0]).await;
+    manual.complete(&claimed[0]).await;
     assert_eq!(numbers(&mut stream).await, [4, 5, 6]);
     // A number from the future is no reason to be silent.
-    let (_, mut stream) = http::open(bed.address, bed.request("GET", &path)).await;
+    let (_, mut stream) = http::open(gateway.address, gateway.request("GET", &path)).await;
     assert_eq!(
         numbers(&mut stream).await,
         [1, 2, 3, 4, 5, 6],
@@ -53,14 +55,15 @@ async fn readers_come_back_where_they_left() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_broker_loses_or_doubles_is_read_again() {
-    let bed = Bed::with(|settings| settings.timeouts.poll = Duration::from_millis(50)).await;
-    let mut hands = worker::Hands::new(&bed).await;
-    let mut silent = worker::Hands::silent(&bed).await;
-    let edit = bed.edit().await;
-    let claimed = hands.claim().await;
+    let gateway =
+        Gateway::with(|settings| settings.timeouts.poll = Duration::from_millis(50)).await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let mut silent = ManualWorker::silent(&gateway).await;
+    let edit = gateway.edit().await;
+    let claimed = manual.claim().await;
     let (_, mut stream) = http::open(
-        bed.address,
-        bed.request("GET", &format!("/v1/edits/{edit}/events")),
+        gateway.address,
+        gateway.request("GET", &format!("/v1/edits/{edit}/events")),
     )
     .await;
     for number in 1..=2 {
@@ -72,27 +75,35 @@ async fn what_the_broker_loses_or_doubles_is_read_again() {
     assert_eq!(stream.event().await.unwrap().id, Some(3));
     assert_eq!(stream.event().await.unwrap().id, Some(4));
     // Told late, twice, and in the wrong order.
-    let known = bed.store.events_after(edit, 0, 100).await.unwrap();
+    let known = gateway
+        .context
+        .store
+        .events_after(edit, 0, 100)
+        .await
+        .unwrap();
     for event in known.iter().rev().chain(&known) {
-        bed.broker.publish_live(&Live::Event(event.clone()));
+        gateway
+            .context
+            .broker
+            .publish_live(&Live::Event(event.clone()));
     }
     silent.progress(&claimed[0], 3).await;
-    hands.complete(&claimed[0]).await;
+    manual.complete(&claimed[0]).await;
     assert_eq!(numbers(&mut stream).await, [5, 6]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn previews_pass_and_are_not_kept() {
-    let bed = Bed::start().await;
-    let mut hands = worker::Hands::new(&bed).await;
-    let edit = bed.edit().await;
-    let claimed = hands.claim().await;
+    let gateway = Gateway::start().await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let edit = gateway.edit().await;
+    let claimed = manual.claim().await;
     let path = format!("/v1/edits/{edit}/events");
-    let (_, mut stream) = http::open(bed.address, bed.request("GET", &path)).await;
+    let (_, mut stream) = http::open(gateway.address, gateway.request("GET", &path)).await;
     for number in 1..=2 {
         assert_eq!(stream.event().await.unwrap().id, Some(number));
     }
-    bed.broker.publish_live(&Live::Preview {
+    gateway.context.broker.publish_live(&Live::Preview {
         edit,
         epoch: claimed[0].epoch,
         step: 1,
@@ -103,44 +114,46 @@ async fn previews_pass_and_are_not_kept() {
         (preview.id, preview.kind.as_str(), &preview.data["jpeg"]),
         (None, "preview", &json!("/9j/"))
     );
-    hands.complete(&claimed[0]).await;
+    manual.complete(&claimed[0]).await;
     assert_eq!(numbers(&mut stream).await, [3]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_postgres_does_not_have_is_not_believed() {
-    let bed = Bed::with(|settings| settings.timeouts.poll = Duration::from_millis(50)).await;
-    let mut hands = worker::Hands::new(&bed).await;
-    let edit = bed.edit().await;
-    let claimed = hands.claim().await;
+    let gateway =
+        Gateway::with(|settings| settings.timeouts.poll = Duration::from_millis(50)).await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let edit = gateway.edit().await;
+    let claimed = manual.claim().await;
     let (_, mut stream) = http::open(
-        bed.address,
-        bed.request("GET", &format!("/v1/edits/{edit}/events")),
+        gateway.address,
+        gateway.request("GET", &format!("/v1/edits/{edit}/events")),
     )
     .await;
     for number in 1..=2 {
         assert_eq!(stream.event().await.unwrap().id, Some(number));
     }
     let at = time::OffsetDateTime::UNIX_EPOCH;
-    bed.broker.publish_live(&Live::Event(EditEvent {
+    gateway.context.broker.publish_live(&Live::Event(EditEvent {
         edit,
         seq: 99,
         at,
         kind: EventKind::Succeeded,
         data: json!({}),
     }));
-    hands.progress(&claimed[0], 1).await;
-    hands.complete(&claimed[0]).await;
+    manual.progress(&claimed[0], 1).await;
+    manual.complete(&claimed[0]).await;
     assert_eq!(numbers(&mut stream).await, [3, 4]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_is_broken_by_comments_and_an_end_is_an_end() {
-    let bed = Bed::with(|settings| settings.timeouts.keep_alive = Duration::from_millis(20)).await;
-    let edit = bed.edit().await;
+    let gateway =
+        Gateway::with(|settings| settings.timeouts.keep_alive = Duration::from_millis(20)).await;
+    let edit = gateway.edit().await;
     let (_, mut stream) = http::open(
-        bed.address,
-        bed.request("GET", &format!("/v1/edits/{edit}/events")),
+        gateway.address,
+        gateway.request("GET", &format!("/v1/edits/{edit}/events")),
     )
     .await;
     let mut comments = 0;
@@ -151,12 +164,12 @@ async fn silence_is_broken_by_comments_and_an_end_is_an_end() {
             .expect("the stream is open");
         comments += usize::from(chunk == b":\n\n");
     }
-    bed.shutdown.cancel();
+    gateway.shutdown.cancel();
     let rest = async { while stream.chunk().await.is_some() {} };
     tokio::time::timeout(PATIENCE, rest)
         .await
         .expect("streams end with the gateway");
-    tokio::time::timeout(PATIENCE, bed.server)
+    tokio::time::timeout(PATIENCE, gateway.server)
         .await
         .expect("and the gateway ends")
         .unwrap()
@@ -165,16 +178,16 @@ async fn silence_is_broken_by_comments_and_an_end_is_an_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_are_bounded_in_number() {
-    let bed = Bed::with(|settings| settings.limits.watchers = 2).await;
-    let edit = bed.edit().await;
+    let gateway = Gateway::with(|settings| settings.limits.watchers = 2).await;
+    let edit = gateway.edit().await;
     let path = format!("/v1/edits/{edit}/events");
-    let (_, first) = http::open(bed.address, bed.request("GET", &path)).await;
-    let (_, _second) = http::open(bed.address, bed.request("GET", &path)).await;
-    let third = bed.get(&path).await;
+    let (_, first) = http::open(gateway.address, gateway.request("GET", &path)).await;
+    let (_, _second) = http::open(gateway.address, gateway.request("GET", &path)).await;
+    let third = gateway.get(&path).await;
     assert_eq!((third.status, third.code().as_str()), (503, "overloaded"));
     drop(first);
     limekiln_testbed::until("room for another", PATIENCE, async || {
-        http::open(bed.address, bed.request("GET", &path))
+        http::open(gateway.address, gateway.request("GET", &path))
             .await
             .0
             .status

@@ -1,17 +1,19 @@
 //! One edit, from the picture to the result.
 
+use limekiln_fixture::PATIENCE;
 use limekiln_jobs::EditId;
 use serde_json::json;
 
 use crate::support::http::{self, Request};
-use crate::support::{Bed, PATIENCE, pictures, worker};
+use crate::support::worker::{self, ManualWorker};
+use crate::support::{Gateway, pictures};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_from_picture_to_result() {
-    let bed = Bed::start().await;
-    let _worker = worker::start(&bed).await;
-    let image = bed.image().await;
-    let uploaded = bed.get(&format!("/v1/images/{image}")).await.json();
+    let gateway = Gateway::start().await;
+    let _worker = worker::start(&gateway).await;
+    let image = gateway.image().await;
+    let uploaded = gateway.get(&format!("/v1/images/{image}")).await.json();
     assert_eq!(
         (
             &uploaded["width"],
@@ -20,12 +22,12 @@ async fn an_edit_from_picture_to_result() {
         ),
         (&json!(64), &json!(48), &json!("image/png"))
     );
-    let content = bed
+    let content = gateway
         .get(uploaded["links"]["content"].as_str().unwrap())
         .await;
     assert_eq!((content.status, content.body), (200, pictures::room()));
 
-    let accepted = bed
+    let accepted = gateway
         .post(
             "/v1/edits",
             &json!({"image": image, "instruction": "make the sofa red", "seed": 7}),
@@ -44,7 +46,7 @@ async fn an_edit_from_picture_to_result() {
     );
 
     let events = format!("{accepted_at}/events");
-    let (head, mut stream) = http::open(bed.address, bed.request("GET", &events)).await;
+    let (head, mut stream) = http::open(gateway.address, gateway.request("GET", &events)).await;
     assert_eq!(
         (head.status, head.header("content-type")),
         (200, Some("text/event-stream"))
@@ -68,47 +70,48 @@ async fn an_edit_from_picture_to_result() {
     expected.push("succeeded");
     assert_eq!(kinds, expected);
 
-    let done = bed.get(&accepted_at).await.json();
+    let done = gateway.get(&accepted_at).await.json();
     assert_eq!(done["state"], "succeeded");
     assert_eq!(done["report"]["preset"], "fast");
     assert!(done["links"].get("roi").is_none());
-    let result = bed.get(done["links"]["result"].as_str().unwrap()).await;
+    let result = gateway.get(done["links"]["result"].as_str().unwrap()).await;
     assert_eq!(
         (result.status, result.header("content-type")),
         (200, Some("image/png"))
     );
     assert_eq!(result.body, pictures::room());
     let tag = result.header("etag").unwrap().to_owned();
-    let again = bed
+    let again = gateway
         .request("GET", done["links"]["result"].as_str().unwrap())
         .header("if-none-match", &tag);
-    assert_eq!(bed.send(again).await.status, 304);
+    assert_eq!(gateway.send(again).await.status, 304);
 
     // All was received: nothing more will come, and browsers stop asking.
-    let back = bed
+    let back = gateway
         .request("GET", &events)
         .header("last-event-id", last.to_string());
-    assert_eq!(bed.send(back).await.status, 204);
+    assert_eq!(gateway.send(back).await.status, 204);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeated_request_makes_no_second_edit() {
-    let bed = Bed::start().await;
-    let image = bed.image().await;
+    let gateway = Gateway::start().await;
+    let image = gateway.image().await;
     let body = json!({"image": image, "instruction": "make the sofa red"});
     let post = |body: &serde_json::Value| {
-        bed.request("POST", "/v1/edits")
+        gateway
+            .request("POST", "/v1/edits")
             .json(body)
             .header("idempotency-key", "k1")
     };
-    let first = bed.send(post(&body)).await;
-    let before = bed.stored().await;
+    let first = gateway.send(post(&body)).await;
+    let before = gateway.stored().await;
     // Spelled in another way, the same request.
     let spaced = Request {
         body: format!(" {body} ").into_bytes(),
         ..post(&body)
     };
-    let second = bed.send(spaced).await;
+    let second = gateway.send(spaced).await;
     assert_eq!((first.status, second.status), (202, 202));
     assert_eq!(first.body, second.body);
     assert_eq!(
@@ -120,35 +123,35 @@ async fn a_repeated_request_makes_no_second_edit() {
     );
     let mut other = body.clone();
     other["instruction"] = json!("make the sofa green");
-    let third = bed.send(post(&other)).await;
+    let third = gateway.send(post(&other)).await;
     assert_eq!(
         (third.status, third.code().as_str()),
         (422, "idempotency_key_reused")
     );
     // Another tenant's keys are its own.
     let elsewhere = Request::new("POST", "/v1/edits")
-        .key(&bed.other)
+        .key(&gateway.other)
         .json(&body)
         .header("idempotency-key", "k1");
-    assert_eq!(bed.send(elsewhere).await.code(), "image_not_found");
-    assert_eq!(bed.stored().await, before);
+    assert_eq!(gateway.send(elsewhere).await.code(), "image_not_found");
+    assert_eq!(gateway.stored().await, before);
 
     // The first answer, even when the edit has gone on.
-    let mut hands = worker::Hands::new(&bed).await;
-    let claimed = hands.claim().await;
-    hands.complete(&claimed[0]).await;
-    assert_eq!(bed.send(post(&body)).await.body, first.body);
+    let mut manual = ManualWorker::new(&gateway).await;
+    let claimed = manual.claim().await;
+    manual.complete(&claimed[0]).await;
+    assert_eq!(gateway.send(post(&body)).await.body, first.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_edit_stays_cancelled() {
-    let bed = Bed::start().await;
-    let mut hands = worker::Hands::new(&bed).await;
-    let mut stops = bed.broker.stops().await;
-    let edit = bed.edit().await;
-    let claimed = hands.claim().await;
-    let reply = bed
-        .send(bed.request("POST", &format!("/v1/edits/{edit}/cancel")))
+    let gateway = Gateway::start().await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let mut stops = gateway.context.broker.stops().await;
+    let edit = gateway.edit().await;
+    let claimed = manual.claim().await;
+    let reply = gateway
+        .send(gateway.request("POST", &format!("/v1/edits/{edit}/cancel")))
         .await;
     assert_eq!(
         (reply.status, reply.json()["state"].as_str()),
@@ -163,40 +166,40 @@ async fn a_cancelled_edit_stays_cancelled() {
         (edit, claimed[0].epoch),
         "its worker is told"
     );
-    hands.complete(&claimed[0]).await;
-    let again = bed
-        .send(bed.request("POST", &format!("/v1/edits/{edit}/cancel")))
+    manual.complete(&claimed[0]).await;
+    let again = gateway
+        .send(gateway.request("POST", &format!("/v1/edits/{edit}/cancel")))
         .await;
     assert_eq!(
         (again.status, again.json()["state"].as_str()),
         (200, Some("cancelled")),
         "a late result changes nothing"
     );
-    let result = bed.get(&format!("/v1/edits/{edit}/result")).await;
+    let result = gateway.get(&format!("/v1/edits/{edit}/result")).await;
     assert_eq!((result.status, result.code().as_str()), (409, "edit_ended"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn turns_of_a_session() {
-    let bed = Bed::start().await;
-    let session = bed.send(bed.request("POST", "/v1/sessions")).await;
+    let gateway = Gateway::start().await;
+    let session = gateway.send(gateway.request("POST", "/v1/sessions")).await;
     assert_eq!(session.status, 201);
     let location = session.header("location").unwrap().to_owned();
     let session = session.json();
-    assert_eq!(bed.get(&location).await.json()["id"], session["id"]);
+    assert_eq!(gateway.get(&location).await.json()["id"], session["id"]);
 
-    let image = bed.image().await;
+    let image = gateway.image().await;
     let first =
         json!({"image": image, "instruction": "make the sofa red", "session": session["id"]});
-    let first = bed.post("/v1/edits", &first).await.json();
+    let first = gateway.post("/v1/edits", &first).await.json();
     let second = json!({"parent": first["id"], "instruction": "now the wall blue"});
-    let second = bed.post("/v1/edits", &second).await.json();
+    let second = gateway.post("/v1/edits", &second).await.json();
     assert_eq!(
         (&first["state"], &second["state"]),
         (&json!("queued"), &json!("waiting"))
     );
 
-    let edits = bed
+    let edits = gateway
         .get(session["links"]["edits"].as_str().unwrap())
         .await
         .json();
@@ -215,13 +218,13 @@ async fn turns_of_a_session() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_edits() {
-    let bed = Bed::start().await;
-    let image = bed.image().await;
+    let gateway = Gateway::start().await;
+    let image = gateway.image().await;
     let mut made: Vec<EditId> = Vec::new();
     for index in 0..5 {
         let body = json!({"image": image, "instruction": format!("edit {index}")});
         made.push(
-            bed.post("/v1/edits", &body).await.json()["id"]
+            gateway.post("/v1/edits", &body).await.json()["id"]
                 .as_str()
                 .unwrap()
                 .parse()
@@ -232,7 +235,7 @@ async fn pages_of_edits() {
     let mut seen: Vec<EditId> = Vec::new();
     let mut path = "/v1/edits?limit=2&state=queued&model=rooms".to_owned();
     loop {
-        let page = bed.get(&path).await.json();
+        let page = gateway.get(&path).await.json();
         seen.extend(
             page["edits"]
                 .as_array()
@@ -247,22 +250,22 @@ async fn pages_of_edits() {
     }
     assert_eq!(seen, made);
     assert_eq!(
-        bed.get("/v1/edits?state=failed").await.json()["edits"],
+        gateway.get("/v1/edits?state=failed").await.json()["edits"],
         json!([])
     );
-    let position = bed.get(&format!("/v1/edits/{}", made[0])).await.json();
+    let position = gateway.get(&format!("/v1/edits/{}", made[0])).await.json();
     assert_eq!(position["queue_position"], 4, "four older ones go first");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_by_presigned_address() {
-    let bed =
-        Bed::with(|settings| settings.downloads = limekiln_gateway::Downloads::Redirect).await;
-    let mut hands = worker::Hands::new(&bed).await;
-    let edit = bed.edit().await;
-    let claimed = hands.claim().await;
-    hands.complete(&claimed[0]).await;
-    let reply = bed.get(&format!("/v1/edits/{edit}/result")).await;
+    let gateway =
+        Gateway::with(|settings| settings.downloads = limekiln_gateway::Downloads::Redirect).await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let edit = gateway.edit().await;
+    let claimed = manual.claim().await;
+    manual.complete(&claimed[0]).await;
+    let reply = gateway.get(&format!("/v1/edits/{edit}/result")).await;
     assert_eq!(reply.status, 307);
     let got = http::presigned(reply.header("location").unwrap()).await;
     assert_eq!(

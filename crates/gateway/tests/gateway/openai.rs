@@ -1,27 +1,30 @@
 //! OpenAI's route. Its own client is driven in `tests/http`.
 
+use limekiln_fixture::PATIENCE;
 use limekiln_jobs::StateName;
 use serde_json::json;
 
 use crate::bad_input::form;
 use crate::support::http::{self, Request};
-use crate::support::{Bed, PATIENCE, pictures, worker};
+use crate::support::worker::{self, ManualWorker};
+use crate::support::{Gateway, pictures};
 
 const IMAGE: &str = r#"name="image"; filename="room.png""#;
 
-fn post(bed: &Bed, parts: &[(&str, &[u8])]) -> Request {
-    bed.request("POST", "/v1/images/edits")
+fn post(gateway: &Gateway, parts: &[(&str, &[u8])]) -> Request {
+    gateway
+        .request("POST", "/v1/images/edits")
         .body("multipart/form-data; boundary=cut", form(parts))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pictures_for_a_prompt() {
-    let bed = Bed::start().await;
-    let _worker = worker::start(&bed).await;
+    let gateway = Gateway::start().await;
+    let _worker = worker::start(&gateway).await;
     let room = pictures::room();
     let prompt: (&str, &[u8]) = (r#"name="prompt""#, b"make the sofa red");
     let many = post(
-        &bed,
+        &gateway,
         &[
             (r#"name="image[]"; filename="room.png""#, &room),
             prompt,
@@ -33,7 +36,7 @@ async fn pictures_for_a_prompt() {
             (r#"name="mask"; filename="mask.png""#, &pictures::mask(true)),
         ],
     );
-    let reply = bed.send(many).await;
+    let reply = gateway.send(many).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let data = reply.json()["data"].as_array().unwrap().clone();
     assert_eq!(data.len(), 3);
@@ -41,7 +44,7 @@ async fn pictures_for_a_prompt() {
         |one| one["b64_json"].as_str().unwrap().starts_with("iVBORw0KGgo")
             && one.get("url").is_none()
     ));
-    let edits = bed.get("/v1/edits").await.json();
+    let edits = gateway.get("/v1/edits").await.json();
     let edits = edits["edits"].as_array().unwrap();
     let mut seeds: Vec<_> = edits
         .iter()
@@ -55,22 +58,22 @@ async fn pictures_for_a_prompt() {
     );
 
     let linked = post(
-        &bed,
+        &gateway,
         &[
             (IMAGE, &room),
             prompt,
             (r#"name="response_format""#, b"url"),
         ],
     );
-    let answer = bed.send(linked).await.json();
+    let answer = gateway.send(linked).await.json();
     let got = http::presigned(answer["data"][0]["url"].as_str().unwrap()).await;
     assert_eq!((got.status, got.body), (200, pictures::room()));
 
     let failing = post(
-        &bed,
+        &gateway,
         &[(IMAGE, &room), (r#"name="prompt""#, b"do the impossible")],
     );
-    let reply = bed.send(failing).await;
+    let reply = gateway.send(failing).await;
     assert_eq!(
         (reply.status, &reply.json()["error"]["code"]),
         (422, &json!("edit_failed"))
@@ -80,22 +83,23 @@ async fn pictures_for_a_prompt() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn white_is_where_the_mask_was_transparent() {
-    let bed = Bed::start().await;
-    let mut hands = worker::Hands::new(&bed).await;
+    let gateway = Gateway::start().await;
+    let mut manual = ManualWorker::new(&gateway).await;
     let request = post(
-        &bed,
+        &gateway,
         &[
             (IMAGE, &pictures::room()),
             (r#"name="prompt""#, b"make the sofa red"),
             (r#"name="mask"; filename="mask.png""#, &pictures::mask(true)),
         ],
     );
-    let address = bed.address;
+    let address = gateway.address;
     let reply = tokio::spawn(async move { http::send(address, request).await });
     let claimed =
-        limekiln_testbed::until_some("an edit", PATIENCE, async || hands.claim().await.pop()).await;
+        limekiln_testbed::until_some("an edit", PATIENCE, async || manual.claim().await.pop())
+            .await;
     let mask = claimed.mask.clone().unwrap();
-    let bytes = bed
+    let bytes = gateway
         .blobs
         .get(&mask.key.parse().unwrap(), Some(&mask.digest), 1 << 20)
         .await
@@ -105,14 +109,14 @@ async fn white_is_where_the_mask_was_transparent() {
         (ours.get_pixel(30, 30).0, ours.get_pixel(2, 2).0),
         ([255], [0])
     );
-    hands.complete(&claimed).await;
+    manual.complete(&claimed).await;
     assert_eq!(reply.await.unwrap().status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_hangs_up_cancels() {
-    let bed = Bed::start().await;
-    let mut hands = worker::Hands::new(&bed).await;
+    let gateway = Gateway::start().await;
+    let mut manual = ManualWorker::new(&gateway).await;
     let room = pictures::room();
     let parts: [(&str, &[u8]); 3] = [
         (IMAGE, &room),
@@ -121,31 +125,34 @@ async fn whoever_hangs_up_cancels() {
     ];
     let state = async |wanted: StateName, count: usize| {
         limekiln_testbed::until("edits in that state", PATIENCE, async || {
-            let edits = bed.get(&format!("/v1/edits?state={wanted}")).await.json();
+            let edits = gateway
+                .get(&format!("/v1/edits?state={wanted}"))
+                .await
+                .json();
             edits["edits"].as_array().unwrap().len() == count
         })
         .await;
     };
     let waiting = |request: Request| {
-        let address = bed.address;
+        let address = gateway.address;
         tokio::spawn(async move { http::send(address, request).await })
     };
-    let request = waiting(post(&bed, &parts));
+    let request = waiting(post(&gateway, &parts));
     state(StateName::Queued, 2).await;
-    assert_eq!(hands.claim().await.len(), 2);
+    assert_eq!(manual.claim().await.len(), 2);
     request.abort();
     state(StateName::Cancelled, 2).await;
 
     // With a key the client may come back, so its edits go on.
-    let keyed = || post(&bed, &parts).header("idempotency-key", "k");
+    let keyed = || post(&gateway, &parts).header("idempotency-key", "k");
     let request = waiting(keyed());
     state(StateName::Queued, 2).await;
     request.abort();
     let _ = request.await;
-    for edit in hands.claim().await {
-        hands.complete(&edit).await;
+    for edit in manual.claim().await {
+        manual.complete(&edit).await;
     }
-    let reply = bed.send(keyed()).await;
+    let reply = gateway.send(keyed()).await;
     assert_eq!(
         (reply.status, reply.json()["data"].as_array().map(Vec::len)),
         (200, Some(2))

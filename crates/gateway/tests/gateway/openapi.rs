@@ -5,14 +5,17 @@ use std::collections::BTreeSet;
 use limekiln_gateway::Code;
 use serde_json::Value;
 
-use crate::support::Bed;
+use crate::support::Gateway;
 use crate::support::http::Request;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_description_is_whole() {
-    let bed = Bed::start().await;
-    let served = bed.send(Request::new("GET", "/openapi.json")).await.json();
-    assert_eq!(served, limekiln_gateway::openapi(&bed.state));
+    let gateway = Gateway::start().await;
+    let served = gateway
+        .send(Request::new("GET", "/openapi.json"))
+        .await
+        .json();
+    assert_eq!(served, limekiln_gateway::openapi(&gateway.state));
     let mut ids = BTreeSet::new();
     let mut operations = 0;
     for (path, item) in served["paths"].as_object().unwrap() {

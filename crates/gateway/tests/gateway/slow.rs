@@ -5,7 +5,7 @@ use std::time::Duration;
 use image::{Rgb, RgbImage};
 
 use crate::support::http;
-use crate::support::{Bed, pictures};
+use crate::support::{Gateway, pictures};
 
 /// 12 MB that no socket's buffers hold: pixels of a small generator, which PNG can't shrink.
 fn large() -> Vec<u8> {
@@ -22,24 +22,26 @@ fn large() -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_stops_reading_is_cut_off() {
-    let bed = Bed::with(|settings| {
+    let gateway = Gateway::with(|settings| {
         settings.timeouts.write = Duration::from_millis(300);
         settings.limits.connections = 1;
     })
     .await;
-    let upload = bed.request("POST", "/v1/images").body("image/png", large());
-    let image = bed.send(upload).await.json();
+    let upload = gateway
+        .request("POST", "/v1/images")
+        .body("image/png", large());
+    let image = gateway.send(upload).await.json();
     let content = image["links"]["content"].as_str().unwrap();
-    let (head, stalled) = http::open(bed.address, bed.request("GET", content)).await;
+    let (head, stalled) = http::open(gateway.address, gateway.request("GET", content)).await;
     assert_eq!(head.status, 200);
     // The one connection there may be is held; this waits until it is cut.
-    assert_eq!(bed.get("/v1/me").await.status, 200);
+    assert_eq!(gateway.get("/v1/me").await.status, 200);
     drop(stalled);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_nothing_is_cut_off() {
-    let bed = Bed::with(|settings| {
+    let gateway = Gateway::with(|settings| {
         settings.timeouts.header = Duration::from_millis(300);
         settings.limits.connections = 1;
     })
@@ -49,8 +51,8 @@ async fn whoever_asks_nothing_is_cut_off() {
         b"GET /v1/me HT",
         b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
     ] {
-        let mut idle = http::Open::connect(bed.address).await;
+        let mut idle = http::Open::connect(gateway.address).await;
         idle.write(sent, false).await;
-        assert_eq!(bed.get("/v1/me").await.status, 200);
+        assert_eq!(gateway.get("/v1/me").await.status, 200);
     }
 }

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use limekiln_fixture::PATIENCE;
 use limekiln_jobs::{EditEvent, EditId, EventKind, Live};
 use serde_json::json;
 
+use crate::support::Gateway;
 use crate::support::http::{self, Open};
-use crate::support::{Bed, PATIENCE, worker};
+use crate::support::worker::{self, ManualWorker};
 
 const WATCHERS: usize = 1000;
 const ROUNDS: u64 = 10;
@@ -23,14 +25,14 @@ fn resident_kib() -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_watchers() {
-    let bed = Bed::start().await;
-    let mut hands = worker::Hands::new(&bed).await;
-    let image = bed.image().await;
+    let gateway = Gateway::start().await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let image = gateway.image().await;
     let mut edits: Vec<EditId> = Vec::new();
     for index in 0..WATCHERS {
         let body = json!({"image": image, "instruction": format!("edit {index}")});
         edits.push(
-            bed.post("/v1/edits", &body).await.json()["id"]
+            gateway.post("/v1/edits", &body).await.json()["id"]
                 .as_str()
                 .unwrap()
                 .parse()
@@ -39,7 +41,7 @@ async fn a_thousand_watchers() {
     }
     let mut claimed = Vec::new();
     while claimed.len() < WATCHERS {
-        let more = hands.claim().await;
+        let more = manual.claim().await;
         assert!(!more.is_empty(), "{} of {WATCHERS} claimed", claimed.len());
         claimed.extend(more);
     }
@@ -47,8 +49,8 @@ async fn a_thousand_watchers() {
     let mut streams: Vec<Open> = Vec::new();
     for edit in &edits {
         let (head, mut stream) = http::open(
-            bed.address,
-            bed.request("GET", &format!("/v1/edits/{edit}/events")),
+            gateway.address,
+            gateway.request("GET", &format!("/v1/edits/{edit}/events")),
         )
         .await;
         assert_eq!(head.status, 200);
@@ -82,7 +84,7 @@ async fn a_thousand_watchers() {
             .iter()
             .map(|edit| worker::progressed(edit, round as u32 + 1))
             .collect();
-        let written = bed.store.edits_progress(&steps).await.unwrap();
+        let written = gateway.context.store.edits_progress(&steps).await.unwrap();
         assert!(written.iter().all(|write| write.is_applied()));
         let mut stamps = Vec::new();
         for edit in &edits {
@@ -94,7 +96,7 @@ async fn a_thousand_watchers() {
                 data: json!({"stage": "apply", "step": round + 1, "steps": 4}),
             };
             stamps.push(Instant::now());
-            bed.broker.publish_live(&Live::Event(event));
+            gateway.context.broker.publish_live(&Live::Event(event));
             // As workers do: a thousand edits do not step in the same microsecond.
             tokio::task::yield_now().await;
         }
@@ -102,8 +104,13 @@ async fn a_thousand_watchers() {
     }
     let watched = resident_kib();
     for edit in &claimed {
-        let _ = bed.store.edit_cancel(bed.tenant, edit.edit).await.unwrap();
-        hands.tell(edit.edit).await;
+        let _ = gateway
+            .context
+            .store
+            .edit_cancel(gateway.tenant, edit.edit)
+            .await
+            .unwrap();
+        manual.tell(edit.edit).await;
     }
     let mut lags: Vec<Duration> = Vec::new();
     for (index, reader) in readers.into_iter().enumerate() {

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
+use limekiln_fixture::{PATIENCE, TestContext};
 use limekiln_jobs::{Epoch, EventKind, StateName};
 use limekiln_worker::Signal;
 
 use crate::gate::{Gate, gated, null};
-use crate::house::House;
 use crate::running::{Running, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_abandons_a_step_that_never_ends() {
-    let house = House::new().await;
+    let context = TestContext::new().await;
     let gate = Gate::default();
-    let mut hurried = settings(&house);
+    let mut hurried = settings(&context);
     hurried.checkpoint_every = Duration::ZERO;
     let grace = hurried.shutdown_grace;
-    let mut worker = Running::start(&house, hurried, gated(&gate, 9)).await;
-    let edits = house
-        .submit(vec![house.edit("one"), house.edit("two")])
+    let mut worker = Running::start(&context, hurried, gated(&gate, 9)).await;
+    let edits = context
+        .enqueue(&[context.instruction("one"), context.instruction("two")])
         .await;
     for step in 1..=3 {
         gate.open(1);
@@ -30,23 +30,23 @@ async fn a_shutdown_abandons_a_step_that_never_ends() {
     ended.unwrap();
     assert!(took < grace, "{took:?}");
     for (edit, claims) in [(edits[0], 1), (edits[1], 0)] {
-        let view = house.view(edit).await;
+        let view = context.view(edit).await;
         assert_eq!((view.state, view.attempts), (StateName::Queued, 0));
-        assert_eq!(house.count(edit, EventKind::Started).await, claims);
+        assert_eq!(context.event_count(edit, EventKind::Started).await, claims);
     }
-    let claimed = house.claim(edits[0]).await;
+    let claimed = context.claim(edits[0]).await;
     assert_eq!(claimed.checkpoint.unwrap().step, 3);
     gate.open(1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_saves_what_is_done_and_another_goes_on_from_there() {
-    let house = House::new().await;
-    let mut rare = settings(&house);
+    let context = TestContext::new().await;
+    let mut rare = settings(&context);
     rare.checkpoint_every = Duration::from_secs(3600);
     let step = Duration::from_millis(5);
-    let mut worker = Running::start(&house, rare.clone(), null(500, step)).await;
-    let edit = house.submit_one("anything").await;
+    let mut worker = Running::start(&context, rare.clone(), null(500, step)).await;
+    let edit = context.enqueue_one("anything").await;
     worker
         .wait(
             "ten steps",
@@ -54,10 +54,10 @@ async fn a_shutdown_saves_what_is_done_and_another_goes_on_from_there() {
         )
         .await;
     worker.stop().await.0.unwrap();
-    assert_eq!(house.view(edit).await.state, StateName::Queued);
+    assert_eq!(context.view(edit).await.state, StateName::Queued);
 
-    let mut other = Running::start(&house, rare, null(500, step)).await;
-    let coordinator = house.coordinator();
+    let mut other = Running::start(&context, rare, null(500, step)).await;
+    let dispatcher = context.dispatcher();
     let started = other
         .wait("the second start", |signal| {
             matches!(signal, Signal::Started(..))
@@ -67,20 +67,20 @@ async fn a_shutdown_saves_what_is_done_and_another_goes_on_from_there() {
         unreachable!()
     };
     assert!(epoch == Epoch::new(2) && from >= 10, "{started:?}");
-    let view = house.reaches(edit, StateName::Succeeded).await;
+    let view = context.reaches(edit, StateName::Succeeded).await;
     assert_eq!(view.attempts, 0);
-    drop(coordinator);
+    drop(dispatcher);
     other.stop().await.0.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_replaces_the_one_before() {
-    let house = House::new().await;
+    let context = TestContext::new().await;
     let gate = Gate::default();
-    let mut often = settings(&house);
+    let mut often = settings(&context);
     often.checkpoint_every = Duration::ZERO;
-    let mut worker = Running::start(&house, often, gated(&gate, 4)).await;
-    let edit = house.submit_one("anything").await;
+    let mut worker = Running::start(&context, often, gated(&gate, 4)).await;
+    let edit = context.enqueue_one("anything").await;
     for step in 1..=3 {
         gate.open(1);
         worker
@@ -90,13 +90,14 @@ async fn a_checkpoint_replaces_the_one_before() {
             )
             .await;
     }
-    let key = |step| limekiln_blobs::Key::checkpoint(house.tenant, edit, Epoch::new(1), step);
-    limekiln_testbed::until("the old ones' end", crate::house::PATIENCE, async || {
-        !house.blobs.exists(&key(1)).await.unwrap() && !house.blobs.exists(&key(2)).await.unwrap()
+    let key = |step| limekiln_blobs::Key::checkpoint(context.tenant, edit, Epoch::new(1), step);
+    limekiln_testbed::until("the old ones' end", PATIENCE, async || {
+        !context.blobs.exists(&key(1)).await.unwrap()
+            && !context.blobs.exists(&key(2)).await.unwrap()
     })
     .await;
-    assert!(house.blobs.exists(&key(3)).await.unwrap());
+    assert!(context.blobs.exists(&key(3)).await.unwrap());
     gate.open(1);
-    house.reaches(edit, StateName::Succeeded).await;
+    context.reaches(edit, StateName::Succeeded).await;
     worker.stop().await.0.unwrap();
 }

@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
+use limekiln_fixture::TestContext;
 use limekiln_jobs::{ArtifactKind, EventKind, FailureClass, StateName};
 use limekiln_store::Completion;
 use limekiln_worker::{Error, Signal};
 
 use crate::gate::{Gate, gated, null};
-use crate::house::House;
 use crate::running::{Running, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_whose_lease_was_taken_changes_nothing() {
-    let house = House::new().await;
+    let context = TestContext::new().await;
     let gate = Gate::default();
-    let mut slow = settings(&house);
+    let mut slow = settings(&context);
     // No renewal comes to notice it: the worker finds out by writing.
     slow.lease_ttl = Duration::from_secs(600);
-    let mut worker = Running::start(&house, slow, gated(&gate, 2)).await;
-    let edit = house.submit_one("anything").await;
+    let mut worker = Running::start(&context, slow, gated(&gate, 2)).await;
+    let edit = context.enqueue_one("anything").await;
     worker
         .wait("the start", |signal| matches!(signal, Signal::Started(..)))
         .await;
-    house.lease_expire(edit).await;
-    let other = house.claim(edit).await;
+    context.lease_take(edit).await;
+    let other = context.claim(edit).await;
     gate.open(2);
     worker
         .wait(
@@ -31,7 +31,7 @@ async fn a_worker_whose_lease_was_taken_changes_nothing() {
             |signal| matches!(signal, Signal::Stale(at, _) if *at == edit),
         )
         .await;
-    let view = house.view(edit).await;
+    let view = context.view(edit).await;
     assert_eq!((view.state, view.artifacts.len()), (StateName::Running, 0));
 
     let completion = Completion {
@@ -41,25 +41,25 @@ async fn a_worker_whose_lease_was_taken_changes_nothing() {
         report: None,
         gpu_ms: 0,
     };
-    let writes = house.store.edits_complete(&[completion]).await.unwrap();
+    let writes = context.store.edits_complete(&[completion]).await.unwrap();
     assert!(writes[0].is_applied());
     // What the first put under its own epoch, nothing refers to.
-    let view = house.reaches(edit, StateName::Succeeded).await;
+    let view = context.reaches(edit, StateName::Succeeded).await;
     assert!(view.artifacts.is_empty());
-    assert_eq!(house.count(edit, EventKind::Succeeded).await, 1);
+    assert_eq!(context.event_count(edit, EventKind::Succeeded).await, 1);
     worker.stop().await.0.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_lease_is_noticed_at_the_next_renewal() {
-    let house = House::new().await;
+    let context = TestContext::new().await;
     let gate = Gate::default();
-    let mut worker = Running::start(&house, settings(&house), gated(&gate, 2)).await;
-    let edit = house.submit_one("anything").await;
+    let mut worker = Running::start(&context, settings(&context), gated(&gate, 2)).await;
+    let edit = context.enqueue_one("anything").await;
     worker
         .wait("the start", |signal| matches!(signal, Signal::Started(..)))
         .await;
-    house.lease_expire(edit).await;
+    context.lease_take(edit).await;
     // No step ends, and yet the edit is stopped.
     worker
         .wait(
@@ -73,14 +73,14 @@ async fn a_lost_lease_is_noticed_at_the_next_renewal() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_worker_is_rescued_and_only_death_without_progress_counts() {
-    let house = House::new().await;
-    let mut often = settings(&house);
+    let context = TestContext::new().await;
+    let mut often = settings(&context);
     often.checkpoint_every = Duration::ZERO;
-    let edit = house.submit_one("anything").await;
+    let edit = context.enqueue_one("anything").await;
     // The first dies after a checkpoint, the second before one.
     for (steps, attempts) in [(1, 0), (0, 1)] {
         let gate = Gate::default();
-        let mut worker = Running::start(&house, often.clone(), gated(&gate, 9)).await;
+        let mut worker = Running::start(&context, often.clone(), gated(&gate, 9)).await;
         worker
             .wait("the start", |signal| matches!(signal, Signal::Started(..)))
             .await;
@@ -94,78 +94,78 @@ async fn a_killed_worker_is_rescued_and_only_death_without_progress_counts() {
                 .await;
         }
         worker.kill().await;
-        house.lease_expire(edit).await;
-        let view = house.view(edit).await;
+        context.lease_take(edit).await;
+        let view = context.view(edit).await;
         assert_eq!((view.state, view.attempts), (StateName::Queued, attempts));
         // The thread that was left behind gets out of the way.
         gate.open(9);
-        house.submit(Vec::new()).await;
+        context.enqueue(&[]).await;
     }
     let gate = Gate::default();
     gate.open(9);
-    let worker = Running::start(&house, often, gated(&gate, 9)).await;
-    let view = house.reaches(edit, StateName::Succeeded).await;
+    let worker = Running::start(&context, often, gated(&gate, 9)).await;
+    let view = context.reaches(edit, StateName::Succeeded).await;
     assert_eq!(view.attempts, 1);
     worker.stop().await.0.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_engine_loses_its_lease_and_ends_the_worker() {
-    let house = House::new().await;
-    let mut quick = settings(&house);
+    let context = TestContext::new().await;
+    let mut quick = settings(&context);
     quick.lease_ttl = Duration::from_millis(900);
     quick.stall_after = Duration::from_millis(400);
-    let mut poison = house.edit("null: hang");
+    let mut poison = context.instruction("null: hang");
     poison.max_attempts = 2;
-    let edit = house.submit(vec![poison]).await[0];
-    let coordinator = house.coordinator();
+    let edit = context.enqueue(&[poison]).await[0];
+    let dispatcher = context.dispatcher();
     for _ in 0..2 {
-        let mut worker = Running::start(&house, quick.clone(), null(5, Duration::ZERO)).await;
+        let mut worker = Running::start(&context, quick.clone(), null(5, Duration::ZERO)).await;
         worker
             .wait("the stall", |signal| *signal == Signal::Stalled)
             .await;
         let error = worker.end().await.unwrap_err();
         assert!(matches!(error, Error::EngineHung { .. }), "{error}");
     }
-    let view = house.reaches(edit, StateName::Failed).await;
+    let view = context.reaches(edit, StateName::Failed).await;
     let failure = view.error.unwrap();
     assert_eq!(failure.class, FailureClass::Poison, "{failure}");
     assert_eq!(view.attempts, 2);
-    drop(coordinator);
+    drop(dispatcher);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_costs_an_attempt_and_the_worker_goes_on() {
-    let house = House::new().await;
-    let mut poison = house.edit("null: panic");
+    let context = TestContext::new().await;
+    let mut poison = context.instruction("null: panic");
     poison.max_attempts = 2;
-    let edits = house
-        .submit(vec![
+    let edits = context
+        .enqueue(&[
             poison,
-            house.edit("null: fail"),
-            house.edit("null: refuse"),
-            house.edit("fine"),
+            context.instruction("null: fail"),
+            context.instruction("null: refuse"),
+            context.instruction("fine"),
         ])
         .await;
-    let coordinator = house.coordinator();
-    let worker = Running::start(&house, settings(&house), null(3, Duration::ZERO)).await;
-    house.reaches(edits[3], StateName::Succeeded).await;
+    let dispatcher = context.dispatcher();
+    let worker = Running::start(&context, settings(&context), null(3, Duration::ZERO)).await;
+    context.reaches(edits[3], StateName::Succeeded).await;
     for (edit, class, code, attempts) in [
         (edits[0], FailureClass::Internal, "engine_panicked", 2),
         (edits[1], FailureClass::Internal, "null_failed", 3),
         (edits[2], FailureClass::User, "null_refused", 0),
     ] {
-        let view = house.reaches(edit, StateName::Failed).await;
+        let view = context.reaches(edit, StateName::Failed).await;
         let failure = view.error.unwrap();
         assert_eq!(
             (failure.class, failure.code.as_str(), view.attempts),
             (class, code, attempts)
         );
-        let artifact = house
+        let artifact = context
             .store
-            .artifact_get(house.tenant, edit, ArtifactKind::Result);
+            .artifact_get(context.tenant, edit, ArtifactKind::Result);
         assert_eq!(artifact.await.unwrap(), None);
     }
-    drop(coordinator);
+    drop(dispatcher);
     worker.stop().await.0.unwrap();
 }

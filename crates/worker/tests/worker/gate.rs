@@ -3,10 +3,9 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use limekiln_bench::NullEditor;
 use limekiln_jobs::{Failure, ModelName};
-use limekiln_worker::{
-    BoxError, Editor, Factory, NullEditor, Progress, Render, RunId, Sizing, Work,
-};
+use limekiln_worker::{BoxError, Editor, Factory, Progress, Render, RunId, Sizing, Work};
 
 /// Shut until opened; steps pass once it is open.
 #[derive(Clone, Debug, Default)]

@@ -6,12 +6,12 @@ use limekiln_broker::Update;
 use limekiln_diffusion::checkpoint::{Checkpoint, OpenOptions, Source};
 use limekiln_diffusion::device::{DeviceChoice, DtypeChoice};
 use limekiln_diffusion::model::Model;
+use limekiln_fixture::{PATIENCE, TestContext, png};
 use limekiln_jobs::{ArtifactKind, EditId, FailureClass, Live, StateName};
 use limekiln_store::Submission;
 use limekiln_worker::{BoxError, Editor, Factory, LimeEditor, LimeModel, Settings, Signal};
 use serde_json::json;
 
-use crate::house::{House, PATIENCE};
 use crate::running::{Running, settings};
 
 fn lime() -> Factory {
@@ -21,7 +21,7 @@ fn lime() -> Factory {
         let device = DeviceChoice::Cpu.open()?;
         let model = Model::load(checkpoint, &device, DtypeChoice::F32.dtype())?;
         let model = LimeModel {
-            name: House::model(),
+            name: TestContext::model(),
             model,
             side_px: limekiln_rooms::SIDE,
             drawings_only: true,
@@ -38,62 +38,62 @@ fn room() -> Vec<u8> {
 }
 
 /// Settings for a machine that has other things to do as well.
-fn patient(house: &House) -> Settings {
+fn patient(context: &TestContext) -> Settings {
     Settings {
         lease_ttl: Duration::from_secs(20),
         shutdown_grace: Duration::from_secs(20),
-        ..settings(house)
+        ..settings(context)
     }
 }
 
 /// The default preset with few steps.
-async fn short(house: &House, picture: Vec<u8>) -> Submission {
-    let mut edit = house.edit("make the sofa red");
-    edit.image = Some(house.image(picture).await);
+async fn short(context: &TestContext, picture: Vec<u8>) -> Submission {
+    let mut edit = context.instruction("make the sofa red");
+    edit.image = Some(context.image_create(context.tenant, picture).await);
     let options = json!({"edit": {"steps": 6}, "locate": {"steps": 6}});
     edit.spec.options = options.as_object().unwrap().clone();
     edit
 }
 
-async fn files(house: &House, edit: EditId) -> Vec<(ArtifactKind, Vec<u8>)> {
+async fn files(context: &TestContext, edit: EditId) -> Vec<(ArtifactKind, Vec<u8>)> {
     let mut files = Vec::new();
     for kind in ArtifactKind::ALL {
         // Its timings differ.
         if kind == ArtifactKind::Report {
             continue;
         }
-        let artifact = house.store.artifact_get(house.tenant, edit, kind);
+        let artifact = context.store.artifact_get(context.tenant, edit, kind);
         let artifact = artifact.await.unwrap().unwrap();
-        files.push((kind, house.blob(&artifact.key).await.to_vec()));
+        files.push((kind, context.blob(&artifact.key).await));
     }
     files
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_that_was_killed_and_one_that_was_given_back_end_with_the_same_bytes() {
-    let house = House::new().await;
-    let whole = short(&house, room()).await;
-    let mut often = patient(&house);
+    let context = TestContext::new().await;
+    let whole = short(&context, room()).await;
+    let mut often = patient(&context);
     often.checkpoint_every = Duration::ZERO;
 
-    let mut worker = Running::start(&house, often.clone(), lime()).await;
-    let undisturbed = house.submit(vec![whole.clone()]).await[0];
-    house.reaches(undisturbed, StateName::Succeeded).await;
-    let expected = files(&house, undisturbed).await;
+    let mut worker = Running::start(&context, often.clone(), lime()).await;
+    let undisturbed = context.enqueue(&[whole.clone()]).await[0];
+    context.reaches(undisturbed, StateName::Succeeded).await;
+    let expected = files(&context, undisturbed).await;
 
     // Killed while it locates, given back while it edits.
     let disturbed = Submission {
         id: EditId::new(),
         ..whole
     };
-    let disturbed = house.submit(vec![disturbed]).await[0];
+    let disturbed = context.enqueue(&[disturbed]).await[0];
     let kept = |at: u32| move |signal: &Signal| matches!(signal, Signal::Checkpointed(edit, _, step) if *edit == disturbed && *step >= at);
     worker.wait("a checkpoint", kept(1)).await;
     worker.kill().await;
-    house.lease_expire(disturbed).await;
-    let coordinator = house.coordinator();
+    context.lease_take(disturbed).await;
+    let dispatcher = context.dispatcher();
     for at in [5, 0] {
-        let mut worker = Running::start(&house, often.clone(), lime()).await;
+        let mut worker = Running::start(&context, often.clone(), lime()).await;
         let started = worker
             .wait("the start", |signal| matches!(signal, Signal::Started(..)))
             .await;
@@ -104,29 +104,29 @@ async fn an_edit_that_was_killed_and_one_that_was_given_back_end_with_the_same_b
         if at > 0 {
             worker.wait("a checkpoint", kept(at)).await;
         } else {
-            house.reaches(disturbed, StateName::Succeeded).await;
+            context.reaches(disturbed, StateName::Succeeded).await;
         }
         worker.stop().await.0.unwrap();
     }
-    drop(coordinator);
-    let view = house.view(disturbed).await;
+    drop(dispatcher);
+    let view = context.view(disturbed).await;
     assert_eq!((view.state, view.attempts), (StateName::Succeeded, 0));
     assert!(
-        files(&house, disturbed).await == expected,
+        files(&context, disturbed).await == expected,
         "the bytes differ"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn previews_are_small_pictures_and_bad_edits_are_the_users() {
-    let house = House::new().await;
-    let mut seen = patient(&house);
+    let context = TestContext::new().await;
+    let mut seen = patient(&context);
     seen.preview_every = Duration::ZERO;
-    let worker = Running::start(&house, seen, lime()).await;
+    let worker = Running::start(&context, seen, lime()).await;
 
-    let edit = short(&house, room()).await;
-    let mut subscription = house.broker.subscribe(edit.id).await;
-    let edit = house.submit(vec![edit]).await[0];
+    let edit = short(&context, room()).await;
+    let mut subscription = context.broker.subscribe(edit.id).await;
+    let edit = context.enqueue(&[edit]).await[0];
     let jpeg = loop {
         let told = tokio::time::timeout(PATIENCE, subscription.next())
             .await
@@ -143,28 +143,28 @@ async fn previews_are_small_pictures_and_bad_edits_are_the_users() {
     assert!(jpeg.len() <= 4096, "{}", jpeg.len());
     let preview = limekiln_pictures::decode(&jpeg, &limekiln_pictures::Limits::UPLOAD).unwrap();
     assert!(preview.rgb.width() > 8);
-    let view = house.reaches(edit, StateName::Succeeded).await;
+    let view = context.reaches(edit, StateName::Succeeded).await;
     let report = view.report.unwrap();
     assert_eq!(report["output_size"], json!([128, 128]));
     assert_eq!(view.artifacts.len(), ArtifactKind::ALL.len());
 
     let cut = room()[..200].to_vec();
-    let mut long = short(&house, room()).await;
+    let mut long = short(&context, room()).await;
     long.spec.instruction = "make the sofa red and ".repeat(30);
-    let mut unknown = short(&house, room()).await;
+    let mut unknown = short(&context, room()).await;
     unknown.spec.options = json!({"edit": {"stepz": 3}}).as_object().unwrap().clone();
     let wrong = [
-        (short(&house, cut).await, "image_damaged"),
+        (short(&context, cut).await, "image_damaged"),
         (
-            short(&house, b"no picture".to_vec()).await,
+            short(&context, b"no picture".to_vec()).await,
             "image_unsupported",
         ),
         (long, "instruction_too_long"),
         (unknown, "preset_invalid"),
     ];
     for (edit, code) in wrong {
-        let edit = house.submit(vec![edit]).await[0];
-        let view = house.reaches(edit, StateName::Failed).await;
+        let edit = context.enqueue(&[edit]).await[0];
+        let view = context.reaches(edit, StateName::Failed).await;
         let failure = view.error.unwrap();
         assert_eq!(
             (failure.class, failure.code.as_str()),

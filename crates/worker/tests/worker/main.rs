@@ -6,9 +6,10 @@
 )]
 
 mod checkpoints;
+#[cfg(feature = "embedded")]
+mod embedded;
 mod faults;
 mod gate;
-mod house;
 mod lime;
 mod load;
 mod outages;

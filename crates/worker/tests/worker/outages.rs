@@ -3,36 +3,35 @@
 use std::time::Duration;
 
 use limekiln_blobs::Blobs;
+use limekiln_fixture::{PATIENCE, TestContext, png};
 use limekiln_jobs::{EventKind, StateName};
 use limekiln_store::Store;
 use limekiln_testbed::{Postgres, Proxy, S3};
 use limekiln_worker::Signal;
 
 use crate::gate::null;
-use crate::house::{House, PATIENCE, picture};
 use crate::running::{Running, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_connections_to_postgres_double_and_lose_nothing() {
-    let coordinated = House::new().await;
+    let coordinated = TestContext::new().await;
     let proxy = Proxy::start(Postgres::shared().port());
-    let behind = limekiln_store::Settings::new(proxy.before(&coordinated.database));
-    let house = House {
+    let behind = limekiln_store::Settings::new(proxy.before(&coordinated.database_url));
+    let context = TestContext {
         store: Store::connect(&behind).await.unwrap(),
-        broker: coordinated.broker.clone(),
-        blobs: coordinated.blobs.clone(),
-        tenant: coordinated.tenant,
-        image: coordinated.image,
-        dir: tempfile::TempDir::new().unwrap(),
-        database: coordinated.database.clone(),
+        ..coordinated.clone()
     };
-    let mut many = settings(&house);
+    let mut many = settings(&context);
     many.slots = 16;
     many.lease_ttl = Duration::from_secs(30);
-    let mut worker = Running::start(&house, many, null(4, Duration::from_millis(5))).await;
-    let coordinator = coordinated.coordinator();
+    let mut worker = Running::start(&context, many, null(4, Duration::from_millis(5))).await;
+    let dispatcher = coordinated.dispatcher();
     let edits = coordinated
-        .submit((0..200).map(|_| coordinated.edit("anything")).collect())
+        .enqueue(
+            &(0..200)
+                .map(|_| coordinated.instruction("anything"))
+                .collect::<Vec<_>>(),
+        )
         .await;
     for _ in 0..8 {
         worker
@@ -45,16 +44,16 @@ async fn cut_connections_to_postgres_double_and_lose_nothing() {
     for edit in edits {
         let view = coordinated.reaches(edit, StateName::Succeeded).await;
         assert_eq!(view.attempts, 0);
-        assert_eq!(coordinated.count(edit, EventKind::Started).await, 1);
-        assert_eq!(coordinated.count(edit, EventKind::Succeeded).await, 1);
+        assert_eq!(coordinated.event_count(edit, EventKind::Started).await, 1);
+        assert_eq!(coordinated.event_count(edit, EventKind::Succeeded).await, 1);
     }
-    drop(coordinator);
+    drop(dispatcher);
     worker.stop().await.0.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_waits_for_s3_and_costs_no_attempt() {
-    let plain = House::new().await;
+    let plain = TestContext::new().await;
     let s3 = S3::shared();
     let proxy = Proxy::start(s3.port());
     let bucket = s3.bucket();
@@ -63,18 +62,18 @@ async fn an_edit_waits_for_s3_and_costs_no_attempt() {
     behind.timeouts.operation = Duration::from_secs(2);
     let blobs = Blobs::connect(&behind).await.unwrap();
     blobs.bucket_ensure().await.unwrap();
-    let house = House { blobs, ..plain };
-    let image = house.image(picture(9)).await;
-    let worker = Running::start(&house, settings(&house), null(2, Duration::ZERO)).await;
+    let context = TestContext { blobs, ..plain };
+    let image = context.image_create(context.tenant, png(9)).await;
+    let worker = Running::start(&context, settings(&context), null(2, Duration::ZERO)).await;
     proxy.refuse();
-    let mut edit = house.edit("anything");
+    let mut edit = context.instruction("anything");
     edit.image = Some(image);
-    let edit = house.submit(vec![edit]).await[0];
+    let edit = context.enqueue(&[edit]).await[0];
     let refused = proxy.accepted();
     limekiln_testbed::until("tries", PATIENCE, async || proxy.accepted() > refused + 3).await;
-    assert_eq!(house.view(edit).await.state, StateName::Running);
+    assert_eq!(context.view(edit).await.state, StateName::Running);
     proxy.resume();
-    let view = house.reaches(edit, StateName::Succeeded).await;
+    let view = context.reaches(edit, StateName::Succeeded).await;
     assert_eq!(view.attempts, 0);
     worker.stop().await.0.unwrap();
 }

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use limekiln_fixture::{PATIENCE, TestContext};
 use limekiln_worker::{Error, Factory, Settings, Signal, Signals, run};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-
-use crate::house::{House, PATIENCE};
 
 pub(crate) struct Running {
     task: JoinHandle<Result<(), Error>>,
@@ -16,38 +15,38 @@ pub(crate) struct Running {
     signals: Receiver<Signal>,
 }
 
-/// Settings of a worker in this house, in a hurry.
-pub(crate) fn settings(house: &House) -> Settings {
+/// Settings of a worker in this context, in a hurry.
+pub(crate) fn settings(context: &TestContext) -> Settings {
     Settings {
         lease_ttl: Duration::from_secs(3),
         shutdown_grace: Duration::from_secs(4),
         ..Settings::new(
             "tested",
-            vec![House::model()],
-            house.dir.path().join("cache"),
+            vec![TestContext::model()],
+            context.dir.path().join("cache"),
         )
     }
 }
 
 impl Running {
     /// Starts a worker, and waits until it takes edits.
-    pub(crate) async fn start(house: &House, settings: Settings, factory: Factory) -> Self {
-        let mut running = Self::spawn(house, settings, factory);
+    pub(crate) async fn start(context: &TestContext, settings: Settings, factory: Factory) -> Self {
+        let mut running = Self::spawn(context, settings, factory);
         running
             .wait("the worker", |signal| matches!(signal, Signal::Ready(_)))
             .await;
         running
     }
 
-    pub(crate) fn spawn(house: &House, mut settings: Settings, factory: Factory) -> Self {
+    pub(crate) fn spawn(context: &TestContext, mut settings: Settings, factory: Factory) -> Self {
         let (signals, receiver) = Signals::channel();
         settings.signals = signals;
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(run(
             settings,
-            house.store.clone(),
-            house.broker.clone(),
-            house.blobs.clone(),
+            context.store.clone(),
+            context.broker.clone(),
+            context.blobs.clone(),
             factory,
             shutdown.clone(),
         ));

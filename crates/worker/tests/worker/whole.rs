@@ -2,39 +2,44 @@
 
 use std::time::Duration;
 
+use limekiln_blobs::Key;
 use limekiln_broker::Update;
-use limekiln_jobs::{ArtifactKind, Epoch, EventKind, Live, StateName};
+use limekiln_fixture::{PATIENCE, TestContext, png};
+use limekiln_jobs::{ArtifactKind, EditId, Epoch, EventKind, Live, StateName};
 use limekiln_store::Cancel;
 use limekiln_worker::Signal;
 
 use crate::gate::{Gate, gated, null};
-use crate::house::{House, PATIENCE, picture};
 use crate::running::{Running, settings};
+
+fn result_key(context: &TestContext, edit: EditId, epoch: Epoch) -> Key {
+    Key::edit(context.tenant, edit, epoch, "result.png").unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_runs_to_its_end() {
-    let house = House::new().await;
-    let worker = Running::start(&house, settings(&house), null(3, Duration::ZERO)).await;
-    let edit = house.edit("anything");
-    let mut subscription = house.broker.subscribe(edit.id).await;
-    let edit = house.submit(vec![edit]).await[0];
-    let view = house.reaches(edit, StateName::Succeeded).await;
+    let context = TestContext::new().await;
+    let worker = Running::start(&context, settings(&context), null(3, Duration::ZERO)).await;
+    let edit = context.instruction("anything");
+    let mut subscription = context.broker.subscribe(edit.id).await;
+    let edit = context.enqueue(&[edit]).await[0];
+    let view = context.reaches(edit, StateName::Succeeded).await;
     assert_eq!((view.attempts, view.error), (0, None));
     assert_eq!(view.report.unwrap()["steps"], 3);
-    let result = house
+    let result = context
         .store
-        .artifact_get(house.tenant, edit, ArtifactKind::Result)
+        .artifact_get(context.tenant, edit, ArtifactKind::Result)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(
         result.key,
-        house.result_key(edit, Epoch::new(1)).to_string()
+        result_key(&context, edit, Epoch::new(1)).to_string()
     );
-    assert_eq!(house.blob(&result.key).await, picture(1));
+    assert_eq!(context.blob(&result.key).await, png(1));
 
     // What is told live is what Postgres keeps, but for the clock.
-    let events = house.events(edit).await;
+    let events = context.events(edit).await;
     let mut live = Vec::new();
     while live.last() != Some(&EventKind::Succeeded) {
         let seen = tokio::time::timeout(PATIENCE, subscription.next())
@@ -54,20 +59,20 @@ async fn an_edit_runs_to_its_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_comes_twice_is_claimed_once() {
-    let house = House::new().await;
-    let mut worker = Running::start(&house, settings(&house), null(1, Duration::ZERO)).await;
-    let edit = house.submit_one("anything").await;
-    house.reaches(edit, StateName::Succeeded).await;
+    let context = TestContext::new().await;
+    let mut worker = Running::start(&context, settings(&context), null(1, Duration::ZERO)).await;
+    let edit = context.enqueue_one("anything").await;
+    context.reaches(edit, StateName::Succeeded).await;
     let hint = limekiln_broker::Hint {
         edit,
-        tenant: house.tenant,
-        model: House::model(),
+        tenant: context.tenant,
+        model: TestContext::model(),
         class: limekiln_jobs::Class::Bulk,
         input: None,
         announcement: 2,
         trace: None,
     };
-    for announced in house.broker.announce(&[hint]).await {
+    for announced in context.broker.announce(&[hint]).await {
         announced.unwrap();
     }
     worker
@@ -75,17 +80,17 @@ async fn a_message_that_comes_twice_is_claimed_once() {
             *signal == Signal::Unclaimable(edit)
         })
         .await;
-    assert_eq!(house.count(edit, EventKind::Started).await, 1);
+    assert_eq!(context.event_count(edit, EventKind::Started).await, 1);
     worker.stop().await.0.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_edit_stops_at_its_next_step() {
-    let house = House::new().await;
+    let context = TestContext::new().await;
     let gate = Gate::default();
-    let mut worker = Running::start(&house, settings(&house), gated(&gate, 9)).await;
+    let mut worker = Running::start(&context, settings(&context), gated(&gate, 9)).await;
     for told in [true, false] {
-        let edit = house.submit_one("anything").await;
+        let edit = context.enqueue_one("anything").await;
         gate.open(2);
         worker
             .wait(
@@ -93,7 +98,11 @@ async fn a_cancelled_edit_stops_at_its_next_step() {
                 |signal| matches!(signal, Signal::Stepped(at, _, 2) if *at == edit),
             )
             .await;
-        let cancelled = house.store.edit_cancel(house.tenant, edit).await.unwrap();
+        let cancelled = context
+            .store
+            .edit_cancel(context.tenant, edit)
+            .await
+            .unwrap();
         let Cancel::Cancelled {
             was_running: Some((_, epoch)),
             ..
@@ -103,30 +112,30 @@ async fn a_cancelled_edit_stops_at_its_next_step() {
         };
         // Told at once, or found at the next renewal.
         if told {
-            house.broker.stop(edit, epoch);
+            context.broker.stop(edit, epoch);
         }
         worker
             .wait("the stop", |signal| *signal == Signal::Stopped(edit, epoch))
             .await;
         // The step it was in may end now, and the next edit goes on from there.
         gate.open(1);
-        let view = house.view(edit).await;
+        let view = context.view(edit).await;
         assert_eq!((view.state, view.attempts), (StateName::Cancelled, 0));
-        let events = house.events(edit).await;
+        let events = context.events(edit).await;
         assert_eq!(events.last().unwrap().kind, EventKind::Cancelled);
-        let key = house.result_key(edit, epoch);
-        assert!(!house.blobs.exists(&key).await.unwrap());
+        let key = result_key(&context, edit, epoch);
+        assert!(!context.blobs.exists(&key).await.unwrap());
     }
     worker.stop().await.0.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drained_worker_ends_with_what_it_has() {
-    let house = House::new().await;
+    let context = TestContext::new().await;
     let gate = Gate::default();
-    let mut worker = Running::start(&house, settings(&house), gated(&gate, 2)).await;
-    let edits = house
-        .submit(vec![house.edit("one"), house.edit("two")])
+    let mut worker = Running::start(&context, settings(&context), gated(&gate, 2)).await;
+    let edits = context
+        .enqueue(&[context.instruction("one"), context.instruction("two")])
         .await;
     worker
         .wait(
@@ -134,12 +143,12 @@ async fn a_drained_worker_ends_with_what_it_has() {
             |signal| matches!(signal, Signal::Started(at, ..) if *at == edits[0]),
         )
         .await;
-    assert_eq!(house.store.worker_drain(None, true).await.unwrap(), 1);
+    assert_eq!(context.store.worker_drain(None, true).await.unwrap(), 1);
     // The order comes with a heartbeat; the second edit has no room until the first has ended.
     limekiln_testbed::until("the drain", PATIENCE, async || {
-        house
+        context
             .broker
-            .depth(&House::model())
+            .depth(&TestContext::model())
             .await
             .unwrap()
             .iter()
@@ -148,43 +157,6 @@ async fn a_drained_worker_ends_with_what_it_has() {
     .await;
     gate.open(2);
     worker.end().await.unwrap();
-    assert_eq!(house.view(edits[0]).await.state, StateName::Succeeded);
-    assert_eq!(house.view(edits[1]).await.state, StateName::Queued);
-}
-
-#[cfg(feature = "embedded")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everything_in_one_process() {
-    let dir = tempfile::TempDir::new().unwrap();
-    let at = dir.path().join("postgres");
-    let postgres = tokio::task::spawn_blocking(move || limekiln_store::Embedded::start(&at))
-        .await
-        .unwrap()
-        .unwrap();
-    let store = limekiln_store::Store::connect(&postgres.settings())
-        .await
-        .unwrap();
-    let s3 = limekiln_blobs::embedded::Embedded::start(&dir.path().join("s3"), 0)
-        .await
-        .unwrap();
-    let blobs = limekiln_blobs::Blobs::connect(&s3.settings("limekiln"))
-        .await
-        .unwrap();
-    let house = House::with(store, blobs, String::new(), picture(3)).await;
-    let mut settings = settings(&house);
-    settings.slots = 8;
-    settings.checkpoint_every = Duration::ZERO;
-    let worker = Running::start(&house, settings, null(5, Duration::from_millis(5))).await;
-    let coordinator = house.coordinator();
-    let edits = house
-        .submit((0..40).map(|_| house.edit("anything")).collect())
-        .await;
-    for edit in edits {
-        house.reaches(edit, StateName::Succeeded).await;
-        assert_eq!(house.count(edit, EventKind::Started).await, 1);
-    }
-    drop(coordinator);
-    worker.stop().await.0.unwrap();
-    house.store.close().await;
-    s3.stop().await;
+    assert_eq!(context.view(edits[0]).await.state, StateName::Succeeded);
+    assert_eq!(context.view(edits[1]).await.state, StateName::Queued);
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-use super::{Counts, Edit};
+use super::counts::Counts;
+use super::rows::Edit;
 
 /// How attempts may have been charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +41,13 @@ impl Event {
 }
 
 /// Events of a round's edits, in order.
-pub(super) async fn events(truth: &PgPool, round: &str) -> Result<HashMap<Uuid, Vec<Event>>> {
+pub(super) async fn events(postgres: &PgPool, round: &str) -> Result<HashMap<Uuid, Vec<Event>>> {
     let rows = sqlx::query(
         "select v.edit_id, v.seq, v.kind, v.data from edit_events v join edits e on e.id = v.edit_id
          where starts_with(e.idempotency_key, $1) order by v.edit_id, v.seq",
     )
     .bind(round)
-    .fetch_all(truth)
+    .fetch_all(postgres)
     .await?;
     let mut events = HashMap::<Uuid, Vec<Event>>::new();
     for row in rows {

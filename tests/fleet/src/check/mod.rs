@@ -2,77 +2,39 @@
 //!
 //! # Layout
 //!
+//! - `rows`, `counts`: edits as the table has them; what was counted
 //! - `history`: the events of an edit, and what each attempt may have cost
 //! - `results`: one result an edit, and accounts that add up
 
+mod counts;
 mod history;
 mod results;
+mod rows;
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
-use sqlx::{PgPool, Row};
-use uuid::Uuid;
+use sqlx::PgPool;
 
 use crate::load::{Accepted, End};
-use crate::services::Place;
+use crate::services::Namespace;
 use history::{Event, events, walk};
 use results::{accounts, results};
+use rows::{Edit, rows};
 
+pub use counts::Counts;
 pub use history::Attempts;
 pub use results::result_digest;
-
-/// What was counted.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    /// Edits accepted.
-    pub edits: usize,
-    /// Of these with a result.
-    pub succeeded: usize,
-    /// Of these failed, as they were to.
-    pub failed: usize,
-    /// Of these cancelled.
-    pub cancelled: usize,
-    /// Claims.
-    pub claims: i64,
-    /// Claims after the first, of the same edit: rescues and retries.
-    pub again: i64,
-    /// Attempts charged.
-    pub attempts: i64,
-    /// Claims that began at a checkpoint.
-    pub resumed: usize,
-    /// Events.
-    pub events: usize,
-    /// Streams of events that broke and were taken up again.
-    pub streams_again: u32,
-}
-
-impl std::ops::AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.edits += other.edits;
-        self.succeeded += other.succeeded;
-        self.failed += other.failed;
-        self.cancelled += other.cancelled;
-        self.claims += other.claims;
-        self.again += other.again;
-        self.attempts += other.attempts;
-        self.resumed += other.resumed;
-        self.events += other.events;
-        self.streams_again += other.streams_again;
-    }
-}
 
 /// Edits that have not ended.
 ///
 /// # Errors
 ///
 /// When Postgres can't be asked.
-pub async fn in_flight(truth: &PgPool) -> Result<i64> {
+pub async fn in_flight(postgres: &PgPool) -> Result<i64> {
     Ok(
         sqlx::query_scalar("select count(*) from edits where finished_at is null")
-            .fetch_one(truth)
+            .fetch_one(postgres)
             .await?,
     )
 }
@@ -82,10 +44,10 @@ pub async fn in_flight(truth: &PgPool) -> Result<i64> {
 /// # Errors
 ///
 /// Those that have not, when that takes longer than `deadline`.
-pub async fn all_ended(truth: &PgPool, deadline: Duration) -> Result<()> {
+pub async fn all_ended(postgres: &PgPool, deadline: Duration) -> Result<()> {
     let start = Instant::now();
     loop {
-        let left = in_flight(truth).await?;
+        let left = in_flight(postgres).await?;
         if left == 0 {
             return Ok(());
         }
@@ -96,7 +58,7 @@ pub async fn all_ended(truth: &PgPool, deadline: Duration) -> Result<()> {
                         next_announce_at, retry_at, checkpoint_step, step, parent_id, error, now() as now
                     from edits where finished_at is null order by id limit 5) e",
             )
-            .fetch_all(truth)
+            .fetch_all(postgres)
             .await?;
             bail!(
                 "{left} edits have not ended after {deadline:?}, such as\n{}",
@@ -113,20 +75,20 @@ pub async fn all_ended(truth: &PgPool, deadline: Duration) -> Result<()> {
 ///
 /// The first thing that does not hold.
 pub async fn check(
-    place: &Place,
+    namespace: &Namespace,
     round: &str,
     edits: &[Accepted],
     attempts: Attempts,
 ) -> Result<Counts> {
-    let truth = &place.truth;
-    let rows = rows(truth, round).await?;
+    let postgres = &namespace.postgres;
+    let rows = rows(postgres, round).await?;
     ensure!(
         rows.len() == edits.len(),
         "{} edits are in the table, {} were accepted: an idempotency key made none or two",
         rows.len(),
         edits.len()
     );
-    let events = events(truth, round).await?;
+    let events = events(postgres, round).await?;
     let mut counts = Counts {
         edits: edits.len(),
         ..Counts::default()
@@ -143,45 +105,9 @@ pub async fn check(
             )
         })?;
     }
-    results(place, round, &rows).await?;
-    accounts(truth).await?;
+    results(namespace, round, &rows).await?;
+    accounts(postgres).await?;
     Ok(counts)
-}
-
-/// The row of an edit.
-#[derive(Clone, Debug)]
-struct Edit {
-    state: String,
-    seq: i64,
-    epoch: i32,
-    attempts: i16,
-    max_attempts: i16,
-    leased: bool,
-    error: Option<Value>,
-}
-
-async fn rows(truth: &PgPool, round: &str) -> Result<HashMap<Uuid, Edit>> {
-    let rows = sqlx::query(
-        "select id, state, seq, epoch, attempts, max_attempts, lease_expires_at is not null, error
-         from edits where starts_with(idempotency_key, $1)",
-    )
-    .bind(round)
-    .fetch_all(truth)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let edit = Edit {
-                state: row.try_get(1)?,
-                seq: row.try_get(2)?,
-                epoch: row.try_get(3)?,
-                attempts: row.try_get(4)?,
-                max_attempts: row.try_get(5)?,
-                leased: row.try_get(6)?,
-                error: row.try_get(7)?,
-            };
-            Ok((row.try_get(0)?, edit))
-        })
-        .collect()
 }
 
 /// That one edit ended as it was to, exactly once, with a history that explains it.

@@ -8,17 +8,21 @@ use limekiln_blobs::Key;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-use super::Edit;
-use crate::services::Place;
+use super::rows::Edit;
+use crate::services::Namespace;
 
 /// That every edit that succeeded refers to one result, of its last epoch, that is there; and no other edit to any.
-pub(super) async fn results(place: &Place, round: &str, edits: &HashMap<Uuid, Edit>) -> Result<()> {
+pub(super) async fn results(
+    namespace: &Namespace,
+    round: &str,
+    edits: &HashMap<Uuid, Edit>,
+) -> Result<()> {
     let rows = sqlx::query(
         "select a.edit_id, a.kind, a.blob_key, a.digest, a.bytes from artifacts a join edits e on e.id = a.edit_id
          where starts_with(e.idempotency_key, $1)",
     )
     .bind(round)
-    .fetch_all(&place.truth)
+    .fetch_all(&namespace.postgres)
     .await?;
     let mut results = HashMap::<Uuid, usize>::new();
     let mut blobs = Vec::new();
@@ -75,10 +79,10 @@ pub(super) async fn results(place: &Place, round: &str, edits: &HashMap<Uuid, Ed
 }
 
 /// That nothing leaked: leases, slots of tenants, usage.
-pub(super) async fn accounts(truth: &PgPool) -> Result<()> {
+pub(super) async fn accounts(postgres: &PgPool) -> Result<()> {
     let leaked: Vec<String> =
         sqlx::query_scalar("select name || ': ' || in_flight from tenants where in_flight <> 0")
-            .fetch_all(truth)
+            .fetch_all(postgres)
             .await?;
     ensure!(
         leaked.is_empty(),
@@ -88,7 +92,7 @@ pub(super) async fn accounts(truth: &PgPool) -> Result<()> {
         "select (select coalesce(sum(edits), 0)::bigint from usage),
                 (select count(*) from edits where finished_at is not null)",
     )
-    .fetch_one(truth)
+    .fetch_one(postgres)
     .await?;
     ensure!(
         charged == ended,
@@ -102,10 +106,10 @@ pub(super) async fn accounts(truth: &PgPool) -> Result<()> {
 /// # Errors
 ///
 /// When it has none.
-pub async fn result_digest(truth: &PgPool, edit: Uuid) -> Result<Vec<u8>> {
+pub async fn result_digest(postgres: &PgPool, edit: Uuid) -> Result<Vec<u8>> {
     sqlx::query_scalar("select digest from artifacts where edit_id = $1 and kind = 'result'")
         .bind(edit)
-        .fetch_one(truth)
+        .fetch_one(postgres)
         .await
         .with_context(|| format!("the result of {edit}"))
 }

@@ -11,10 +11,10 @@ mod workers;
 use anyhow::{Context, Result};
 
 use crate::check::{self, Attempts};
-use crate::fleet::Editor;
+use crate::cluster::Cluster;
 use crate::load::Accepted;
+use crate::member::Editor;
 use crate::random::Random;
-use crate::scene::Scene;
 use services::{
     connections_cut, connections_slow, coordinators_killed, gateways_killed, postgres_restarted,
     queues_purged, rabbitmq_restarted, s3_down,
@@ -113,33 +113,33 @@ impl Fault {
     /// # Errors
     ///
     /// When what must follow at once does not.
-    pub async fn strike(self, scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+    pub async fn inject(self, cluster: &Cluster, random: &mut Random) -> Result<Vec<Accepted>> {
         match self {
-            Self::WorkerKilled => worker_killed(scene, random).await?,
-            Self::WorkerStopped => worker_stopped(scene, random).await?,
-            Self::WorkerFrozen => worker_frozen(scene, random).await?,
+            Self::WorkerKilled => worker_killed(cluster, random).await?,
+            Self::WorkerStopped => worker_stopped(cluster, random).await?,
+            Self::WorkerFrozen => worker_frozen(cluster, random).await?,
             Self::EngineHung => {
-                return match scene.editor {
-                    Editor::Null => engine_hung(scene, random).await,
-                    Editor::Lime => engine_held(scene, random).await,
+                return match cluster.editor {
+                    Editor::Null => engine_hung(cluster, random).await,
+                    Editor::Lime => engine_held(cluster, random).await,
                 };
             }
-            Self::PostgresRestarted => postgres_restarted(scene, random).await?,
-            Self::RabbitmqRestarted => rabbitmq_restarted(scene, random).await?,
-            Self::QueuesPurged => queues_purged(scene, random).await,
-            Self::S3Down => s3_down(scene, random).await,
-            Self::CoordinatorsKilled => coordinators_killed(scene, random).await?,
-            Self::GatewaysKilled => gateways_killed(scene, random).await?,
-            Self::ConnectionsCut => connections_cut(scene, random).await,
-            Self::ConnectionsSlow => connections_slow(scene, random).await,
-            Self::Several => return several(scene, random).await,
+            Self::PostgresRestarted => postgres_restarted(cluster, random).await?,
+            Self::RabbitmqRestarted => rabbitmq_restarted(cluster, random).await?,
+            Self::QueuesPurged => queues_purged(cluster, random).await,
+            Self::S3Down => s3_down(cluster, random).await,
+            Self::CoordinatorsKilled => coordinators_killed(cluster, random).await?,
+            Self::GatewaysKilled => gateways_killed(cluster, random).await?,
+            Self::ConnectionsCut => connections_cut(cluster, random).await,
+            Self::ConnectionsSlow => connections_slow(cluster, random).await,
+            Self::Several => return several(cluster, random).await,
         }
         Ok(Vec::new())
     }
 }
 
 /// The load is over before three faults are, so that the later ones may find nothing left to hit.
-async fn several(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+async fn several(cluster: &Cluster, random: &mut Random) -> Result<Vec<Accepted>> {
     for _ in 0..3 {
         // The faults that need a worker at work are not among them, nor the one that makes an edit of its own.
         const ANYTIME: [Fault; 8] = [
@@ -152,13 +152,13 @@ async fn several(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
             Fault::ConnectionsCut,
             Fault::ConnectionsSlow,
         ];
-        if random.coin() && check::in_flight(&scene.place.truth).await? > 0 {
-            let worker = &scene.fleet.workers[random.index(2)];
+        if random.coin() && check::in_flight(&cluster.namespace.postgres).await? > 0 {
+            let worker = &cluster.fleet.workers[random.index(2)];
             worker.kill9();
             worker.start_again()?;
         }
         let fault = ANYTIME[random.index(ANYTIME.len())];
-        Box::pin(fault.strike(scene, random))
+        Box::pin(fault.inject(cluster, random))
             .await
             .context(fault.name())?;
     }

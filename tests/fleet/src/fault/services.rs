@@ -3,12 +3,12 @@
 use anyhow::{Context, Result};
 use tokio::time::sleep;
 
-use crate::fleet::Member;
+use crate::cluster::Cluster;
+use crate::member::Member;
 use crate::random::Random;
-use crate::scene::Scene;
 
-pub(super) async fn postgres_restarted(scene: &Scene, random: &mut Random) -> Result<()> {
-    let postgres = scene.services.postgres.clone();
+pub(super) async fn postgres_restarted(cluster: &Cluster, random: &mut Random) -> Result<()> {
+    let postgres = cluster.services.postgres.clone();
     let (gently, pause) = (random.coin(), random.millis(0..1500));
     // On a task of its own: what panics there fails the round and not the run.
     let restart = tokio::spawn(async move {
@@ -23,8 +23,8 @@ pub(super) async fn postgres_restarted(scene: &Scene, random: &mut Random) -> Re
     restart.await.context("Postgres")
 }
 
-pub(super) async fn rabbitmq_restarted(scene: &Scene, random: &mut Random) -> Result<()> {
-    let rabbitmq = scene.services.rabbitmq.clone();
+pub(super) async fn rabbitmq_restarted(cluster: &Cluster, random: &mut Random) -> Result<()> {
+    let rabbitmq = cluster.services.rabbitmq.clone();
     let (gently, pause) = (random.coin(), random.millis(0..1000));
     let restart = tokio::spawn(async move {
         if gently {
@@ -39,31 +39,31 @@ pub(super) async fn rabbitmq_restarted(scene: &Scene, random: &mut Random) -> Re
 }
 
 /// Every message that is ready, a few times.
-pub(super) async fn queues_purged(scene: &Scene, random: &mut Random) {
+pub(super) async fn queues_purged(cluster: &Cluster, random: &mut Random) {
     for _ in 0..random.of(2..6) {
-        scene.services.rabbitmq.purge().await;
+        cluster.services.rabbitmq.purge().await;
         sleep(random.millis(0..300)).await;
     }
 }
 
-pub(super) async fn s3_down(scene: &Scene, random: &mut Random) {
-    let proxy = &scene.services.proxies.s3;
+pub(super) async fn s3_down(cluster: &Cluster, random: &mut Random) {
+    let proxy = &cluster.services.proxies.s3;
     let whole = random.coin();
     if whole {
-        scene.services.s3.stop().await;
+        cluster.services.s3.stop().await;
     } else {
         proxy.refuse();
     }
     sleep(random.millis(1500..4000)).await;
     if whole {
-        scene.services.s3.run().await;
+        cluster.services.s3.run().await;
     } else {
         proxy.resume();
     }
 }
 
-pub(super) async fn coordinators_killed(scene: &Scene, random: &mut Random) -> Result<()> {
-    for coordinator in &scene.fleet.coordinators {
+pub(super) async fn coordinators_killed(cluster: &Cluster, random: &mut Random) -> Result<()> {
+    for coordinator in &cluster.fleet.coordinators {
         coordinator.kill9();
         sleep(random.millis(0..500)).await;
     }
@@ -75,13 +75,13 @@ pub(super) async fn coordinators_killed(scene: &Scene, random: &mut Random) -> R
         .try_for_each(Member::start_again)
 }
 
-pub(super) async fn gateways_killed(scene: &Scene, random: &mut Random) -> Result<()> {
-    for gateway in &scene.fleet.gateways {
+pub(super) async fn gateways_killed(cluster: &Cluster, random: &mut Random) -> Result<()> {
+    for gateway in &cluster.fleet.gateways {
         gateway.kill9();
         sleep(random.millis(0..500)).await;
         gateway.start_again()?;
         gateway
-            .ready(&scene.http)
+            .ready(&cluster.http)
             .await
             .context("a gateway after kill -9")?;
         sleep(random.millis(0..300)).await;
@@ -89,16 +89,16 @@ pub(super) async fn gateways_killed(scene: &Scene, random: &mut Random) -> Resul
     Ok(())
 }
 
-pub(super) async fn connections_cut(scene: &Scene, random: &mut Random) {
-    let proxies = scene.services.proxies.all();
+pub(super) async fn connections_cut(cluster: &Cluster, random: &mut Random) {
+    let proxies = cluster.services.proxies.all();
     for _ in 0..random.of(4..10) {
         proxies[random.index(3)].cut();
         sleep(random.millis(20..300)).await;
     }
 }
 
-pub(super) async fn connections_slow(scene: &Scene, random: &mut Random) {
-    let proxies = scene.services.proxies.all();
+pub(super) async fn connections_slow(cluster: &Cluster, random: &mut Random) {
+    let proxies = cluster.services.proxies.all();
     for proxy in proxies {
         proxy.slow(random.of(200_000..2_000_000), random.millis(5..40));
     }

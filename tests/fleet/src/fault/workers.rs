@@ -8,20 +8,20 @@ use serde_json::json;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::fleet::Member;
+use crate::cluster::Cluster;
 use crate::load::{self, Accepted, End, Planned};
+use crate::member::Member;
 use crate::random::Random;
-use crate::scene::Scene;
 use crate::wait::{wait, wait_for};
 
 /// A worker that holds edits: what a fault is to hit.
-async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<&'a Member> {
+async fn busy_worker<'a>(cluster: &'a Cluster, random: &mut Random) -> Result<&'a Member> {
     wait_for(
         "a worker to hold edits",
         Duration::from_secs(20),
         async || {
-            let worker = &scene.fleet.workers[random.index(2)];
-            let held = held_by(scene, worker).await?;
+            let worker = &cluster.fleet.workers[random.index(2)];
+            let held = held_by(cluster, worker).await?;
             Ok((held > 0).then_some(worker))
         },
     )
@@ -29,32 +29,32 @@ async fn busy_worker<'a>(scene: &'a Scene, random: &mut Random) -> Result<&'a Me
 }
 
 /// Edits that the table says a worker runs.
-async fn held_by(scene: &Scene, worker: &Member) -> Result<i64> {
+async fn held_by(cluster: &Cluster, worker: &Member) -> Result<i64> {
     Ok(sqlx::query_scalar(
         "select count(*) from edits e join workers w on w.id = e.worker_id
          where e.state = 'running' and w.name like '%' || $1",
     )
     .bind(worker.row_suffix())
-    .fetch_one(&scene.place.truth)
+    .fetch_one(&cluster.namespace.postgres)
     .await?)
 }
 
-pub(super) async fn worker_killed(scene: &Scene, random: &mut Random) -> Result<()> {
-    let worker = busy_worker(scene, random).await?;
+pub(super) async fn worker_killed(cluster: &Cluster, random: &mut Random) -> Result<()> {
+    let worker = busy_worker(cluster, random).await?;
     worker.kill9();
     sleep(random.millis(0..1500)).await;
     worker.start_again()
 }
 
-pub(super) async fn worker_stopped(scene: &Scene, random: &mut Random) -> Result<()> {
-    let worker = busy_worker(scene, random).await?;
+pub(super) async fn worker_stopped(cluster: &Cluster, random: &mut Random) -> Result<()> {
+    let worker = busy_worker(cluster, random).await?;
     let status = worker.terminate(Duration::from_secs(10)).await?;
     ensure!(
         status.success(),
         "{} was asked to end and ended with {status}",
         worker.name()
     );
-    let held = held_by(scene, worker).await?;
+    let held = held_by(cluster, worker).await?;
     ensure!(
         held == 0,
         "{} ended with {held} leases in hand",
@@ -70,14 +70,14 @@ const REFUSED: [&str; 3] = [
     "limekiln_attempts_total{outcome=\"abandoned\"}",
 ];
 
-pub(super) async fn worker_frozen(scene: &Scene, random: &mut Random) -> Result<()> {
+pub(super) async fn worker_frozen(cluster: &Cluster, random: &mut Random) -> Result<()> {
     let (worker, held, before) = loop {
-        let worker = busy_worker(scene, random).await?;
-        let before = worker.counted(&scene.http, &REFUSED).await?;
+        let worker = busy_worker(cluster, random).await?;
+        let before = worker.counted(&cluster.http, &REFUSED).await?;
         worker.with(Process::freeze);
         // What it had sent is done by then, and may have been its last edit's end.
         sleep(Duration::from_millis(50)).await;
-        let held = held_by(scene, worker).await;
+        let held = held_by(cluster, worker).await;
         if matches!(held, Ok(1..)) {
             break (worker, held?, before);
         }
@@ -87,7 +87,7 @@ pub(super) async fn worker_frozen(scene: &Scene, random: &mut Random) -> Result<
     let taken = wait(
         "the reaper to take the frozen worker's leases",
         Duration::from_secs(30),
-        async || Ok(held_by(scene, worker).await? == 0),
+        async || Ok(held_by(cluster, worker).await? == 0),
     )
     .await;
     if taken.is_ok() {
@@ -101,20 +101,20 @@ pub(super) async fn worker_frozen(scene: &Scene, random: &mut Random) -> Result<
         worker.name()
     );
     wait(&what, Duration::from_secs(20), async || {
-        Ok(worker.counted(&scene.http, &REFUSED).await? > before)
+        Ok(worker.counted(&cluster.http, &REFUSED).await? > before)
     })
     .await
 }
 
 /// An edit whose second step never ends. Each worker that takes it gives its leases up and ends; its supervisor starts it
 /// again; and after its attempts the edit is called what it is.
-pub(super) async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+pub(super) async fn engine_hung(cluster: &Cluster, random: &mut Random) -> Result<Vec<Accepted>> {
     let planned = Planned {
-        key: format!("{}-hang", scene.round()),
+        key: format!("{}-hang", cluster.round()),
         tenant: 0,
         body: json!({
             "model": "null",
-            "image": scene.images[0],
+            "image": cluster.images[0],
             "instruction": "null: hang steps=3 step_ms=20",
             "max_attempts": random.of(1..3),
         }),
@@ -123,24 +123,24 @@ pub(super) async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Ve
         after: Duration::ZERO,
         cancel_after: None,
         watched: false,
-        twin: None,
+        reference: None,
     };
-    let edit = submit(scene, planned).await?;
-    let workers = &scene.fleet.workers;
-    let falls = || workers.iter().map(Member::falls).sum::<u32>();
-    let before = falls();
+    let edit = submit(cluster, planned).await?;
+    let workers = &cluster.fleet.workers;
+    let crashes = || workers.iter().map(Member::crashes).sum::<u32>();
+    let before = crashes();
     // Each claim of it ends a worker; the last one ends a little after the edit.
     let what = "the edit that hangs to be given up, and the workers that held it to end";
     wait(what, Duration::from_secs(90), async || {
         for worker in workers {
-            worker.revive()?;
+            worker.restart_if_ended()?;
         }
         let (state, claims): (String, i32) =
             sqlx::query_as("select state, epoch from edits where id = $1")
                 .bind(edit.id)
-                .fetch_one(&scene.place.truth)
+                .fetch_one(&cluster.namespace.postgres)
                 .await?;
-        Ok(state == "failed" && i64::from(falls() - before) >= i64::from(claims.max(1)))
+        Ok(state == "failed" && i64::from(crashes() - before) >= i64::from(claims.max(1)))
     })
     .await?;
     Ok(vec![edit])
@@ -148,28 +148,28 @@ pub(super) async fn engine_hung(scene: &Scene, random: &mut Random) -> Result<Ve
 
 /// The real engine does not hang on demand: its thread is held in the middle of an edit. The worker's heartbeat lives, and
 /// must see it: it gives the lease up and ends; its supervisor starts it again; and the edit goes on from its checkpoint.
-pub(super) async fn engine_held(scene: &Scene, random: &mut Random) -> Result<Vec<Accepted>> {
+pub(super) async fn engine_held(cluster: &Cluster, random: &mut Random) -> Result<Vec<Accepted>> {
     let mut own = Vec::new();
     // The edit may end before the thread is held; five in a row do not.
     for number in 0..5 {
-        let name = format!("{}-hold-{number}", scene.round());
-        let planned = load::lime(&name, &scene.rooms, 1).remove(0);
-        let edit = submit(scene, planned).await?;
+        let name = format!("{}-hold-{number}", cluster.round());
+        let planned = load::lime(&name, &cluster.rooms, 1).remove(0);
+        let edit = submit(cluster, planned).await?;
         let id = edit.id;
         own.push(edit);
         let (worker, epoch) = wait_for("the edit to run", Duration::from_secs(60), async || {
-            runner(scene, id).await
+            runner(cluster, id).await
         })
         .await?;
         sleep(random.millis(200..1000)).await;
         let held = worker
-            .with(|process| process.hold("engine"))
+            .with(|process| process.stall("engine"))
             .context("its engine's thread can't be held")?;
         let ended = wait_for("its worker to end", Duration::from_secs(30), async || {
-            if worker.revive()? {
+            if worker.restart_if_ended()? {
                 return Ok(Some(true));
             }
-            Ok(ended_in(scene, id, epoch).await?.then_some(false))
+            Ok(ended_in(cluster, id, epoch).await?.then_some(false))
         })
         .await?;
         drop(held);
@@ -181,8 +181,10 @@ pub(super) async fn engine_held(scene: &Scene, random: &mut Random) -> Result<Ve
 }
 
 /// Submits an edit of the fault's own, which nobody watches.
-async fn submit(scene: &Scene, planned: Planned) -> Result<Accepted> {
-    let id = scene.clients[0].submit(&planned.key, &planned.body).await?;
+async fn submit(cluster: &Cluster, planned: Planned) -> Result<Accepted> {
+    let id = cluster.clients[0]
+        .submit(&planned.key, &planned.body)
+        .await?;
     Ok(Accepted {
         id,
         planned,
@@ -191,27 +193,27 @@ async fn submit(scene: &Scene, planned: Planned) -> Result<Accepted> {
 }
 
 /// The worker that the table says runs an edit, and in which epoch.
-async fn runner(scene: &Scene, edit: Uuid) -> Result<Option<(&Member, i32)>> {
+async fn runner(cluster: &Cluster, edit: Uuid) -> Result<Option<(&Member, i32)>> {
     let row: Option<(String, i32)> = sqlx::query_as(
         "select w.name, e.epoch from edits e join workers w on w.id = e.worker_id
          where e.id = $1 and e.state = 'running'",
     )
     .bind(edit)
-    .fetch_optional(&scene.place.truth)
+    .fetch_optional(&cluster.namespace.postgres)
     .await?;
     Ok(row.and_then(|(name, epoch)| {
         let is_it = |worker: &&Member| name.ends_with(&worker.row_suffix());
-        let worker = scene.fleet.workers.iter().find(is_it)?;
+        let worker = cluster.fleet.workers.iter().find(is_it)?;
         Some((worker, epoch))
     }))
 }
 
 /// Whether an edit came to its end in this epoch.
-async fn ended_in(scene: &Scene, edit: Uuid, epoch: i32) -> Result<bool> {
+async fn ended_in(cluster: &Cluster, edit: Uuid, epoch: i32) -> Result<bool> {
     let ended = "select exists (select from edits where id = $1 and epoch = $2 and finished_at is not null)";
     Ok(sqlx::query_scalar(ended)
         .bind(edit)
         .bind(epoch)
-        .fetch_one(&scene.place.truth)
+        .fetch_one(&cluster.namespace.postgres)
         .await?)
 }

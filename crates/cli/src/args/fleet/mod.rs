@@ -1,25 +1,25 @@
 //! The arguments of the fleet's commands.
 
-mod bench;
 mod coordinate;
 #[cfg(feature = "embedded")]
 mod dev;
 mod doctor;
 mod drain;
 mod keys;
+mod queue;
 mod serve;
 mod services;
 mod submit;
 mod telemetry;
 mod work;
 
-pub(crate) use bench::QueueArgs;
 pub(crate) use coordinate::{CoordinateArgs, RetentionArgs};
 #[cfg(feature = "embedded")]
 pub(crate) use dev::DevArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use drain::DrainArgs;
 pub(crate) use keys::{CreateArgs, Keys, KeysArgs, ListArgs, RevokeArgs};
+pub(crate) use queue::QueueArgs;
 pub(crate) use serve::{ApiArgs, Downloads, ServeArgs};
 pub(crate) use services::{DatabaseArgs, S3Args, ServicesArgs};
 pub(crate) use submit::SubmitArgs;

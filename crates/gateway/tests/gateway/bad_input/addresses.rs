@@ -8,7 +8,7 @@ use crate::support::pictures;
 
 pub(super) fn keys(ground: &Ground) -> Vec<Case> {
     let get = || Request::new("GET", "/v1/me");
-    let admin = |method, path| ground.bed.request(method, path);
+    let admin = |method, path| ground.gateway.request(method, path);
     vec![
         case("no key", get(), 401, "unauthorized"),
         case(
@@ -31,7 +31,7 @@ pub(super) fn keys(ground: &Ground) -> Vec<Case> {
         ),
         case(
             "two keys",
-            get().key(&ground.bed.key).key(&ground.bed.other),
+            get().key(&ground.gateway.key).key(&ground.gateway.other),
             401,
             "unauthorized",
         ),
@@ -111,8 +111,9 @@ pub(super) fn keys(ground: &Ground) -> Vec<Case> {
 }
 
 pub(super) fn ids(ground: &Ground) -> Vec<Case> {
-    let get = |path: &str| ground.bed.request("GET", path);
-    let stranger = |method: &str, path: String| Request::new(method, &path).key(&ground.bed.other);
+    let get = |path: &str| ground.gateway.request("GET", path);
+    let stranger =
+        |method: &str, path: String| Request::new(method, &path).key(&ground.gateway.other);
     let (image, done, queued) = (ground.image, ground.done, ground.queued);
     let theirs = json!({"image": image, "instruction": "x"});
     let their_turn = json!({"parent": done, "instruction": "x"});
@@ -174,7 +175,7 @@ pub(super) fn ids(ground: &Ground) -> Vec<Case> {
         case(
             "cancelling what has ended",
             ground
-                .bed
+                .gateway
                 .request("POST", &format!("/v1/edits/{done}/cancel")),
             409,
             "edit_ended",
@@ -246,7 +247,7 @@ pub(super) fn ids(ground: &Ground) -> Vec<Case> {
 }
 
 pub(super) fn queries(ground: &Ground) -> Vec<Case> {
-    let get = |path: &str| ground.bed.request("GET", path);
+    let get = |path: &str| ground.gateway.request("GET", path);
     let events = format!("/v1/edits/{}/events", ground.done);
     vec![
         case(

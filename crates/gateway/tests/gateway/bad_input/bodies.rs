@@ -7,7 +7,7 @@ use super::{Case, Ground, case};
 pub(super) fn unread(ground: &Ground) -> Vec<Case> {
     let post = |body: &[u8]| {
         ground
-            .bed
+            .gateway
             .request("POST", "/v1/edits")
             .body("application/json", body)
     };
@@ -51,7 +51,7 @@ pub(super) fn unread(ground: &Ground) -> Vec<Case> {
         case(
             "JSON as text",
             ground
-                .bed
+                .gateway
                 .request("POST", "/v1/edits")
                 .body("text/plain", "{}"),
             415,
@@ -60,7 +60,7 @@ pub(super) fn unread(ground: &Ground) -> Vec<Case> {
         case(
             "JSON as form",
             ground
-                .bed
+                .gateway
                 .request("POST", "/v1/edits")
                 .body("multipart/form-data", "{}"),
             415,
@@ -99,12 +99,12 @@ pub(super) fn requests(ground: &Ground) -> Vec<Case> {
         for (field, value) in change.as_object().unwrap() {
             body[field] = value.clone();
         }
-        ground.bed.request("POST", "/v1/edits").json(&body)
+        ground.gateway.request("POST", "/v1/edits").json(&body)
     };
     let bad = |name, change| case(name, with(change), 422, "request_invalid");
     let raw = |body: String| {
         ground
-            .bed
+            .gateway
             .request("POST", "/v1/edits")
             .body("application/json", body)
     };

@@ -26,7 +26,7 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
     let image: Part<'_> = (IMAGE, &room);
     let post = |body: Vec<u8>| {
         ground
-            .bed
+            .gateway
             .request("POST", "/v1/images/edits")
             .body("multipart/form-data; boundary=cut", body)
     };
@@ -35,7 +35,7 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
     let whole = form(&[image, PROMPT]);
     let typed = |media_type: &str| {
         ground
-            .bed
+            .gateway
             .request("POST", "/v1/images/edits")
             .body(media_type, whole.clone())
     };

@@ -11,16 +11,17 @@ pub(crate) use forms::form;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use limekiln_fixture::PATIENCE;
 use limekiln_jobs::{EditId, ImageId};
 use serde_json::Value;
 
 use crate::support::http::{self, Request};
 use crate::support::worker::{self, Worker};
-use crate::support::{Bed, PATIENCE, pictures};
+use crate::support::{Gateway, pictures};
 
 /// What every case may name.
 struct Ground {
-    bed: Bed,
+    gateway: Gateway,
     /// Our image, edit (done) and queued edit.
     image: ImageId,
     done: EditId,
@@ -48,7 +49,7 @@ fn case(name: &'static str, request: Request, status: u16, code: &'static str) -
 
 impl Ground {
     async fn new() -> Self {
-        let bed = Bed::with(|settings| {
+        let gateway = Gateway::with(|settings| {
             settings.limits.upload_bytes = 256 << 10;
             settings.limits.pixels_max = 1_000_000;
             settings.limits.side_max = 2048;
@@ -57,17 +58,17 @@ impl Ground {
             settings.timeouts.body = Duration::from_millis(900);
         })
         .await;
-        let working = worker::start(&bed).await;
-        let done = bed.edit().await;
+        let working = worker::start(&gateway).await;
+        let done = gateway.edit().await;
         limekiln_testbed::until("an edit is done", PATIENCE, async || {
-            bed.get(&format!("/v1/edits/{done}")).await.json()["state"] == "succeeded"
+            gateway.get(&format!("/v1/edits/{done}")).await.json()["state"] == "succeeded"
         })
         .await;
         drop(working);
-        let queued = bed.edit().await;
-        let image = bed.image().await;
+        let queued = gateway.edit().await;
+        let image = gateway.image().await;
         Self {
-            bed,
+            gateway,
             image,
             done,
             queued,
@@ -77,7 +78,7 @@ impl Ground {
 
     /// The gateway still works, and what could be stored before can be still.
     async fn alive(&self, after: &str) {
-        let reply = self.bed.get("/v1/me").await;
+        let reply = self.gateway.get("/v1/me").await;
         assert_eq!(reply.status, 200, "after {after}: {}", reply.text());
     }
 }
@@ -85,7 +86,7 @@ impl Ground {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_bad_request_is_refused_and_leaves_nothing() {
     let ground = Ground::new().await;
-    let documented = limekiln_gateway::openapi(&ground.bed.state);
+    let documented = limekiln_gateway::openapi(&ground.gateway.state);
     let parts = [
         addresses::keys,
         addresses::ids,
@@ -100,14 +101,14 @@ async fn every_bad_request_is_refused_and_leaves_nothing() {
     let names: BTreeSet<_> = cases.iter().map(|case| case.name).collect();
     assert_eq!(names.len(), cases.len(), "two cases of one name");
     let count = cases.len();
-    let before = ground.bed.stored().await;
+    let before = ground.gateway.stored().await;
     let mut wrong = Vec::new();
     for case in cases {
         let name = case.name;
         if let Err(message) = refused(&ground, &documented, case).await {
             wrong.push(format!("{name}: {message}"));
         }
-        if ground.bed.stored().await != before {
+        if ground.gateway.stored().await != before {
             wrong.push(format!("{name}: stored something"));
             break;
         }
@@ -125,7 +126,7 @@ async fn every_bad_request_is_refused_and_leaves_nothing() {
 /// Sends the request; whether it was refused as it should be.
 async fn refused(ground: &Ground, documented: &Value, case: Case) -> Result<(), String> {
     let (method, path) = target(&case.request);
-    let reply = ground.bed.send(case.request).await;
+    let reply = ground.gateway.send(case.request).await;
     let openai = path == "/v1/images/edits";
     let media_type = if openai {
         "application/json"
@@ -181,7 +182,7 @@ fn described(api: &Value, method: &str, path: &str, status: u16) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_broken_on_the_wire_stores_nothing() {
     let ground = Ground::new().await;
-    let before = ground.bed.stored().await;
+    let before = ground.gateway.stored().await;
     let cases = wire::all(&ground);
     let count = cases.len();
     for wire::Case {
@@ -191,14 +192,18 @@ async fn what_is_broken_on_the_wire_stores_nothing() {
         statuses,
     } in cases
     {
-        let reply = http::raw(ground.bed.address, &bytes, hang_up, false).await;
+        let reply = http::raw(ground.gateway.address, &bytes, hang_up, false).await;
         assert!(
             statuses.contains(&reply.status),
             "{name}: {} {}",
             reply.status,
             reply.text()
         );
-        assert_eq!(ground.bed.stored().await, before, "{name} stored something");
+        assert_eq!(
+            ground.gateway.stored().await,
+            before,
+            "{name} stored something"
+        );
         ground.alive(name).await;
     }
     println!("{count} broken exchanges ended; nothing stored, the gateway alive after each");
@@ -207,19 +212,19 @@ async fn what_is_broken_on_the_wire_stores_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pictures_are_bounded_by_what_their_heads_say() {
     let ground = Ground::new().await;
-    let before = ground.bed.stored().await;
+    let before = ground.gateway.stored().await;
     // 8 KB that would be 40 GB of pixels; a decoder that believed it would be killed.
     let started = std::time::Instant::now();
     let bomb = pictures::png_claiming(100_000, 100_000);
     let request = ground
-        .bed
+        .gateway
         .request("POST", "/v1/images")
         .body("image/png", bomb);
-    let reply = ground.bed.send(request).await;
+    let reply = ground.gateway.send(request).await;
     assert_eq!(
         (reply.status, reply.code().as_str()),
         (422, "image_pixels_limit")
     );
     assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!(ground.bed.stored().await, before);
+    assert_eq!(ground.gateway.stored().await, before);
 }

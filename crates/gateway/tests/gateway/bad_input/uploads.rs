@@ -8,7 +8,7 @@ use crate::support::pictures;
 pub(super) fn all(ground: &Ground) -> Vec<Case> {
     let post = |media_type: &str, body: Vec<u8>| {
         ground
-            .bed
+            .gateway
             .request("POST", "/v1/images")
             .body(media_type, body)
     };
@@ -24,7 +24,7 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
     vec![
         case(
             "no type",
-            ground.bed.request("POST", "/v1/images").length(0),
+            ground.gateway.request("POST", "/v1/images").length(0),
             415,
             "media_type_unsupported",
         ),
@@ -43,7 +43,7 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
         case(
             "a type of bytes",
             ground
-                .bed
+                .gateway
                 .request("POST", "/v1/images")
                 .body("image/png", room())
                 .header("content-type", b"\xff"),

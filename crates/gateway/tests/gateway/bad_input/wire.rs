@@ -13,7 +13,7 @@ pub(super) struct Case {
 }
 
 pub(super) fn all(ground: &Ground) -> Vec<Case> {
-    let key = &ground.bed.key;
+    let key = &ground.gateway.key;
     let head = |line: &str, more: &str| {
         format!("{line} HTTP/1.1\r\nhost: limekiln\r\nauthorization: Bearer {key}\r\n{more}\r\n")
             .into_bytes()

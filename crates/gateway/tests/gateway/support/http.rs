@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 
-use super::PATIENCE;
+use limekiln_fixture::PATIENCE;
 
 /// A request, byte by byte.
 #[derive(Clone, Debug)]

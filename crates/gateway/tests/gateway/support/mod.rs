@@ -5,31 +5,23 @@ pub(crate) mod pictures;
 pub(crate) mod worker;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use limekiln_blobs::{Blobs, Prefix, embedded};
-use limekiln_broker::Broker;
+use limekiln_blobs::Prefix;
 use limekiln_coordinator::Submitter;
+use limekiln_fixture::TestContext;
 use limekiln_gateway::{Downloads, Services, Settings, State};
 use limekiln_jobs::{EditId, ImageId, TenantId};
-use limekiln_store::{Limits, Role, Store};
-use limekiln_testbed::Postgres;
+use limekiln_store::{Limits, Role};
 use serde_json::{Value, json};
-use sqlx::Row;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use http::{Reply, Request};
 
-/// Longest wait for anything that should happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
 /// A gateway, its services, two tenants.
-pub(crate) struct Bed {
+pub(crate) struct Gateway {
+    pub(crate) context: TestContext,
     pub(crate) address: SocketAddr,
-    pub(crate) store: Store,
-    pub(crate) broker: Broker,
-    pub(crate) blobs: Blobs,
     pub(crate) state: State,
     pub(crate) tenant: TenantId,
     /// A key of `tenant`.
@@ -40,63 +32,42 @@ pub(crate) struct Bed {
     pub(crate) admin: String,
     pub(crate) shutdown: CancellationToken,
     pub(crate) server: tokio::task::JoinHandle<Result<(), limekiln_gateway::Error>>,
-    pool: sqlx::PgPool,
-    _s3: embedded::Embedded,
-    _dir: tempfile::TempDir,
 }
 
-impl Bed {
+impl Gateway {
     pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
     /// With settings changed.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let url = Postgres::shared().database().await;
-        Self::on(&url, change).await
+        Self::on(TestContext::new().await, change).await
     }
 
-    /// On a database of that address.
-    pub(crate) async fn on(url: &str, change: impl FnOnce(&mut Settings)) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::connect(&limekiln_store::Settings::new(url))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
-        let s3 = embedded::Embedded::start(dir.path(), 0).await.unwrap();
-        let blobs = Blobs::connect(&s3.settings("limekiln")).await.unwrap();
-        blobs.bucket_ensure().await.unwrap();
-        let broker = Broker::local();
-        let submitter = Submitter::new(store.clone(), broker.clone());
+    /// On these services.
+    pub(crate) async fn on(context: TestContext, change: impl FnOnce(&mut Settings)) -> Self {
+        let store = &context.store;
         let limits = Limits::UNLIMITED;
         let tenant = store.tenant_create("acme", &limits).await.unwrap().id;
         let stranger = store.tenant_create("other", &limits).await.unwrap().id;
-        let mut secrets = Vec::new();
-        for (tenant, role) in [
-            (tenant, Role::Tenant),
-            (stranger, Role::Tenant),
-            (tenant, Role::Admin),
-        ] {
-            secrets.push(
-                store
-                    .key_create(tenant, role, "test")
-                    .await
-                    .unwrap()
-                    .secret
-                    .expose()
-                    .to_owned(),
-            );
-        }
-        let [key, other, admin] = <[String; 3]>::try_from(secrets).unwrap();
+        let key = async |tenant, role| {
+            let key = store.key_create(tenant, role, "test").await.unwrap();
+            key.secret.expose().to_owned()
+        };
+        let (own, other) = (
+            key(tenant, Role::Tenant).await,
+            key(stranger, Role::Tenant).await,
+        );
+        let admin = key(tenant, Role::Admin).await;
         let mut settings = Settings::new("rooms".parse().unwrap());
         settings.presets = ["fast", "paper"].map(str::to_owned).to_vec();
         settings.downloads = Downloads::Proxy;
         change(&mut settings);
         let services = Services {
             store: store.clone(),
-            broker: broker.clone(),
-            blobs: blobs.clone(),
-            submitter,
+            broker: context.broker.clone(),
+            blobs: context.blobs.clone(),
+            submitter: Submitter::new(store.clone(), context.broker.clone()),
             metrics: None,
         };
         let state = State::new(services, settings);
@@ -108,26 +79,16 @@ impl Bed {
             state.clone(),
             shutdown.clone(),
         ));
-        let pool = sqlx::postgres::PgPoolOptions::new()
-            .max_connections(1)
-            .connect(url)
-            .await
-            .unwrap();
         Self {
+            context,
             address,
-            store,
-            broker,
-            blobs,
             state,
             tenant,
-            key,
+            key: own,
             other,
             admin,
             shutdown,
             server,
-            pool,
-            _s3: s3,
-            _dir: dir,
         }
     }
 
@@ -177,12 +138,9 @@ impl Bed {
     pub(crate) async fn stored(&self) -> (i64, usize) {
         let counted = "select (select count(*) from images) + (select count(*) from sessions) + (select count(*) from edits)
             + (select count(*) from edit_events) + (select count(*) from artifacts) + (select count(*) from webhooks)";
-        let rows = sqlx::query(counted)
-            .fetch_one(&self.pool)
-            .await
-            .unwrap()
-            .get::<i64, _>(0);
-        let blobs = self.blobs.list(&Prefix::all(), None, 1000).await.unwrap();
+        let rows = self.context.number(counted).await;
+        let blobs = self.context.blobs.list(&Prefix::all(), None, 1000);
+        let blobs = blobs.await.unwrap();
         (rows, blobs.blobs.len())
     }
 }

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use limekiln_blobs::{Blobs, Key};
-use limekiln_broker::Broker;
-use limekiln_jobs::{ArtifactKind, EditId, Failure, FailureClass, Live, WorkerId};
-use limekiln_store::{Claimed, Completion, Failed, NewArtifact, NewWorker, Progressed, Store};
+use limekiln_blobs::Key;
+use limekiln_fixture::{NEVER, TestContext};
+use limekiln_jobs::{ArtifactKind, EditId, Failure, FailureClass, Live};
+use limekiln_store::{Claimed, Completion, Failed, NewArtifact, Progressed};
 use tokio::task::JoinHandle;
 
-use super::{Bed, pictures};
+use super::{Gateway, pictures};
 
-const TTL: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(50);
 
 /// Works until it is dropped.
@@ -25,53 +24,48 @@ impl Drop for Worker {
 }
 
 /// What a worker does, step by step, for tests that want to see between.
-pub(crate) struct Hands {
-    id: WorkerId,
-    store: Store,
-    broker: Broker,
-    blobs: Blobs,
+pub(crate) struct ManualWorker {
+    context: TestContext,
     told: HashMap<EditId, u64>,
     silent: bool,
 }
 
-impl Hands {
-    pub(crate) async fn new(bed: &Bed) -> Self {
-        let id = WorkerId::new();
-        let worker = NewWorker {
-            id,
-            name: "small".to_owned(),
-            models: vec!["rooms".parse().unwrap()],
-            slots: 512,
-            version: "0.0.0".to_owned(),
-            device: "none".to_owned(),
-        };
-        bed.store.worker_register(&worker, TTL).await.unwrap();
+impl ManualWorker {
+    pub(crate) async fn new(gateway: &Gateway) -> Self {
+        gateway.context.worker_register(512).await;
         Self {
-            id,
-            store: bed.store.clone(),
-            broker: bed.broker.clone(),
-            blobs: bed.blobs.clone(),
+            context: gateway.context.clone(),
             told: HashMap::new(),
             silent: false,
         }
     }
 
     /// One that tells nobody what it does: what it says gets lost.
-    pub(crate) async fn silent(bed: &Bed) -> Self {
+    pub(crate) async fn silent(gateway: &Gateway) -> Self {
         Self {
             silent: true,
-            ..Self::new(bed).await
+            ..Self::new(gateway).await
         }
     }
 
     /// Claims whatever is queued.
     pub(crate) async fn claim(&mut self) -> Vec<Claimed> {
-        let released = self.store.edits_release(None, 1024, 1024).await.unwrap();
+        let released = self
+            .context
+            .store
+            .edits_release(None, 1024, 1024)
+            .await
+            .unwrap();
         let edits: Vec<EditId> = released.iter().map(|released| released.edit).collect();
         if edits.is_empty() {
             return Vec::new();
         }
-        let claimed = self.store.edits_claim(self.id, &edits, TTL).await.unwrap();
+        let claimed = self
+            .context
+            .store
+            .edits_claim(self.context.worker, &edits, NEVER)
+            .await
+            .unwrap();
         let claimed: Vec<Claimed> = claimed.into_iter().flatten().collect();
         for edit in &claimed {
             self.tell(edit.edit).await;
@@ -103,7 +97,12 @@ impl Hands {
             ),
             gpu_ms: 1500,
         };
-        let _ = self.store.edits_complete(&[completion]).await.unwrap();
+        let _ = self
+            .context
+            .store
+            .edits_complete(&[completion])
+            .await
+            .unwrap();
         self.tell(edit.edit).await;
     }
 
@@ -113,7 +112,7 @@ impl Hands {
             epoch: edit.epoch,
             failure,
         };
-        let _ = self.store.edits_fail(&[failed]).await.unwrap();
+        let _ = self.context.store.edits_fail(&[failed]).await.unwrap();
         self.tell(edit.edit).await;
     }
 
@@ -142,9 +141,15 @@ impl Hands {
             return;
         }
         let told = self.told.entry(edit).or_default();
-        for event in self.store.events_after(edit, *told, 100).await.unwrap() {
+        for event in self
+            .context
+            .store
+            .events_after(edit, *told, 100)
+            .await
+            .unwrap()
+        {
             *told = event.seq;
-            self.broker.publish_live(&Live::Event(event));
+            self.context.broker.publish_live(&Live::Event(event));
         }
     }
 }
@@ -161,23 +166,23 @@ pub(crate) fn progressed(edit: &Claimed, step: u32) -> Progressed {
 }
 
 /// Does every edit in four steps. Instructions with "impossible" in them fail through the user's doing.
-pub(crate) async fn start(bed: &Bed) -> Worker {
-    let mut hands = Hands::new(bed).await;
-    let mut wakes = bed.broker.wakes().await;
+pub(crate) async fn start(gateway: &Gateway) -> Worker {
+    let mut manual = ManualWorker::new(gateway).await;
+    let mut wakes = gateway.context.broker.wakes().await;
     Worker(tokio::spawn(async move {
         loop {
-            let claimed = hands.claim().await;
+            let claimed = manual.claim().await;
             for edit in &claimed {
                 if edit.spec.instruction.contains("impossible") {
                     let failure =
                         Failure::new(FailureClass::User, "instruction_bad", "that can't be done");
-                    hands.fail(edit, failure).await;
+                    manual.fail(edit, failure).await;
                     continue;
                 }
                 for step in 1..=4 {
-                    hands.progress(edit, step).await;
+                    manual.progress(edit, step).await;
                 }
-                hands.complete(edit).await;
+                manual.complete(edit).await;
             }
             if claimed.is_empty() {
                 // Woken by submissions; looking now and then catches what a wake was lost for.

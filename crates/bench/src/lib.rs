@@ -1,0 +1,16 @@
+//! What measures the fleet. Nothing here runs in production.
+//!
+//! # Layout
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `null` | [`NullEditor`]: an editor without pixels, for load tests and for tests of faults |
+//! | [`queue`] | edits a second through coordinator, broker and worker, and how soon one starts |
+//!
+//! The statements that only a benchmark needs are with all others, in `limekiln_store::bench`. `cargo run --release -p
+//! limekiln-bench --example throughput -- URL [edits] [filled]` measures Postgres' statements alone.
+
+mod null;
+pub mod queue;
+
+pub use null::NullEditor;

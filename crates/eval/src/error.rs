@@ -1,0 +1,29 @@
+//! What goes wrong in a benchmark.
+
+/// What goes wrong in a benchmark.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The engine's.
+    #[error(transparent)]
+    Engine(#[from] limekiln_lime::Error),
+    /// Pictures that can't be compared.
+    #[error(transparent)]
+    Score(#[from] limekiln_rooms::score::Error),
+    /// One edit failed.
+    #[error("room {room}, {row}")]
+    Edit {
+        /// The room's number.
+        room: u64,
+        /// The row's label.
+        row: String,
+        /// Why.
+        source: Box<Self>,
+    },
+    /// The machine has no threads left.
+    #[error("can't start threads")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// The crate's results.
+pub type Result<T> = std::result::Result<T, Error>;

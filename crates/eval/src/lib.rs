@@ -1,0 +1,32 @@
+//! Benchmarks of editing. Knows no command line and no fleet.
+//!
+//! # Layout
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`rooms`] | RoomBench: rows and rooms in, a report out |
+//! | `row` | [`Row`]: what is scored |
+//! | `scene` | [`Scene`]: one room, and one edit of it scored |
+//! | `table` | [`Summary`]: scores as means, and as a table to read |
+//! | `sweep` | [`Sweep`]: change outside at equal color success |
+//! | `stats` | [`Mean`]: means with their standard errors, by resampling where there is no formula; curves |
+//! | `text` | cells in columns |
+//! | `parallel` | many edits side by side, one thread each |
+//! | `error` | [`Error`] |
+
+mod error;
+mod parallel;
+pub mod rooms;
+mod row;
+mod scene;
+mod stats;
+mod sweep;
+mod table;
+mod text;
+
+pub use error::{Error, Result};
+pub use row::Row;
+pub use scene::{Scene, Score};
+pub use stats::Mean;
+pub use sweep::Sweep;
+pub use table::{Line, Summary};

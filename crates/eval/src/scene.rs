@@ -1,0 +1,112 @@
+//! One scene, and one edit of it scored.
+
+use std::time::Instant;
+
+use image::{GrayImage, RgbImage};
+use limekiln_diffusion::model::Model;
+use limekiln_diffusion::picture;
+use limekiln_lime::Request;
+use limekiln_rooms::{Color, bench_pair, draw, score};
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::row::Row;
+
+/// A room, what is asked for, and where it may change.
+#[derive(Debug)]
+pub struct Scene {
+    /// Its number; also the seed of the noise.
+    pub index: u64,
+    /// The room as it is.
+    pub input: RgbImage,
+    /// What is asked for.
+    pub instruction: String,
+    /// The color that is asked for.
+    color: Color,
+    /// The whole object, 0 or 255.
+    pub mask: GrayImage,
+    /// Its colored part.
+    colored: GrayImage,
+}
+
+/// What one edit of one scene scored.
+#[derive(Clone, Debug, Serialize)]
+pub struct Score {
+    /// The room's number.
+    pub scene: u64,
+    /// Overlap of the region found with the true mask; none where nothing is located.
+    pub iou: Option<f64>,
+    /// Share of the picture that the object covers.
+    pub object_share: f64,
+    /// Whether the object has the color asked for.
+    pub success: bool,
+    /// Mean absolute change outside the true mask, of 255.
+    pub outside: f64,
+    /// Time the edit took.
+    pub seconds: f64,
+}
+
+impl Scene {
+    /// The bench's room `index` of `seed`, drawn `size` pixels wide; `None` where other objects hide the one it is
+    /// about, so that there is nothing to score.
+    pub(crate) fn new(seed: u64, index: u64, size: u32) -> Option<Self> {
+        let pair = bench_pair(seed, index);
+        let (mask, colored) = (pair.region(size), pair.colored(size));
+        let visible = score::share(&mask) > 0.0 && score::share(&colored) > 0.0;
+        Some(Self {
+            index,
+            input: draw(&pair.before, size),
+            instruction: pair.instruction.text.clone(),
+            color: pair.targets.first().filter(|_| visible)?.color?,
+            mask,
+            colored,
+        })
+    }
+
+    /// Edits the scene as `row` says, and scores the result.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says.
+    pub(crate) fn score(&self, model: &Model, row: &Row) -> Result<(Score, RgbImage)> {
+        let start = Instant::now();
+        let request = Request {
+            image: self.input.clone(),
+            instruction: self.instruction.clone(),
+            seed: self.index,
+            preset: row.preset.clone(),
+            mask: row.true_mask.then(|| self.mask.clone()),
+            scheduler: None,
+        };
+        let outcome = limekiln_lime::run(model, request, |_| {})?;
+        let located = outcome
+            .roi
+            .as_ref()
+            .filter(|_| row.preset.locate.is_some() && !row.true_mask);
+        let score = Score {
+            scene: self.index,
+            iou: located.map(|roi| score::iou(roi, &self.mask)).transpose()?,
+            object_share: score::share(&self.mask),
+            success: score::color_success(&outcome.image, &self.colored, self.color)?,
+            outside: score::change_outside(&self.input, &outcome.image, &self.mask)?,
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        Ok((score, outcome.image))
+    }
+
+    /// What encoding and decoding alone change outside the mask.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says.
+    pub(crate) fn floor(&self, model: &Model) -> Result<f64> {
+        let decoded = encode_decode(model, &self.input)?;
+        Ok(score::change_outside(&self.input, &decoded, &self.mask)?)
+    }
+}
+
+fn encode_decode(model: &Model, input: &RgbImage) -> limekiln_lime::Result<RgbImage> {
+    let pixels = picture::to_tensor(input, &model.device)?.to_dtype(model.dtype)?;
+    let latents = model.vae.encode_mode(&pixels)?;
+    Ok(picture::from_tensor(&model.vae.decode(&latents)?)?)
+}

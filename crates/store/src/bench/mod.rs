@@ -1,0 +1,14 @@
+//! Statements that only benchmarks need; the product is built without them (feature `bench`).
+//!
+//! # Layout
+//!
+//! - `scratch`: a database of its own
+//! - `fill`: finished edits, as if the fleet had run for a month
+//! - `waits`: how long edits waited for their start
+
+mod fill;
+mod scratch;
+mod waits;
+
+pub use scratch::Scratch;
+pub use waits::Waits;
