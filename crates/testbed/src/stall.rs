@@ -62,7 +62,8 @@ pub(crate) fn stall(pid: u32, name: &str) -> io::Result<StalledThread> {
     })
 }
 
-fn thread_find(pid: u32, name: &str) -> io::Result<Pid> {
+/// The thread of process `pid` that is called `name`.
+pub(crate) fn thread_find(pid: u32, name: &str) -> io::Result<Pid> {
     let tasks = Path::new("/proc").join(pid.to_string()).join("task");
     for task in fs::read_dir(&tasks)? {
         let task = task?;
@@ -101,65 +102,5 @@ fn until_released(thread: Pid, released: &Receiver<()>) {
             let _ = ptrace::detach(thread, None);
             return;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::thread_find;
-    use crate::{Process, until};
-
-    #[test]
-    #[ignore = "a process with a thread to stall, started by another test"]
-    fn with_a_thread() {
-        let wait = || -> () {
-            loop {
-                std::thread::park();
-            }
-        };
-        let thread = std::thread::Builder::new().name("to-stall".into());
-        thread.spawn(wait).unwrap().join().unwrap();
-    }
-
-    fn process(dir: &tempfile::TempDir) -> Process {
-        let args = ["--ignored", "--exact", "stall::tests::with_a_thread"];
-        let env = std::iter::empty::<(&str, &str)>();
-        let program = std::env::current_exe().unwrap();
-        Process::start(program, args, env, &dir.path().join("log"))
-    }
-
-    /// The kernel's word for what the thread does: `t` while a tracer keeps it.
-    fn state(process: &Process) -> char {
-        let thread = thread_find(process.pid(), "to-stall").unwrap();
-        let stat = format!("/proc/{}/task/{thread}/stat", process.pid());
-        let stat = std::fs::read_to_string(stat).unwrap();
-        let (_, rest) = stat.rsplit_once(") ").unwrap();
-        rest.chars().next().unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_stalled_thread_stands_until_it_is_let_go_or_its_process_ends() {
-        let dir = tempfile::tempdir().unwrap();
-        let process = process(&dir);
-        let pid = process.pid();
-        let is_there = async || thread_find(pid, "to-stall").is_ok();
-        until("the thread", Duration::from_secs(20), is_there).await;
-        let stalled = process.stall("to-stall").unwrap();
-        assert_eq!(state(&process), 't');
-        drop(stalled);
-        assert_ne!(state(&process), 't');
-
-        let _stalled = process.stall("to-stall").unwrap();
-        process.kill9();
-        assert!(process.ended().is_some());
-    }
-
-    #[test]
-    fn a_thread_that_is_not_there_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = process(&dir).stall("engine").unwrap_err().to_string();
-        assert!(error.ends_with("has no thread called engine"), "{error}");
     }
 }

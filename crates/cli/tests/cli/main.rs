@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a failure is the test's answer")]
 
 mod bad_input;
-
 mod context;
 mod edits;
 mod eval;

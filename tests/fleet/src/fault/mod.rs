@@ -19,7 +19,7 @@ use services::{
     connections_cut, connections_slow, coordinators_killed, gateways_killed, postgres_restarted,
     queues_purged, rabbitmq_restarted, s3_down,
 };
-use workers::{engine_held, engine_hung, worker_frozen, worker_killed, worker_stopped};
+use workers::{engine_hung, engine_stalled, worker_frozen, worker_killed, worker_stopped};
 
 /// Something that breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Fault {
             Self::EngineHung => {
                 return match cluster.editor {
                     Editor::Null => engine_hung(cluster, random).await,
-                    Editor::Lime => engine_held(cluster, random).await,
+                    Editor::Lime => engine_stalled(cluster, random).await,
                 };
             }
             Self::PostgresRestarted => postgres_restarted(cluster, random).await?,

@@ -146,13 +146,16 @@ pub(super) async fn engine_hung(cluster: &Cluster, random: &mut Random) -> Resul
     Ok(vec![edit])
 }
 
-/// The real engine does not hang on demand: its thread is held in the middle of an edit. The worker's heartbeat lives, and
-/// must see it: it gives the lease up and ends; its supervisor starts it again; and the edit goes on from its checkpoint.
-pub(super) async fn engine_held(cluster: &Cluster, random: &mut Random) -> Result<Vec<Accepted>> {
+/// The real engine does not hang on demand: its thread is stalled in the middle of an edit. The worker's heartbeat lives,
+/// and must see it: it gives the lease up and ends; its supervisor starts it again; and the edit goes on from its checkpoint.
+pub(super) async fn engine_stalled(
+    cluster: &Cluster,
+    random: &mut Random,
+) -> Result<Vec<Accepted>> {
     let mut own = Vec::new();
-    // The edit may end before the thread is held; five in a row do not.
+    // The edit may end before the thread stands still; five in a row do not.
     for number in 0..5 {
-        let name = format!("{}-hold-{number}", cluster.round());
+        let name = format!("{}-stall-{number}", cluster.round());
         let planned = load::lime(&name, &cluster.rooms, 1).remove(0);
         let edit = submit(cluster, planned).await?;
         let id = edit.id;
@@ -162,9 +165,9 @@ pub(super) async fn engine_held(cluster: &Cluster, random: &mut Random) -> Resul
         })
         .await?;
         sleep(random.millis(200..1000)).await;
-        let held = worker
+        let stalled = worker
             .with(|process| process.stall("engine"))
-            .context("its engine's thread can't be held")?;
+            .context("its engine's thread can't be stalled")?;
         let ended = wait_for("its worker to end", Duration::from_secs(30), async || {
             if worker.restart_if_ended()? {
                 return Ok(Some(true));
@@ -172,12 +175,12 @@ pub(super) async fn engine_held(cluster: &Cluster, random: &mut Random) -> Resul
             Ok(ended_in(cluster, id, epoch).await?.then_some(false))
         })
         .await?;
-        drop(held);
+        drop(stalled);
         if ended {
             return Ok(own);
         }
     }
-    bail!("five edits ended before their engine was held")
+    bail!("five edits ended before their engine was stalled")
 }
 
 /// Submits an edit of the fault's own, which nobody watches.
