@@ -70,7 +70,7 @@ pub(super) async fn run(edits: u32, sandbox: &Sandbox, blobs: bool) -> Result<Fi
     stop.cancel();
     running.ended().await?;
     Ok(Figures {
-        edits: edits,
+        edits,
         per_second,
         half_load,
         start_p50_ms: waits.p50_ms,
