@@ -63,7 +63,7 @@ impl Cluster {
         let http = reqwest::Client::builder()
             .pool_idle_timeout(Duration::from_secs(5))
             .build()?;
-        let place = services.place().await?;
+        let namespace = services.namespace().await?;
         let fleet = Fleet::start(editor, &namespace, &dir, &http).await?;
         let mut cluster = Self {
             services,

@@ -180,7 +180,7 @@ impl Sandbox {
 /// The processes of a run.
 pub(super) struct Running {
     pub(super) submitter: Submitter,
-    coordinator: JoinHandle<Result<(), limekiln_coordinator::Error>>,
+    coordinator: JoinHandle<std::result::Result<(), limekiln_coordinator::Error>>,
     worker: JoinHandle<limekiln_worker::Result<()>>,
 }
 

@@ -6,7 +6,7 @@ use limekiln_broker::Update;
 use limekiln_diffusion::checkpoint::{Checkpoint, OpenOptions, Source};
 use limekiln_diffusion::device::{DeviceChoice, DtypeChoice};
 use limekiln_diffusion::model::Model;
-use limekiln_fixture::{PATIENCE, TestContext, png};
+use limekiln_fixture::{PATIENCE, TestContext};
 use limekiln_jobs::{ArtifactKind, EditId, FailureClass, Live, StateName};
 use limekiln_store::Submission;
 use limekiln_worker::{BoxError, Editor, Factory, LimeEditor, LimeModel, Settings, Signal};
@@ -77,7 +77,7 @@ async fn an_edit_that_was_killed_and_one_that_was_given_back_end_with_the_same_b
     often.checkpoint_every = Duration::ZERO;
 
     let mut worker = Running::start(&context, often.clone(), lime()).await;
-    let undisturbed = context.enqueue(&[whole.clone()]).await[0];
+    let undisturbed = context.enqueue(std::slice::from_ref(&whole)).await[0];
     context.reaches(undisturbed, StateName::Succeeded).await;
     let expected = files(&context, undisturbed).await;
 

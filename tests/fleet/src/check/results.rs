@@ -57,7 +57,7 @@ pub(super) async fn results(
         .map(|(key, digest, bytes)| async move {
             let limit = usize::try_from(bytes)?;
             let parsed: Key = key.parse()?;
-            let body = place
+            let body = namespace
                 .blobs
                 .get(&parsed, None, limit.try_into()?)
                 .await

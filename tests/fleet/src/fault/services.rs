@@ -68,7 +68,7 @@ pub(super) async fn coordinators_killed(cluster: &Cluster, random: &mut Random) 
         sleep(random.millis(0..500)).await;
     }
     sleep(random.millis(0..1500)).await;
-    scene
+    cluster
         .fleet
         .coordinators
         .iter()
