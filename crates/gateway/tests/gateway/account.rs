@@ -74,6 +74,7 @@ async fn revoked_keys_stop_working() {
     let gateway =
         Gateway::with(|settings| settings.timeouts.key_cache = std::time::Duration::ZERO).await;
     let key = gateway
+        .context
         .store
         .key_create(gateway.tenant, limekiln_store::Role::Tenant, "short")
         .await

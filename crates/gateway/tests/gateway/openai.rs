@@ -100,6 +100,7 @@ async fn white_is_where_the_mask_was_transparent() {
             .await;
     let mask = claimed.mask.clone().unwrap();
     let bytes = gateway
+        .context
         .blobs
         .get(&mask.key.parse().unwrap(), Some(&mask.digest), 1 << 20)
         .await

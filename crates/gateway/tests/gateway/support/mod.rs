@@ -139,8 +139,8 @@ impl Gateway {
         let counted = "select (select count(*) from images) + (select count(*) from sessions) + (select count(*) from edits)
             + (select count(*) from edit_events) + (select count(*) from artifacts) + (select count(*) from webhooks)";
         let rows = self.context.number(counted).await;
-        let blobs = self.context.blobs.list(&Prefix::all(), None, 1000);
-        let blobs = blobs.await.unwrap();
+        let all = Prefix::all();
+        let blobs = self.context.blobs.list(&all, None, 1000).await.unwrap();
         (rows, blobs.blobs.len())
     }
 }

@@ -75,6 +75,7 @@ impl ManualWorker {
 
     pub(crate) async fn progress(&mut self, edit: &Claimed, step: u32) {
         let _ = self
+            .context
             .store
             .edits_progress(&[progressed(edit, step)])
             .await
@@ -120,6 +121,7 @@ impl ManualWorker {
         let key = Key::edit(edit.tenant, edit.edit, edit.epoch, kind.file_name()).unwrap();
         let bytes = Bytes::copy_from_slice(bytes);
         let stored = self
+            .context
             .blobs
             .put(&key, bytes, kind.media_type())
             .await
