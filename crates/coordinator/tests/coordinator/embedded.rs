@@ -2,7 +2,7 @@
 
 use limekiln_blobs::{Blobs, embedded::Embedded as BlobServer};
 use limekiln_broker::Broker;
-use limekiln_fixture::{PATIENCE, next_delivery};
+use limekiln_fixture::{PATIENCE, TestContext, next_delivery};
 use limekiln_jobs::{FailureClass, StateName};
 use limekiln_store::{Embedded, Store, Submission, Submitted};
 use limekiln_testbed::until;
