@@ -39,20 +39,16 @@ impl Prepared {
         spec: &Spec,
         sizing: Sizing,
     ) -> Result<Self, Failure> {
-        let mut canvas =
-            Canvas::read(input, &Limits::FILE).map_err(|error| failure(&error.into()))?;
+        let mut canvas = Canvas::read(input, &Limits::FILE).map_err(failure)?;
         if let Some(mask) = mask {
-            canvas = canvas
-                .with_mask(mask, &Limits::FILE)
-                .map_err(|error| failure(&error.into()))?;
+            canvas = canvas.with_mask(mask, &Limits::FILE).map_err(failure)?;
         }
-        let recipe = Recipe::new(&spec.instruction, spec.seed, preset(spec)?)
-            .map_err(|error| failure(&error))?;
+        let recipe = Recipe::new(&spec.instruction, spec.seed, preset(spec)?).map_err(failure)?;
         let side_px = spec.size.unwrap_or(sizing.side_px);
         Ok(Self {
             request: canvas
                 .request(&recipe, side_px, sizing.factor)
-                .map_err(|error| failure(&error))?,
+                .map_err(failure)?,
             canvas,
             finish: Finish::keeping_outside(spec.keep_outside),
         })
@@ -60,7 +56,8 @@ impl Prepared {
 }
 
 /// Why an edit fails that can't be started.
-pub(crate) fn failure(error: &Error) -> Failure {
+pub(crate) fn failure(error: impl Into<Error>) -> Failure {
+    let error = error.into();
     let class = match error {
         Error::Engine(_) => FailureClass::Internal,
         Error::Picture(_) | Error::InstructionEmpty | Error::InstructionTooLong { .. } => {

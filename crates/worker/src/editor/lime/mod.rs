@@ -138,8 +138,7 @@ impl Editor for LimeEditor {
         } = work
             .prepared
             .ok_or_else(|| internal("the edit came without its picture".to_owned()))?;
-        length_check(&model.model, &request.instruction)
-            .map_err(|error| prepared::failure(&error))?;
+        length_check(&model.model, &request.instruction).map_err(prepared::failure)?;
         let resumed = match &work.saved {
             Some(saved) => match Edit::resume(&model.model, request.clone(), saved) {
                 Ok(Some(edit)) => Some(edit),
