@@ -1,4 +1,4 @@
-//! Puts and gets a second of small blobs, and the CPU they cost, on the embedded server in this process:
+//! Puts and gets a second of small blobs in a folder, and the CPU they cost:
 //! `cargo run --release -p limekiln-blobs --example blobs_throughput [BLOBS [BYTES [AT_ONCE]]]`
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use limekiln_blobs::{Blobs, Key, embedded::Embedded};
+use limekiln_blobs::{Blobs, Fsync, Key};
 use limekiln_jobs::{Digest, TenantId};
 
 #[tokio::main]
@@ -22,8 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let at_once = arguments.next().transpose()?.unwrap_or(32);
 
     let dir = tempfile::tempdir()?;
-    let server = Embedded::start(dir.path(), 0).await?;
-    let blobs = Blobs::connect(&server.settings("throughput")).await?;
+    let blobs = Blobs::folder(dir.path(), "throughput", Fsync::Always).await?;
     blobs.bucket_ensure().await?;
     let tenant = TenantId::new();
     let bodies: Vec<(Key, Digest, Bytes)> = (0..count)
@@ -60,13 +59,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "get: {}",
         rate(count, began.elapsed(), cpu_time()? - cpu)
     )?;
-    server.stop().await;
     Ok(())
 }
 
 fn rate(count: usize, wall: Duration, cpu: Duration) -> String {
     format!(
-        "{:.0} a second, {:.0} us of CPU each (client and server)",
+        "{:.0} a second, {:.0} us of CPU each",
         count as f64 / wall.as_secs_f64(),
         cpu.as_secs_f64() * 1e6 / count as f64
     )

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use limekiln_jobs::{ErrorKind, Retryable};
 
@@ -70,15 +70,25 @@ pub enum Error {
     Key {
         /// What was given, shortened.
         key: String,
-        /// What is wrong with it.
+        /// Why it can be no key.
         reason: &'static str,
     },
     /// Settings that can't work.
     #[error("{0}")]
     Settings(String),
-    /// The local disk.
+    /// The disk of the local cache.
     #[error("can't {operation} `{path}`: {source}")]
     Disk {
+        /// What was tried.
+        operation: &'static str,
+        /// The file or directory.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The disk of a folder of blobs.
+    #[error("can't {operation} in `{path}`: {source}")]
+    Folder {
         /// What was tried.
         operation: &'static str,
         /// The file or directory.
@@ -118,6 +128,15 @@ impl Retryable for Error {
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Denied { .. } => ErrorKind::Denied,
             Self::Timeout { .. } | Self::Unavailable { .. } => ErrorKind::Transient,
+            Self::Folder { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    ErrorKind::Denied
+                }
+                // A blob is where a directory would have to be, or the other way round.
+                io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => ErrorKind::Internal,
+                // A full disk, as a rule, on which somebody may make room.
+                _ => ErrorKind::Transient,
+            },
             Self::Key { .. } | Self::Settings(_) | Self::Disk { .. } | Self::Other { .. } => {
                 ErrorKind::Internal
             }

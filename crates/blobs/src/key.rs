@@ -4,11 +4,11 @@ use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, TenantId};
 
 use crate::{Error, Result};
 
-/// The most bytes of a key: with a prefix of ours and the embedded server's naming it still is a file name.
+/// The most bytes of a key: as base64, which the folder's side files are named by, it still is a file name.
 const KEY_BYTES: usize = 160;
 
 /// The name of one blob: segments of `a-z A-Z 0-9 . _ -` between slashes, none of them made of dots alone.
-/// So a key is no path trick, whatever store lies below.
+/// So no key leads out of its store, whatever that is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
 
@@ -36,7 +36,7 @@ impl Key {
         Self(format!("t/{tenant}/edits/{edit}/{epoch}/checkpoint-{step}"))
     }
 
-    /// The key as S3 sees it, without the settings' prefix.
+    /// The key's text, without the handle's prefix.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -108,9 +108,15 @@ impl Prefix {
         Self(format!("{folder}/"))
     }
 
-    /// The prefix as S3 sees it, without the settings' one.
+    /// The prefix's text, without the handle's own.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -1,19 +1,20 @@
-//! Images, results and checkpoints on S3, and the embedded server.
+//! Images, results and checkpoints: on S3, or in a folder of this machine.
 //!
 //! # Layout
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | `settings` | where the bucket is, credentials, timeouts |
+//! | `blobs` | [`Blobs`]: the one handle, on either half |
+//! | `s3` | the half that talks to an S3 server: client, requests, what the SDK's errors mean |
+//! | `folder` | the half that `limekiln dev` uses: a blob is a file |
+//! | `download` | [`Download`]: a blob on its way, and its check |
+//! | `listing` | [`Page`]: what a listing gives |
 //! | `key` | [`Key`] and [`Prefix`]: validated names of blobs, always under a tenant or a model |
-//! | `client` | [`Blobs`]: the SDK's client, made from the settings |
-//! | `get` | get, head, download, presign |
-//! | `put` | whole, or in parts |
-//! | `sweep` | list, delete, and abandoned uploads |
-//! | `probe` | the bucket's creation, and `limekiln doctor`'s check |
+//! | `settings` | where the bucket is, credentials, timeouts |
+//! | `probe` | `limekiln doctor`'s check |
 //! | `cache` | [`Cache`]: verified blobs on local disk, bounded, least recently used out first |
-//! | `error`, `fault` | [`Error`]; what the SDK's errors mean |
-//! | `embedded` | the S3 server of `limekiln dev` (feature `embedded`) |
+//! | `metered` | deadline and metrics of one operation |
+//! | `error` | [`Error`] |
 //!
 //! # Metrics
 //!
@@ -25,25 +26,24 @@
 //! | `limekiln_cache_hits_total`, `limekiln_cache_misses_total`, `limekiln_cache_evicted_total` | the local cache |
 //! | `limekiln_cache_size_bytes` | what it holds |
 
+mod blobs;
 mod cache;
-mod client;
-#[cfg(feature = "embedded")]
-pub mod embedded;
+mod download;
 mod error;
-mod fault;
-mod get;
+mod folder;
 mod key;
+mod listing;
+mod metered;
 mod probe;
-mod put;
+mod s3;
 mod settings;
-mod sweep;
 
-pub use cache::{Cache, Counts, Pinned};
-pub use client::Blobs;
+pub use blobs::{Blobs, Stored};
+pub use cache::{Cache, CacheStats, Pinned};
+pub use download::{Download, Head};
 pub use error::{Error, Result};
-pub use get::{Download, Head};
+pub use folder::Fsync;
 pub use key::{Key, Prefix};
+pub use listing::{Listed, Page};
 pub use probe::{Check, Report};
-pub use put::Stored;
 pub use settings::{Credentials, Settings, Timeouts};
-pub use sweep::{Listed, Page};

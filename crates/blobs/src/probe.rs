@@ -1,16 +1,15 @@
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use bytes::Bytes;
 use limekiln_jobs::Digest;
 use time::OffsetDateTime;
 
 use crate::{Blobs, Error, Key, Prefix, Result};
 
-/// What `limekiln doctor` says of the bucket.
+/// What `limekiln doctor` prints about the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Server and bucket.
+    /// The store and the bucket, in words.
     pub target: String,
-    /// Every step tried, in order; the first failure is the last.
+    /// The steps tried, in order; those after the first failure are not.
     pub checks: Vec<Check>,
 }
 
@@ -31,59 +30,10 @@ impl Report {
 }
 
 impl Blobs {
-    /// Creates the bucket unless it is there.
-    pub async fn bucket_ensure(&self) -> Result<()> {
-        let inner = &*self.inner;
-        inner
-            .timed("create the bucket", async {
-                match inner.bucket_head().await {
-                    Err(Error::NoBucket { .. }) => {}
-                    done => return done,
-                }
-                let region = inner
-                    .client
-                    .config()
-                    .region()
-                    .map(|region| region.as_ref().to_owned());
-                // AWS wants its other regions named; servers elsewhere may not know the word.
-                let place = region
-                    .filter(|region| inner.settings.endpoint.is_none() && region != "us-east-1")
-                    .map(|region| {
-                        CreateBucketConfiguration::builder()
-                            .location_constraint(BucketLocationConstraint::from(region.as_str()))
-                            .build()
-                    });
-                let made = inner
-                    .client
-                    .create_bucket()
-                    .bucket(&inner.settings.bucket)
-                    .set_create_bucket_configuration(place)
-                    .send()
-                    .await;
-                match made {
-                    Ok(_) => Ok(()),
-                    Err(error) => {
-                        let error = inner.fault("create the bucket", None, error);
-                        // Another process may have been quicker.
-                        match inner.bucket_head().await {
-                            Ok(()) => Ok(()),
-                            Err(_) => Err(error),
-                        }
-                    }
-                }
-            })
-            .await
-    }
-
     /// Writes, reads, lists and deletes a probe.
     pub async fn check(&self) -> Report {
-        let settings = &self.inner.settings;
-        let server = settings
-            .endpoint
-            .as_ref()
-            .map_or("AWS".to_owned(), ToString::to_string);
         let mut report = Report {
-            target: format!("bucket `{}` at {server}", settings.bucket),
+            target: self.target(),
             checks: Vec::new(),
         };
         if let Err((name, error)) = self.check_all(&mut report.checks).await {
@@ -109,8 +59,7 @@ impl Blobs {
             .parse()
             .map_err(|error| ("name a blob", error))?;
 
-        self.inner
-            .bucket_head()
+        self.bucket_head()
             .await
             .map_err(|error| ("find the bucket", error))?;
         done("find the bucket");
@@ -149,17 +98,5 @@ impl Blobs {
         }
         done("delete it");
         Ok(())
-    }
-}
-
-impl crate::client::Inner {
-    async fn bucket_head(&self) -> Result<()> {
-        self.client
-            .head_bucket()
-            .bucket(&self.settings.bucket)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| self.fault("find the bucket", None, error))
     }
 }

@@ -2,9 +2,12 @@ use std::{fmt, time::Duration};
 
 use url::Url;
 
-use crate::{Error, Result};
+use crate::{Error, Key, Result};
 
-/// Where the blobs are, and how patient we are.
+/// Tries of one request, the first included, unless the settings say otherwise.
+pub(crate) const ATTEMPTS: u32 = 3;
+
+/// Where the bucket is on S3, and how long requests may take.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The S3 server; none means AWS itself.
@@ -21,7 +24,7 @@ pub struct Settings {
     pub path_style: bool,
     /// Credentials; none means the usual chain (environment, profile, web identity, instance).
     pub credentials: Option<Credentials>,
-    /// How long things may take.
+    /// Limits of waiting.
     pub timeouts: Timeouts,
     /// Tries of one request, the first included.
     pub attempts: u32,
@@ -39,25 +42,13 @@ impl Settings {
             prefix: String::new(),
             credentials: None,
             timeouts: Timeouts::default(),
-            attempts: 3,
+            attempts: ATTEMPTS,
         }
     }
 
-    /// What can be said without asking the server.
+    /// Refuses what is wrong with them whatever the server says.
     pub(crate) fn check(&self) -> Result<()> {
-        let named = (3..=63).contains(&self.bucket.len())
-            && self
-                .bucket
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
-            && !self.bucket.starts_with(['-', '.'])
-            && !self.bucket.contains("..");
-        if !named {
-            return Err(Error::Settings(format!(
-                "`{}` is no bucket name; 3 to 63 of a-z, 0-9, - and .",
-                self.bucket.chars().take(80).collect::<String>()
-            )));
-        }
+        bucket_check(&self.bucket)?;
         for endpoint in [&self.endpoint, &self.public_endpoint]
             .into_iter()
             .flatten()
@@ -68,13 +59,34 @@ impl Settings {
                 )));
             }
         }
-        if !self.prefix.is_empty() {
-            self.prefix
-                .parse::<crate::Key>()
-                .map_err(|e| Error::Settings(format!("prefix: {e}")))?;
-        }
-        Ok(())
+        prefix_check(&self.prefix)
     }
+}
+
+/// Refuses what can't be a bucket's name.
+pub(crate) fn bucket_check(bucket: &str) -> Result<()> {
+    let named = (3..=63).contains(&bucket.len())
+        && bucket
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
+        && !bucket.starts_with(['-', '.'])
+        && !bucket.contains("..");
+    if named {
+        return Ok(());
+    }
+    Err(Error::Settings(format!(
+        "`{}` is no bucket name; 3 to 63 of a-z, 0-9, - and .",
+        bucket.chars().take(80).collect::<String>()
+    )))
+}
+
+/// Refuses what can't be put before keys; the empty prefix is none.
+pub(crate) fn prefix_check(prefix: &str) -> Result<()> {
+    if prefix.is_empty() {
+        return Ok(());
+    }
+    let checked = prefix.parse::<Key>().map(drop);
+    checked.map_err(|error| Error::Settings(format!("prefix: {error}")))
 }
 
 /// An access key and its secret.
@@ -94,7 +106,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// How long things may take.
+/// Limits of waiting.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
     /// To connect.

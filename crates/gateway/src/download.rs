@@ -40,19 +40,23 @@ pub(crate) async fn answer(
         .key
         .parse()
         .map_err(|error: limekiln_blobs::Error| internal(&error))?;
-    match state.settings().downloads {
+    let presigned = match state.settings().downloads {
         Downloads::Redirect => {
             let ttl = state.settings().timeouts.presign;
-            let url = state.blobs().presign(&key, ttl, Some(blob.name)).await?;
-            let caching = (header::CACHE_CONTROL, "private, no-store".to_owned());
-            Ok((
-                StatusCode::TEMPORARY_REDIRECT,
-                [(header::LOCATION, url.to_string()), caching],
-            )
-                .into_response())
+            state.blobs().presign(&key, ttl, Some(blob.name)).await?
         }
-        Downloads::Proxy => proxied(state, &key, blob, tag).await,
-    }
+        Downloads::Proxy => None,
+    };
+    // A folder of blobs has no address of its own.
+    let Some(url) = presigned else {
+        return proxied(state, &key, blob, tag).await;
+    };
+    let caching = (header::CACHE_CONTROL, "private, no-store".to_owned());
+    Ok((
+        StatusCode::TEMPORARY_REDIRECT,
+        [(header::LOCATION, url.to_string()), caching],
+    )
+        .into_response())
 }
 
 async fn proxied(

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`postgres`] | a Postgres server, and a database of its own for each test |
 //! | [`rabbitmq`] | a RabbitMQ node, and a virtual host of its own for each test |
-//! | [`s3`] | an S3 server: the embedded one, or an independent one (feature `s3`, on by default) |
+//! | [`s3`] | an S3 server: ours, or an independent one (feature `s3`, on by default) |
 //! | [`proxy`] | a TCP proxy that cuts, refuses, slows down and swallows |
 //! | [`process`] | a child process that dies with its parent: kill, freeze, thaw |
 //! | `stall` | one thread of a child that stands still while the others go on |

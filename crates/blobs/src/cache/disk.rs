@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use limekiln_jobs::Digest;
 
-use super::{Cache, Index, Inner};
+use super::index::{Cache, Index, Inner};
 use crate::{Error, Result};
 
 /// Temporary files older than this belong to nobody.
@@ -56,7 +56,7 @@ impl Cache {
         .await
     }
 
-    /// Keeps a blob, unless it is larger than the whole cache. `digest` must be the bytes' own.
+    /// Adds a blob, unless it is larger than the whole cache. `digest` must be the bytes' own.
     pub async fn put(&self, digest: &Digest, body: Bytes) -> Result<()> {
         let (inner, digest) = (Arc::clone(&self.inner), *digest);
         blocking(move || inner.write(&digest, &body)).await
@@ -64,7 +64,7 @@ impl Cache {
 }
 
 impl Inner {
-    /// The verified bytes; counted as neither hit nor miss.
+    /// The verified bytes, if they are there; counts neither a hit nor a miss.
     pub(super) fn read(&self, digest: &Digest) -> Result<Option<Bytes>> {
         let path = self.path(digest);
         let body = match std::fs::read(&path) {
@@ -84,7 +84,7 @@ impl Inner {
     }
 
     /// Whether the file is there and whole, checked once a process.
-    pub(super) fn holds(&self, digest: &Digest) -> Result<bool> {
+    pub(super) fn contains(&self, digest: &Digest) -> Result<bool> {
         let path = self.path(digest);
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -108,12 +108,14 @@ impl Inner {
         Ok(true)
     }
 
+    /// Removes a file that is not what its name says.
     fn damaged(&self, digest: &Digest, path: &Path) -> Result<()> {
         tracing::warn!(%digest, "a cached blob is damaged; removed");
         self.index().remove(digest);
         removed(path).map_err(failed("remove", path))
     }
 
+    /// Makes a verified file the most recently used.
     fn used(&self, digest: &Digest, bytes: u64, path: &Path) {
         let mut index = self.index();
         match index.entries.get_mut(digest) {
@@ -135,41 +137,41 @@ impl Inner {
         }
     }
 
+    /// Adds a blob that fits.
     pub(super) fn write(&self, digest: &Digest, body: &Bytes) -> Result<()> {
         if body.len() as u64 > self.limit_bytes {
             return Ok(());
         }
-        let fresh = self.fresh();
-        let path = self.dir.join(&fresh);
+        let path = self.dir.join(self.temporary());
         let written = std::fs::write(&path, body).map_err(failed("write", &path));
-        self.take_in(digest, &path, body.len() as u64, 0, written)
+        self.persist(digest, &path, body.len() as u64, 0, written)
     }
 
-    /// Moves a temporary file to its place, held once more by `holds`, or removes it when writing it failed.
-    pub(super) fn take_in(
+    /// Moves a temporary file to its place, with `new_pins`, or removes it when writing it failed.
+    pub(super) fn persist(
         &self,
         digest: &Digest,
-        fresh: &Path,
+        temporary: &Path,
         bytes: u64,
-        holds: u32,
+        new_pins: u32,
         written: Result<()>,
     ) -> Result<()> {
         let path = self.path(digest);
-        let kept =
-            written.and_then(|()| std::fs::rename(fresh, &path).map_err(failed("write", &path)));
-        if let Err(error) = kept {
-            if let Err(error) = removed(fresh) {
-                tracing::debug!(%error, file = %fresh.display(), "a temporary file stays");
+        let persisted = written
+            .and_then(|()| std::fs::rename(temporary, &path).map_err(failed("write", &path)));
+        if let Err(error) = persisted {
+            if let Err(error) = removed(temporary) {
+                tracing::debug!(%error, file = %temporary.display(), "a temporary file stays");
             }
             return Err(error);
         }
-        self.index().insert(*digest, bytes, true, holds);
+        self.index().insert(*digest, bytes, true, new_pins);
         self.make_room();
         Ok(())
     }
 
     /// The name of a temporary file that no other process and no other call has.
-    pub(super) fn fresh(&self) -> String {
+    pub(super) fn temporary(&self) -> String {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         format!(
             "new-{}-{}",
@@ -178,6 +180,7 @@ impl Inner {
         )
     }
 
+    /// Evicts until the rest fits.
     fn make_room(&self) {
         let out = self.index().evict(self.limit_bytes);
         for digest in out {
@@ -187,7 +190,7 @@ impl Inner {
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!("limekiln_cache_size_bytes").set(self.index().counts.bytes as f64);
+        metrics::gauge!("limekiln_cache_size_bytes").set(self.index().bytes() as f64);
     }
 }
 

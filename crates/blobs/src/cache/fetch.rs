@@ -1,4 +1,4 @@
-//! From the cache, or from S3 into the cache.
+//! From the cache, or from the bucket into the cache.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,13 +10,13 @@ use limekiln_jobs::Digest;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    Cache, Inner, Pinned,
     disk::{self, blocking, failed},
+    index::{Cache, Inner, Pinned},
 };
 use crate::{Blobs, Error, Key, Result};
 
 impl Cache {
-    /// The blob from here or from S3, and then kept here. Many asking at once make one request.
+    /// The blob from here, or from the bucket and then kept here. Many callers at once make one request.
     pub async fn fetch(
         &self,
         blobs: &Blobs,
@@ -24,13 +24,13 @@ impl Cache {
         digest: &Digest,
         limit_bytes: u64,
     ) -> Result<Bytes> {
-        if let Some(body) = self.look(digest).await? {
+        if let Some(body) = self.lookup(digest).await? {
             return Ok(body);
         }
-        let turn = self.inner.turn(digest);
-        let _mine = turn.lock().await;
-        // Who had the turn before has left it here.
-        if let Some(body) = self.look(digest).await? {
+        let fetching = self.inner.fetching(digest);
+        let _fetching = fetching.lock().await;
+        // Who held the lock before has left the blob here.
+        if let Some(body) = self.lookup(digest).await? {
             return Ok(body);
         }
         self.inner.index().miss();
@@ -42,8 +42,8 @@ impl Cache {
         Ok(body)
     }
 
-    /// As [`Cache::fetch`] for weights: streamed to a file, which stays while the answer lives. Refuses what is larger
-    /// than the whole cache.
+    /// As [`Cache::fetch`] for weights: streamed to a file, which stays while the returned handle lives. Refuses what is
+    /// larger than the whole cache.
     pub async fn fetch_file(
         &self,
         blobs: &Blobs,
@@ -51,30 +51,31 @@ impl Cache {
         digest: &Digest,
         limit_bytes: u64,
     ) -> Result<Pinned> {
-        let turn = self.inner.turn(digest);
-        let _mine = turn.lock().await;
+        let fetching = self.inner.fetching(digest);
+        let _fetching = fetching.lock().await;
         let (inner, wanted) = (Arc::clone(&self.inner), *digest);
-        // Held first: between its being found and its being held nothing may put it out.
+        // Pinned first: nothing may evict it between being found and being pinned.
         if let Some(pinned) = self.pin(digest)
-            && blocking(move || inner.holds(&wanted)).await?
+            && blocking(move || inner.contains(&wanted)).await?
         {
             self.inner.index().hit();
             return Ok(pinned);
         }
         self.inner.index().miss();
         let limit_bytes = limit_bytes.min(self.inner.limit_bytes);
-        let fresh = self.inner.dir.join(self.inner.fresh());
-        let _removed = Removed(fresh.clone());
-        let (bytes, written) = match stream(blobs, key, digest, limit_bytes, &fresh).await {
+        let temporary = self.inner.dir.join(self.inner.temporary());
+        let _removed = Removed(temporary.clone());
+        let (bytes, written) = match stream(blobs, key, digest, limit_bytes, &temporary).await {
             Ok(bytes) => (bytes, Ok(())),
             Err(error) => (0, Err(error)),
         };
         let (inner, wanted) = (Arc::clone(&self.inner), *digest);
-        blocking(move || inner.take_in(&wanted, &fresh, bytes, 1, written)).await?;
+        blocking(move || inner.persist(&wanted, &temporary, bytes, 1, written)).await?;
         Ok(self.pinned(digest))
     }
 
-    async fn look(&self, digest: &Digest) -> Result<Option<Bytes>> {
+    /// The blob if it is here, counted as a hit; a miss is counted when it is fetched.
+    async fn lookup(&self, digest: &Digest) -> Result<Option<Bytes>> {
         if !self.inner.index().entries.contains_key(digest) && !self.inner.path(digest).exists() {
             return Ok(None);
         }
@@ -86,13 +87,13 @@ impl Cache {
         Ok(found)
     }
 
-    /// Holds an entry that is there.
+    /// Pins an entry that is there.
     fn pin(&self, digest: &Digest) -> Option<Pinned> {
         self.inner.index().entries.get_mut(digest)?.pins += 1;
         Some(self.pinned(digest))
     }
 
-    /// The holder of a pin that is set already.
+    /// The handle of a pin that is counted already.
     fn pinned(&self, digest: &Digest) -> Pinned {
         Pinned {
             path: self.inner.path(digest),
@@ -114,16 +115,16 @@ impl Drop for Removed {
 }
 
 impl Inner {
-    /// The turn of those who want this blob.
-    fn turn(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+    /// The lock of those who want this blob.
+    fn fetching(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
         let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those whom nobody waits for any more are forgotten here.
-        fetching.retain(|_, turn| Arc::strong_count(turn) > 1);
+        // Locks that nobody holds or waits for are forgotten here.
+        fetching.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(fetching.entry(*digest).or_default())
     }
 }
 
-/// Streams a blob into a new file and checks it; says its length. What is there after an error is the caller's to remove.
+/// Streams a blob into a new file and checks it; returns its length. After an error the caller removes the file.
 async fn stream(
     blobs: &Blobs,
     key: &Key,

@@ -1,4 +1,4 @@
-//! The local cache, before the embedded server.
+//! The local cache, before an S3 server.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ fn files(dir: &Path) -> usize {
 
 #[tokio::test]
 async fn a_second_fetch_needs_no_server() {
-    let home = Home::embedded().await;
+    let home = Home::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), LIMIT).await.unwrap();
     let (key, digest) = stored(&home, 1, 30_000).await;
@@ -47,7 +47,7 @@ async fn a_second_fetch_needs_no_server() {
         noise(1, 30_000)
     );
     assert_eq!(cache.get(&digest).await.unwrap().unwrap(), noise(1, 30_000));
-    let counts = cache.counts();
+    let counts = cache.stats();
     assert_eq!(
         (counts.hits, counts.misses, counts.files, counts.bytes),
         (2, 2, 1, 30_000)
@@ -55,7 +55,7 @@ async fn a_second_fetch_needs_no_server() {
 
     // A later process takes it over.
     let later = Cache::open(dir.path(), LIMIT).await.unwrap();
-    assert_eq!((later.counts().files, later.counts().bytes), (1, 30_000));
+    assert_eq!((later.stats().files, later.stats().bytes), (1, 30_000));
     assert_eq!(
         later
             .fetch(&home.blobs, &key, &digest, LIMIT)
@@ -67,7 +67,7 @@ async fn a_second_fetch_needs_no_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_make_one_request() {
-    let home = Home::embedded().await;
+    let home = Home::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), LIMIT).await.unwrap();
     let (key, digest) = stored(&home, 2, 200_000).await;
@@ -78,14 +78,14 @@ async fn many_at_once_make_one_request() {
     for one in all.collect::<Vec<_>>() {
         assert_eq!(one.await.unwrap().unwrap(), noise(2, 200_000));
     }
-    let counts = cache.counts();
+    let counts = cache.stats();
     assert_eq!((counts.misses, counts.hits), (1, 31));
     assert_eq!(files(dir.path()), 1);
 }
 
 #[tokio::test]
 async fn damage_on_disk_is_found_and_mended() {
-    let home = Home::embedded().await;
+    let home = Home::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), LIMIT).await.unwrap();
     let (key, digest) = stored(&home, 3, 10_000).await;
@@ -131,7 +131,7 @@ async fn damage_on_disk_is_found_and_mended() {
 
 #[tokio::test]
 async fn it_stays_within_its_bytes() {
-    let home = Home::embedded().await;
+    let home = Home::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), 100_000).await.unwrap();
     let mut digests = Vec::new();
@@ -148,9 +148,9 @@ async fn it_stays_within_its_bytes() {
             .unwrap();
         digests.push(digest);
         cache.get(&digests[0]).await.unwrap().unwrap();
-        assert!(cache.counts().bytes <= 100_000);
+        assert!(cache.stats().bytes <= 100_000);
     }
-    assert_eq!((cache.counts().files, cache.counts().evicted), (3, 2));
+    assert_eq!((cache.stats().files, cache.stats().evicted), (3, 2));
     assert_eq!(files(dir.path()), 3);
     assert_eq!(cache.get(&digests[1]).await.unwrap(), None);
 
@@ -176,7 +176,7 @@ async fn it_stays_within_its_bytes() {
 
     // Less room for a later process.
     let later = Cache::open(dir.path(), 60_000).await.unwrap();
-    assert_eq!((later.counts().files, files(dir.path())), (2, 2));
+    assert_eq!((later.stats().files, files(dir.path())), (2, 2));
     assert!(
         later.get(&digests[0]).await.unwrap().is_some(),
         "the most recently used was put out"
@@ -185,7 +185,7 @@ async fn it_stays_within_its_bytes() {
 
 #[tokio::test]
 async fn weights_in_use_are_not_put_out() {
-    let home = Home::embedded().await;
+    let home = Home::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), 100_000).await.unwrap();
     let (key, digest) = stored(&home, 30, 80_000).await;
@@ -215,12 +215,12 @@ async fn weights_in_use_are_not_put_out() {
         .await
         .unwrap();
     assert!(!path.exists());
-    assert!(cache.counts().bytes <= 100_000);
+    assert!(cache.stats().bytes <= 100_000);
 }
 
 #[tokio::test]
 async fn what_s3_sends_wrong_is_not_kept() {
-    let home = Home::embedded().await;
+    let home = Home::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), LIMIT).await.unwrap();
     let key = home.key("lies");

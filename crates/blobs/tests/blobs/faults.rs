@@ -9,7 +9,7 @@ use limekiln_testbed::{Proxy, until};
 use crate::home::{Home, noise};
 
 async fn through(home: &Home, timeouts: Timeouts) -> (Proxy, Blobs) {
-    let proxy = Proxy::start(home.settings.endpoint.as_ref().unwrap().port().unwrap());
+    let proxy = Proxy::start(home.settings().endpoint.as_ref().unwrap().port().unwrap());
     let blobs = home
         .with(|settings| {
             let endpoint = settings.endpoint.as_ref().unwrap();
@@ -22,7 +22,7 @@ async fn through(home: &Home, timeouts: Timeouts) -> (Proxy, Blobs) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_cut_is_asked_for_again() {
-    let home = Home::embedded().await;
+    let home = Home::s3().await;
     let (proxy, blobs) = through(&home, Timeouts::default()).await;
     let body = noise(1, 4 << 20);
     let digest = Digest::of(&body);
@@ -72,7 +72,7 @@ async fn what_is_cut_is_asked_for_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_down_is_transient_and_soon_said() {
-    let home = Home::embedded().await;
+    let home = Home::s3().await;
     let (proxy, blobs) = through(&home, Timeouts::default()).await;
     let key = home.key("down");
     blobs.put(&key, noise(1, 10), "image/png").await.unwrap();
@@ -114,7 +114,7 @@ async fn a_server_that_is_down_is_transient_and_soon_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_ends_in_time() {
-    let home = Home::embedded().await;
+    let home = Home::s3().await;
     let timeouts = Timeouts {
         connect: Duration::from_millis(200),
         attempt: Duration::from_millis(300),

@@ -1,44 +1,94 @@
-//! A server, and a bucket of one's own on it.
+//! A store, and a bucket of one's own in it.
 
-use std::sync::OnceLock;
+use std::{path::Path, sync::OnceLock};
 
 use bytes::Bytes;
-use limekiln_blobs::{Blobs, Key, Settings};
+use limekiln_blobs::{Blobs, Fsync, Key, Settings};
 use limekiln_jobs::TenantId;
 use limekiln_testbed::S3;
+use tempfile::TempDir;
 
 pub(crate) struct Home {
-    pub(crate) settings: Settings,
     pub(crate) blobs: Blobs,
+    pub(crate) bucket: String,
     pub(crate) tenant: TenantId,
+    store: Store,
+}
+
+enum Store {
+    S3(Settings),
+    Folder(TempDir),
 }
 
 impl Home {
-    pub(crate) async fn embedded() -> Self {
+    /// Our S3 server.
+    pub(crate) async fn s3() -> Self {
         Self::on(S3::shared()).await
     }
 
-    pub(crate) async fn independent() -> Self {
-        static INDEPENDENT: OnceLock<S3> = OnceLock::new();
-        Self::on(INDEPENDENT.get_or_init(S3::independent)).await
+    /// An independent S3 server.
+    pub(crate) async fn swift() -> Self {
+        static SWIFT: OnceLock<S3> = OnceLock::new();
+        Self::on(SWIFT.get_or_init(S3::independent)).await
+    }
+
+    /// A folder.
+    pub(crate) async fn folder_half() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::folder(dir.path(), "kiln", Fsync::Always);
+        let blobs = blobs.await.unwrap();
+        Self::new(blobs, "kiln".to_owned(), Store::Folder(dir)).await
     }
 
     async fn on(server: &S3) -> Self {
-        let settings = server.settings(&server.bucket());
+        let bucket = server.bucket();
+        let settings = server.settings(&bucket);
         let blobs = Blobs::connect(&settings).await.unwrap();
+        Self::new(blobs, bucket, Store::S3(settings)).await
+    }
+
+    async fn new(blobs: Blobs, bucket: String, store: Store) -> Self {
         blobs.bucket_ensure().await.unwrap();
         Self {
-            settings,
             blobs,
+            bucket,
             tenant: TenantId::new(),
+            store,
         }
     }
 
-    /// Another client, with settings changed.
+    /// The settings of a client of the S3 server.
+    pub(crate) fn settings(&self) -> &Settings {
+        match &self.store {
+            Store::S3(settings) => settings,
+            Store::Folder(_) => panic!("a folder has no settings"),
+        }
+    }
+
+    /// Where the files are.
+    pub(crate) fn dir(&self) -> &Path {
+        match &self.store {
+            Store::S3(_) => panic!("a server has no folder"),
+            Store::Folder(dir) => dir.path(),
+        }
+    }
+
+    /// Another client of the S3 server, with settings changed.
     pub(crate) async fn with(&self, change: impl FnOnce(&mut Settings)) -> Blobs {
-        let mut settings = self.settings.clone();
+        let mut settings = self.settings().clone();
         change(&mut settings);
         Blobs::connect(&settings).await.unwrap()
+    }
+
+    /// The same bucket with a prefix before every key.
+    pub(crate) async fn prefixed(&self, prefix: &str) -> Blobs {
+        match &self.store {
+            Store::S3(_) => {
+                self.with(|settings| settings.prefix = prefix.to_owned())
+                    .await
+            }
+            Store::Folder(_) => self.blobs.prefixed(prefix).unwrap(),
+        }
     }
 
     pub(crate) fn key(&self, name: &str) -> Key {

@@ -1,126 +1,93 @@
-//! The embedded server killed in the middle of writing.
+//! A process killed in the middle of writing to a folder.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{io::Write, path::Path, sync::Arc, time::Duration};
 
-use limekiln_blobs::{Blobs, Key, Prefix, embedded::Embedded};
-use limekiln_jobs::{Digest, Retryable, TenantId};
-use limekiln_testbed::{Process, port_free, until};
+use limekiln_blobs::{Blobs, Fsync, Key, Prefix};
+use limekiln_jobs::{Digest, TenantId};
+use limekiln_testbed::{Process, until};
 
 use crate::home::noise;
 
 const DIR: &str = "LIMEKILN_BLOBS_DIR";
-const PORT: &str = "LIMEKILN_BLOBS_PORT";
+const ACKNOWLEDGED: &str = "LIMEKILN_BLOBS_ACKNOWLEDGED";
+const SEED: &str = "LIMEKILN_BLOBS_SEED";
 
-/// The server that the test below kills, run by it as a process of its own.
+/// The process that the test below kills: puts blobs for ever, and writes down the keys of those that were acknowledged.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a server, started by another test"]
-async fn server() {
-    let port = std::env::var(PORT).unwrap().parse().unwrap();
-    let _server = Embedded::start(Path::new(&std::env::var(DIR).unwrap()), port)
-        .await
+#[ignore = "a process, started by another test"]
+async fn writer() {
+    let variable = |name: &str| std::env::var(name).unwrap();
+    let dir = variable(DIR);
+    let blobs = Blobs::folder(Path::new(&dir), "kiln", Fsync::Always);
+    let blobs = blobs.await.unwrap();
+    blobs.bucket_ensure().await.unwrap();
+    let acknowledged = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(variable(ACKNOWLEDGED))
         .unwrap();
-    std::future::pending::<()>().await;
+    let (acknowledged, tenant) = (Arc::new(acknowledged), TenantId::new());
+    let seed: u64 = variable(SEED).parse().unwrap();
+    let writers = (0..6).map(|writer: u64| {
+        let (blobs, acknowledged) = (blobs.clone(), Arc::clone(&acknowledged));
+        tokio::spawn(async move {
+            for n in (seed + writer) * 1_000_000.. {
+                // One of them writes long ones.
+                let bytes = match writer {
+                    0 => 9 << 20,
+                    _ => 1 + (n as usize * 7_919) % 200_000,
+                };
+                let body = noise(n, bytes);
+                let digest = Digest::of(&body);
+                let key = Key::image(tenant, &digest);
+                blobs
+                    .put_digested(&key, body, digest, "text/plain")
+                    .await
+                    .unwrap();
+                let mut file = &*acknowledged;
+                file.write_all(format!("{key}\n").as_bytes()).unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_writing_every_blob_is_whole_or_not_there() {
     let dir = tempfile::tempdir().unwrap();
-    let port = port_free();
-    let log = dir.path().join("log");
-    let data = dir.path().join("s3");
-    // Made before the first start, so that the client knows the credentials.
-    let settings = {
-        let server = Embedded::start(&data, port).await.unwrap();
-        let settings = server.settings("kiln");
-        Blobs::connect(&settings)
-            .await
-            .unwrap()
-            .bucket_ensure()
-            .await
-            .unwrap();
-        server.stop().await;
-        settings
+    let (data, list) = (dir.path().join("s3"), dir.path().join("acknowledged"));
+    let acknowledged = || {
+        let text = std::fs::read_to_string(&list).unwrap_or_default();
+        let lines = text.lines().map(|key| key.parse::<Key>().unwrap());
+        lines.collect::<Vec<_>>()
     };
-    let blobs = Blobs::connect(&settings).await.unwrap();
-    let tenant = TenantId::new();
-    let acknowledged = Arc::new(Mutex::new(Vec::<Key>::new()));
-    let seed = AtomicU64::new(1);
-
     for round in 0..4 {
-        let server = Process::start(
+        let goal = acknowledged().len() + 60 + 37 * round;
+        let writer = Process::start(
             std::env::current_exe().unwrap(),
-            ["--ignored", "--exact", "kill::server", "--nocapture"],
-            [(DIR, data.as_os_str()), (PORT, port.to_string().as_ref())],
-            &log,
+            ["--ignored", "--exact", "kill::writer", "--nocapture"],
+            [
+                (DIR, data.as_os_str()),
+                (ACKNOWLEDGED, list.as_os_str()),
+                (SEED, (10 * (round + 1)).to_string().as_ref()),
+            ],
+            &dir.path().join("log"),
         );
-        until(
-            "the server to answer",
-            Duration::from_secs(30),
-            async || {
-                tokio::net::TcpStream::connect(("127.0.0.1", port))
-                    .await
-                    .is_ok()
-            },
-        )
-        .await;
-        let goal = acknowledged.lock().unwrap().len() + 60 + 37 * round;
-        let killed = Arc::new(AtomicBool::new(false));
-        let mut writers = Vec::new();
-        for writer in 0..6 {
-            let (blobs, killed, acknowledged) = (
-                blobs.clone(),
-                Arc::clone(&killed),
-                Arc::clone(&acknowledged),
-            );
-            let first = seed.fetch_add(1_000_000, Ordering::Relaxed);
-            writers.push(tokio::spawn(async move {
-                for n in first.. {
-                    // One of them in parts.
-                    let bytes = if writer == 0 {
-                        9 << 20
-                    } else {
-                        1 + (n as usize * 7_919) % 200_000
-                    };
-                    let body = noise(n, bytes);
-                    let digest = Digest::of(&body);
-                    let key = Key::image(tenant, &digest);
-                    match blobs.put_digested(&key, body, digest, "text/plain").await {
-                        Ok(_) => acknowledged.lock().unwrap().push(key),
-                        Err(error) => {
-                            assert!(
-                                killed.load(Ordering::SeqCst) && error.is_transient(),
-                                "{error}"
-                            );
-                            return;
-                        }
-                    }
-                }
-            }));
-        }
         until(
             "enough blobs to be put",
             Duration::from_secs(60),
-            async || acknowledged.lock().unwrap().len() >= goal,
+            async || acknowledged().len() >= goal,
         )
         .await;
-        killed.store(true, Ordering::SeqCst);
-        server.kill9();
-        for writer in writers {
-            writer.await.unwrap();
-        }
+        writer.kill9();
 
-        let server = Embedded::start(&data, port).await.unwrap();
+        let blobs = Blobs::folder(&data, "kiln", Fsync::Always).await.unwrap();
         let (mut listed, mut after) = (Vec::new(), None);
         loop {
             let page = blobs
-                .list(&Prefix::tenant(tenant), after.as_deref(), 1_000)
+                .list(&Prefix::tenants(), after.as_deref(), 1_000)
                 .await
                 .unwrap();
             listed.extend(page.blobs.into_iter().map(|listed| listed.key));
@@ -132,10 +99,12 @@ async fn killed_while_writing_every_blob_is_whole_or_not_there() {
         for key in &listed {
             let digest: Digest = key.as_str().rsplit('/').next().unwrap().parse().unwrap();
             blobs.get(key, Some(&digest), 16 << 20).await.unwrap();
+            let head = blobs.head(key).await.unwrap().unwrap();
+            assert_eq!(head.media_type.as_deref(), Some("text/plain"));
         }
-        for key in acknowledged.lock().unwrap().iter() {
+        for key in acknowledged() {
             assert!(
-                listed.binary_search(key).is_ok(),
+                listed.binary_search(&key).is_ok(),
                 "{key} was acknowledged and is gone"
             );
         }
@@ -150,7 +119,6 @@ async fn killed_while_writing_every_blob_is_whole_or_not_there() {
                     .starts_with(".tmp.")
             })
             .count();
-        assert_eq!(left, 0, "temporary files of the killed server");
-        server.stop().await;
+        assert_eq!(left, 0, "temporary files of the killed process");
     }
 }

@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use limekiln_blobs::{Blobs, Fsync};
 use limekiln_broker::Broker;
-use limekiln_store::{Limits, Role, Store};
+use limekiln_store::{Embedded, Limits, Role, Store};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::embedded::Embedded;
 use super::services::Services;
 use super::telemetry::Telemetry;
 use super::{coordinate, serve, services, work};
@@ -43,8 +43,8 @@ pub(crate) async fn run(
     let listener = serve::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await?;
     let address = listener.local_addr()?;
 
-    let embedded = Embedded::start(&args.data, &args.services).await?;
-    let services = connect(args, &embedded).await?;
+    let postgres = postgres_start(args).await?;
+    let services = connect(args, postgres.as_ref()).await?;
     let editor = work::EditorPlan::new(&args.model, &args.editor, None)?;
     api.models = vec![editor.model_name.to_string()];
     let settings = serve::settings(&api)?;
@@ -92,7 +92,10 @@ pub(crate) async fn run(
     let outcome = parts.await;
     services.broker.close().await;
     services.store.close().await;
-    embedded.stop().await;
+    let stop = move || drop(postgres);
+    if let Err(error) = tokio::task::spawn_blocking(stop).await {
+        tracing::error!(%error, "the embedded Postgres did not stop in order");
+    }
     outcome.map(drop)
 }
 
@@ -111,14 +114,24 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-/// Connects to the services that are named, and to the embedded ones for the rest.
-async fn connect(args: &DevArgs, embedded: &Embedded) -> Result<Services> {
-    let store = match &embedded.database {
+/// The Postgres of this process, unless the arguments name another.
+async fn postgres_start(args: &DevArgs) -> Result<Option<Embedded>> {
+    if args.services.database.database.is_some() {
+        return Ok(None);
+    }
+    let folder = args.data.join("postgres");
+    let start = move || Embedded::start(&folder);
+    Ok(Some(tokio::task::spawn_blocking(start).await??))
+}
+
+/// The services that the arguments name, and the built-in ones for those that they do not.
+async fn connect(args: &DevArgs, postgres: Option<&Embedded>) -> Result<Services> {
+    let store = match postgres {
         None => services::store(&args.services.database).await?,
-        Some(database) => Store::connect(&database.settings()).await?,
+        Some(postgres) => Store::connect(&postgres.settings()).await?,
     };
     store.migrate().await?;
-    if embedded.database.is_some() {
+    if postgres.is_some() {
         // The folder is locked by this process, so whoever holds a lease died with the process before.
         let ended = store.leases_end_all().await?;
         if ended > 0 {
@@ -129,10 +142,11 @@ async fn connect(args: &DevArgs, embedded: &Embedded) -> Result<Services> {
         None => Broker::local(),
         Some(_) => services::broker(&args.services, "dev").await?,
     };
-    let blobs = match &embedded.s3 {
-        None => services::blobs(&args.services.s3).await?,
-        Some(s3) => {
-            limekiln_blobs::Blobs::connect(&s3.settings(&args.services.s3.s3_bucket)).await?
+    let blobs = match &args.services.s3.s3_endpoint {
+        Some(_) => services::blobs(&args.services.s3).await?,
+        None => {
+            let folder = args.data.join("s3");
+            Blobs::folder(&folder, &args.services.s3.s3_bucket, Fsync::Always).await?
         }
     };
     blobs.bucket_ensure().await?;

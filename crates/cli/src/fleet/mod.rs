@@ -5,7 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `serve`, `coordinate`, `work` | the three kinds of process |
-//! | `dev`, `embedded` | all of them in one, with the services that no argument names |
+//! | `dev` | all of them in one, with the services that no argument names |
 //! | `keys` | tenants and their API keys |
 //! | `drain` | makes the workers of a machine finish their edits and exit |
 //! | `doctor` | checks of what a process depends on |
@@ -20,8 +20,6 @@ mod coordinate;
 mod dev;
 mod doctor;
 mod drain;
-#[cfg(feature = "embedded")]
-mod embedded;
 mod keys;
 mod queue;
 mod serve;

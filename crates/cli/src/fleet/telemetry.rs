@@ -19,10 +19,10 @@ const SECONDS: [f64; 16] = [
 ];
 
 /// Crates whose errors our own logs report, or that log too much. A filter on the command line overrides this.
-const QUIET: &str = "lapin=off,s3s=warn,s3s_fs=warn";
+const QUIET: &str = "lapin=off";
 /// `bench` also silences the worker, since a log line for every edit would slow down what is measured, and the warnings
 /// about slow statements, since filling tables takes long.
-const QUIET_BENCH: &str = "lapin=off,s3s=warn,s3s_fs=warn,sqlx=error,limekiln_worker=warn";
+const QUIET_BENCH: &str = "lapin=off,sqlx=error,limekiln_worker=warn";
 
 /// The telemetry that was started. Dropping it sends the last spans.
 pub(crate) struct Telemetry {

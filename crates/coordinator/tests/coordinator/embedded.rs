@@ -1,6 +1,6 @@
 //! The same on what `limekiln dev` runs in process: one connection to Postgres, the in-process broker.
 
-use limekiln_blobs::{Blobs, embedded::Embedded as BlobServer};
+use limekiln_blobs::{Blobs, Fsync};
 use limekiln_broker::Broker;
 use limekiln_fixture::{PATIENCE, TestContext, next_delivery};
 use limekiln_jobs::{FailureClass, StateName};
@@ -20,10 +20,9 @@ async fn a_whole_session_with_a_pool_of_one() {
         .unwrap()
         .unwrap();
     let store = Store::connect(&embedded.settings()).await.unwrap();
-    let server = BlobServer::start(&dir.path().join("blobs"), 0)
+    let blobs = Blobs::folder(&dir.path().join("blobs"), "limekiln", Fsync::Always)
         .await
         .unwrap();
-    let blobs = Blobs::connect(&server.settings("limekiln")).await.unwrap();
     let context = TestContext::on(store, Broker::local(), blobs).await;
     let endpoint = Endpoint::start(&[500, 200]).await;
     // Two, as if by mistake: on one connection as well neither gets in the other's way.
@@ -72,5 +71,4 @@ async fn a_whole_session_with_a_pool_of_one() {
         coordinator.stop().await;
     }
     context.store.close().await;
-    server.stop().await;
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use limekiln_blobs::{Blobs, Key, embedded::Embedded};
+use limekiln_blobs::{Blobs, Fsync, Key};
 use limekiln_coordinator::{Retention, Settings};
 use limekiln_fixture::{NEVER, PATIENCE, TestContext, png};
 use limekiln_jobs::{Digest, EditId, Epoch, SessionId, StateName, TenantId};
@@ -15,7 +15,6 @@ use crate::running::{Coordinator, settings};
 
 /// A bucket whose files the test can make old.
 struct Bucket {
-    server: Embedded,
     blobs: Blobs,
     dir: TempDir,
 }
@@ -23,10 +22,11 @@ struct Bucket {
 impl Bucket {
     async fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        let server = Embedded::start(dir.path(), 0).await.unwrap();
-        let blobs = Blobs::connect(&server.settings("sweeping")).await.unwrap();
+        let blobs = Blobs::folder(dir.path(), "sweeping", Fsync::Never)
+            .await
+            .unwrap();
         blobs.bucket_ensure().await.unwrap();
-        Self { server, blobs, dir }
+        Self { blobs, dir }
     }
 
     async fn put(&self, key: &Key) {
@@ -157,7 +157,6 @@ async fn the_sweep_takes_old_orphans_and_nothing_that_a_row_refers_to_or_that_is
     for key in [&image_key, &result, &saved, &young, &young_image] {
         assert!(context.blobs.exists(key).await.unwrap(), "{key}");
     }
-    bucket.server.stop().await;
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub(crate) struct Picture {
     /// The PNG in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     b64_json: Option<String>,
-    /// An address that is good for a while.
+    /// An address that is good for a while; on `limekiln dev` a `data:` address with the picture in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
 }
@@ -149,15 +149,16 @@ async fn picture(state: &State, artifact: &ArtifactRef, url: bool) -> Result<Pic
         .parse()
         .map_err(|error: limekiln_blobs::Error| internal(&error))?;
     if url {
-        let ttl = state.settings().timeouts.presign;
-        let url = state
-            .blobs()
-            .presign(&key, ttl, Some(ArtifactKind::Result.file_name()))
-            .await?;
-        return Ok(Picture {
-            b64_json: None,
-            url: Some(url.into()),
-        });
+        let (ttl, name) = (
+            state.settings().timeouts.presign,
+            ArtifactKind::Result.file_name(),
+        );
+        if let Some(url) = state.blobs().presign(&key, ttl, Some(name)).await? {
+            return Ok(Picture {
+                b64_json: None,
+                url: Some(url.into()),
+            });
+        }
     }
     // The bytes, and their base64.
     let _room = state.memory().take(artifact.bytes as usize * 7 / 3).await?;
@@ -165,8 +166,12 @@ async fn picture(state: &State, artifact: &ArtifactRef, url: bool) -> Result<Pic
         .blobs()
         .get(&key, Some(&artifact.digest), RESULT_BYTES_MAX)
         .await?;
-    Ok(Picture {
-        b64_json: Some(STANDARD.encode(&bytes)),
-        url: None,
-    })
+    let encoded = STANDARD.encode(&bytes);
+    // A folder of blobs has no address of its own: the picture is its own address.
+    let (b64_json, url) = if url {
+        (None, Some(format!("data:image/png;base64,{encoded}")))
+    } else {
+        (Some(encoded), None)
+    };
+    Ok(Picture { b64_json, url })
 }

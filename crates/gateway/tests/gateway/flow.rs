@@ -274,3 +274,17 @@ async fn results_by_presigned_address() {
         "no key is needed there"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_in_a_folder_come_through_the_gateway() {
+    let gateway = Gateway::on_folder(|settings| {
+        settings.downloads = limekiln_gateway::Downloads::Redirect;
+    })
+    .await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let edit = gateway.edit().await;
+    let claimed = manual.claim().await;
+    manual.complete(&claimed[0]).await;
+    let reply = gateway.get(&format!("/v1/edits/{edit}/result")).await;
+    assert_eq!((reply.status, reply.body), (200, pictures::room()));
+}

@@ -1,5 +1,7 @@
 //! OpenAI's route. Its own client is driven in `tests/http`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use limekiln_fixture::PATIENCE;
 use limekiln_jobs::StateName;
 use serde_json::json;
@@ -79,6 +81,24 @@ async fn pictures_for_a_prompt() {
         (422, &json!("edit_failed"))
     );
     assert_eq!(reply.json()["error"]["message"], "that can't be done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_in_a_folder_is_its_own_address() {
+    let gateway = Gateway::on_folder(|_| {}).await;
+    let _worker = worker::start(&gateway).await;
+    let request = post(
+        &gateway,
+        &[
+            (IMAGE, &pictures::room()),
+            (r#"name="prompt""#, b"make the sofa red"),
+            (r#"name="response_format""#, b"url"),
+        ],
+    );
+    let answer = gateway.send(request).await.json();
+    let url = answer["data"][0]["url"].as_str().unwrap();
+    let picture = url.strip_prefix("data:image/png;base64,").unwrap();
+    assert_eq!(STANDARD.decode(picture).unwrap(), pictures::room());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

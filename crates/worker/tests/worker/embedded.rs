@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use limekiln_blobs::{Blobs, Fsync};
 use limekiln_broker::Broker;
 use limekiln_fixture::TestContext;
 use limekiln_jobs::{EventKind, StateName};
@@ -19,10 +20,7 @@ async fn everything_in_one_process() {
         .unwrap()
         .unwrap();
     let store = Store::connect(&postgres.settings()).await.unwrap();
-    let s3 = limekiln_blobs::embedded::Embedded::start(&dir.path().join("s3"), 0)
-        .await
-        .unwrap();
-    let blobs = limekiln_blobs::Blobs::connect(&s3.settings("limekiln"))
+    let blobs = Blobs::folder(&dir.path().join("s3"), "limekiln", Fsync::Always)
         .await
         .unwrap();
     let context = TestContext::on(store, Broker::local(), blobs).await;
@@ -45,5 +43,4 @@ async fn everything_in_one_process() {
     drop(dispatcher);
     worker.stop().await.0.unwrap();
     context.store.close().await;
-    s3.stop().await;
 }

@@ -25,6 +25,7 @@ pub(crate) async fn urls_are_signed_for_one_blob_and_a_time(home: &Home) {
         .blobs
         .presign(&key, hour, Some("my \"kiln\".png"))
         .await
+        .unwrap()
         .unwrap();
     let answer = raw::ask("GET", &url, &raw::path(&url), 0, b"")
         .await
@@ -44,7 +45,7 @@ pub(crate) async fn urls_are_signed_for_one_blob_and_a_time(home: &Home) {
     );
     assert_eq!(answer.body, body);
 
-    let bare = home.blobs.presign(&key, hour, None).await.unwrap();
+    let bare = home.blobs.presign(&key, hour, None).await.unwrap().unwrap();
     let good = raw::path(&bare);
     assert_eq!(
         raw::ask("GET", &bare, &good, 0, b"").await.unwrap().status,
@@ -77,15 +78,18 @@ pub(crate) async fn urls_are_signed_for_one_blob_and_a_time(home: &Home) {
             settings.public_endpoint = Some("https://kiln.example:8443/s3".parse().unwrap())
         })
         .await;
-    let url = outside.presign(&key, hour, None).await.unwrap();
+    let url = outside.presign(&key, hour, None).await.unwrap().unwrap();
     assert_eq!(url.host_str(), Some("kiln.example"));
-    assert_eq!(url.path(), format!("/s3/{}/{key}", home.settings.bucket));
+    assert_eq!(url.path(), format!("/s3/{}/{key}", home.bucket));
 }
 
-pub(crate) async fn settings_prefix_keeps_apart(home: &Home) {
-    let staging = home
-        .with(|settings| settings.prefix = "staging/a".to_owned())
-        .await;
+pub(crate) async fn prefixes_keep_apart(home: &Home) {
+    let staging = home.prefixed("staging/a").await;
+    let neighbour = home.prefixed("staging/at").await;
+    neighbour
+        .put(&home.key("x"), noise(3, 10), "image/png")
+        .await
+        .unwrap();
     let key = home.key("x");
     staging.put(&key, noise(1, 10), "image/png").await.unwrap();
     assert!(!home.blobs.exists(&key).await.unwrap());
@@ -107,18 +111,19 @@ pub(crate) async fn settings_prefix_keeps_apart(home: &Home) {
         .unwrap();
     assert_eq!((rest.blobs.len(), rest.next), (2, None));
     assert!(keys(&home.blobs, &Prefix::tenants()).await.is_empty());
-    assert_eq!(keys(&home.blobs, &Prefix::all()).await.len(), 4);
+    assert_eq!(keys(&staging, &Prefix::all()).await.len(), 4);
+    assert_eq!(keys(&home.blobs, &Prefix::all()).await.len(), 5);
     staging.delete(std::slice::from_ref(&key)).await.unwrap();
     assert!(!staging.exists(&key).await.unwrap());
 }
 
-pub(crate) async fn strangers_and_missing_buckets_are_told_apart(home: &Home) {
+pub(crate) async fn strangers_are_told(home: &Home) {
     let key = home.key("x");
     home.blobs
         .put(&key, noise(1, 10), "image/png")
         .await
         .unwrap();
-    let own = home.settings.credentials.clone().unwrap();
+    let own = home.settings().credentials.clone().unwrap();
     let strangers = [
         Credentials {
             access_key: own.access_key.clone(),
@@ -166,7 +171,10 @@ pub(crate) async fn strangers_and_missing_buckets_are_told_apart(home: &Home) {
         assert!(problem.contains("AWS_ACCESS_KEY_ID"), "{problem}");
     }
     assert_eq!(home.blobs.get(&key, None, MIB).await.unwrap(), noise(1, 10));
+}
 
+pub(crate) async fn missing_buckets_are_told(home: &Home) {
+    let key = home.key("x");
     let nowhere = home.blobs.bucket("no-such-bucket-here").unwrap();
     for error in [
         nowhere
@@ -197,10 +205,7 @@ pub(crate) async fn strangers_and_missing_buckets_are_told_apart(home: &Home) {
 }
 
 pub(crate) async fn buckets_are_made_once(home: &Home) {
-    let fresh = home
-        .blobs
-        .bucket(&format!("{}-more", home.settings.bucket))
-        .unwrap();
+    let fresh = home.blobs.bucket(&format!("{}-more", home.bucket)).unwrap();
     let (a, b, c) = tokio::join!(
         fresh.bucket_ensure(),
         fresh.bucket_ensure(),
@@ -218,6 +223,69 @@ pub(crate) async fn doctor_sees_a_good_bucket(home: &Home) {
     let report = home.blobs.check().await;
     assert!(report.is_ok(), "{report:?}");
     assert_eq!(report.checks.len(), 5);
-    assert!(report.target.contains(&home.settings.bucket));
+    assert!(report.target.contains(&home.bucket));
     assert!(keys(&home.blobs, &Prefix::all()).await.is_empty());
+}
+
+/// No name that is not a key reaches a file of our server. (Swift takes any name: its blobs are no files of that name.)
+pub(crate) async fn a_key_is_no_path(home: &Home) {
+    let key = home.key("x");
+    home.blobs
+        .put(&key, noise(1, 10), "text/plain")
+        .await
+        .unwrap();
+    let client = raw::client(home.settings());
+    let tricks = [
+        "../other/t/y",
+        "t/../../other/t/y",
+        "../../credentials",
+        "..",
+        "t/..",
+        "./t/x",
+        "t//x",
+        "/t/x",
+        "t/x/",
+        ".hidden",
+        "t\\x",
+        "/etc/passwd",
+        "../.bucket-a2lsbg.object-dC94.metadata.json",
+    ];
+    for trick in tricks {
+        let (get, put, delete) = tokio::join!(
+            client.get_object().bucket(&home.bucket).key(trick).send(),
+            client
+                .put_object()
+                .bucket(&home.bucket)
+                .key(trick)
+                .body(noise(3, 5).into())
+                .send(),
+            client
+                .delete_object()
+                .bucket(&home.bucket)
+                .key(trick)
+                .send(),
+        );
+        assert!(get.is_err(), "{trick}");
+        assert!(put.is_err(), "{trick}");
+        assert!(delete.is_err(), "{trick}");
+        let begun = client
+            .create_multipart_upload()
+            .bucket(&home.bucket)
+            .key(trick)
+            .send()
+            .await;
+        assert!(begun.is_err(), "{trick}");
+    }
+    // Bare requests, which no client's library has tidied.
+    let endpoint = home.settings().endpoint.as_ref().unwrap();
+    for path in [
+        format!("/{}/../credentials", home.bucket),
+        format!("/{}/%2e%2e/other/t/y", home.bucket),
+        "/..%2fcredentials".to_owned(),
+        format!("/{}/{key}", home.bucket),
+    ] {
+        let answer = raw::ask("GET", endpoint, &path, 0, b"").await.unwrap();
+        assert!(answer.status >= 400, "{path}: {answer:?}");
+    }
+    assert_eq!(keys(&home.blobs, &Prefix::all()).await, [key]);
 }

@@ -1,12 +1,12 @@
-//! What holds on every S3 server.
+//! What holds on every store, or on every S3 server.
 
 mod access;
-mod halves;
-mod kept;
+mod put_get;
+mod unfinished;
 
 pub(crate) use access::*;
-pub(crate) use halves::*;
-pub(crate) use kept::*;
+pub(crate) use put_get::*;
+pub(crate) use unfinished::*;
 
 use limekiln_blobs::{Blobs, Key, Prefix};
 

@@ -10,7 +10,7 @@ use crate::args::ModelArgs;
 
 /// Run everything in one process, with no service to install
 ///
-/// Gateway, coordinator and worker on a data folder: Postgres, S3 and the queue run in the process. A restart keeps
+/// Gateway, coordinator and worker on a data folder: Postgres and the queue run in the process, blobs are files. A restart keeps
 /// images, edits and queue, even after kill -9: an edit under way goes on from its last checkpoint. Each of
 /// DATABASE_URL, AMQP_URL and S3_ENDPOINT (or their flags) puts a real service in the place of the built-in one.
 #[derive(Args, Debug)]

@@ -6,7 +6,7 @@ pub(crate) mod worker;
 
 use std::net::SocketAddr;
 
-use limekiln_blobs::Prefix;
+use limekiln_blobs::{Blobs, Fsync, Prefix};
 use limekiln_coordinator::Submitter;
 use limekiln_fixture::TestContext;
 use limekiln_gateway::{Downloads, Services, Settings, State};
@@ -42,6 +42,17 @@ impl Gateway {
     /// With settings changed.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         Self::on(TestContext::new().await, change).await
+    }
+
+    /// As `limekiln dev`, whose blobs are files.
+    pub(crate) async fn on_folder(change: impl FnOnce(&mut Settings)) -> Self {
+        let context = TestContext::new().await;
+        let folder = context.dir.path().join("blobs");
+        let blobs = Blobs::folder(&folder, "limekiln", Fsync::Never)
+            .await
+            .unwrap();
+        blobs.bucket_ensure().await.unwrap();
+        Self::on(TestContext { blobs, ..context }, change).await
     }
 
     /// On these services.

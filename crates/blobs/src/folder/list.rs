@@ -1,23 +1,28 @@
-//! Listings in the order of keys. s3s-fs walks the whole bucket for every page; this reads the directories that hold the
-//! page, and no file's metadata but the page's own.
+//! Listings in the order of keys. A page reads the directories that hold it, and no file's metadata but its own blobs'.
 
-use std::{io, path::Path, time::SystemTime};
+use std::{io, path::Path};
 
-/// One object of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) bytes: u64,
-    pub(super) modified: Option<SystemTime>,
+use super::{dir::Folder, names};
+use crate::{Result, listing::Found};
+
+impl Folder {
+    /// Up to `limit` blobs whose names start with `prefix` and come after `after`; and whether there are more.
+    pub(crate) async fn list(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+        limit: u16,
+    ) -> Result<(Vec<Found>, bool)> {
+        let prefix = prefix.to_owned();
+        self.blocking("list blobs", move |folder| {
+            let after = after.unwrap_or_default();
+            list(&folder.root(), &prefix, &after, usize::from(limit))
+        })
+        .await
+    }
 }
 
-/// Up to `limit` objects whose keys start with `prefix` and come after `after`; and whether there are more.
-pub(super) fn list(
-    bucket: &Path,
-    prefix: &str,
-    after: &str,
-    limit: usize,
-) -> io::Result<(Vec<Entry>, bool)> {
+fn list(bucket: &Path, prefix: &str, after: &str, limit: usize) -> io::Result<(Vec<Found>, bool)> {
     let mut walk = Walk {
         prefix,
         after,
@@ -35,11 +40,11 @@ struct Walk<'a> {
     prefix: &'a str,
     after: &'a str,
     limit: usize,
-    found: Vec<Entry>,
+    found: Vec<Found>,
 }
 
 impl Walk<'_> {
-    /// The objects in `directory`, whose keys start with `base` (empty, or ending with a slash).
+    /// The blobs in `directory`, whose names start with `base` (empty, or ending with a slash).
     fn directory(&mut self, directory: &Path, base: &str) -> io::Result<()> {
         let entries = match std::fs::read_dir(directory) {
             Ok(entries) => entries,
@@ -49,34 +54,33 @@ impl Walk<'_> {
             }
             Err(error) => return Err(error),
         };
-        let mut names = Vec::new();
+        let mut listed = Vec::new();
         for entry in entries {
             let entry = entry?;
-            // Names that are not UTF-8 are not ours.
-            let Ok(name) = entry.file_name().into_string() else {
+            let Some(name) = entry.file_name().to_str().and_then(names::from_file) else {
                 continue;
             };
-            // A directory's keys all begin with its name and a slash: so they sort among the files.
+            // All names in a directory begin with its own and a slash, and sort so among the files.
             let slash = if entry.file_type()?.is_dir() { "/" } else { "" };
-            let key = format!("{base}{name}{slash}");
-            if self.may_hold(&key) {
-                names.push((key, entry));
+            let name = format!("{base}{name}{slash}");
+            if self.may_hold(&name) {
+                listed.push((name, entry));
             }
         }
-        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        for (key, entry) in names {
+        listed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (name, entry) in listed {
             if self.found.len() == self.limit {
                 return Ok(());
             }
-            if key.ends_with('/') {
-                self.directory(&entry.path(), &key)?;
+            if name.ends_with('/') {
+                self.directory(&entry.path(), &name)?;
                 continue;
             }
             match entry.metadata() {
-                Ok(metadata) => self.found.push(Entry {
-                    key,
+                Ok(metadata) => self.found.push(Found {
+                    name,
                     bytes: metadata.len(),
-                    modified: metadata.modified().ok(),
+                    modified: metadata.modified().ok().map(Into::into),
                 }),
                 // Deleted meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -86,13 +90,13 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether this object, or something in this directory (ending with a slash), belongs to the listing.
-    fn may_hold(&self, key: &str) -> bool {
-        if key.ends_with('/') {
-            (key.starts_with(self.prefix) || self.prefix.starts_with(key))
-                && (key > self.after || self.after.starts_with(key))
+    /// Whether this blob, or one in this directory (whose name ends with a slash), belongs to the listing.
+    fn may_hold(&self, name: &str) -> bool {
+        if name.ends_with('/') {
+            (name.starts_with(self.prefix) || self.prefix.starts_with(name))
+                && (name > self.after || self.after.starts_with(name))
         } else {
-            key.starts_with(self.prefix) && key > self.after
+            name.starts_with(self.prefix) && name > self.after
         }
     }
 }
@@ -103,7 +107,7 @@ mod tests {
 
     fn keys(root: &Path, prefix: &str, after: &str, limit: usize) -> (Vec<String>, bool) {
         let (found, more) = list(root, prefix, after, limit).unwrap();
-        (found.into_iter().map(|entry| entry.key).collect(), more)
+        (found.into_iter().map(|found| found.name).collect(), more)
     }
 
     #[test]

@@ -12,19 +12,19 @@ use crate::home::{Home, noise};
 use crate::raw;
 
 pub(crate) async fn abandoned_uploads_are_swept(home: &Home) {
-    let client = raw::client(&home.settings);
+    let client = raw::client(home.settings());
     for name in ["a", "b"] {
         let key = home.key(name).to_string();
         let begun = client
             .create_multipart_upload()
-            .bucket(&home.settings.bucket)
+            .bucket(&home.bucket)
             .key(&key)
             .send()
             .await
             .unwrap();
         client
             .upload_part()
-            .bucket(&home.settings.bucket)
+            .bucket(&home.bucket)
             .key(&key)
             .upload_id(begun.upload_id().unwrap())
             .part_number(1)
@@ -52,7 +52,7 @@ pub(crate) async fn abandoned_uploads_are_swept(home: &Home) {
             home.blobs.uploads_abort(Duration::ZERO, 100).await.unwrap();
             let left = client
                 .list_multipart_uploads()
-                .bucket(&home.settings.bucket)
+                .bucket(&home.bucket)
                 .send()
                 .await
                 .unwrap();
@@ -64,11 +64,11 @@ pub(crate) async fn abandoned_uploads_are_swept(home: &Home) {
 }
 
 pub(crate) async fn an_upload_given_up_leaves_nothing(home: &Home) {
-    let client = raw::client(&home.settings);
+    let client = raw::client(home.settings());
     let open = async || {
         let left = client
             .list_multipart_uploads()
-            .bucket(&home.settings.bucket)
+            .bucket(&home.bucket)
             .send()
             .await
             .unwrap();
@@ -94,7 +94,7 @@ pub(crate) async fn an_upload_given_up_leaves_nothing(home: &Home) {
 pub(crate) async fn half_a_body_is_no_blob(home: &Home) {
     let key = home.key("half");
     let body = noise(1, 100_000);
-    let url = raw::put_url(&home.settings, key.as_str()).await;
+    let url = raw::put_url(home.settings(), key.as_str()).await;
     if let Some(answer) = raw::ask("PUT", &url, &raw::path(&url), body.len(), &body[..50_000]).await
     {
         assert!(answer.status >= 400, "{answer:?}");
@@ -126,11 +126,11 @@ pub(crate) async fn half_a_body_is_no_blob(home: &Home) {
 
 pub(crate) async fn damaged_bodies_are_refused_and_unseen(home: &Home) {
     let key = home.key("damaged");
-    let client = raw::client(&home.settings);
+    let client = raw::client(home.settings());
     let put = || {
         client
             .put_object()
-            .bucket(&home.settings.bucket)
+            .bucket(&home.bucket)
             .key(key.as_str())
             .body(ByteStream::from(noise(1, 20_000)))
     };

@@ -5,9 +5,10 @@ use aws_sdk_s3::{
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
 };
 
-use crate::{Error, client::Inner};
+use super::client::S3;
+use crate::Error;
 
-/// Codes of requests that never arrived whole, or of a server with too much to do. Another try may do.
+/// Codes of requests that did not arrive whole, or of a server with too much to do: another try may succeed.
 const TRANSIENT: [&str; 12] = [
     "BadDigest",
     "IncompleteBody",
@@ -23,12 +24,12 @@ const TRANSIENT: [&str; 12] = [
     "XAmzContentSHA256Mismatch",
 ];
 
-impl Inner {
-    /// What the SDK's error means; `key` is what was asked for, if it was one blob.
-    pub(crate) fn fault<E>(
+impl S3 {
+    /// What the SDK's error means; `name` is that of the blob, where the request was for one.
+    pub(super) fn fault<E>(
         &self,
         operation: &'static str,
-        key: Option<&str>,
+        name: Option<&str>,
         error: SdkError<E, HttpResponse>,
     ) -> Error
     where
@@ -39,22 +40,22 @@ impl Inner {
                 operation,
                 after: self.settings.timeouts.operation,
             },
-            // Credentials are looked for when a request is sent.
+            // The SDK looks for credentials only when it sends a request, and says so in words alone.
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_)
-                if said(&error).contains("credentials") =>
+                if describe(&error).contains("credentials") =>
             {
                 Error::Denied {
                     operation,
-                    message: said(&error),
+                    message: describe(&error),
                 }
             }
             SdkError::DispatchFailure(failure) if !failure.is_user() => Error::Unavailable {
                 operation,
-                message: said(&error),
+                message: describe(&error),
             },
             SdkError::ResponseError(_) => Error::Unavailable {
                 operation,
-                message: said(&error),
+                message: describe(&error),
             },
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
@@ -64,19 +65,20 @@ impl Inner {
                     (Some(code), None) => code.to_owned(),
                     (None, _) => format!("status {status}"),
                 };
-                self.refusal(operation, key, status, code, message)
+                self.refusal(operation, name, status, code, message)
             }
             _ => Error::Other {
                 operation,
-                message: said(&error),
+                message: describe(&error),
             },
         }
     }
 
-    pub(crate) fn refusal(
+    /// What an answer with this status and S3 code means.
+    pub(super) fn refusal(
         &self,
         operation: &'static str,
-        key: Option<&str>,
+        name: Option<&str>,
         status: u16,
         code: &str,
         message: String,
@@ -87,10 +89,10 @@ impl Inner {
         if TRANSIENT.contains(&code) {
             return Error::Unavailable { operation, message };
         }
-        match (code, status, key) {
+        match (code, status, name) {
             ("NoSuchBucket", ..) => no_bucket(),
-            ("NoSuchKey", _, Some(key)) | (_, 404, Some(key)) => Error::NotFound {
-                key: key.to_owned(),
+            ("NoSuchKey", _, Some(name)) | (_, 404, Some(name)) => Error::NotFound {
+                key: name.to_owned(),
             },
             (_, 404, None) => no_bucket(),
             (_, 401 | 403, _) => Error::Denied { operation, message },
@@ -101,11 +103,11 @@ impl Inner {
 }
 
 /// The error and its causes in one line.
-fn said(error: &(impl std::error::Error + 'static)) -> String {
-    let mut said = DisplayErrorContext(error).to_string();
+fn describe(error: &(impl std::error::Error + 'static)) -> String {
+    let mut text = DisplayErrorContext(error).to_string();
     // The context ends with a Debug dump of everything, useless to a reader.
-    if let Some(end) = said.find(" (") {
-        said.truncate(end);
+    if let Some(end) = text.find(" (") {
+        text.truncate(end);
     }
-    said
+    text
 }

@@ -265,3 +265,15 @@ pub(crate) async fn deletions_are_batched_and_repeatable(home: &Home) {
             .is_empty()
     );
 }
+
+pub(crate) async fn deletions_may_be_more_than_a_request_takes(home: &Home) {
+    let keys_all: Vec<Key> = (0..1_001).map(|n| home.key(&format!("{n:04}"))).collect();
+    for there in [&keys_all[0], &keys_all[999], &keys_all[1_000]] {
+        home.blobs
+            .put(there, noise(1, 10), "text/plain")
+            .await
+            .unwrap();
+    }
+    home.blobs.delete(&keys_all).await.unwrap();
+    assert!(keys(&home.blobs, &Prefix::all()).await.is_empty());
+}

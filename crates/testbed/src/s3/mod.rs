@@ -1,13 +1,22 @@
-//! An S3 server: the embedded one on a thread of its own, or an independent one as a process.
+//! An S3 server: ours on a thread of its own, or an independent one as a process.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `server` | connections |
+//! | `store` | the S3 operations, by s3s on a folder of blobs |
+//! | `checked` | bodies against their checksums |
 
-use std::io::ErrorKind::AddrInUse;
+mod checked;
+mod server;
+mod store;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use limekiln_blobs::embedded::Embedded;
-use limekiln_blobs::{Credentials, Error, Settings};
+use limekiln_blobs::{Blobs, Credentials, Fsync, Settings};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use url::Url;
 use uuid::Uuid;
@@ -39,15 +48,10 @@ struct Ours {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Embedded {
-        dir: PathBuf,
-        port: u16,
-    },
+    /// s3s on a folder.
+    Folder { dir: PathBuf, port: u16 },
     /// OpenStack Swift, by `tests/s3/serve.py`.
-    Swift {
-        dir: PathBuf,
-        port: u16,
-    },
+    Swift { dir: PathBuf, port: u16 },
 }
 
 /// Dropped, it ends.
@@ -88,19 +92,19 @@ impl S3 {
         }))
     }
 
-    /// Starts the embedded server, on a thread of its own. What it keeps survives a stop.
+    /// Starts our server, on a thread of its own. What it keeps survives a stop.
     ///
     /// # Panics
     ///
     /// When it can't be started.
     #[must_use]
     pub fn start() -> Self {
-        let kind = Kind::Embedded {
+        let kind = Kind::Folder {
             dir: dir_create("s3"),
             port: port_free(),
         };
-        let (running, credentials) = kind.run();
-        Self::of(kind, running, credentials)
+        let running = kind.run();
+        Self::of(kind, running)
     }
 
     /// Starts the independent server: OpenStack Swift (Python), as a process. What it keeps survives a stop.
@@ -114,15 +118,18 @@ impl S3 {
             dir: dir_create("swift"),
             port: port_free(),
         };
-        let (running, credentials) = kind.run();
-        Self::of(kind, running, credentials)
+        let running = kind.run();
+        Self::of(kind, running)
     }
 
-    fn of(kind: Kind, running: Running, credentials: Credentials) -> Self {
-        let (Kind::Embedded { port, .. } | Kind::Swift { port, .. }) = &kind;
+    fn of(kind: Kind, running: Running) -> Self {
+        let (Kind::Folder { port, .. } | Kind::Swift { port, .. }) = &kind;
         Self(Arc::new(Inner {
             endpoint: Url::parse(&format!("http://127.0.0.1:{port}")).unwrap(),
-            credentials,
+            credentials: Credentials {
+                access_key: server::ACCESS_KEY.to_owned(),
+                secret_key: server::SECRET_KEY.to_owned(),
+            },
             ours: Some(Ours {
                 kind,
                 running: Mutex::new(Some(running)),
@@ -190,7 +197,7 @@ impl S3 {
         let this = self.clone();
         tokio::task::spawn_blocking(move || {
             let ours = this.ours();
-            let (running, _) = ours.kind.run();
+            let running = ours.kind.run();
             *ours.running.lock().unwrap() = Some(running);
         })
         .await
@@ -206,9 +213,9 @@ impl S3 {
 }
 
 impl Kind {
-    fn run(&self) -> (Running, Credentials) {
+    fn run(&self) -> Running {
         match self {
-            Self::Embedded { dir, port } => embedded_run(dir.clone(), *port),
+            Self::Folder { dir, port } => Running::Thread(Some(folder_run(dir.clone(), *port))),
             Self::Swift { dir, port } => {
                 let mut command = tied(swift_python(), Signal::Kill, None);
                 command.arg(SWIFT).arg("--dir").arg(dir);
@@ -219,50 +226,40 @@ impl Kind {
                         std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok()
                     })
                     .unwrap_or_else(|error| panic!("{error}"));
-                let credentials = Credentials {
-                    access_key: "limekiln".into(),
-                    secret_key: "limekiln-tests".into(),
-                };
-                (Running::Process(process), credentials)
+                Running::Process(process)
             }
         }
     }
 }
 
-fn embedded_run(dir: PathBuf, port: u16) -> (Running, Credentials) {
+fn folder_run(dir: PathBuf, port: u16) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let (ready, is_ready) = mpsc::channel();
-    let (stop, stopped) = oneshot::channel();
-    let thread =
-        std::thread::Builder::new()
-            .name(format!("s3-{port}"))
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(2)
-                    .enable_all()
-                    .build()
-                    .unwrap();
-                runtime.block_on(async {
-                    // After a stop, a child that was just being started then may hold the old listener until it becomes another
-                    // program.
-                    let server = until_some("its port", Duration::from_secs(10), async || {
-                        match Embedded::start(&dir, port).await {
-                            Err(Error::Disk { source, .. }) if source.kind() == AddrInUse => None,
-                            started => Some(started),
-                        }
-                    })
-                    .await
-                    .expect("the embedded S3 server");
-                    ready.send(server.credentials().clone()).unwrap();
-                    // Told to stop, or forgotten: both end it.
-                    let _ = stopped.await;
-                    server.stop().await;
-                });
-            })
-            .unwrap();
-    let credentials = is_ready
-        .recv()
-        .expect("the embedded S3 server did not start");
-    (Running::Thread(Some((stop, thread))), credentials)
+    let (stop, stopping) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name(format!("s3-{port}"))
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                // Whole after a kill is enough here: nothing of a test survives a loss of power.
+                let blobs = Blobs::folder(&dir, "unused", Fsync::Never).await;
+                let blobs = blobs.expect("the folder of the S3 server");
+                // After a stop, a child that was just being started then may hold the old listener until it becomes
+                // another program.
+                let listener = until_some("its port", Duration::from_secs(10), async || {
+                    TcpListener::bind(("127.0.0.1", port)).await.ok()
+                })
+                .await;
+                ready.send(()).expect("who started the S3 server");
+                server::serve(listener, blobs, stopping).await;
+            });
+        })
+        .unwrap();
+    is_ready.recv().expect("the S3 server did not start");
+    (stop, thread)
 }
 
 impl Drop for Running {

@@ -1,8 +1,4 @@
-use std::{
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_s3::{
     Client,
@@ -13,29 +9,23 @@ use aws_sdk_s3::{
 };
 use aws_smithy_http_client::tls;
 
-use crate::{Error, Key, Result, Settings};
+use crate::Settings;
 
 /// The region of those who name none: S3-compatible servers take any, and this one creates buckets without ado.
 const REGION: &str = "us-east-1";
 
-/// The bucket. Cheap to clone; all clones share their connections.
+/// A bucket on an S3 server. Its clones share their connections.
 #[derive(Debug, Clone)]
-pub struct Blobs {
-    pub(crate) inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) settings: Settings,
-    pub(crate) client: Client,
+pub(crate) struct S3 {
+    pub(super) settings: Arc<Settings>,
+    pub(super) client: Client,
     /// Signs for the public endpoint; sends nothing.
-    pub(crate) public: Client,
+    pub(super) public: Client,
 }
 
-impl Blobs {
-    /// A client with these settings. Reads credentials; asks the server nothing.
-    pub async fn connect(settings: &Settings) -> Result<Self> {
-        settings.check()?;
+impl S3 {
+    /// A client with these settings, which must be good ones.
+    pub(crate) async fn new(settings: &Settings) -> Self {
         let config = config(settings).await;
         let public = match &settings.public_endpoint {
             Some(endpoint) => Client::from_conf(
@@ -47,82 +37,30 @@ impl Blobs {
             ),
             None => Client::from_conf(config.clone()),
         };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                settings: settings.clone(),
-                client: Client::from_conf(config),
-                public,
-            }),
-        })
+        Self {
+            settings: Arc::new(settings.clone()),
+            client: Client::from_conf(config),
+            public,
+        }
     }
 
-    /// The same server and credentials, another bucket, no prefix: where model weights may lie.
-    pub fn bucket(&self, bucket: &str) -> Result<Self> {
+    /// The same server and credentials, another bucket.
+    pub(crate) fn bucket(&self, bucket: &str) -> Self {
         let settings = Settings {
             bucket: bucket.to_owned(),
-            prefix: String::new(),
-            ..self.inner.settings.clone()
+            ..(*self.settings).clone()
         };
-        settings.check()?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                settings,
-                client: self.inner.client.clone(),
-                public: self.inner.public.clone(),
-            }),
-        })
-    }
-
-    /// The settings it was made with.
-    pub fn settings(&self) -> &Settings {
-        &self.inner.settings
-    }
-}
-
-impl Inner {
-    /// The key as the server knows it.
-    pub(crate) fn full(&self, key: &Key) -> String {
-        self.full_text(key.as_str())
-    }
-
-    /// A key or a prefix as the server knows it.
-    pub(crate) fn full_text(&self, key: &str) -> String {
-        if self.settings.prefix.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}/{key}", self.settings.prefix)
+        Self {
+            settings: Arc::new(settings),
+            ..self.clone()
         }
     }
 
-    /// What of the server's key is ours; none when it lies outside our prefix.
-    pub(crate) fn ours<'a>(&self, full: &'a str) -> Option<&'a str> {
-        if self.settings.prefix.is_empty() {
-            return Some(full);
-        }
-        full.strip_prefix(&self.settings.prefix)?.strip_prefix('/')
-    }
-
-    /// Runs an operation under its deadline and counts it.
-    pub(crate) async fn timed<T>(
-        &self,
-        operation: &'static str,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let began = Instant::now();
-        let after = self.settings.timeouts.operation;
-        let done = match tokio::time::timeout(after, work).await {
-            Ok(done) => done,
-            Err(_) => Err(Error::Timeout { operation, after }),
-        };
-        let outcome = match &done {
-            Ok(_) => "ok",
-            Err(error) => error.outcome(),
-        };
-        metrics::counter!("limekiln_blob_requests_total", "operation" => operation, "outcome" => outcome)
-            .increment(1);
-        metrics::histogram!("limekiln_blob_request_seconds", "operation" => operation)
-            .record(began.elapsed());
-        done
+    /// Server and bucket in words.
+    pub(crate) fn target(&self) -> String {
+        let server = self.settings.endpoint.as_ref();
+        let server = server.map_or("AWS".to_owned(), ToString::to_string);
+        format!("bucket `{}` at {server}", self.settings.bucket)
     }
 }
 
@@ -137,7 +75,7 @@ async fn config(settings: &Settings) -> aws_sdk_s3::Config {
         // gets by BLAKE3.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        // Every wait of ours has its own limit.
+        // Every wait of ours has a limit of its own.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(
             TimeoutConfig::builder()
@@ -218,28 +156,5 @@ fn endpoint_text(endpoint: &url::Url) -> String {
         bare.to_owned()
     } else {
         format!("{bare}/")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn prefixes_go_on_and_come_off() {
-        let mut settings = Settings::new(Some("http://127.0.0.1:9".parse().unwrap()), "kiln");
-        settings.credentials = Some(crate::Credentials {
-            access_key: "a".to_owned(),
-            secret_key: "b".to_owned(),
-        });
-        settings.prefix = "staging/one".to_owned();
-        let blobs = Blobs::connect(&settings).await.unwrap();
-        let key: Key = "t/x".parse().unwrap();
-        assert_eq!(blobs.inner.full(&key), "staging/one/t/x");
-        assert_eq!(blobs.inner.ours("staging/one/t/x"), Some("t/x"));
-        assert_eq!(blobs.inner.ours("staging/onet/x"), None);
-        assert_eq!(blobs.inner.ours("t/x"), None);
-        assert_eq!(blobs.bucket("other").unwrap().inner.full(&key), "t/x");
-        assert!(blobs.bucket("No Bucket").is_err());
     }
 }
