@@ -84,7 +84,7 @@ pub enum Error {
         /// The file or directory.
         path: String,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The disk of a folder of blobs.
     #[error("can't {operation} in `{path}`: {source}")]
@@ -94,7 +94,7 @@ pub enum Error {
         /// The file or directory.
         path: String,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Everything else a server may answer.
     #[error("S3 failed to {operation}: {message}")]

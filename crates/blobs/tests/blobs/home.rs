@@ -16,7 +16,7 @@ pub(crate) struct Home {
 }
 
 enum Store {
-    S3(Settings),
+    S3(Box<Settings>),
     Folder(TempDir),
 }
 
@@ -44,7 +44,7 @@ impl Home {
         let bucket = server.bucket();
         let settings = server.settings(&bucket);
         let blobs = Blobs::connect(&settings).await.unwrap();
-        Self::new(blobs, bucket, Store::S3(settings)).await
+        Self::new(blobs, bucket, Store::S3(Box::new(settings))).await
     }
 
     async fn new(blobs: Blobs, bucket: String, store: Store) -> Self {
