@@ -8,14 +8,14 @@ use limekiln_testbed::{Postgres, Proxy, until};
 use sqlx::Executor;
 use tokio::task::JoinSet;
 
-use super::kit::*;
+use super::context::*;
 use crate::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_edit_is_claimed_by_one_worker_alone() {
     let store = postgres().await;
-    let place = Place::new(&store).await;
-    let submissions: Vec<_> = (0..200).map(|_| place.submission()).collect();
+    let context = TestContext::new(&store).await;
+    let submissions: Vec<_> = (0..200).map(|_| context.submission()).collect();
     store.edits_submit(&submissions).await.unwrap();
     let mut edits: Vec<EditId> = submissions.iter().map(|submission| submission.id).collect();
     let mut claims = JoinSet::new();
@@ -48,11 +48,11 @@ async fn an_edit_is_claimed_by_one_worker_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_row_that_is_held_up_holds_up_no_other_lease() {
     let store = postgres().await;
-    let place = Place::new(&store).await;
+    let context = TestContext::new(&store).await;
     let short = Duration::from_secs(1);
-    let (stuck, other) = (place.edit().await, place.edit().await);
+    let (stuck, other) = (context.edit().await, context.edit().await);
     let claimed = store
-        .edits_claim(place.worker, &[stuck, other], short)
+        .edits_claim(context.worker, &[stuck, other], short)
         .await
         .unwrap();
     let leases: Vec<_> = claimed
@@ -68,7 +68,7 @@ async fn a_row_that_is_held_up_holds_up_no_other_lease() {
         .execute(conn.get())
         .await
         .unwrap();
-    let renewing = store.leases_renew(place.worker, &leases, TTL);
+    let renewing = store.leases_renew(context.worker, &leases, TTL);
     let renewed = tokio::time::timeout(Duration::from_secs(3), renewing)
         .await
         .expect("the renewal waits for a row that another statement holds")
@@ -87,7 +87,7 @@ async fn a_row_that_is_held_up_holds_up_no_other_lease() {
     conn.get().execute("rollback").await.unwrap();
     conn.done();
     let renewed = store
-        .leases_renew(place.worker, &leases, TTL)
+        .leases_renew(context.worker, &leases, TTL)
         .await
         .unwrap();
     assert!(renewed.iter().all(|write| write.is_applied()));
@@ -97,7 +97,7 @@ async fn a_row_that_is_held_up_holds_up_no_other_lease() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn coordinators_together_keep_the_window_and_limits_hold_across_gateways() {
     let store = postgres().await;
-    let place = Place::with(
+    let context = TestContext::with(
         &store,
         &Limits {
             in_flight: 100,
@@ -108,7 +108,7 @@ async fn coordinators_together_keep_the_window_and_limits_hold_across_gateways()
     let mut submits = JoinSet::new();
     for _ in 0..6 {
         let store = store.clone();
-        let submissions: Vec<_> = (0..40).map(|_| place.submission()).collect();
+        let submissions: Vec<_> = (0..40).map(|_| context.submission()).collect();
         submits.spawn(async move {
             let mut created = 0;
             for some in submissions.chunks(4) {
@@ -122,10 +122,10 @@ async fn coordinators_together_keep_the_window_and_limits_hold_across_gateways()
         });
     }
     assert_eq!(submits.join_all().await.iter().sum::<usize>(), 100);
-    assert_eq!(place.in_flight().await, 100);
+    assert_eq!(context.in_flight().await, 100);
     let mut releases = JoinSet::new();
     for _ in 0..6 {
-        let (store, model) = (store.clone(), place.model.clone());
+        let (store, model) = (store.clone(), context.model.clone());
         releases.spawn(async move {
             let mut released = Vec::new();
             for _ in 0..10 {
@@ -146,8 +146,8 @@ async fn coordinators_together_keep_the_window_and_limits_hold_across_gateways()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_waits_for_the_one_before_it() {
     let store = postgres().await;
-    let place = Place::new(&store).await;
-    let (first, second) = (place.edit().await, place.edit().await);
+    let context = TestContext::new(&store).await;
+    let (first, second) = (context.edit().await, context.edit().await);
     let mut before = store.conn().await.unwrap();
     before
         .get()
@@ -155,7 +155,7 @@ async fn a_release_waits_for_the_one_before_it() {
         .await
         .unwrap();
     let after = tokio::spawn({
-        let (store, model) = (store.clone(), place.model.clone());
+        let (store, model) = (store.clone(), context.model.clone());
         async move { store.edits_release(Some(&model), 1, 8).await.unwrap() }
     });
     let waiting = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
@@ -173,14 +173,14 @@ async fn a_release_waits_for_the_one_before_it() {
     before.get().execute(sqlx::raw_sql("commit")).await.unwrap();
     before.done();
     assert_eq!(after.await.unwrap(), []);
-    place.claim(first).await;
-    assert_eq!(place.release(1, 8).await, [second]);
+    context.claim(first).await;
+    assert_eq!(context.release(1, 8).await, [second]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_key_creates_one_edit() {
     let store = postgres().await;
-    let place = Place::new(&store).await;
+    let context = TestContext::new(&store).await;
     let mut submits = JoinSet::new();
     for _ in 0..12 {
         let store = store.clone();
@@ -190,7 +190,7 @@ async fn one_key_creates_one_edit() {
         });
         let submission = Submission {
             idempotency,
-            ..place.submission()
+            ..context.submission()
         };
         submits.spawn(async move { store.edits_submit(&[submission]).await.unwrap().remove(0) });
     }
@@ -209,18 +209,18 @@ async fn one_key_creates_one_edit() {
             .count(),
         11
     );
-    assert_eq!(place.in_flight().await, 1);
+    assert_eq!(context.in_flight().await, 1);
 }
 
 /// Workers, reapers, cancels and submits on the same edits of the same tenants, in every order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
     let store = postgres().await;
-    let first = Place::new(&store).await;
+    let first = TestContext::new(&store).await;
     let mut places = vec![
-        first.neighbour().await,
-        first.neighbour().await,
-        first.neighbour().await,
+        first.with_other_tenant().await,
+        first.with_other_tenant().await,
+        first.with_other_tenant().await,
     ];
     places.push(first);
     let submissions: Vec<_> = (0..400).map(|n| places[n % 4].submission()).collect();
@@ -231,7 +231,7 @@ async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
         .collect();
     let mut tasks = JoinSet::new();
     for n in 0..4 {
-        let (store, owners, place) = (store.clone(), owners.clone(), places.pop().unwrap());
+        let (store, owners, context) = (store.clone(), owners.clone(), places.pop().unwrap());
         tasks.spawn(async move {
             let ids: Vec<_> = owners.iter().map(|(_, edit)| *edit).collect();
             for round in 0..12 {
@@ -243,7 +243,7 @@ async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
                 }
                 let some = &mine[..64];
                 let claimed: Vec<_> = store
-                    .edits_claim(place.worker, some, Duration::ZERO)
+                    .edits_claim(context.worker, some, Duration::ZERO)
                     .await
                     .unwrap()
                     .into_iter()
@@ -254,7 +254,7 @@ async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
                     .map(|claimed| (claimed.edit, claimed.epoch))
                     .collect();
                 let _ = store
-                    .leases_renew(place.worker, &leases, Duration::ZERO)
+                    .leases_renew(context.worker, &leases, Duration::ZERO)
                     .await
                     .unwrap();
                 let (done, rest) = leases.split_at(leases.len() / 3);
@@ -287,7 +287,7 @@ async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
                 store.edit_cancel(tenant, edit).await.unwrap();
                 store.edit_retry(mine[0]).await.unwrap();
                 store
-                    .edits_submit(&[place.submission(), place.submission()])
+                    .edits_submit(&[context.submission(), context.submission()])
                     .await
                     .unwrap();
                 store.edits_release(None, 50, 50).await.unwrap();
@@ -358,8 +358,8 @@ async fn errors_of_the_network_are_transient_and_pass() {
     };
     let store = Store::connect(&settings).await.unwrap();
     store.migrate().await.unwrap();
-    let place = Place::new(&store).await;
-    let edit = place.edit().await;
+    let context = TestContext::new(&store).await;
+    let edit = context.edit().await;
     proxy.refuse();
     proxy.cut();
     let error = store.ping().await.unwrap_err();
@@ -379,7 +379,7 @@ async fn errors_of_the_network_are_transient_and_pass() {
                 .await
                 .is_err()
         );
-        assert_eq!(place.state(edit).await, limekiln_jobs::StateName::Queued);
+        assert_eq!(context.state(edit).await, limekiln_jobs::StateName::Queued);
     }
     assert!(matches!(
         Store::connect(&Settings::new("mysql://x")).await,

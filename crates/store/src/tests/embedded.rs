@@ -6,7 +6,7 @@ use std::time::Duration;
 use limekiln_jobs::{EditId, StateName, TenantId};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::kit::*;
+use super::context::*;
 use crate::*;
 
 async fn start(dir: &std::path::Path) -> (Embedded, Store) {
@@ -47,16 +47,16 @@ async fn every_case_and_a_restart() {
 async fn callers_that_go_away_break_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (embedded, store) = start(dir.path()).await;
-    let place = Place::new(&store).await;
-    let edit = place.done().await;
+    let context = TestContext::new(&store).await;
+    let edit = context.done().await;
     for microseconds in (0..4000).step_by(40) {
-        let submissions: Vec<_> = (0..20).map(|_| place.submission()).collect();
+        let submissions: Vec<_> = (0..20).map(|_| context.submission()).collect();
         let submit = store.edits_submit(&submissions);
         let gone = tokio::time::timeout(Duration::from_micros(microseconds), submit).await;
-        assert_eq!(place.state(edit).await, StateName::Succeeded);
+        assert_eq!(context.state(edit).await, StateName::Succeeded);
         let written = submissions.last().unwrap().id;
         let written = store
-            .edit_get(place.tenant, written)
+            .edit_get(context.tenant, written)
             .await
             .unwrap()
             .is_some();
@@ -76,10 +76,10 @@ const WRITER: &str = "LIMEKILN_STORE_WRITER";
 async fn writer() {
     let dir = std::env::var(WRITER).unwrap();
     let (_embedded, store) = start(dir.as_ref()).await;
-    let place = Place::new(&store).await;
-    println!("\ntenant {}", place.tenant);
+    let context = TestContext::new(&store).await;
+    println!("\ntenant {}", context.tenant);
     loop {
-        println!("wrote {}", place.done().await);
+        println!("wrote {}", context.done().await);
     }
 }
 

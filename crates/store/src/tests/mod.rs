@@ -2,9 +2,9 @@
 
 mod cases;
 mod concurrent;
+mod context;
 #[cfg(feature = "embedded")]
 mod embedded;
-mod kit;
 mod model;
 mod plans;
 
@@ -15,7 +15,7 @@ macro_rules! suite {
             $(
                 #[tokio::test]
                 async fn $case() {
-                    super::cases::$module::$case(&super::kit::postgres().await).await;
+                    super::cases::$module::$case(&super::context::postgres().await).await;
                 }
             )*
         }

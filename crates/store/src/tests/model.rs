@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use sqlx::Row;
 use time::{Duration as Span, OffsetDateTime};
 
-use super::kit::*;
+use super::context::*;
 use crate::*;
 
 /// Something that happens to one of the edits.
@@ -99,15 +99,15 @@ fn agree(write: Write, applied: Applied, seq: u64) {
     }
 }
 
-async fn run(place: &Place, max_attempts: u16, acts: &[(usize, Act)]) {
-    let store = &place.store;
+async fn run(context: &TestContext, max_attempts: u16, acts: &[(usize, Act)]) {
+    let store = &context.store;
     let first = Submission {
         max_attempts,
-        ..place.submission()
+        ..context.submission()
     };
     let second = Submission {
         max_attempts,
-        ..place.turn(first.id)
+        ..context.turn(first.id)
     };
     let mut twins = [
         Twin::new(Job::new(first.id, max_attempts)),
@@ -122,18 +122,18 @@ async fn run(place: &Place, max_attempts: u16, acts: &[(usize, Act)]) {
         let now = OffsetDateTime::now_utc();
         match act.clone() {
             Act::Release => {
-                place.release(8, 8).await;
+                context.release(8, 8).await;
             }
             Act::Claim => {
                 let applied = twin.apply(
                     Event::Claim {
-                        worker: place.worker,
+                        worker: context.worker,
                         ttl: TTL,
                     },
                     now,
                 );
                 let claimed = store
-                    .edits_claim(place.worker, &[edit], TTL)
+                    .edits_claim(context.worker, &[edit], TTL)
                     .await
                     .unwrap()
                     .remove(0);
@@ -146,7 +146,7 @@ async fn run(place: &Place, max_attempts: u16, acts: &[(usize, Act)]) {
                 let epoch = twin.epoch(said);
                 let applied = twin.apply(Event::Renew { epoch, ttl: TTL }, now);
                 let writes = store
-                    .leases_renew(place.worker, &[(edit, epoch)], TTL)
+                    .leases_renew(context.worker, &[(edit, epoch)], TTL)
                     .await
                     .unwrap();
                 agree(writes[0], applied, twin.job.seq);
@@ -189,14 +189,18 @@ async fn run(place: &Place, max_attempts: u16, acts: &[(usize, Act)]) {
                 let epoch = twin.epoch(said);
                 let again = matches!(twin.job.state, State::Succeeded) && epoch == twin.job.epoch;
                 let applied = twin.apply(Event::Complete { epoch }, now);
-                let write = place.complete(edit, epoch).await;
+                let write = context.complete(edit, epoch).await;
                 agree(write, if again { Ok(()) } else { applied }, twin.job.seq);
             }
             Act::Fail(said, class) => {
                 let epoch = twin.epoch(said);
                 let failure = Failure::new(class, "broken", "it broke");
                 let applied = twin.apply(Event::Fail { epoch, failure }, now);
-                agree(place.fail(edit, epoch, class).await, applied, twin.job.seq);
+                agree(
+                    context.fail(edit, epoch, class).await,
+                    applied,
+                    twin.job.seq,
+                );
             }
             Act::HandBack(said) => {
                 let epoch = twin.epoch(said);
@@ -261,7 +265,7 @@ async fn run(place: &Place, max_attempts: u16, acts: &[(usize, Act)]) {
                     Err(_) => Cancel::AlreadyEnded(twin.job.state.name()),
                 };
                 assert_eq!(
-                    store.edit_cancel(place.tenant, edit).await.unwrap(),
+                    store.edit_cancel(context.tenant, edit).await.unwrap(),
                     expected
                 );
             }
@@ -274,29 +278,29 @@ async fn run(place: &Place, max_attempts: u16, acts: &[(usize, Act)]) {
             }
         }
         for twin in &twins {
-            same(place, &twin.job).await;
+            same(context, &twin.job).await;
         }
     }
     for twin in &twins {
-        assert_eq!(place.kinds(twin.job.edit).await, twin.kinds);
+        assert_eq!(context.kinds(twin.job.edit).await, twin.kinds);
     }
     let live = twins
         .iter()
         .filter(|twin| !twin.job.state.is_terminal())
         .count();
-    assert_eq!(place.in_flight().await as usize, live);
+    assert_eq!(context.in_flight().await as usize, live);
     // Nothing of this run is left to the next.
     for twin in &twins {
         store
-            .edit_cancel(place.tenant, twin.job.edit)
+            .edit_cancel(context.tenant, twin.job.edit)
             .await
             .unwrap();
     }
 }
 
 /// The row is the job.
-async fn same(place: &Place, job: &Job) {
-    let row = row(&place.store, job.edit).await;
+async fn same(context: &TestContext, job: &Job) {
+    let row = row(&context.store, job.edit).await;
     let whole = |column| row.get::<i32, _>(column).unsigned_abs();
     assert_eq!(row.get::<&str, _>("state"), job.state.name().as_str());
     assert_eq!(whole("epoch"), job.epoch.get());
@@ -335,7 +339,7 @@ fn rows_are_what_the_machine_says() {
         .build()
         .unwrap();
     let store = runtime.block_on(postgres());
-    let place = runtime.block_on(Place::new(&store));
+    let context = runtime.block_on(TestContext::new(&store));
     let acts = proptest::collection::vec((0..2_usize, act()), 1..40);
     let config = Config {
         cases: 150,
@@ -344,7 +348,7 @@ fn rows_are_what_the_machine_says() {
     };
     TestRunner::new(config)
         .run(&(1..=4_u16, acts), |(max_attempts, acts)| {
-            runtime.block_on(run(&place, max_attempts, &acts));
+            runtime.block_on(run(&context, max_attempts, &acts));
             Ok(())
         })
         .unwrap();

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use super::kit::*;
+use super::context::*;
 
 /// Types of the parameters, and the statement.
 const HOT: &[(&str, &str)] = &[

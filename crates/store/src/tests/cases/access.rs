@@ -1,6 +1,6 @@
 use limekiln_jobs::{ErrorKind, Retryable, SessionId, TenantId, WorkerId};
 
-use crate::tests::kit::*;
+use crate::tests::context::*;
 use crate::*;
 
 pub(in crate::tests) async fn tenants_have_limits_and_keys(store: &Store) {
@@ -115,8 +115,8 @@ pub(in crate::tests) async fn tenants_have_limits_and_keys(store: &Store) {
 }
 
 pub(in crate::tests) async fn images_are_one_row_for_one_content(store: &Store) {
-    let ours = Place::new(store).await;
-    let theirs = Place::new(store).await;
+    let ours = TestContext::new(store).await;
+    let theirs = TestContext::new(store).await;
     let again = store
         .image_create(ours.tenant, &picture(ours.tenant, b"picture"))
         .await
@@ -172,7 +172,7 @@ pub(in crate::tests) async fn images_are_one_row_for_one_content(store: &Store) 
 }
 
 pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
-    let place = Place::new(store).await;
+    let context = TestContext::new(store).await;
     let unknown = store.worker_beat(WorkerId::new(), 0).await.unwrap();
     assert_eq!(
         unknown,
@@ -181,7 +181,7 @@ pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
             known: false
         }
     );
-    let worker = place.worker(4).await;
+    let worker = context.worker(4).await;
     assert_eq!(
         store.worker_beat(worker, 3).await.unwrap(),
         HeartbeatReply {
@@ -203,7 +203,7 @@ pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
     assert!(listed.alive && listed.draining);
     assert_eq!(
         (listed.slots, listed.busy, listed.models),
-        (4, 3, vec![place.model.clone()])
+        (4, 3, vec![context.model.clone()])
     );
     let later =
         sqlx::query("update workers set seen_at = now() - 3 * ttl - interval '1 s' where id = $1")
@@ -225,7 +225,7 @@ pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
             >= 1
     );
     assert_eq!(find().await, None);
-    let other = place.worker(1).await;
+    let other = context.worker(1).await;
     store.worker_gone(other).await.unwrap();
     assert!(!store.worker_beat(other, 0).await.unwrap().known);
 }

@@ -1,24 +1,24 @@
 use limekiln_jobs::{EditId, Epoch, EventKind, StateName, WorkerId};
 
-use crate::tests::kit::*;
+use crate::tests::context::*;
 use crate::*;
 
 pub(in crate::tests) async fn a_claim_carries_everything(store: &Store) {
-    let place = Place::new(store).await;
+    let context = TestContext::new(store).await;
     let mask = store
-        .image_create(place.tenant, &picture(place.tenant, b"mask"))
+        .image_create(context.tenant, &picture(context.tenant, b"mask"))
         .await
         .unwrap();
     let trace = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     let asked = Submission {
         mask: Some(mask.id),
         trace,
-        ..place.submission()
+        ..context.submission()
     };
-    let edit = place.submit(asked.clone()).await;
-    let other = place.edit().await;
+    let edit = context.submit(asked.clone()).await;
+    let other = context.edit().await;
     let answers = store
-        .edits_claim(place.worker, &[EditId::new(), edit, edit, other], TTL)
+        .edits_claim(context.worker, &[EditId::new(), edit, edit, other], TTL)
         .await
         .unwrap();
     assert!(answers[0].is_none() && answers[2].is_none() && answers[3].is_some());
@@ -27,14 +27,14 @@ pub(in crate::tests) async fn a_claim_carries_everything(store: &Store) {
     spec.mask = Some(mask.digest);
     let expected = Claimed {
         edit,
-        tenant: place.tenant,
+        tenant: context.tenant,
         session: None,
         epoch: Epoch::new(1),
-        model: place.model.clone(),
+        model: context.model.clone(),
         class: asked.class,
         spec,
-        input: picture(place.tenant, b"picture").into(),
-        mask: Some(picture(place.tenant, b"mask").into()),
+        input: picture(context.tenant, b"picture").into(),
+        mask: Some(picture(context.tenant, b"mask").into()),
         checkpoint: None,
         seq: 2,
         attempts: 0,
@@ -53,27 +53,27 @@ pub(in crate::tests) async fn a_claim_carries_everything(store: &Store) {
     let events = store.events_after(edit, 1, 10).await.unwrap();
     assert_eq!(events[0].kind, EventKind::Started);
     assert_eq!(events[0].data["epoch"], 1);
-    assert_eq!(events[0].data["worker"], place.worker.to_string());
+    assert_eq!(events[0].data["worker"], context.worker.to_string());
     // A turn starts from its parent's result.
     assert!(
-        place
+        context
             .complete(other, answers[3].as_ref().unwrap().epoch)
             .await
             .is_applied()
     );
-    let turn = place.submit(place.turn(other)).await;
+    let turn = context.submit(context.turn(other)).await;
     assert_eq!(
-        place.claim(turn).await.input.key,
+        context.claim(turn).await.input.key,
         result(other, Epoch::new(1)).key
     );
 }
 
 pub(in crate::tests) async fn a_lost_claim_is_found_again(store: &Store) {
-    let place = Place::new(store).await;
-    let (edit, epoch) = place.running().await;
-    let queued = place.edit().await;
+    let context = TestContext::new(store).await;
+    let (edit, epoch) = context.running().await;
+    let queued = context.edit().await;
     let found = store
-        .edits_reclaim(place.worker, &[queued, edit], TTL)
+        .edits_reclaim(context.worker, &[queued, edit], TTL)
         .await
         .unwrap();
     assert!(found[0].is_none());
@@ -86,12 +86,12 @@ pub(in crate::tests) async fn a_lost_claim_is_found_again(store: &Store) {
             .unwrap(),
         [None]
     );
-    assert_eq!(place.kinds(edit).await.len(), 2);
+    assert_eq!(context.kinds(edit).await.len(), 2);
 }
 
 pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
-    let place = Place::new(store).await;
-    let (edit, old) = place.running().await;
+    let context = TestContext::new(store).await;
+    let (edit, old) = context.running().await;
     let progressed = |epoch, step| Progressed {
         edit,
         epoch,
@@ -110,7 +110,7 @@ pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
     );
     let nobody = EditId::new();
     let renewed = store
-        .leases_renew(place.worker, &[(edit, old), (nobody, old)], TTL)
+        .leases_renew(context.worker, &[(edit, old), (nobody, old)], TTL)
         .await
         .unwrap();
     assert_eq!(renewed, [Write::Applied { seq: 4 }, Write::Missing]);
@@ -125,14 +125,14 @@ pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
         store.edits_hand_back(&[(edit, old)]).await.unwrap(),
         [Write::Applied { seq: 5 }]
     );
-    assert_eq!(place.state(edit).await, StateName::Queued);
-    let new = place.claim(edit).await;
+    assert_eq!(context.state(edit).await, StateName::Queued);
+    let new = context.claim(edit).await;
     assert_eq!((new.epoch, new.attempts), (Epoch::new(2), 0));
     // Whatever the old worker says now, nothing changes.
-    let before = place.kinds(edit).await;
+    let before = context.kinds(edit).await;
     assert_eq!(
         store
-            .leases_renew(place.worker, &[(edit, old)], TTL)
+            .leases_renew(context.worker, &[(edit, old)], TTL)
             .await
             .unwrap(),
         [Write::Stale]
@@ -150,9 +150,9 @@ pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
         (write, key),
         (Write::Stale, Some(checkpoint(edit, old, 9).checkpoint.key))
     );
-    assert_eq!(place.complete(edit, old).await, Write::Stale);
+    assert_eq!(context.complete(edit, old).await, Write::Stale);
     assert_eq!(
-        place
+        context
             .fail(edit, old, limekiln_jobs::FailureClass::Internal)
             .await,
         Write::Stale
@@ -161,17 +161,17 @@ pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
         store.edits_hand_back(&[(edit, old)]).await.unwrap(),
         [Write::Stale]
     );
-    assert_eq!(place.complete(nobody, old).await, Write::Missing);
-    assert_eq!(place.kinds(edit).await, before);
-    assert_eq!(place.state(edit).await, StateName::Running);
-    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    assert_eq!(context.complete(nobody, old).await, Write::Missing);
+    assert_eq!(context.kinds(edit).await, before);
+    assert_eq!(context.state(edit).await, StateName::Running);
+    let view = store.edit_get(context.tenant, edit).await.unwrap().unwrap();
     assert_eq!((view.stage, view.step), (None, None));
     assert!(view.artifacts.is_empty());
 }
 
 pub(in crate::tests) async fn checkpoints_only_grow(store: &Store) {
-    let place = Place::new(store).await;
-    let (edit, epoch) = place.running().await;
+    let context = TestContext::new(store).await;
+    let (edit, epoch) = context.running().await;
     let write =
         async |offered: Checkpointed| store.edits_checkpoint(&[offered]).await.unwrap().remove(0);
     let applied = Write::Applied { seq: 2 };
@@ -182,7 +182,7 @@ pub(in crate::tests) async fn checkpoints_only_grow(store: &Store) {
     assert_eq!(write(checkpoint(edit, epoch, 8)).await, (applied, None));
     assert_eq!(write(checkpoint(edit, epoch, 7)).await, (applied, key(7)));
     assert!(store.edits_hand_back(&[(edit, epoch)]).await.unwrap()[0].is_applied());
-    let again = place.claim(edit).await;
+    let again = context.claim(edit).await;
     assert_eq!(
         again.checkpoint,
         Some(checkpoint(edit, epoch, 8).checkpoint)

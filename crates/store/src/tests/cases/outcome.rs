@@ -4,12 +4,12 @@ use limekiln_jobs::{
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::tests::kit::*;
+use crate::tests::context::*;
 use crate::*;
 
 pub(in crate::tests) async fn results_are_referenced_once(store: &Store) {
-    let place = Place::new(store).await;
-    let (edit, epoch) = place.running().await;
+    let context = TestContext::new(store).await;
+    let (edit, epoch) = context.running().await;
     let roi = NewArtifact {
         kind: ArtifactKind::Roi,
         key: format!("roi-{edit}"),
@@ -29,12 +29,12 @@ pub(in crate::tests) async fn results_are_referenced_once(store: &Store) {
     assert_eq!(store.edits_complete(&completions).await.unwrap(), done);
     assert_eq!(
         store
-            .artifact_get(place.tenant, edit, ArtifactKind::Roi)
+            .artifact_get(context.tenant, edit, ArtifactKind::Roi)
             .await
             .unwrap(),
         Some(roi)
     );
-    let stranger = place.neighbour().await;
+    let stranger = context.with_other_tenant().await;
     assert_eq!(
         store
             .artifact_get(stranger.tenant, edit, ArtifactKind::Roi)
@@ -44,12 +44,12 @@ pub(in crate::tests) async fn results_are_referenced_once(store: &Store) {
     );
     assert_eq!(
         store
-            .artifact_get(place.tenant, edit, ArtifactKind::Overlay)
+            .artifact_get(context.tenant, edit, ArtifactKind::Overlay)
             .await
             .unwrap(),
         None
     );
-    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    let view = store.edit_get(context.tenant, edit).await.unwrap().unwrap();
     assert_eq!(view.state, StateName::Succeeded);
     assert_eq!(
         view.report,
@@ -62,13 +62,13 @@ pub(in crate::tests) async fn results_are_referenced_once(store: &Store) {
         .collect();
     assert_eq!(kinds, [ArtifactKind::Result, ArtifactKind::Roi]);
     assert_eq!(
-        place.kinds(edit).await,
+        context.kinds(edit).await,
         [EventKind::Queued, EventKind::Started, EventKind::Succeeded]
     );
     let today = OffsetDateTime::now_utc().date();
     let usage = store
         .usage_get(
-            place.tenant,
+            context.tenant,
             today.saturating_sub(time::Duration::DAY),
             today,
         )
@@ -89,24 +89,24 @@ pub(in crate::tests) async fn results_are_referenced_once(store: &Store) {
 }
 
 pub(in crate::tests) async fn failures_are_classed(store: &Store) {
-    let place = Place::new(store).await;
-    let (edit, epoch) = place.running().await;
+    let context = TestContext::new(store).await;
+    let (edit, epoch) = context.running().await;
     assert!(
-        place
+        context
             .fail(edit, epoch, FailureClass::User)
             .await
             .is_applied()
     );
-    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    let view = store.edit_get(context.tenant, edit).await.unwrap().unwrap();
     assert_eq!(
         view.error,
         Some(Failure::new(FailureClass::User, "broken", "it broke"))
     );
     assert_eq!((view.state, view.attempts), (StateName::Failed, 0));
     // Ours is tried again, after a wait, three times in all.
-    let edit = place.edit().await;
+    let edit = context.edit().await;
     for attempt in 1..=3_u16 {
-        let claimed = place.claim(edit).await;
+        let claimed = context.claim(edit).await;
         assert_eq!(claimed.attempts, attempt - 1);
         let failure = Failure::new(FailureClass::Poison, "engine\0", "it broke\0");
         let failed = Failed {
@@ -116,7 +116,7 @@ pub(in crate::tests) async fn failures_are_classed(store: &Store) {
         };
         assert!(store.edits_fail(&[failed]).await.unwrap()[0].is_applied());
         if attempt < 3 {
-            assert_eq!(place.state(edit).await, StateName::Waiting);
+            assert_eq!(context.state(edit).await, StateName::Waiting);
             let early = store.edits_retry_due(1000).await.unwrap();
             assert!(early.iter().all(|moved| moved.edit != edit));
             retry_due(store, edit).await;
@@ -128,14 +128,14 @@ pub(in crate::tests) async fn failures_are_classed(store: &Store) {
             );
         }
     }
-    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    let view = store.edit_get(context.tenant, edit).await.unwrap().unwrap();
     assert_eq!((view.state, view.attempts), (StateName::Failed, 3));
     let failure = view.error.unwrap();
     assert_eq!(
         (failure.class, failure.code.as_str()),
         (FailureClass::Internal, "engine\u{fffd}")
     );
-    let kinds = place.kinds(edit).await;
+    let kinds = context.kinds(edit).await;
     assert_eq!(
         kinds
             .iter()
@@ -145,20 +145,20 @@ pub(in crate::tests) async fn failures_are_classed(store: &Store) {
     );
     let letters = store.dead_letters(None, 1000).await.unwrap().letters;
     let letter = letters.iter().find(|letter| letter.edit == edit).unwrap();
-    assert_eq!((letter.attempts, letter.worker), (3, Some(place.worker)));
-    assert_eq!(place.in_flight().await, 0);
+    assert_eq!((letter.attempts, letter.worker), (3, Some(context.worker)));
+    assert_eq!(context.in_flight().await, 0);
 }
 
 pub(in crate::tests) async fn dead_leases_are_taken(store: &Store) {
-    let place = Place::new(store).await;
-    let edit = place.edit().await;
+    let context = TestContext::new(store).await;
+    let edit = context.edit().await;
     let reap = async || {
         let reaped = store.edits_reap(1000).await.unwrap();
         reaped.into_iter().find(|moved| moved.edit == edit)
     };
     let mut attempts = 0;
     for round in 1..=5 {
-        let claimed = place.claim(edit).await;
+        let claimed = context.claim(edit).await;
         assert_eq!((claimed.epoch.get(), claimed.attempts), (round, attempts));
         assert_eq!(reap().await, None);
         // The second and the third death come after progress, and cost nothing.
@@ -181,11 +181,11 @@ pub(in crate::tests) async fn dead_leases_are_taken(store: &Store) {
         };
         assert_eq!(
             (taken.state, taken.worker, taken.epoch),
-            (expected, Some(place.worker), claimed.epoch)
+            (expected, Some(context.worker), claimed.epoch)
         );
-        assert_eq!(place.complete(edit, claimed.epoch).await, Write::Stale);
+        assert_eq!(context.complete(edit, claimed.epoch).await, Write::Stale);
     }
-    let view = store.edit_get(place.tenant, edit).await.unwrap().unwrap();
+    let view = store.edit_get(context.tenant, edit).await.unwrap().unwrap();
     let failure = view.error.unwrap();
     assert_eq!(
         (failure.class, failure.code.as_str()),
@@ -195,25 +195,25 @@ pub(in crate::tests) async fn dead_leases_are_taken(store: &Store) {
 }
 
 pub(in crate::tests) async fn cancel_and_retry_by_hand(store: &Store) {
-    let place = Place::new(store).await;
-    let stranger = place.neighbour().await;
-    let (edit, epoch) = place.running().await;
+    let context = TestContext::new(store).await;
+    let stranger = context.with_other_tenant().await;
+    let (edit, epoch) = context.running().await;
     assert_eq!(
         store.edit_cancel(stranger.tenant, edit).await.unwrap(),
         Cancel::Missing
     );
     assert_eq!(
-        store.edit_cancel(place.tenant, edit).await.unwrap(),
+        store.edit_cancel(context.tenant, edit).await.unwrap(),
         Cancel::Cancelled {
             seq: 3,
-            was_running: Some((place.worker, epoch))
+            was_running: Some((context.worker, epoch))
         }
     );
     assert_eq!(
-        store.edit_cancel(place.tenant, edit).await.unwrap(),
+        store.edit_cancel(context.tenant, edit).await.unwrap(),
         Cancel::AlreadyEnded(StateName::Cancelled)
     );
-    assert_eq!(place.complete(edit, epoch).await, Write::Stale);
+    assert_eq!(context.complete(edit, epoch).await, Write::Stale);
     assert_eq!(
         store.edit_retry(edit).await.unwrap(),
         Retried::NotFailed(StateName::Cancelled)
@@ -223,34 +223,34 @@ pub(in crate::tests) async fn cancel_and_retry_by_hand(store: &Store) {
         Retried::Missing
     );
     // Announced, and waiting for a retry.
-    let edit = place.edit().await;
-    assert_eq!(place.release(8, 8).await, [edit]);
+    let edit = context.edit().await;
+    assert_eq!(context.release(8, 8).await, [edit]);
     assert!(matches!(
-        store.edit_cancel(place.tenant, edit).await.unwrap(),
+        store.edit_cancel(context.tenant, edit).await.unwrap(),
         Cancel::Cancelled {
             was_running: None,
             ..
         }
     ));
-    let (edit, epoch) = place.running().await;
+    let (edit, epoch) = context.running().await;
     assert!(
-        place
+        context
             .fail(edit, epoch, FailureClass::Internal)
             .await
             .is_applied()
     );
     assert!(matches!(
-        store.edit_cancel(place.tenant, edit).await.unwrap(),
+        store.edit_cancel(context.tenant, edit).await.unwrap(),
         Cancel::Cancelled {
             was_running: None,
             ..
         }
     ));
-    assert_eq!(place.in_flight().await, 0);
+    assert_eq!(context.in_flight().await, 0);
 
-    let (edit, epoch) = place.running().await;
+    let (edit, epoch) = context.running().await;
     assert!(
-        place
+        context
             .fail(edit, epoch, FailureClass::User)
             .await
             .is_applied()
@@ -259,20 +259,20 @@ pub(in crate::tests) async fn cancel_and_retry_by_hand(store: &Store) {
         store.edit_retry(edit).await.unwrap(),
         Retried::Queued { seq: 4 }
     );
-    assert_eq!(place.in_flight().await, 1);
-    let again = place.claim(edit).await;
+    assert_eq!(context.in_flight().await, 1);
+    let again = context.claim(edit).await;
     assert_eq!((again.epoch.get(), again.attempts), (2, 0));
-    assert!(place.complete(edit, again.epoch).await.is_applied());
-    assert_eq!(place.in_flight().await, 0);
-    assert_eq!(place.kinds(edit).await.len(), 6);
+    assert!(context.complete(edit, again.epoch).await.is_applied());
+    assert_eq!(context.in_flight().await, 0);
+    assert_eq!(context.kinds(edit).await.len(), 6);
 }
 
 pub(in crate::tests) async fn turns_follow_their_parents(store: &Store) {
-    let place = Place::new(store).await;
-    let (good, bad) = (place.edit().await, place.edit().await);
-    let after_good = place.submit(place.turn(good)).await;
-    let after_bad = place.submit(place.turn(bad)).await;
-    let last = place.submit(place.turn(after_bad)).await;
+    let context = TestContext::new(store).await;
+    let (good, bad) = (context.edit().await, context.edit().await);
+    let after_good = context.submit(context.turn(good)).await;
+    let after_bad = context.submit(context.turn(bad)).await;
+    let last = context.submit(context.turn(after_bad)).await;
     let unblock = async || {
         let moved = store.turns_unblock(1000).await.unwrap();
         let ours = [after_good, after_bad, last];
@@ -283,10 +283,10 @@ pub(in crate::tests) async fn turns_follow_their_parents(store: &Store) {
             .collect::<Vec<_>>()
     };
     assert_eq!(unblock().await, []);
-    let claimed = place.claim(good).await;
-    assert!(place.complete(good, claimed.epoch).await.is_applied());
+    let claimed = context.claim(good).await;
+    assert!(context.complete(good, claimed.epoch).await.is_applied());
     assert!(matches!(
-        store.edit_cancel(place.tenant, bad).await.unwrap(),
+        store.edit_cancel(context.tenant, bad).await.unwrap(),
         Cancel::Cancelled { .. }
     ));
     assert_eq!(
@@ -298,18 +298,18 @@ pub(in crate::tests) async fn turns_follow_their_parents(store: &Store) {
     );
     assert_eq!(unblock().await, [(last, StateName::Failed)]);
     assert_eq!(unblock().await, []);
-    let view = store.edit_get(place.tenant, last).await.unwrap().unwrap();
+    let view = store.edit_get(context.tenant, last).await.unwrap().unwrap();
     let failure = view.error.unwrap();
     assert_eq!(
         (failure.class, failure.code.as_str()),
         (FailureClass::Parent, Failure::PARENT_FAILED)
     );
-    assert_eq!(place.in_flight().await, 1);
+    assert_eq!(context.in_flight().await, 1);
     // Retried by hand it waits for its parent again, which still has no result.
     assert!(matches!(
         store.edit_retry(last).await.unwrap(),
         Retried::Queued { .. }
     ));
-    assert_eq!(place.state(last).await, StateName::Waiting);
+    assert_eq!(context.state(last).await, StateName::Waiting);
     assert_eq!(unblock().await, [(last, StateName::Failed)]);
 }

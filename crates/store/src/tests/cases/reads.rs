@@ -2,24 +2,24 @@ use std::time::Duration;
 
 use limekiln_jobs::{Class, ErrorKind, Retryable, SessionId, StateName, WebhookId};
 
-use crate::tests::kit::*;
+use crate::tests::context::*;
 use crate::*;
 
 pub(in crate::tests) async fn pages_and_strangers(store: &Store) {
-    let place = Place::new(store).await;
+    let context = TestContext::new(store).await;
     let session = SessionId::new();
-    store.session_create(place.tenant, session).await.unwrap();
+    store.session_create(context.tenant, session).await.unwrap();
     let submissions: Vec<_> = (0..5)
         .map(|n| Submission {
             session: (n % 2 == 0).then_some(session),
-            ..place.submission()
+            ..context.submission()
         })
         .collect();
     store.edits_submit(&submissions).await.unwrap();
-    place.claim(submissions[4].id).await;
+    context.claim(submissions[4].id).await;
     let list = async |filter: Filter, after, limit| {
         let page = store
-            .edits_list(place.tenant, &filter, after, limit)
+            .edits_list(context.tenant, &filter, after, limit)
             .await
             .unwrap();
         (
@@ -86,7 +86,7 @@ pub(in crate::tests) async fn pages_and_strangers(store: &Store) {
     };
     assert_eq!(list(of_batch, None, 100).await.0, []);
     // Nothing of it is another tenant's.
-    let stranger = place.neighbour().await;
+    let stranger = context.with_other_tenant().await;
     assert!(
         store
             .edit_get(stranger.tenant, ids[0])
@@ -115,31 +115,31 @@ pub(in crate::tests) async fn pages_and_strangers(store: &Store) {
 }
 
 pub(in crate::tests) async fn counts_and_places(store: &Store) {
-    let place = Place::new(store).await;
+    let context = TestContext::new(store).await;
     let mut edits = Vec::new();
     for _ in 0..4 {
-        edits.push(place.edit().await);
+        edits.push(context.edit().await);
     }
-    place
+    context
         .submit(Submission {
             class: Class::Bulk,
-            ..place.submission()
+            ..context.submission()
         })
         .await;
-    place.submit(place.turn(edits[3])).await;
-    assert_eq!(place.release(1, 1).await, [edits[0]]);
+    context.submit(context.turn(edits[3])).await;
+    assert_eq!(context.release(1, 1).await, [edits[0]]);
     let places = async |edit| store.edit_queue_position(edit).await.unwrap();
     assert_eq!(places(edits[0]).await, Some(0));
     assert_eq!(places(edits[1]).await, Some(0));
     assert_eq!(places(edits[3]).await, Some(2));
-    place.claim(edits[0]).await;
+    context.claim(edits[0]).await;
     assert_eq!(places(edits[0]).await, None);
-    assert_eq!(place.release(1, 1).await, [edits[1]]);
+    assert_eq!(context.release(1, 1).await, [edits[1]]);
     let counts = store.queue_counts().await.unwrap();
     let count = |class| {
         let count = counts
             .iter()
-            .find(|count| count.model == place.model && count.class == class)
+            .find(|count| count.model == context.model && count.class == class)
             .unwrap();
         (count.waiting, count.queued, count.announced, count.running)
     };
@@ -149,7 +149,7 @@ pub(in crate::tests) async fn counts_and_places(store: &Store) {
         let counts = store.queue_counts().await.unwrap();
         counts
             .iter()
-            .find(|count| count.model == place.model && count.class == Class::Interactive)
+            .find(|count| count.model == context.model && count.class == Class::Interactive)
             .unwrap()
             .lease_overdue_s
     };
@@ -159,23 +159,23 @@ pub(in crate::tests) async fn counts_and_places(store: &Store) {
 }
 
 pub(in crate::tests) async fn webhooks_are_jobs(store: &Store) {
-    let place = Place::new(store).await;
+    let context = TestContext::new(store).await;
     let hook = Some("https://example.com/hook".to_owned());
     let mut edits = Vec::new();
     for _ in 0..3 {
-        let edit = place
+        let edit = context
             .submit(Submission {
                 webhook_url: hook.clone(),
-                ..place.submission()
+                ..context.submission()
             })
             .await;
-        let claimed = place.claim(edit).await;
-        assert!(place.complete(edit, claimed.epoch).await.is_applied());
+        let claimed = context.claim(edit).await;
+        assert!(context.complete(edit, claimed.epoch).await.is_applied());
         edits.push(edit);
     }
     let claim = async |ttl: Duration| {
         let mut claimed = store.webhooks_claim(1000, ttl).await.unwrap();
-        claimed.retain(|delivery| delivery.tenant == place.tenant);
+        claimed.retain(|delivery| delivery.tenant == context.tenant);
         claimed.sort_by_key(|delivery| delivery.edit);
         claimed
     };
@@ -190,7 +190,7 @@ pub(in crate::tests) async fn webhooks_are_jobs(store: &Store) {
     assert_eq!(claimed[0].event, "edit.succeeded");
     assert_eq!(claimed[0].view.state, StateName::Succeeded);
     let secret = store
-        .tenant_webhook_secret(place.tenant)
+        .tenant_webhook_secret(context.tenant)
         .await
         .unwrap()
         .unwrap();
@@ -269,10 +269,10 @@ pub(in crate::tests) async fn webhooks_are_jobs(store: &Store) {
 }
 
 pub(in crate::tests) async fn rows_that_cannot_be_are_refused(store: &Store) {
-    let place = Place::new(store).await;
-    let (running, _) = place.running().await;
-    let queued = place.edit().await;
-    let done = place.done().await;
+    let context = TestContext::new(store).await;
+    let (running, _) = context.running().await;
+    let queued = context.edit().await;
+    let done = context.done().await;
     for (edit, sql) in [
         (running, "update edits set state = 'queued' where id = $1"),
         (

@@ -1,11 +1,11 @@
 use limekiln_jobs::{Class, EditId, StateName};
 
-use crate::tests::kit::*;
+use crate::tests::context::*;
 use crate::*;
 
 pub(in crate::tests) async fn tenants_take_turns_and_interactive_goes_first(store: &Store) {
-    let a = Place::new(store).await;
-    let b = a.neighbour().await;
+    let a = TestContext::new(store).await;
+    let b = a.with_other_tenant().await;
     let mut of_a = Vec::new();
     for class in [
         Class::Bulk,
@@ -55,36 +55,36 @@ pub(in crate::tests) async fn tenants_take_turns_and_interactive_goes_first(stor
 }
 
 pub(in crate::tests) async fn the_window_follows_the_slots(store: &Store) {
-    let place = Place::new(store).await;
-    let submissions: Vec<_> = (0..20).map(|_| place.submission()).collect();
+    let context = TestContext::new(store).await;
+    let submissions: Vec<_> = (0..20).map(|_| context.submission()).collect();
     store.edits_submit(&submissions).await.unwrap();
-    assert_eq!(place.release(3, 100).await.len(), 3);
-    assert_eq!(place.release(3, 100).await.len(), 0);
-    place.claim(submissions[0].id).await;
-    assert_eq!(place.release(3, 100).await, [submissions[3].id]);
-    let worker = place.worker(4).await;
-    assert_eq!(place.release(3, 2).await.len(), 2);
-    assert_eq!(place.release(3, 100).await.len(), 3);
+    assert_eq!(context.release(3, 100).await.len(), 3);
+    assert_eq!(context.release(3, 100).await.len(), 0);
+    context.claim(submissions[0].id).await;
+    assert_eq!(context.release(3, 100).await, [submissions[3].id]);
+    let worker = context.worker(4).await;
+    assert_eq!(context.release(3, 2).await.len(), 2);
+    assert_eq!(context.release(3, 100).await.len(), 3);
     // Slots of a worker that drains or is dead do not count.
     store.worker_drain(Some(worker), true).await.unwrap();
-    assert_eq!(place.release(3, 100).await.len(), 0);
-    assert_eq!(place.release(9, 100).await.len(), 1);
+    assert_eq!(context.release(3, 100).await.len(), 0);
+    assert_eq!(context.release(9, 100).await.len(), 1);
     store.fleet_pause().await.unwrap();
     assert!(store.fleet_paused().await.unwrap());
-    assert_eq!(place.release(100, 100).await.len(), 0);
+    assert_eq!(context.release(100, 100).await.len(), 0);
     store.fleet_resume().await.unwrap();
     assert!(!store.fleet_paused().await.unwrap());
     // Without a model, every model has its window.
-    let other = Place::new(store).await;
+    let other = TestContext::new(store).await;
     let theirs = other.edit().await;
     let released = store.edits_release(None, 10, 1000).await.unwrap();
-    let of = |place: &Place| {
+    let of = |context: &TestContext| {
         released
             .iter()
-            .filter(|announcement| announcement.model == place.model)
+            .filter(|announcement| announcement.model == context.model)
             .count()
     };
-    assert_eq!((of(&place), of(&other)), (1, 1));
+    assert_eq!((of(&context), of(&other)), (1, 1));
     assert!(
         released
             .iter()
@@ -93,9 +93,9 @@ pub(in crate::tests) async fn the_window_follows_the_slots(store: &Store) {
 }
 
 pub(in crate::tests) async fn what_is_not_claimed_is_announced_again(store: &Store) {
-    let place = Place::new(store).await;
-    let edit = place.edit().await;
-    assert_eq!(place.release(8, 8).await, [edit]);
+    let context = TestContext::new(store).await;
+    let edit = context.edit().await;
+    assert_eq!(context.release(8, 8).await, [edit]);
     let again = async || {
         let again = store.edits_announce_again(1000).await.unwrap();
         again
@@ -139,12 +139,12 @@ pub(in crate::tests) async fn what_is_not_claimed_is_announced_again(store: &Sto
         1
     );
     assert_eq!(store.edits_unannounce(&[edit]).await.unwrap(), 0);
-    assert_eq!(place.release(8, 8).await, [edit]);
-    place.claim(edit).await;
+    assert_eq!(context.release(8, 8).await, [edit]);
+    context.claim(edit).await;
     assert_eq!(store.edits_unannounce(&[edit]).await.unwrap(), 0);
-    assert_eq!(place.state(edit).await, StateName::Running);
+    assert_eq!(context.state(edit).await, StateName::Running);
     // No announcement is an event.
-    assert_eq!(place.kinds(edit).await.len(), 2);
+    assert_eq!(context.kinds(edit).await.len(), 2);
 }
 
 impl From<NewImage> for BlobRef {

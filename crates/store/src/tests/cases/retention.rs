@@ -3,7 +3,7 @@ use std::time::Duration;
 use limekiln_jobs::{EditId, SessionId};
 use sqlx::Row;
 
-use crate::tests::kit::*;
+use crate::tests::context::*;
 use crate::*;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -19,19 +19,19 @@ async fn old(store: &Store, edit: EditId) {
 }
 
 pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
-    let place = Place::new(store).await;
+    let context = TestContext::new(store).await;
     let (session, quiet) = (SessionId::new(), SessionId::new());
-    store.session_create(place.tenant, session).await.unwrap();
-    store.session_create(place.tenant, quiet).await.unwrap();
-    let lone = place.done().await;
-    let young = place.done().await;
-    let in_session = place
+    store.session_create(context.tenant, session).await.unwrap();
+    store.session_create(context.tenant, quiet).await.unwrap();
+    let lone = context.done().await;
+    let young = context.done().await;
+    let in_session = context
         .submit(Submission {
             session: Some(session),
-            ..place.submission()
+            ..context.submission()
         })
         .await;
-    let claimed = place.claim(in_session).await;
+    let claimed = context.claim(in_session).await;
     let offered = checkpoint(in_session, claimed.epoch, 3);
     assert!(
         store
@@ -41,22 +41,27 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
             .0
             .is_applied()
     );
-    assert!(place.complete(in_session, claimed.epoch).await.is_applied());
-    let parent = place.done().await;
-    let child = place.submit(place.turn(parent)).await;
-    let live = place.running().await.0;
+    assert!(
+        context
+            .complete(in_session, claimed.epoch)
+            .await
+            .is_applied()
+    );
+    let parent = context.done().await;
+    let child = context.submit(context.turn(parent)).await;
+    let live = context.running().await.0;
     for edit in [lone, in_session, parent] {
         old(store, edit).await;
     }
     let aged =
         sqlx::query("update images set used_at = now() - interval '2 days' where tenant_id = $1")
-            .bind(place.tenant.uuid());
+            .bind(context.tenant.uuid());
     store.count("test", aged).await.unwrap();
     let aged = sqlx::query("update sessions set used_at = now() - interval '2 days' where id = $1")
         .bind(quiet.uuid());
     store.count("test", aged).await.unwrap();
     let unused = store
-        .image_create(place.tenant, &picture(place.tenant, b"unused"))
+        .image_create(context.tenant, &picture(context.tenant, b"unused"))
         .await
         .unwrap();
 
@@ -72,8 +77,8 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
             .collect::<Vec<_>>(),
         [3]
     );
-    assert_eq!(place.kinds(young).await.len(), 3);
-    assert_eq!(place.kinds(live).await.len(), 2);
+    assert_eq!(context.kinds(young).await.len(), 3);
+    assert_eq!(context.kinds(live).await.len(), 2);
 
     let keys = store.checkpoints_expire(DAY, 1000).await.unwrap();
     assert!(keys.contains(&offered.checkpoint.key), "{keys:?}");
@@ -82,7 +87,13 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
     // Its edits name the image, one of them live.
     assert!(store.images_expire(DAY, 1000).await.unwrap().is_empty());
     assert!(store.edits_prune(DAY, 1000).await.unwrap() >= 1);
-    let there = async |edit| store.edit_get(place.tenant, edit).await.unwrap().is_some();
+    let there = async |edit| {
+        store
+            .edit_get(context.tenant, edit)
+            .await
+            .unwrap()
+            .is_some()
+    };
     assert!(!there(lone).await);
     for edit in [young, in_session, parent, child, live] {
         assert!(there(edit).await);
@@ -90,14 +101,14 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
     assert!(store.events_after(lone, 0, 10).await.unwrap().is_empty());
     assert!(
         store
-            .session_get(place.tenant, session)
+            .session_get(context.tenant, session)
             .await
             .unwrap()
             .is_some()
     );
     assert!(
         store
-            .session_get(place.tenant, quiet)
+            .session_get(context.tenant, quiet)
             .await
             .unwrap()
             .is_none()
@@ -124,19 +135,19 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
     assert_eq!(store.images_expire(DAY, 1000).await.unwrap(), [unused.key]);
     assert!(
         store
-            .image_get(place.tenant, place.image)
+            .image_get(context.tenant, context.image)
             .await
             .unwrap()
             .is_some()
     );
     // Uploaded again it is young again.
     store
-        .image_create(place.tenant, &picture(place.tenant, b"picture"))
+        .image_create(context.tenant, &picture(context.tenant, b"picture"))
         .await
         .unwrap();
     let young =
         sqlx::query("select used_at > now() - interval '1 minute' from images where id = $1")
-            .bind(place.image.uuid());
+            .bind(context.image.uuid());
     assert!(
         store
             .row("test", young)

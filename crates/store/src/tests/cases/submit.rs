@@ -4,24 +4,24 @@ use limekiln_jobs::{
     Digest, EditId, EventKind, FailureClass, ImageId, SessionId, StateName, TenantId,
 };
 
-use crate::tests::kit::*;
+use crate::tests::context::*;
 use crate::*;
 
-fn keyed(place: &Place, key: &str, body: &[u8]) -> Submission {
+fn keyed(context: &TestContext, key: &str, body: &[u8]) -> Submission {
     let idempotency = Some(Idempotency {
         key: key.to_owned(),
         digest: Digest::of(body),
     });
     Submission {
         idempotency,
-        ..place.submission()
+        ..context.submission()
     }
 }
 
 pub(in crate::tests) async fn an_edit_is_written_once(store: &Store) {
-    let place = Place::new(store).await;
+    let context = TestContext::new(store).await;
     assert_eq!(store.edits_submit(&[]).await.unwrap(), []);
-    let first = keyed(&place, "a", b"body");
+    let first = keyed(&context, "a", b"body");
     let submitted = store
         .edits_submit(std::slice::from_ref(&first))
         .await
@@ -34,7 +34,7 @@ pub(in crate::tests) async fn an_edit_is_written_once(store: &Store) {
     else {
         panic!("{submitted:?}")
     };
-    assert_eq!(place.kinds(first.id).await, [EventKind::Queued]);
+    assert_eq!(context.kinds(first.id).await, [EventKind::Queued]);
     // The answer was lost, and the call repeated.
     assert_eq!(
         store
@@ -44,20 +44,20 @@ pub(in crate::tests) async fn an_edit_is_written_once(store: &Store) {
         submitted
     );
     // The client repeats its request, or reuses its key, whatever has become of the edit.
-    place.claim(first.id).await;
+    context.claim(first.id).await;
     let replayed = Submitted::Replayed {
         id: first.id,
         state: StateName::Queued,
         created_at,
     };
-    let stranger = place.neighbour().await;
+    let stranger = context.with_other_tenant().await;
     let answers = store
         .edits_submit(&[
-            keyed(&place, "a", b"body"),
-            keyed(&place, "a", b"other"),
-            keyed(&place, "b", b"body"),
-            keyed(&place, "b", b"body"),
-            keyed(&place, "b", b"other"),
+            keyed(&context, "a", b"body"),
+            keyed(&context, "a", b"other"),
+            keyed(&context, "b", b"body"),
+            keyed(&context, "b", b"body"),
+            keyed(&context, "b", b"other"),
             keyed(&stranger, "a", b"other"),
         ])
         .await
@@ -72,8 +72,8 @@ pub(in crate::tests) async fn an_edit_is_written_once(store: &Store) {
     );
     assert_eq!(answers[4], Submitted::KeyReused);
     assert!(matches!(answers[5], Submitted::Created { .. }));
-    assert_eq!(place.in_flight().await, 2);
-    let bad = keyed(&place, "", b"body");
+    assert_eq!(context.in_flight().await, 2);
+    let bad = keyed(&context, "", b"body");
     assert!(matches!(
         store.edits_submit(&[bad]).await,
         Err(Error::Invalid {
@@ -84,14 +84,14 @@ pub(in crate::tests) async fn an_edit_is_written_once(store: &Store) {
 }
 
 pub(in crate::tests) async fn what_is_missing_is_named(store: &Store) {
-    let place = Place::new(store).await;
-    let other = Place::new(store).await;
+    let context = TestContext::new(store).await;
+    let other = TestContext::new(store).await;
     let theirs = other.edit().await;
     let session = SessionId::new();
     store.session_create(other.tenant, session).await.unwrap();
-    let failed = place.running().await;
+    let failed = context.running().await;
     assert!(
-        place
+        context
             .fail(failed.0, failed.1, FailureClass::User)
             .await
             .is_applied()
@@ -100,55 +100,55 @@ pub(in crate::tests) async fn what_is_missing_is_named(store: &Store) {
         (
             Submission {
                 image: Some(ImageId::new()),
-                ..place.submission()
+                ..context.submission()
             },
             Submitted::NoImage,
         ),
         (
             Submission {
                 image: Some(other.image),
-                ..place.submission()
+                ..context.submission()
             },
             Submitted::NoImage,
         ),
         (
             Submission {
                 mask: Some(other.image),
-                ..place.submission()
+                ..context.submission()
             },
             Submitted::NoMask,
         ),
         (
             Submission {
                 session: Some(session),
-                ..place.submission()
+                ..context.submission()
             },
             Submitted::NoSession,
         ),
-        (place.turn(EditId::new()), Submitted::NoParent),
-        (place.turn(theirs), Submitted::NoParent),
-        (place.turn(failed.0), Submitted::ParentEnded),
+        (context.turn(EditId::new()), Submitted::NoParent),
+        (context.turn(theirs), Submitted::NoParent),
+        (context.turn(failed.0), Submitted::ParentEnded),
         (
             Submission {
                 tenant: TenantId::new(),
-                ..place.submission()
+                ..context.submission()
             },
             Submitted::NoTenant,
         ),
     ];
     let (asked, expected): (Vec<_>, Vec<_>) = submissions.into_iter().unzip();
     assert_eq!(store.edits_submit(&asked).await.unwrap(), expected);
-    assert_eq!(place.in_flight().await, 0);
+    assert_eq!(context.in_flight().await, 0);
     assert!(
         store
-            .edit_get(place.tenant, asked[0].id)
+            .edit_get(context.tenant, asked[0].id)
             .await
             .unwrap()
             .is_none()
     );
     let both = Submission {
         parent: Some(theirs),
-        ..place.submission()
+        ..context.submission()
     };
     assert!(matches!(
         store.edits_submit(&[both]).await,
@@ -157,7 +157,7 @@ pub(in crate::tests) async fn what_is_missing_is_named(store: &Store) {
 }
 
 pub(in crate::tests) async fn limits_are_exact(store: &Store) {
-    let place = Place::with(
+    let context = TestContext::with(
         store,
         &Limits {
             rate_per_second: 1e6,
@@ -166,7 +166,7 @@ pub(in crate::tests) async fn limits_are_exact(store: &Store) {
         },
     )
     .await;
-    let submissions: Vec<_> = (0..5).map(|_| place.submission()).collect();
+    let submissions: Vec<_> = (0..5).map(|_| context.submission()).collect();
     let answers = store.edits_submit(&submissions).await.unwrap();
     let created = |answers: &[Submitted]| {
         answers
@@ -176,25 +176,25 @@ pub(in crate::tests) async fn limits_are_exact(store: &Store) {
     };
     assert_eq!(created(&answers), 3);
     assert_eq!(answers[3], Submitted::InFlight { limit: 3 });
-    assert_eq!(place.in_flight().await, 3);
+    assert_eq!(context.in_flight().await, 3);
     // Every end gives one place back.
-    let claimed = place.claim(submissions[0].id).await;
+    let claimed = context.claim(submissions[0].id).await;
     assert!(
-        place
+        context
             .complete(claimed.edit, claimed.epoch)
             .await
             .is_applied()
     );
-    let claimed = place.claim(submissions[1].id).await;
+    let claimed = context.claim(submissions[1].id).await;
     assert!(
-        place
+        context
             .fail(claimed.edit, claimed.epoch, FailureClass::User)
             .await
             .is_applied()
     );
     assert!(matches!(
         store
-            .edit_cancel(place.tenant, submissions[2].id)
+            .edit_cancel(context.tenant, submissions[2].id)
             .await
             .unwrap(),
         Cancel::Cancelled {
@@ -202,10 +202,10 @@ pub(in crate::tests) async fn limits_are_exact(store: &Store) {
             ..
         }
     ));
-    assert_eq!(place.in_flight().await, 0);
+    assert_eq!(context.in_flight().await, 0);
 
     // A bucket of two that fills too slowly for this test to see.
-    let slow = Place::with(
+    let slow = TestContext::with(
         store,
         &Limits {
             rate_per_second: 0.001,
@@ -242,14 +242,14 @@ pub(in crate::tests) async fn limits_are_exact(store: &Store) {
 }
 
 pub(in crate::tests) async fn turns_wait_for_their_parents(store: &Store) {
-    let place = Place::new(store).await;
+    let context = TestContext::new(store).await;
     let session = SessionId::new();
-    store.session_create(place.tenant, session).await.unwrap();
+    store.session_create(context.tenant, session).await.unwrap();
     let first = Submission {
         session: Some(session),
-        ..place.submission()
+        ..context.submission()
     };
-    let second = place.turn(first.id);
+    let second = context.turn(first.id);
     let answers = store
         .edits_submit(&[first.clone(), second.clone()])
         .await
@@ -265,9 +265,9 @@ pub(in crate::tests) async fn turns_wait_for_their_parents(store: &Store) {
         ),
         "{answers:?}"
     );
-    assert_eq!(place.kinds(second.id).await, [EventKind::Waiting]);
+    assert_eq!(context.kinds(second.id).await, [EventKind::Waiting]);
     let view = store
-        .edit_get(place.tenant, second.id)
+        .edit_get(context.tenant, second.id)
         .await
         .unwrap()
         .unwrap();
@@ -275,10 +275,10 @@ pub(in crate::tests) async fn turns_wait_for_their_parents(store: &Store) {
         (view.session, view.parent, view.image),
         (Some(session), Some(first.id), None)
     );
-    let claimed = place.claim(first.id).await;
+    let claimed = context.claim(first.id).await;
     assert_eq!(claimed.session, Some(session));
-    assert!(place.complete(first.id, claimed.epoch).await.is_applied());
-    let third = place.submit(place.turn(first.id)).await;
-    assert_eq!(place.state(third).await, StateName::Queued);
-    assert_eq!(place.state(second.id).await, StateName::Waiting);
+    assert!(context.complete(first.id, claimed.epoch).await.is_applied());
+    let third = context.submit(context.turn(first.id)).await;
+    assert_eq!(context.state(third).await, StateName::Queued);
+    assert_eq!(context.state(second.id).await, StateName::Waiting);
 }

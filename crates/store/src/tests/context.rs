@@ -27,7 +27,7 @@ pub(super) async fn postgres() -> Store {
 }
 
 /// A tenant with an image, and a model that is nobody else's.
-pub(super) struct Place {
+pub(super) struct TestContext {
     pub(super) store: Store,
     pub(super) tenant: TenantId,
     pub(super) image: ImageId,
@@ -35,7 +35,7 @@ pub(super) struct Place {
     pub(super) worker: WorkerId,
 }
 
-impl Place {
+impl TestContext {
     pub(super) async fn new(store: &Store) -> Self {
         Self::with(store, &Limits::UNLIMITED).await
     }
@@ -59,7 +59,7 @@ impl Place {
     }
 
     /// Another tenant of the same model.
-    pub(super) async fn neighbour(&self) -> Self {
+    pub(super) async fn with_other_tenant(&self) -> Self {
         Self {
             model: self.model.clone(),
             ..Self::new(&self.store).await
