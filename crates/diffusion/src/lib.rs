@@ -9,11 +9,14 @@
 //! | [`config`] | the networks' own configurations |
 //! | [`tokenizer`], [`text`] | CLIP's byte-pair tokens and text states |
 //! | [`unet`], [`vae`] | the networks |
+//! | `kernels` | the networks' layers, on one of two backends |
 //! | [`control`] | biases into, and features and probabilities out of, attention |
 //! | [`guidance`] | the three lanes of InstructPix2Pix and how they combine |
 //! | [`scheduler`], [`noise`] | trajectories as diffusers steps them, noise as torch draws it |
 //! | [`picture`] | pictures to tensors and back |
 //! | [`device`], [`model`] | where it runs, and everything loaded |
+
+#![deny(unsafe_code)]
 
 pub mod checkpoint;
 pub mod config;

@@ -1,15 +1,13 @@
 //! The VAE, as diffusers' `AutoencoderKL` computes it.
 
+use std::sync::Arc;
+
 use candle_core::{Result as Computed, Tensor};
 use candle_nn::VarBuilder;
 
 use crate::Error;
 use crate::config::VaeConfig;
-use crate::kernels::attention::{How, attend};
-use crate::kernels::conv::{After, Before, Conv2d, Padding};
-use crate::kernels::linear::Linear;
-use crate::kernels::norm::GroupNorm;
-use crate::kernels::{map, tokens};
+use crate::kernels::{self, After, Backend, Before, Builder, Conv, GroupNorm, Linear, Padding};
 use crate::unet::resnet::{Resnet, Upsample};
 
 /// Epsilon of every normalisation, fixed in diffusers.
@@ -21,8 +19,8 @@ pub struct Vae {
     config: VaeConfig,
     encoder: Encoder,
     decoder: Decoder,
-    quant: Option<Conv2d>,
-    post_quant: Option<Conv2d>,
+    quant: Option<Arc<dyn Conv>>,
+    post_quant: Option<Arc<dyn Conv>>,
 }
 
 impl Vae {
@@ -31,15 +29,19 @@ impl Vae {
     /// # Errors
     /// When the configuration contradicts itself, or a tensor is missing or misshapen.
     pub fn new(vb: VarBuilder, config: &VaeConfig) -> Result<Self, Error> {
+        Self::build(&Builder::new(vb), config)
+    }
+
+    pub(crate) fn build(build: &Builder, config: &VaeConfig) -> Result<Self, Error> {
         config.check()?;
         let latent = config.latent_channels;
         let pointwise = |used: bool, channels: usize, name: &str| {
-            used.then(|| Conv2d::new(channels, channels, 1, vb.pp(name)))
+            used.then(|| build.pp(name).conv(channels, channels, 1))
                 .transpose()
         };
         Ok(Self {
-            encoder: Encoder::new(config, vb.pp("encoder"))?,
-            decoder: Decoder::new(config, vb.pp("decoder"))?,
+            encoder: Encoder::new(config, &build.pp("encoder"))?,
+            decoder: Decoder::new(config, &build.pp("decoder"))?,
             quant: pointwise(config.use_quant_conv, 2 * latent, "quant_conv")?,
             post_quant: pointwise(config.use_post_quant_conv, latent, "post_quant_conv")?,
             config: config.clone(),
@@ -76,48 +78,84 @@ impl Vae {
     }
 }
 
-fn resnet(inputs: usize, outputs: usize, config: &VaeConfig, vb: VarBuilder) -> Computed<Resnet> {
-    Resnet::new(inputs, outputs, None, config.norm_num_groups, EPS, vb)
+fn resnet(inputs: usize, outputs: usize, config: &VaeConfig, build: &Builder) -> Computed<Resnet> {
+    Resnet::new(inputs, outputs, None, config.norm_num_groups, EPS, build)
+}
+
+/// The residual blocks of one resolution.
+fn resnets(
+    count: usize,
+    inputs: usize,
+    width: usize,
+    config: &VaeConfig,
+    build: &Builder,
+) -> Computed<Vec<Resnet>> {
+    let build = build.pp("resnets");
+    (0..count)
+        .map(|i| {
+            resnet(
+                if i == 0 { inputs } else { width },
+                width,
+                config,
+                &build.pp(i),
+            )
+        })
+        .collect()
+}
+
+/// The way out of both networks: normalisation, SiLU, convolution.
+#[derive(Clone, Debug)]
+struct Out {
+    norm: GroupNorm,
+    conv: Arc<dyn Conv>,
+}
+
+impl Out {
+    fn new(inputs: usize, outputs: usize, config: &VaeConfig, build: &Builder) -> Computed<Self> {
+        let norm = build.pp("conv_norm_out");
+        Ok(Self {
+            norm: norm.group_norm(config.norm_num_groups, inputs, EPS)?,
+            conv: build.pp("conv_out").conv(inputs, outputs, 3)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Computed<Tensor> {
+        self.conv
+            .forward_with(x, Before::NormSilu(&self.norm), After::default())
+    }
 }
 
 /// One head over all channels, around a residual.
 #[derive(Clone, Debug)]
 struct Attention {
     norm: GroupNorm,
-    qkv: Linear,
-    out: Linear,
+    qkv: Arc<dyn Linear>,
+    out: Arc<dyn Linear>,
+    backend: &'static dyn Backend,
 }
 
 impl Attention {
-    fn new(channels: usize, groups: usize, vb: VarBuilder) -> Computed<Self> {
-        let names = ["to_q", "to_k", "to_v"];
-        let weights = names.map(|name| vb.pp(name).get((channels, channels), "weight"));
-        let biases = names.map(|name| vb.pp(name).get(channels, "bias"));
-        let cat = |parts: [Computed<Tensor>; 3]| -> Computed<Tensor> {
-            Tensor::cat(&parts.into_iter().collect::<Computed<Vec<_>>>()?, 0)
-        };
+    fn new(channels: usize, groups: usize, build: &Builder) -> Computed<Self> {
         Ok(Self {
-            norm: GroupNorm::new(groups, channels, EPS, vb.pp("group_norm"))?,
-            qkv: Linear::from_tensors(&cat(weights)?, Some(cat(biases)?))?,
-            out: Linear::new(channels, channels, vb.pp("to_out").pp(0))?,
+            norm: build.pp("group_norm").group_norm(groups, channels, EPS)?,
+            qkv: build.linear_joined(&["to_q", "to_k", "to_v"], channels, channels, true)?,
+            out: build.pp("to_out").pp(0).linear(channels, channels)?,
+            backend: build.backend(),
         })
     }
 
     fn forward(&self, x: &Tensor) -> Computed<Tensor> {
         let (_, channels, height, width) = x.dims4()?;
-        let qkv = self.qkv.forward(&tokens(&self.norm.forward(x)?)?)?;
+        let normed = self.backend.group_norm(&self.norm, x)?;
+        let qkv = self.qkv.forward(&self.backend.tokens(&normed)?)?;
         let part = |i: usize| qkv.narrow(2, i * channels, channels);
-        let how = How {
-            heads: 1,
-            bias: None,
-            probabilities: false,
-        };
-        let attended = attend(&part(0)?, &part(1)?, &part(2)?, how)?;
-        map(
-            &self.out.forward_add(&attended.values, &tokens(x)?)?,
-            height,
-            width,
-        )
+        let how = kernels::Attention::plain(1);
+        let attended = self
+            .backend
+            .attend(&part(0)?, &part(1)?, &part(2)?, how)?
+            .values;
+        let y = self.out.forward_add(&attended, &self.backend.tokens(x)?)?;
+        self.backend.map(&y, height, width)
     }
 }
 
@@ -130,16 +168,16 @@ struct Mid {
 }
 
 impl Mid {
-    fn new(channels: usize, config: &VaeConfig, vb: VarBuilder) -> Computed<Self> {
+    fn new(channels: usize, config: &VaeConfig, build: &Builder) -> Computed<Self> {
+        let resnet = |i: usize| resnet(channels, channels, config, &build.pp("resnets").pp(i));
+        let attention = || {
+            let build = build.pp("attentions").pp(0);
+            Attention::new(channels, config.norm_num_groups, &build)
+        };
         Ok(Self {
-            first: resnet(channels, channels, config, vb.pp("resnets").pp(0))?,
-            attention: config
-                .mid_block_add_attention
-                .then(|| {
-                    Attention::new(channels, config.norm_num_groups, vb.pp("attentions").pp(0))
-                })
-                .transpose()?,
-            last: resnet(channels, channels, config, vb.pp("resnets").pp(1))?,
+            first: resnet(0)?,
+            attention: config.mid_block_add_attention.then(attention).transpose()?,
+            last: resnet(1)?,
         })
     }
 
@@ -154,44 +192,37 @@ impl Mid {
 
 #[derive(Clone, Debug)]
 struct Encoder {
-    conv_in: Conv2d,
-    blocks: Vec<(Vec<Resnet>, Option<Conv2d>)>,
+    conv_in: Arc<dyn Conv>,
+    blocks: Vec<(Vec<Resnet>, Option<Arc<dyn Conv>>)>,
     mid: Mid,
-    norm_out: GroupNorm,
-    conv_out: Conv2d,
+    out: Out,
 }
 
 impl Encoder {
-    fn new(config: &VaeConfig, vb: VarBuilder) -> Computed<Self> {
+    fn new(config: &VaeConfig, build: &Builder) -> Computed<Self> {
         let widths = &config.block_out_channels;
         let last = widths[widths.len() - 1];
         let mut inputs = widths[0];
         let mut blocks = Vec::new();
         for (i, &width) in widths.iter().enumerate() {
-            let vb = vb.pp("down_blocks").pp(i);
-            let resnets = (0..config.layers_per_block)
-                .map(|j| {
-                    resnet(
-                        if j == 0 { inputs } else { width },
-                        width,
-                        config,
-                        vb.pp("resnets").pp(j),
-                    )
-                })
-                .collect::<Computed<_>>()?;
+            let build = build.pp("down_blocks").pp(i);
             let down = (i + 1 < widths.len()).then(|| {
-                let vb = vb.pp("downsamplers").pp(0).pp("conv");
-                Conv2d::strided(width, width, 3, 2, Padding::BottomRight, vb)
+                let build = build.pp("downsamplers").pp(0).pp("conv");
+                build.conv_strided(width, width, 3, 2, Padding::BottomRight)
             });
-            blocks.push((resnets, down.transpose()?));
+            let count = config.layers_per_block;
+            blocks.push((
+                resnets(count, inputs, width, config, &build)?,
+                down.transpose()?,
+            ));
             inputs = width;
         }
+        let conv_in = build.pp("conv_in");
         Ok(Self {
-            conv_in: Conv2d::new(config.in_channels, widths[0], 3, vb.pp("conv_in"))?,
+            conv_in: conv_in.conv(config.in_channels, widths[0], 3)?,
             blocks,
-            mid: Mid::new(last, config, vb.pp("mid_block"))?,
-            norm_out: GroupNorm::new(config.norm_num_groups, last, EPS, vb.pp("conv_norm_out"))?,
-            conv_out: Conv2d::new(last, 2 * config.latent_channels, 3, vb.pp("conv_out"))?,
+            mid: Mid::new(last, config, &build.pp("mid_block"))?,
+            out: Out::new(last, 2 * config.latent_channels, config, build)?,
         })
     }
 
@@ -205,55 +236,41 @@ impl Encoder {
                 x = down.forward(&x)?;
             }
         }
-        x = self.mid.forward(&x)?;
-        self.conv_out
-            .forward_with(&x, Before::NormSilu(&self.norm_out), After::default())
+        self.out.forward(&self.mid.forward(&x)?)
     }
 }
 
 #[derive(Clone, Debug)]
 struct Decoder {
-    conv_in: Conv2d,
+    conv_in: Arc<dyn Conv>,
     mid: Mid,
     blocks: Vec<(Vec<Resnet>, Option<Upsample>)>,
-    norm_out: GroupNorm,
-    conv_out: Conv2d,
+    out: Out,
 }
 
 impl Decoder {
-    fn new(config: &VaeConfig, vb: VarBuilder) -> Computed<Self> {
+    fn new(config: &VaeConfig, build: &Builder) -> Computed<Self> {
         let widths = &config.block_out_channels;
         let last = widths[widths.len() - 1];
         let mut inputs = last;
         let mut blocks = Vec::new();
         for (i, &width) in widths.iter().rev().enumerate() {
-            let vb = vb.pp("up_blocks").pp(i);
-            let resnets = (0..=config.layers_per_block)
-                .map(|j| {
-                    resnet(
-                        if j == 0 { inputs } else { width },
-                        width,
-                        config,
-                        vb.pp("resnets").pp(j),
-                    )
-                })
-                .collect::<Computed<_>>()?;
+            let build = build.pp("up_blocks").pp(i);
             let up =
-                (i + 1 < widths.len()).then(|| Upsample::new(width, vb.pp("upsamplers").pp(0)));
-            blocks.push((resnets, up.transpose()?));
+                (i + 1 < widths.len()).then(|| Upsample::new(width, &build.pp("upsamplers").pp(0)));
+            let count = config.layers_per_block + 1;
+            blocks.push((
+                resnets(count, inputs, width, config, &build)?,
+                up.transpose()?,
+            ));
             inputs = width;
         }
+        let conv_in = build.pp("conv_in");
         Ok(Self {
-            conv_in: Conv2d::new(config.latent_channels, last, 3, vb.pp("conv_in"))?,
-            mid: Mid::new(last, config, vb.pp("mid_block"))?,
+            conv_in: conv_in.conv(config.latent_channels, last, 3)?,
+            mid: Mid::new(last, config, &build.pp("mid_block"))?,
             blocks,
-            norm_out: GroupNorm::new(
-                config.norm_num_groups,
-                widths[0],
-                EPS,
-                vb.pp("conv_norm_out"),
-            )?,
-            conv_out: Conv2d::new(widths[0], config.out_channels, 3, vb.pp("conv_out"))?,
+            out: Out::new(widths[0], config.out_channels, config, build)?,
         })
     }
 
@@ -268,7 +285,6 @@ impl Decoder {
                 x = up.forward(&x, (2 * height, 2 * width))?;
             }
         }
-        self.conv_out
-            .forward_with(&x, Before::NormSilu(&self.norm_out), After::default())
+        self.out.forward(&x)
     }
 }

@@ -1,37 +1,26 @@
 //! The processor's kernels against candle's own operations, and what they promise about rows and threads.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::attention::{Attended, How, attend, by_candle};
-use super::conv::{After, Before, Conv2d, Padding};
-use super::linear::Linear;
-use super::norm::{GroupNorm, LayerNorm};
-use super::simd;
+use super::backend::Attended;
+use super::candle::{Candle, attention_in_slices};
+use super::cpu::{Cpu, simd};
+use super::{After, Attention, Backend, Before, Builder, Linear, Padding};
 use crate::config::{UnetConfig, VaeConfig};
 use crate::control::{Control, Site};
 use crate::unet::Unet;
 use crate::vae::Vae;
 
-thread_local! {
-    /// Makes this thread build and run layers as on a device without kernels of its own.
-    pub(super) static FALL_BACK: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs `f` with the processor's kernels, then without.
-pub(crate) fn both<T>(f: impl Fn() -> Result<T>) -> Result<(T, T)> {
-    let native = f()?;
-    FALL_BACK.set(true);
-    let candle = f();
-    FALL_BACK.set(false);
-    Ok((native, candle?))
+/// Runs `f` on the processor's kernels, then on candle's operations.
+fn both<T>(f: impl Fn(&'static dyn Backend) -> Result<T>) -> Result<(T, T)> {
+    Ok((f(&Cpu)?, f(&Candle)?))
 }
 
 /// Values in [-1, 1) that depend on nothing but the seed.
-pub(crate) fn noise(seed: u32, shape: &[usize]) -> Tensor {
+fn noise(seed: u32, shape: &[usize]) -> Tensor {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
     let values: Vec<f32> = (0..shape.iter().product())
         .map(|_| {
@@ -43,7 +32,7 @@ pub(crate) fn noise(seed: u32, shape: &[usize]) -> Tensor {
 }
 
 /// Largest difference relative to the largest value.
-pub(crate) fn difference(a: &Tensor, b: &Tensor) -> f32 {
+fn difference(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.dims(), b.dims());
     let largest = |x: &Tensor| {
         let x = x.to_dtype(DType::F32).unwrap().flatten_all().unwrap();
@@ -138,16 +127,10 @@ fn convolutions() -> Result<()> {
     for case @ (inputs, outputs, kernel, stride, padding, height, width) in cases {
         let tensors = conv_weights(inputs, outputs, kernel);
         let x = noise(1, &[3, inputs, height, width]);
-        let (plain, candle) = both(|| {
-            Conv2d::strided(
-                inputs,
-                outputs,
-                kernel,
-                stride,
-                padding,
-                builder(&tensors, DType::F32),
-            )?
-            .forward(&x)
+        let (plain, candle) = both(|backend| {
+            Builder::on(builder(&tensors, DType::F32), backend)
+                .conv_strided(inputs, outputs, kernel, stride, padding)?
+                .forward(&x)
         })?;
         assert!(difference(&plain, &candle) < 3e-6, "{case:?}");
     }
@@ -161,22 +144,23 @@ fn convolutions_with_company() -> Result<()> {
     let x = noise(1, &[3, 8, 11, 5]);
     let shift = noise(2, &[3, 6]);
     let residual = noise(3, &[3, 6, 11, 5]);
-    let (normed, candle) = both(|| {
-        let norm = GroupNorm::new(4, 8, 1e-5, vb.pp("norm"))?;
+    let (normed, candle) = both(|backend| {
+        let build = Builder::on(vb.clone(), backend);
+        let norm = build.pp("norm").group_norm(4, 8, 1e-5)?;
         let after = After {
             shift: Some(&shift),
             residual: Some(&residual),
         };
-        Conv2d::new(8, 6, 3, vb.clone())?.forward_with(&x, Before::NormSilu(&norm), after)
+        build
+            .conv(8, 6, 3)?
+            .forward_with(&x, Before::NormSilu(&norm), after)
     })?;
     assert!(difference(&normed, &candle) < 3e-6);
     for (height, width) in [(22, 10), (21, 9)] {
-        let (resized, candle) = both(|| {
-            Conv2d::new(8, 6, 3, vb.clone())?.forward_with(
-                &x,
-                Before::Resize(height, width),
-                After::default(),
-            )
+        let (resized, candle) = both(|backend| {
+            Builder::on(vb.clone(), backend)
+                .conv(8, 6, 3)?
+                .forward_with(&x, Before::Resize(height, width), After::default())
         })?;
         assert_eq!(resized.dims(), [3, 6, height, width]);
         assert!(difference(&resized, &candle) < 3e-6);
@@ -187,15 +171,9 @@ fn convolutions_with_company() -> Result<()> {
 #[test]
 fn too_small_for_the_kernel() {
     let tensors = conv_weights(2, 2, 3);
-    let conv = Conv2d::strided(
-        2,
-        2,
-        3,
-        2,
-        Padding::BottomRight,
-        builder(&tensors, DType::F32),
-    )
-    .unwrap();
+    let conv = Builder::new(builder(&tensors, DType::F32))
+        .conv_strided(2, 2, 3, 2, Padding::BottomRight)
+        .unwrap();
     assert!(conv.forward(&noise(1, &[1, 2, 1, 1])).is_err());
 }
 
@@ -207,14 +185,19 @@ fn linear_layers() -> Result<()> {
     let x = noise(1, &[2, 301, 5]);
     let residual = noise(2, &[2, 301, 12]);
     for run in [
-        |linear: &Linear, x: &Tensor, _: &Tensor| linear.forward(x),
-        |linear: &Linear, x: &Tensor, residual: &Tensor| linear.forward_add(x, residual),
-        |linear: &Linear, x: &Tensor, _: &Tensor| linear.forward_gated(x),
+        |linear: &dyn Linear, x: &Tensor, _: &Tensor| linear.forward(x),
+        |linear: &dyn Linear, x: &Tensor, residual: &Tensor| linear.forward_add(x, residual),
+        |linear: &dyn Linear, x: &Tensor, _: &Tensor| linear.forward_gated(x),
     ] {
         for bias in [true, false] {
-            let (native, candle) = both(|| {
-                let make = if bias { Linear::new } else { Linear::no_bias };
-                run(&make(5, 12, vb.clone())?, &x, &residual)
+            let (native, candle) = both(|backend| {
+                let build = Builder::on(vb.clone(), backend);
+                let linear = if bias {
+                    build.linear(5, 12)?
+                } else {
+                    build.linear_no_bias(5, 12)?
+                };
+                run(&*linear, &x, &residual)
             })?;
             assert!(difference(&native, &candle) < 2e-6);
         }
@@ -228,10 +211,13 @@ fn normalisations() -> Result<()> {
     let vb = builder(&tensors, DType::F32);
     // More pixels than a piece has. Candle sums in f32 one by one, so close to zero and not too close.
     let x = noise(1, &[2, 12, 29, 31]);
-    let (native, candle) = both(|| GroupNorm::new(3, 12, 1e-5, vb.clone())?.forward(&x))?;
+    let build = Builder::new(vb);
+    let norm = build.group_norm(3, 12, 1e-5)?;
+    let (native, candle) = both(|backend| backend.group_norm(&norm, &x))?;
     let group = difference(&native, &candle);
     let x = x.transpose(1, 3)?.flatten(1, 2)?;
-    let (native, candle) = both(|| LayerNorm::new(12, 1e-5, vb.clone())?.forward(&x))?;
+    let norm = build.layer_norm(12, 1e-5)?;
+    let (native, candle) = both(|backend| backend.layer_norm(&norm, &x))?;
     let layer = difference(&native, &candle);
     assert!(group < 1e-5 && layer < 1e-5, "{group:.1e} {layer:.1e}");
     Ok(())
@@ -249,11 +235,11 @@ fn group_norm_is_exact_far_from_zero() -> Result<()> {
             Tensor::zeros(2, DType::F32, &Device::Cpu)?,
         ),
     ]);
-    let norm = GroupNorm::new(1, 2, 0.0, builder(&tensors, DType::F32))?;
+    let norm = Builder::new(builder(&tensors, DType::F32)).group_norm(1, 2, 0.0)?;
     // Half of the values 4095, half 4097: mean 4096, deviation 1.
     let x = Tensor::new(&[[[[4095f32, 4097.0]], [[4097.0, 4095.0]]]], &Device::Cpu)?;
     assert_eq!(
-        norm.forward(&x)?
+        Cpu.group_norm(&norm, &x)?
             .contiguous()?
             .flatten_all()?
             .to_vec1::<f32>()?,
@@ -296,12 +282,12 @@ fn attention() -> Result<()> {
         ];
         for bias in &biases {
             for probabilities in [false, true] {
-                let how = How {
+                let how = Attention {
                     heads,
                     bias: bias.as_ref(),
                     probabilities,
                 };
-                let (native, candle) = both(|| attend(&q, &k, &v, how))?;
+                let (native, candle) = both(|backend| backend.attend(&q, &k, &v, how))?;
                 assert!(same(&native, &candle), "{queries} {keys} {bias:?}");
             }
         }
@@ -313,37 +299,34 @@ fn attention() -> Result<()> {
 fn attention_in_slices_is_attention() -> Result<()> {
     let q = noise(1, &[2, 50, 8]);
     let bias = noise(2, &[2, 2, 50, 50]);
-    let how = How {
+    let how = Attention {
         heads: 2,
         bias: Some(&bias),
         probabilities: true,
     };
-    let whole = by_candle(&q, &q, &q, how, usize::MAX)?;
-    let sliced = by_candle(&q, &q, &q, how, 7 * 200)?;
+    let whole = attention_in_slices(&q, &q, &q, how, usize::MAX)?;
+    let sliced = attention_in_slices(&q, &q, &q, how, 7 * 200)?;
     assert!(same(&whole, &sliced));
     let sums = whole.probabilities.unwrap().sum(D::Minus1)?;
     assert!(difference(&sums, &sums.ones_like()?) < 1e-6);
     Ok(())
 }
 
-/// A residual block's worth of layers.
+/// A residual block's worth of layers, on the processor's kernels.
 fn chain(x: &Tensor, tensors: &HashMap<String, Tensor>, dtype: DType) -> Result<Tensor> {
-    let vb = builder(tensors, dtype);
-    let norm = GroupNorm::new(4, 16, 1e-5, vb.pp("norm"))?;
+    let build = Builder::on(builder(tensors, dtype), &Cpu);
+    let norm = build.pp("norm").group_norm(4, 16, 1e-5)?;
     let after = After {
         shift: None,
         residual: Some(x),
     };
-    let x = Conv2d::new(16, 16, 3, vb.clone())?.forward_with(x, Before::NormSilu(&norm), after)?;
-    let x = super::tokens(&norm.forward(&x)?)?;
-    let how = How {
-        heads: 2,
-        bias: None,
-        probabilities: false,
-    };
-    let x = attend(&x, &x, &x, how)?.values;
-    let x = LayerNorm::new(16, 1e-5, vb.pp("norm"))?.forward(&x)?;
-    Linear::new(16, 16, vb.pp("linear"))?.forward_gated(&x)
+    let x = build
+        .conv(16, 16, 3)?
+        .forward_with(x, Before::NormSilu(&norm), after)?;
+    let x = Cpu.tokens(&Cpu.group_norm(&norm, &x)?)?;
+    let x = Cpu.attend(&x, &x, &x, Attention::plain(2))?.values;
+    let x = Cpu.layer_norm(&build.pp("norm").layer_norm(16, 1e-5)?, &x)?;
+    build.pp("linear").linear(16, 16)?.forward_gated(&x)
 }
 
 fn chain_weights() -> HashMap<String, Tensor> {
@@ -413,24 +396,24 @@ fn networks_by_candle_alone() {
             noise(2, &[2, 7, config.levels[0].context]),
         );
         let bias = noise(3, &[2, 1, 1, 7]);
-        let run = || {
-            let unet = Unet::new(vb.clone(), &config).unwrap();
+        let run = |backend| {
+            let unet = Unet::build(&Builder::on(vb.clone(), backend), &config).unwrap();
             let context = unet.text(&states).unwrap();
             unet.forward(&sample, &[999.0, 1.5], &context, &mut Biased(bias.clone()))
                 .unwrap()
         };
-        let (native, candle) = both(|| Ok(run())).unwrap();
+        let (native, candle) = both(|backend| Ok(run(backend))).unwrap();
         assert!(difference(&native, &candle) < 1e-5, "{style} unet");
 
         let (config, vb) = part("vae");
         let config = VaeConfig::from_json(&config).unwrap();
         let pixels = noise(4, &[1, 3, 8 * config.factor(), 6 * config.factor()]);
-        let run = || {
-            let vae = Vae::new(vb.clone(), &config).unwrap();
+        let run = |backend| {
+            let vae = Vae::build(&Builder::on(vb.clone(), backend), &config).unwrap();
             let mode = vae.encode_mode(&pixels).unwrap();
             (vae.decode(&mode).unwrap(), mode)
         };
-        let (native, candle) = both(|| Ok(run())).unwrap();
+        let (native, candle) = both(|backend| Ok(run(backend))).unwrap();
         assert!(difference(&native.0, &candle.0) < 2e-5, "{style} decoder");
         assert!(difference(&native.1, &candle.1) < 1e-5, "{style} encoder");
     }

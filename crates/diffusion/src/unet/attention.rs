@@ -1,19 +1,19 @@
 //! One attention layer, with its [`Control`].
 
-use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
+use std::sync::Arc;
 
-use super::TextContext;
+use candle_core::{Result, Tensor};
+
+use super::context::TextContext;
 use crate::control::{Control, Kind, Site, Tap};
-use crate::kernels::attention::{How, attend};
-use crate::kernels::linear::Linear;
+use crate::kernels::{self, Backend, Builder, Linear};
 
 /// The key and value projections of every layer that attends to the text, in the order of construction.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Projections(Vec<Linear>);
+pub(super) struct Projections(Vec<Arc<dyn Linear>>);
 
 impl Projections {
-    fn add(&mut self, projection: Linear) -> usize {
+    fn add(&mut self, projection: Arc<dyn Linear>) -> usize {
         self.0.push(projection);
         self.0.len() - 1
     }
@@ -31,28 +31,30 @@ impl Projections {
 #[derive(Clone, Debug)]
 enum Source {
     /// The picture: one projection for all three.
-    Picture(Linear),
+    Picture(Arc<dyn Linear>),
     /// Queries from the picture, keys and values at this index of the [`TextContext`].
-    Text(Linear, usize),
+    Text(Arc<dyn Linear>, usize),
 }
 
 /// diffusers' `Attention` with its default processor.
 #[derive(Clone, Debug)]
 pub(super) struct Attention {
     source: Source,
-    out: Linear,
+    out: Arc<dyn Linear>,
     heads: usize,
+    backend: &'static dyn Backend,
 }
 
 impl Attention {
     /// Attention within the picture.
-    pub(super) fn to_picture(channels: usize, heads: usize, vb: VarBuilder) -> Result<Self> {
-        let part = |name| vb.pp(name).get((channels, channels), "weight");
-        let weight = Tensor::cat(&[part("to_q")?, part("to_k")?, part("to_v")?], 0)?;
+    pub(super) fn to_picture(channels: usize, heads: usize, build: &Builder) -> Result<Self> {
+        let projection =
+            build.linear_joined(&["to_q", "to_k", "to_v"], channels, channels, false)?;
         Ok(Self {
-            source: Source::Picture(Linear::from_tensors(&weight, None)?),
-            out: Linear::new(channels, channels, vb.pp("to_out").pp(0))?,
+            source: Source::Picture(projection),
+            out: build.pp("to_out").pp(0).linear(channels, channels)?,
             heads,
+            backend: build.backend(),
         })
     }
 
@@ -62,15 +64,16 @@ impl Attention {
         heads: usize,
         context: usize,
         projections: &mut Projections,
-        vb: VarBuilder,
+        build: &Builder,
     ) -> Result<Self> {
-        let part = |name| vb.pp(name).get((channels, context), "weight");
-        let weight = Tensor::cat(&[part("to_k")?, part("to_v")?], 0)?;
-        let index = projections.add(Linear::from_tensors(&weight, None)?);
+        let both = build.linear_joined(&["to_k", "to_v"], context, channels, false)?;
+        let index = projections.add(both);
+        let queries = build.pp("to_q").linear_no_bias(channels, channels)?;
         Ok(Self {
-            source: Source::Text(Linear::no_bias(channels, channels, vb.pp("to_q"))?, index),
-            out: Linear::new(channels, channels, vb.pp("to_out").pp(0))?,
+            source: Source::Text(queries, index),
+            out: build.pp("to_out").pp(0).linear(channels, channels)?,
             heads,
+            backend: build.backend(),
         })
     }
 
@@ -96,12 +99,8 @@ impl Attention {
                 let both = projection.forward(x)?;
                 let width = both.dim(2)? / 3;
                 let part = |i: usize| both.narrow(2, i * width, width);
-                let how = How {
-                    heads: self.heads,
-                    bias: None,
-                    probabilities: false,
-                };
-                attend(&part(0)?, &part(1)?, &part(2)?, how)?
+                let how = kernels::Attention::plain(self.heads);
+                self.backend.attend(&part(0)?, &part(1)?, &part(2)?, how)?
             }
             Source::Text(projection, index) => {
                 let both = text.layer(*index)?;
@@ -109,12 +108,12 @@ impl Attention {
                 let (keys, values) = (both.narrow(2, 0, width)?, both.narrow(2, width, width)?);
                 let bias = control.bias(site)?;
                 let queries = projection.forward(x)?;
-                let how = How {
+                let how = kernels::Attention {
                     heads: self.heads,
                     bias: bias.as_ref(),
                     probabilities: control.wants_probabilities(site),
                 };
-                let attended = attend(&queries, &keys, &values, how)?;
+                let attended = self.backend.attend(&queries, &keys, &values, how)?;
                 if let Some(probabilities) = &attended.probabilities {
                     control.probabilities(site, probabilities)?;
                 }

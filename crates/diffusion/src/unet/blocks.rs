@@ -1,16 +1,16 @@
 //! Down, mid and up blocks.
 
-use candle_core::{Result, Tensor, bail};
-use candle_nn::VarBuilder;
+use std::sync::Arc;
 
-use super::TextContext;
+use candle_core::{Result, Tensor, bail};
+
 use super::attention::Projections;
+use super::context::TextContext;
 use super::resnet::{Resnet, Upsample};
 use super::transformer::Transformer;
 use crate::config::{Level, UnetConfig};
 use crate::control::{Control, Part};
-use crate::kernels::conv::{Conv2d, Padding};
-use crate::kernels::join;
+use crate::kernels::{Backend, Builder, Conv, Padding};
 
 /// A residual block and, in blocks that attend, the spatial transformer after it.
 #[derive(Clone, Debug)]
@@ -35,80 +35,130 @@ impl Layer {
     }
 }
 
-fn resnet(inputs: usize, level: &Level, config: &UnetConfig, vb: VarBuilder) -> Result<Resnet> {
-    if !inputs.is_multiple_of(config.norm_num_groups) {
-        bail!(
-            "norm_num_groups: {} does not divide {inputs} channels",
-            config.norm_num_groups
-        );
+/// Builds the blocks of one U-Net, in order: the projections of the text are numbered as they come.
+pub(super) struct Blocks<'a> {
+    pub(super) config: &'a UnetConfig,
+    pub(super) projections: Projections,
+}
+
+impl Blocks<'_> {
+    fn resnet(&self, inputs: usize, level: &Level, build: &Builder) -> Result<Resnet> {
+        let config = self.config;
+        if !inputs.is_multiple_of(config.norm_num_groups) {
+            bail!(
+                "norm_num_groups: {} does not divide {inputs} channels",
+                config.norm_num_groups
+            );
+        }
+        let time = Some(config.time_embedding_dim);
+        Resnet::new(
+            inputs,
+            level.channels,
+            time,
+            config.norm_num_groups,
+            config.norm_eps,
+            build,
+        )
     }
-    let time = Some(config.time_embedding_dim);
-    Resnet::new(
-        inputs,
-        level.channels,
-        time,
-        config.norm_num_groups,
-        config.norm_eps,
-        vb,
-    )
+
+    /// The layers of block `index` of `part`, whose residual blocks read so many channels each.
+    fn layers(
+        &mut self,
+        (part, index): (Part, usize),
+        inputs: impl IntoIterator<Item = usize>,
+        level: &Level,
+        build: &Builder,
+    ) -> Result<Vec<Layer>> {
+        let attends = match part {
+            Part::Down => level.attends_down,
+            Part::Mid => true,
+            Part::Up => level.attends_up,
+        };
+        let mut layers = Vec::new();
+        for (i, inputs) in inputs.into_iter().enumerate() {
+            let resnet = self.resnet(inputs, level, &build.pp("resnets").pp(i))?;
+            let place = (part, index, i);
+            let build = build.pp("attentions").pp(i);
+            let transformer = attends
+                .then(|| Transformer::new(place, level, self.config, &mut self.projections, &build))
+                .transpose()?;
+            layers.push(Layer {
+                resnet,
+                transformer,
+            });
+        }
+        Ok(layers)
+    }
+
+    /// Down block `index`, which reads `inputs` channels; all but the last one halve the size.
+    pub(super) fn down(
+        &mut self,
+        index: usize,
+        inputs: usize,
+        level: &Level,
+        build: &Builder,
+    ) -> Result<DownBlock> {
+        let widths = (0..level.layers).map(|i| if i == 0 { inputs } else { level.channels });
+        let padding = match self.config.downsample_padding {
+            0 => Padding::BottomRight,
+            n => Padding::All(n),
+        };
+        let halves = index + 1 < self.config.levels.len();
+        Ok(DownBlock {
+            layers: self.layers((Part::Down, index), widths, level, build)?,
+            downsample: halves
+                .then(|| {
+                    let build = build.pp("downsamplers").pp(0).pp("conv");
+                    build.conv_strided(level.channels, level.channels, 3, 2, padding)
+                })
+                .transpose()?,
+        })
+    }
+
+    /// The mid block.
+    pub(super) fn mid(&mut self, level: &Level, build: &Builder) -> Result<MidBlock> {
+        Ok(MidBlock {
+            layers: self.layers((Part::Mid, 0), [level.channels], level, build)?,
+            last: self.resnet(level.channels, level, &build.pp("resnets").pp(1))?,
+        })
+    }
+
+    /// Up block `index`: `before` is the width of what comes from below, `skip` that of the last skip connection. All but
+    /// the last block enlarge.
+    pub(super) fn up(
+        &mut self,
+        index: usize,
+        (before, skip): (usize, usize),
+        level: &Level,
+        build: &Builder,
+    ) -> Result<UpBlock> {
+        let widths = (0..=level.layers).map(|i| {
+            let own = if i == 0 { before } else { level.channels };
+            own + if i == level.layers {
+                skip
+            } else {
+                level.channels
+            }
+        });
+        let enlarges = index + 1 < self.config.levels.len();
+        Ok(UpBlock {
+            layers: self.layers((Part::Up, index), widths, level, build)?,
+            upsample: enlarges
+                .then(|| Upsample::new(level.channels, &build.pp("upsamplers").pp(0)))
+                .transpose()?,
+            backend: build.backend(),
+        })
+    }
 }
 
 /// `CrossAttnDownBlock2D` or `DownBlock2D`.
 #[derive(Clone, Debug)]
 pub(super) struct DownBlock {
     layers: Vec<Layer>,
-    downsample: Option<Conv2d>,
+    downsample: Option<Arc<dyn Conv>>,
 }
 
 impl DownBlock {
-    pub(super) fn new(
-        index: usize,
-        inputs: usize,
-        level: &Level,
-        downsample: bool,
-        config: &UnetConfig,
-        projections: &mut Projections,
-        vb: VarBuilder,
-    ) -> Result<Self> {
-        let mut layers = Vec::new();
-        for i in 0..level.layers {
-            let inputs = if i == 0 { inputs } else { level.channels };
-            layers.push(Layer {
-                resnet: resnet(inputs, level, config, vb.pp("resnets").pp(i))?,
-                transformer: if level.attends_down {
-                    let vb = vb.pp("attentions").pp(i);
-                    Some(Transformer::new(
-                        (Part::Down, index, i),
-                        level,
-                        config,
-                        projections,
-                        vb,
-                    )?)
-                } else {
-                    None
-                },
-            });
-        }
-        let downsample = if downsample {
-            let padding = match config.downsample_padding {
-                0 => Padding::BottomRight,
-                n => Padding::All(n),
-            };
-            let vb = vb.pp("downsamplers").pp(0).pp("conv");
-            Some(Conv2d::strided(
-                level.channels,
-                level.channels,
-                3,
-                2,
-                padding,
-                vb,
-            )?)
-        } else {
-            None
-        };
-        Ok(Self { layers, downsample })
-    }
-
     /// Leaves every layer's output in `skips`.
     pub(super) fn forward(
         &self,
@@ -134,33 +184,11 @@ impl DownBlock {
 /// `UNetMidBlock2DCrossAttn`.
 #[derive(Clone, Debug)]
 pub(super) struct MidBlock {
-    first: Layer,
+    layers: Vec<Layer>,
     last: Resnet,
 }
 
 impl MidBlock {
-    pub(super) fn new(
-        level: &Level,
-        config: &UnetConfig,
-        projections: &mut Projections,
-        vb: VarBuilder,
-    ) -> Result<Self> {
-        let transformer = Transformer::new(
-            (Part::Mid, 0, 0),
-            level,
-            config,
-            projections,
-            vb.pp("attentions").pp(0),
-        )?;
-        Ok(Self {
-            first: Layer {
-                resnet: resnet(level.channels, level, config, vb.pp("resnets").pp(0))?,
-                transformer: Some(transformer),
-            },
-            last: resnet(level.channels, level, config, vb.pp("resnets").pp(1))?,
-        })
-    }
-
     pub(super) fn forward(
         &self,
         x: Tensor,
@@ -168,7 +196,10 @@ impl MidBlock {
         text: &TextContext,
         control: &mut dyn Control,
     ) -> Result<Tensor> {
-        let x = self.first.forward(&x, time, text, control)?;
+        let mut x = x;
+        for layer in &self.layers {
+            x = layer.forward(&x, time, text, control)?;
+        }
         self.last.forward(&x, Some(time))
     }
 }
@@ -178,52 +209,10 @@ impl MidBlock {
 pub(super) struct UpBlock {
     layers: Vec<Layer>,
     upsample: Option<Upsample>,
+    backend: &'static dyn Backend,
 }
 
 impl UpBlock {
-    /// `before` is the width of what comes from below, `skip` that of the last skip connection.
-    pub(super) fn new(
-        index: usize,
-        (before, skip): (usize, usize),
-        level: &Level,
-        upsample: bool,
-        config: &UnetConfig,
-        projections: &mut Projections,
-        vb: VarBuilder,
-    ) -> Result<Self> {
-        let mut layers = Vec::new();
-        for i in 0..=level.layers {
-            let own = if i == 0 { before } else { level.channels };
-            let joined = own
-                + if i == level.layers {
-                    skip
-                } else {
-                    level.channels
-                };
-            layers.push(Layer {
-                resnet: resnet(joined, level, config, vb.pp("resnets").pp(i))?,
-                transformer: if level.attends_up {
-                    let vb = vb.pp("attentions").pp(i);
-                    Some(Transformer::new(
-                        (Part::Up, index, i),
-                        level,
-                        config,
-                        projections,
-                        vb,
-                    )?)
-                } else {
-                    None
-                },
-            });
-        }
-        let upsample = if upsample {
-            Some(Upsample::new(level.channels, vb.pp("upsamplers").pp(0))?)
-        } else {
-            None
-        };
-        Ok(Self { layers, upsample })
-    }
-
     /// Takes one of `skips` per layer, and enlarges to the size of the next one: sides need not divide evenly.
     pub(super) fn forward(
         &self,
@@ -238,7 +227,7 @@ impl UpBlock {
             let Some(skip) = skips.pop() else {
                 bail!("an up block has more layers than there are skips")
             };
-            x = layer.forward(&join(&x, &skip)?, time, text, control)?;
+            x = layer.forward(&self.backend.join(&x, &skip)?, time, text, control)?;
         }
         match (&self.upsample, skips.last()) {
             (Some(upsample), Some(skip)) => {

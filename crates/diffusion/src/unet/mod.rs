@@ -4,6 +4,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `context` | keys and values of the texts |
 //! | `time` | the time embedding |
 //! | `resnet` | residual blocks, shared with the VAE |
 //! | `attention`, `transformer` | attention layers, spatial transformers |
@@ -11,80 +12,37 @@
 
 mod attention;
 mod blocks;
+mod context;
 pub(crate) mod resnet;
 mod time;
 mod transformer;
 
-use candle_core::{Tensor, bail};
+use std::sync::Arc;
+
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use self::attention::Projections;
-use self::blocks::{DownBlock, MidBlock, UpBlock};
+use self::blocks::{Blocks, DownBlock, MidBlock, UpBlock};
 use self::time::TimeEmbedding;
 use crate::Error;
 use crate::config::UnetConfig;
 use crate::control::Control;
-use crate::kernels::conv::{After, Before, Conv2d};
-use crate::kernels::norm::GroupNorm;
+use crate::kernels::{After, Before, Builder, Conv, GroupNorm};
 
-/// Keys and values of every layer that attends to the text: computed once per edit, read at every step.
-#[derive(Clone, Debug)]
-pub struct TextContext {
-    /// Per layer `[rows, tokens, 2 * channels]`, keys first.
-    layers: Vec<Tensor>,
-}
-
-impl TextContext {
-    /// Stacks the rows of several.
-    ///
-    /// # Errors
-    /// When there is none, or when they come from different networks or numbers of tokens.
-    pub fn cat(contexts: &[&Self]) -> Result<Self, Error> {
-        let Some(first) = contexts.first() else {
-            return Err(Error::Candle(candle_core::Error::Msg(
-                "no text contexts to stack".into(),
-            )));
-        };
-        let layers = (0..first.layers.len())
-            .map(|i| {
-                let parts: Option<Vec<&Tensor>> =
-                    contexts.iter().map(|c| c.layers.get(i)).collect();
-                match parts {
-                    Some(parts) => Tensor::cat(&parts, 0),
-                    None => bail!("text contexts come from different networks"),
-                }
-            })
-            .collect::<candle_core::Result<_>>()?;
-        Ok(Self { layers })
-    }
-
-    /// Rows of the batch.
-    pub fn rows(&self) -> usize {
-        self.layers
-            .first()
-            .and_then(|layer| layer.dim(0).ok())
-            .unwrap_or(0)
-    }
-
-    fn layer(&self, index: usize) -> candle_core::Result<&Tensor> {
-        match self.layers.get(index) {
-            Some(layer) => Ok(layer),
-            None => bail!("this text context comes from another network"),
-        }
-    }
-}
+pub use context::TextContext;
 
 /// The denoising network.
 #[derive(Clone, Debug)]
 pub struct Unet {
     config: UnetConfig,
     time: TimeEmbedding,
-    conv_in: Conv2d,
+    conv_in: Arc<dyn Conv>,
     down: Vec<DownBlock>,
     mid: MidBlock,
     up: Vec<UpBlock>,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
+    conv_out: Arc<dyn Conv>,
     projections: Projections,
 }
 
@@ -94,60 +52,49 @@ impl Unet {
     /// # Errors
     /// When the configuration contradicts itself, or a tensor is missing or misshapen.
     pub fn new(vb: VarBuilder, config: &UnetConfig) -> Result<Self, Error> {
+        Self::build(&Builder::new(vb), config)
+    }
+
+    pub(crate) fn build(build: &Builder, config: &UnetConfig) -> Result<Self, Error> {
         config.check()?;
         let levels = &config.levels;
         let (finest, coarsest) = (&levels[0], &levels[levels.len() - 1]);
-        let mut projections = Projections::default();
+        let mut blocks = Blocks {
+            config,
+            projections: Projections::default(),
+        };
         let mut down = Vec::new();
         let mut inputs = finest.channels;
         for (i, level) in levels.iter().enumerate() {
-            let last = i + 1 == levels.len();
-            down.push(DownBlock::new(
-                i,
-                inputs,
-                level,
-                !last,
-                config,
-                &mut projections,
-                vb.pp("down_blocks").pp(i),
-            )?);
+            down.push(blocks.down(i, inputs, level, &build.pp("down_blocks").pp(i))?);
             inputs = level.channels;
         }
-        let mid = MidBlock::new(coarsest, config, &mut projections, vb.pp("mid_block"))?;
+        let mid = blocks.mid(coarsest, &build.pp("mid_block"))?;
         let mut up = Vec::new();
         let mut before = coarsest.channels;
         for (i, level) in levels.iter().rev().enumerate() {
-            let last = i + 1 == levels.len();
-            let skip = if last {
-                finest.channels
-            } else {
-                levels[levels.len() - 2 - i].channels
-            };
-            up.push(UpBlock::new(
-                i,
-                (before, skip),
-                level,
-                !last,
-                config,
-                &mut projections,
-                vb.pp("up_blocks").pp(i),
-            )?);
+            let finer = (levels.len() - 1).saturating_sub(i + 1);
+            let widths = (before, levels[finer].channels);
+            up.push(blocks.up(i, widths, level, &build.pp("up_blocks").pp(i))?);
             before = level.channels;
         }
         Ok(Self {
-            time: TimeEmbedding::new(config, vb.pp("time_embedding"))?,
-            conv_in: Conv2d::new(config.in_channels, finest.channels, 3, vb.pp("conv_in"))?,
+            time: TimeEmbedding::new(config, &build.pp("time_embedding"))?,
+            conv_in: build
+                .pp("conv_in")
+                .conv(config.in_channels, finest.channels, 3)?,
             down,
             mid,
             up,
-            norm_out: GroupNorm::new(
+            norm_out: build.pp("conv_norm_out").group_norm(
                 config.norm_num_groups,
                 finest.channels,
                 config.norm_eps,
-                vb.pp("conv_norm_out"),
             )?,
-            conv_out: Conv2d::new(finest.channels, config.out_channels, 3, vb.pp("conv_out"))?,
-            projections,
+            conv_out: build
+                .pp("conv_out")
+                .conv(finest.channels, config.out_channels, 3)?,
+            projections: blocks.projections,
             config: config.clone(),
         })
     }
@@ -162,9 +109,7 @@ impl Unet {
     /// # Errors
     /// When the states are not as wide as the network wants.
     pub fn text(&self, states: &Tensor) -> Result<TextContext, Error> {
-        Ok(TextContext {
-            layers: self.projections.project(states)?,
-        })
+        Ok(TextContext::new(self.projections.project(states)?))
     }
 
     /// Predicts the noise (or the velocity): `sample` `[rows, in_channels, height, width]`, one timestep and one row of

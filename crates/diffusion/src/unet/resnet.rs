@@ -1,21 +1,20 @@
 //! Residual blocks and resizing: diffusers' `ResnetBlock2D`, `Downsample2D` and `Upsample2D`.
 
-use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
+use std::sync::Arc;
 
-use crate::kernels::conv::{After, Before, Conv2d};
-use crate::kernels::linear::Linear;
-use crate::kernels::norm::GroupNorm;
+use candle_core::{Result, Tensor};
+
+use crate::kernels::{After, Before, Builder, Conv, GroupNorm, Linear};
 
 /// Two normalised convolutions around a shift by time, and a shortcut.
 #[derive(Clone, Debug)]
 pub(crate) struct Resnet {
     norm1: GroupNorm,
-    conv1: Conv2d,
-    time: Option<Linear>,
+    conv1: Arc<dyn Conv>,
+    time: Option<Arc<dyn Linear>>,
     norm2: GroupNorm,
-    conv2: Conv2d,
-    shortcut: Option<Conv2d>,
+    conv2: Arc<dyn Conv>,
+    shortcut: Option<Arc<dyn Conv>>,
 }
 
 impl Resnet {
@@ -26,21 +25,19 @@ impl Resnet {
         time: Option<usize>,
         groups: usize,
         eps: f64,
-        vb: VarBuilder,
+        build: &Builder,
     ) -> Result<Self> {
         Ok(Self {
-            norm1: GroupNorm::new(groups, inputs, eps, vb.pp("norm1"))?,
-            conv1: Conv2d::new(inputs, outputs, 3, vb.pp("conv1"))?,
+            norm1: build.pp("norm1").group_norm(groups, inputs, eps)?,
+            conv1: build.pp("conv1").conv(inputs, outputs, 3)?,
             time: time
-                .map(|width| Linear::new(width, outputs, vb.pp("time_emb_proj")))
+                .map(|width| build.pp("time_emb_proj").linear(width, outputs))
                 .transpose()?,
-            norm2: GroupNorm::new(groups, outputs, eps, vb.pp("norm2"))?,
-            conv2: Conv2d::new(outputs, outputs, 3, vb.pp("conv2"))?,
-            shortcut: if inputs == outputs {
-                None
-            } else {
-                Some(Conv2d::new(inputs, outputs, 1, vb.pp("conv_shortcut"))?)
-            },
+            norm2: build.pp("norm2").group_norm(groups, outputs, eps)?,
+            conv2: build.pp("conv2").conv(outputs, outputs, 3)?,
+            shortcut: (inputs != outputs)
+                .then(|| build.pp("conv_shortcut").conv(inputs, outputs, 1))
+                .transpose()?,
         })
     }
 
@@ -72,12 +69,12 @@ impl Resnet {
 
 /// Nearest-neighbour enlargement, then a convolution.
 #[derive(Clone, Debug)]
-pub(crate) struct Upsample(Conv2d);
+pub(crate) struct Upsample(Arc<dyn Conv>);
 
 impl Upsample {
     /// Reads `conv`.
-    pub(crate) fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self(Conv2d::new(channels, channels, 3, vb.pp("conv"))?))
+    pub(crate) fn new(channels: usize, build: &Builder) -> Result<Self> {
+        Ok(Self(build.pp("conv").conv(channels, channels, 3)?))
     }
 
     /// To the given (height, width).

@@ -1,10 +1,11 @@
 //! The time embedding: diffusers' `Timesteps` and `TimestepEmbedding`.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::VarBuilder;
 
 use crate::config::UnetConfig;
-use crate::kernels::linear::Linear;
+use crate::kernels::{Builder, Linear};
 
 /// Sines of the timestep, then two linear layers.
 #[derive(Clone, Debug)]
@@ -12,19 +13,19 @@ pub(super) struct TimeEmbedding {
     width: usize,
     flip_sin_to_cos: bool,
     freq_shift: f64,
-    linear_1: Linear,
-    linear_2: Linear,
+    linear_1: Arc<dyn Linear>,
+    linear_2: Arc<dyn Linear>,
 }
 
 impl TimeEmbedding {
-    pub(super) fn new(config: &UnetConfig, vb: VarBuilder) -> Result<Self> {
+    pub(super) fn new(config: &UnetConfig, build: &Builder) -> Result<Self> {
         let (width, dim) = (config.levels[0].channels, config.time_embedding_dim);
         Ok(Self {
             width,
             flip_sin_to_cos: config.flip_sin_to_cos,
             freq_shift: config.freq_shift,
-            linear_1: Linear::new(width, dim, vb.pp("linear_1"))?,
-            linear_2: Linear::new(dim, dim, vb.pp("linear_2"))?,
+            linear_1: build.pp("linear_1").linear(width, dim)?,
+            linear_2: build.pp("linear_2").linear(dim, dim)?,
         })
     }
 

@@ -1,15 +1,14 @@
 //! Spatial transformers: diffusers' `Transformer2DModel` and `BasicTransformerBlock`.
 
-use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
+use std::sync::Arc;
 
-use super::TextContext;
+use candle_core::{Result, Tensor};
+
 use super::attention::{Attention, Projections};
+use super::context::TextContext;
 use crate::config::{Level, UnetConfig};
 use crate::control::{Control, Kind, Part, Site, Tap};
-use crate::kernels::linear::Linear;
-use crate::kernels::norm::{GroupNorm, LayerNorm};
-use crate::kernels::{map, tokens};
+use crate::kernels::{Backend, Builder, GroupNorm, LayerNorm, Linear};
 
 /// Epsilon of the normalisation before the projection, fixed in diffusers.
 const NORM_EPS: f64 = 1e-6;
@@ -22,8 +21,9 @@ const LAYER_NORM_EPS: f64 = 1e-5;
 struct Block {
     attentions: [(LayerNorm, Attention); 2],
     norm3: LayerNorm,
-    gate: Linear,
-    out: Linear,
+    gate: Arc<dyn Linear>,
+    out: Arc<dyn Linear>,
+    backend: &'static dyn Backend,
 }
 
 impl Block {
@@ -31,7 +31,7 @@ impl Block {
         level: &Level,
         only_cross: bool,
         projections: &mut Projections,
-        vb: VarBuilder,
+        build: &Builder,
     ) -> Result<Self> {
         let Level {
             channels,
@@ -39,19 +39,21 @@ impl Block {
             context,
             ..
         } = *level;
-        let norm = |name| LayerNorm::new(channels, LAYER_NORM_EPS, vb.pp(name));
+        let norm = |name| build.pp(name).layer_norm(channels, LAYER_NORM_EPS);
+        let feed = build.pp("ff").pp("net");
         let inner = 4 * channels;
         let attn1 = if only_cross {
-            Attention::to_text(channels, heads, context, projections, vb.pp("attn1"))?
+            Attention::to_text(channels, heads, context, projections, &build.pp("attn1"))?
         } else {
-            Attention::to_picture(channels, heads, vb.pp("attn1"))?
+            Attention::to_picture(channels, heads, &build.pp("attn1"))?
         };
-        let attn2 = Attention::to_text(channels, heads, context, projections, vb.pp("attn2"))?;
+        let attn2 = Attention::to_text(channels, heads, context, projections, &build.pp("attn2"))?;
         Ok(Self {
             attentions: [(norm("norm1")?, attn1), (norm("norm2")?, attn2)],
             norm3: norm("norm3")?,
-            gate: Linear::new(channels, 2 * inner, vb.pp("ff").pp("net").pp(0).pp("proj"))?,
-            out: Linear::new(inner, channels, vb.pp("ff").pp("net").pp(2))?,
+            gate: feed.pp(0).pp("proj").linear(channels, 2 * inner)?,
+            out: feed.pp(2).linear(inner, channels)?,
+            backend: build.backend(),
         })
     }
 
@@ -69,10 +71,11 @@ impl Block {
                 kind: attention.kind(),
                 ..site
             };
-            x = attention.forward(&norm.forward(&x)?, &x, text, &site, control)?;
+            let normed = self.backend.layer_norm(norm, &x)?;
+            x = attention.forward(&normed, &x, text, &site, control)?;
         }
-        self.out
-            .forward_add(&self.gate.forward_gated(&self.norm3.forward(&x)?)?, &x)
+        let normed = self.backend.layer_norm(&self.norm3, &x)?;
+        self.out.forward_add(&self.gate.forward_gated(&normed)?, &x)
     }
 }
 
@@ -80,10 +83,11 @@ impl Block {
 #[derive(Clone, Debug)]
 pub(super) struct Transformer {
     norm: GroupNorm,
-    proj_in: Linear,
+    proj_in: Arc<dyn Linear>,
     blocks: Vec<Block>,
-    proj_out: Linear,
+    proj_out: Arc<dyn Linear>,
     place: (Part, usize, usize),
+    backend: &'static dyn Backend,
 }
 
 impl Transformer {
@@ -93,21 +97,23 @@ impl Transformer {
         level: &Level,
         config: &UnetConfig,
         projections: &mut Projections,
-        vb: VarBuilder,
+        build: &Builder,
     ) -> Result<Self> {
         let width = level.channels;
         let project = |name| {
-            let vb = vb.pp(name);
+            let build = build.pp(name);
             if config.use_linear_projection {
-                Linear::new(width, width, vb)
+                build.linear(width, width)
             } else {
-                Linear::pointwise(width, width, vb)
+                build.pointwise(width, width)
             }
         };
         // diffusers hands `only_cross_attention` to down and up blocks alone.
         let only_cross = level.only_cross && place.0 != Part::Mid;
         Ok(Self {
-            norm: GroupNorm::new(config.norm_num_groups, width, NORM_EPS, vb.pp("norm"))?,
+            norm: build
+                .pp("norm")
+                .group_norm(config.norm_num_groups, width, NORM_EPS)?,
             proj_in: project("proj_in")?,
             blocks: (0..level.depth)
                 .map(|i| {
@@ -115,12 +121,13 @@ impl Transformer {
                         level,
                         only_cross,
                         projections,
-                        vb.pp("transformer_blocks").pp(i),
+                        &build.pp("transformer_blocks").pp(i),
                     )
                 })
                 .collect::<Result<_>>()?,
             proj_out: project("proj_out")?,
             place,
+            backend: build.backend(),
         })
     }
 
@@ -143,15 +150,14 @@ impl Transformer {
             height,
             width,
         };
-        let mut hidden = self.proj_in.forward(&tokens(&self.norm.forward(x)?)?)?;
+        let normed = self.backend.group_norm(&self.norm, x)?;
+        let mut hidden = self.proj_in.forward(&self.backend.tokens(&normed)?)?;
         for (depth, block) in self.blocks.iter().enumerate() {
             hidden = block.forward(hidden, text, Site { depth, ..site }, control)?;
         }
-        let out = map(
-            &self.proj_out.forward_add(&hidden, &tokens(x)?)?,
-            height,
-            width,
-        )?;
+        let pixels = self.backend.tokens(x)?;
+        let hidden = self.proj_out.forward_add(&hidden, &pixels)?;
+        let out = self.backend.map(&hidden, height, width)?;
         let tap = Tap::Transformer(site);
         if control.wants_features(&tap) {
             control.features(&tap, &out.contiguous()?)?;

@@ -1,130 +1,25 @@
-//! Scaled dot-product attention whose scores are never all in memory, with the bias and the probabilities that a
-//! [`Control`](crate::control::Control) may want.
+//! Scaled dot-product attention whose scores are never all in memory.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 
-use super::memory::{Matrix, Values, each, expect, pieces, product, unit_last, with_scratch};
-use super::native;
+use super::memory::{Matrix, Values, each, pieces, product, unit_last, with_scratch};
 use super::simd::{scale, simd, softmax_unscaled};
+use crate::kernels::backend::{Attended, Attention};
 
-/// Scores of one piece on the processor: a megabyte, about the second-level cache.
+/// Scores of one piece: a megabyte, about the second-level cache.
 const PIECE: usize = 1 << 18;
 
-/// Most queries of one piece on the processor.
+/// Most queries of one piece.
 const LINES: usize = 128;
 
-/// Scores of one piece elsewhere: 256 MiB.
-const SLICE: usize = 1 << 26;
-
-/// How to attend, and what to show of it.
-#[derive(Clone, Copy)]
-pub(crate) struct How<'a> {
-    /// Heads that the channels are split into.
-    pub(crate) heads: usize,
-    /// Added to the f32 scores; broadcasts against `[rows, heads, queries, keys]`.
-    pub(crate) bias: Option<&'a Tensor>,
-    /// Whether the probabilities are wanted.
-    pub(crate) probabilities: bool,
-}
-
-/// What attention yields.
-pub(crate) struct Attended {
-    /// `[rows, queries, channels]`, in the queries' dtype.
-    pub(crate) values: Tensor,
-    /// f32 `[rows, heads, queries, keys]`, if asked for.
-    pub(crate) probabilities: Option<Tensor>,
-}
-
-/// `softmax(q k^T / sqrt(channels / heads) + bias) v`, softmax in f32.
-///
-/// `q` is `[rows, queries, channels]`, `k` and `v` are `[rows, keys, channels]`.
-pub(crate) fn attend(q: &Tensor, k: &Tensor, v: &Tensor, how: How<'_>) -> Result<Attended> {
-    let (rows, queries, channels) = q.dims3()?;
-    expect(
-        "the keys of an attention layer",
-        k,
-        &[rows, k.dim(1)?, channels],
-    )?;
-    expect(
-        "the values of an attention layer",
-        v,
-        &[rows, k.dim(1)?, channels],
-    )?;
-    let shape = (rows, how.heads, queries, k.dim(1)?);
-    let bias = how
-        .bias
-        .map(|bias| bias.to_dtype(DType::F32)?.broadcast_as(shape))
-        .transpose()?;
-    let how = How {
-        bias: bias.as_ref(),
-        ..how
-    };
-    if native(q.device()) {
-        by_pieces(q, k, v, how)
-    } else {
-        by_candle(q, k, v, how, SLICE)
-    }
-}
-
-/// With at most `slice` scores at a time, or one query's.
-pub(super) fn by_candle(
+/// See [`Backend::attention`](crate::kernels::Backend::attention).
+pub(super) fn attention(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    how: How<'_>,
-    slice: usize,
+    how: Attention<'_>,
 ) -> Result<Attended> {
-    let How {
-        heads,
-        bias,
-        probabilities,
-    } = how;
-    let (rows, queries, channels) = q.dims3()?;
-    let keys = k.dim(1)?;
-    let factor = 1.0 / ((channels / heads) as f64).sqrt();
-    let split = |x: &Tensor, count: usize| {
-        x.reshape((rows, count, heads, channels / heads))?
-            .transpose(1, 2)?
-            .contiguous()?
-            .to_dtype(DType::F32)
-    };
-    let (queried, k, v) = (
-        (split(q, queries)? * factor)?,
-        split(k, keys)?.transpose(2, 3)?,
-        split(v, keys)?,
-    );
-    let step = (slice / (rows * heads * keys).max(1)).max(1);
-    let (mut values, mut seen) = (Vec::new(), Vec::new());
-    for start in (0..queries).step_by(step) {
-        let count = step.min(queries - start);
-        let scores = queried.narrow(2, start, count)?.contiguous()?.matmul(&k)?;
-        let scores = match bias {
-            Some(bias) => (scores + bias.narrow(2, start, count)?)?,
-            None => scores,
-        };
-        let weights = candle_nn::ops::softmax_last_dim(&scores)?;
-        values.push(weights.matmul(&v)?);
-        if probabilities {
-            seen.push(weights);
-        }
-    }
-    let values = Tensor::cat(&values, 2)?
-        .transpose(1, 2)?
-        .flatten_from(D::Minus2)?
-        .to_dtype(q.dtype())?;
-    let probabilities = if probabilities {
-        Some(Tensor::cat(&seen, 2)?)
-    } else {
-        None
-    };
-    Ok(Attended {
-        values,
-        probabilities,
-    })
-}
-
-fn by_pieces(q: &Tensor, k: &Tensor, v: &Tensor, how: How<'_>) -> Result<Attended> {
-    let How {
+    let Attention {
         heads,
         bias,
         probabilities,

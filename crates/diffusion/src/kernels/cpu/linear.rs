@@ -1,99 +1,44 @@
 //! Linear layers, with a residual added on the way, and the gated feed-forward layer.
 
-use candle_core::{D, Result, Tensor};
-use candle_nn::VarBuilder;
+use candle_core::{Result, Tensor};
 
-use super::memory::{Matrix, Values, each, expect, pieces, plain, product, with_scratch};
-use super::native;
+use super::memory::{Matrix, Values, each, pieces, plain, product, with_scratch};
 use super::simd::{gelu, simd};
+use crate::kernels::backend::{Linear, expect};
 
 /// Lines of one piece of work.
 const PIECE: usize = 128;
 
-/// `x W^T + b`.
-#[derive(Clone, Debug)]
-pub(crate) struct Linear {
-    /// `[inputs, outputs]` for the processor's kernel, `[outputs, inputs]` elsewhere.
+/// The weights as the kernel reads them.
+#[derive(Debug)]
+pub(super) struct CpuLinear {
+    /// `[inputs, outputs]`
     weight: Tensor,
+    /// `[outputs]`
     bias: Option<Tensor>,
-    native: bool,
 }
 
-impl Linear {
+impl Linear for CpuLinear {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.by_pieces(x, None, false)
+    }
+
+    fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.by_pieces(x, Some(residual), false)
+    }
+
+    fn forward_gated(&self, x: &Tensor) -> Result<Tensor> {
+        self.by_pieces(x, None, true)
+    }
+}
+
+impl CpuLinear {
     /// From `weight` `[outputs, inputs]` and `bias` `[outputs]`.
-    pub(crate) fn new(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
-        Self::from_tensors(
-            &vb.get((outputs, inputs), "weight")?,
-            Some(vb.get(outputs, "bias")?),
-        )
-    }
-
-    /// Without a bias.
-    pub(crate) fn no_bias(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
-        Self::from_tensors(&vb.get((outputs, inputs), "weight")?, None)
-    }
-
-    /// From a 1x1 convolution's weights.
-    pub(crate) fn pointwise(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
-        let weight = vb
-            .get((outputs, inputs, 1, 1), "weight")?
-            .reshape((outputs, inputs))?;
-        Self::from_tensors(&weight, Some(vb.get(outputs, "bias")?))
-    }
-
-    /// From `[outputs, inputs]` and `[outputs]`.
-    pub(crate) fn from_tensors(weight: &Tensor, bias: Option<Tensor>) -> Result<Self> {
-        let native = native(weight.device());
-        let weight = if native {
-            weight.t()?.contiguous()?
-        } else {
-            weight.clone()
-        };
+    pub(super) fn new(weight: &Tensor, bias: Option<Tensor>) -> Result<Self> {
         Ok(Self {
-            weight,
+            weight: weight.t()?.contiguous()?,
             bias,
-            native,
         })
-    }
-
-    /// `[rows, lines, inputs]` to `[rows, lines, outputs]`.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if self.native {
-            self.by_pieces(x, None, false)
-        } else {
-            self.by_candle(x)
-        }
-    }
-
-    /// The same plus `residual` `[rows, lines, outputs]`.
-    pub(crate) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        if self.native {
-            self.by_pieces(x, Some(residual), false)
-        } else {
-            self.by_candle(x)? + residual
-        }
-    }
-
-    /// Applies the layer and multiplies the first half of its outputs by GELU of the second: `[rows, lines, inputs]` to
-    /// `[rows, lines, outputs / 2]` (diffusers' GEGLU).
-    pub(crate) fn forward_gated(&self, x: &Tensor) -> Result<Tensor> {
-        if self.native {
-            return self.by_pieces(x, None, true);
-        }
-        let halves = self.by_candle(x)?.chunk(2, D::Minus1)?;
-        &halves[0] * halves[1].gelu_erf()?
-    }
-
-    fn by_candle(&self, x: &Tensor) -> Result<Tensor> {
-        let (rows, lines, inputs) = x.dims3()?;
-        let y = x
-            .reshape((rows * lines, inputs))?
-            .matmul(&self.weight.t()?)?;
-        let y = match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        };
-        y.reshape((rows, lines, ()))
     }
 
     fn by_pieces(&self, x: &Tensor, residual: Option<&Tensor>, gated: bool) -> Result<Tensor> {

@@ -62,17 +62,6 @@ pub(crate) fn unit_last(tensor: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// An error unless the shape is the expected one.
-pub(crate) fn expect(what: &str, tensor: &Tensor, dims: &[usize]) -> Result<()> {
-    if tensor.dims() == dims {
-        return Ok(());
-    }
-    bail!(
-        "{what} has shape {:?} and should have {dims:?}",
-        tensor.dims()
-    )
-}
-
 /// A buffer that its thread uses again and again; its content is whatever was left there.
 pub(crate) fn with_scratch<T>(len: usize, f: impl FnOnce(&mut [f32]) -> T) -> T {
     thread_local!(static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });
@@ -111,6 +100,10 @@ pub(crate) fn product(
     };
     assert!(out.len() > (m - 1) * out_row + n - 1 && out_row >= n);
     assert!(k == 0 || (a.values.len() > last(m, k, a) && b.values.len() > last(k, n, b)));
+    #[expect(
+        unsafe_code,
+        reason = "gemm takes pointers and strides, and has no checked form"
+    )]
     // SAFETY: every element of the three matrices is inside its slice, as just checked, and `out` is borrowed mutably.
     unsafe {
         gemm::gemm(
@@ -137,17 +130,17 @@ pub(crate) fn product(
     }
 }
 
-/// Splits `out`, whose lanes have `lane` values each, into pieces of at most `piece` values that never cross a lane.
-/// Yields (lane, offset in the lane, piece).
+/// Splits `out`, whose rows have `row_len` values each, into pieces of at most `piece` values that never cross a row.
+/// Yields (row, offset in the row, piece).
 pub(crate) fn pieces(
     out: &mut [f32],
-    lane: usize,
+    row_len: usize,
     piece: usize,
 ) -> Vec<(usize, usize, &mut [f32])> {
-    if lane == 0 || piece == 0 {
+    if row_len == 0 || piece == 0 {
         return Vec::new();
     }
-    out.chunks_mut(lane)
+    out.chunks_mut(row_len)
         .enumerate()
         .flat_map(|(row, values)| {
             values

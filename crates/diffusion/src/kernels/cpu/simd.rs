@@ -1,9 +1,9 @@
 //! One body compiled for several instruction sets, and the functions that such bodies are made of.
 //!
-//! No fused multiply-adds and fixed lanes in every reduction: the same bits on AVX-512, AVX2 and without.
+//! No fused multiply-adds, and as many partial sums in every reduction: the same bits on AVX-512, AVX2 and without.
 
-/// Lanes of every reduction.
-const LANES: usize = 16;
+/// Partial results of every reduction, whatever the processor's vectors hold.
+const PARTS: usize = 16;
 
 /// Declares a function that picks, at run time, the widest vectors the processor has.
 macro_rules! simd {
@@ -13,6 +13,10 @@ macro_rules! simd {
             #[inline(always)]
             fn body($($arg: $kind),*) $(-> $ret)? $body
             #[cfg(target_arch = "x86_64")]
+            #[expect(
+                unsafe_code,
+                reason = "instructions that not every processor has may only be called this way"
+            )]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
                 fn wide($($arg: $kind),*) $(-> $ret)? { body($($arg),*) }
@@ -23,11 +27,11 @@ macro_rules! simd {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                 {
-                    // SAFETY: the processor has these instructions.
+                    // SAFETY: the processor has these instructions, as just asked.
                     return unsafe { wide($($arg),*) };
                 }
                 if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has these instructions.
+                    // SAFETY: the processor has these instructions, as just asked.
                     return unsafe { medium($($arg),*) };
                 }
             }
@@ -98,30 +102,30 @@ pub(crate) fn gelu(x: f32) -> f32 {
 /// The sum of `f(x)`.
 #[inline(always)]
 pub(crate) fn sum(xs: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0f32; LANES];
-    let chunks = xs.chunks_exact(LANES);
+    let mut parts = [0f32; PARTS];
+    let chunks = xs.chunks_exact(PARTS);
     let rest = chunks.remainder();
     for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane += f(x);
+        for (part, &x) in parts.iter_mut().zip(chunk) {
+            *part += f(x);
         }
     }
-    lanes.iter().sum::<f32>() + rest.iter().map(|&x| f(x)).sum::<f32>()
+    parts.iter().sum::<f32>() + rest.iter().map(|&x| f(x)).sum::<f32>()
 }
 
 /// The largest value; negative infinity for none.
 #[inline(always)]
 pub(crate) fn max(xs: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let chunks = xs.chunks_exact(LANES);
+    let mut parts = [f32::NEG_INFINITY; PARTS];
+    let chunks = xs.chunks_exact(PARTS);
     let rest = chunks.remainder();
     for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = larger(*lane, x);
+        for (part, &x) in parts.iter_mut().zip(chunk) {
+            *part = larger(*part, x);
         }
     }
-    lanes
+    parts
         .iter()
         .chain(rest)
         .fold(f32::NEG_INFINITY, |a, &b| larger(a, b))

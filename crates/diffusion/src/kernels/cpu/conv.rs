@@ -1,151 +1,46 @@
 //! Convolutions, with what comes before and after them done on the way.
 
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
-use super::memory::{
-    Matrix, Values, channels_last, each, expect, pieces, plain, product, with_scratch,
-};
-use super::native;
-use super::norm::{GroupNorm, affine_silu_lines};
+use super::memory::{Matrix, Values, channels_last, each, pieces, plain, product, with_scratch};
+use super::norm::{affine, affine_silu_lines};
 use super::simd::simd;
+use crate::kernels::backend::{After, Before, Conv, Padding, expect};
 
 /// Values that a piece's padded input may have: half a megabyte, so that it stays in the second-level cache.
 const SCRATCH: usize = 1 << 17;
 
-/// Zeros around the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Padding {
-    /// On every side.
-    All(usize),
-    /// One line below and one column to the right: diffusers' downsampling with padding 0.
-    BottomRight,
-}
-
-impl Padding {
-    /// (top and left, bottom and right).
-    fn sides(self) -> (usize, usize) {
-        match self {
-            Self::All(n) => (n, n),
-            Self::BottomRight => (0, 1),
-        }
-    }
-}
-
-/// What happens to the input first.
-#[derive(Clone, Copy)]
-pub(crate) enum Before<'a> {
-    /// Nothing.
-    Nothing,
-    /// Group normalisation, then SiLU.
-    NormSilu(&'a GroupNorm),
-    /// Nearest-neighbour resizing to (height, width).
-    Resize(usize, usize),
-}
-
-/// What is added to the output.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct After<'a> {
-    /// `[rows, channels]`.
-    pub(crate) shift: Option<&'a Tensor>,
-    /// Shaped as the output.
-    pub(crate) residual: Option<&'a Tensor>,
-}
-
-/// A square convolution over `[rows, channels, height, width]`.
-#[derive(Clone, Debug)]
-pub(crate) struct Conv2d {
-    /// `[kernel, kernel, inputs, outputs]` for the processor's kernel, `[outputs, inputs, kernel, kernel]` elsewhere.
+/// The weights as the kernel reads them.
+#[derive(Debug)]
+pub(super) struct CpuConv {
+    /// `[kernel, kernel, inputs, outputs]`
     weight: Tensor,
+    /// `[outputs]`
     bias: Tensor,
-    kernel: usize,
     stride: usize,
     padding: Padding,
-    native: bool,
 }
 
-impl Conv2d {
-    /// Reads `weight` and `bias`. Without padding a kernel of 3 gets 1 on every side and a kernel of 1 none.
-    pub(crate) fn new(
-        inputs: usize,
-        outputs: usize,
-        kernel: usize,
-        vb: VarBuilder,
-    ) -> Result<Self> {
-        Self::strided(inputs, outputs, kernel, 1, Padding::All(kernel / 2), vb)
+impl Conv for CpuConv {
+    fn forward_with(&self, x: &Tensor, before: Before<'_>, after: After<'_>) -> Result<Tensor> {
+        self.by_lines(x, before, after)
     }
+}
 
-    /// With a stride and a padding.
-    pub(crate) fn strided(
-        inputs: usize,
-        outputs: usize,
-        kernel: usize,
+impl CpuConv {
+    /// From `weight` `[outputs, inputs, kernel, kernel]` and `bias` `[outputs]`.
+    pub(super) fn new(
+        weight: &Tensor,
+        bias: Tensor,
         stride: usize,
         padding: Padding,
-        vb: VarBuilder,
     ) -> Result<Self> {
-        let weight = vb.get((outputs, inputs, kernel, kernel), "weight")?;
-        let bias = vb.get(outputs, "bias")?;
-        let native = native(weight.device());
-        let weight = if native {
-            weight.permute((2, 3, 1, 0))?.contiguous()?
-        } else {
-            weight
-        };
         Ok(Self {
-            weight,
+            weight: weight.permute((2, 3, 1, 0))?.contiguous()?,
             bias,
-            kernel,
             stride,
             padding,
-            native,
         })
-    }
-
-    /// Convolves.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.forward_with(x, Before::Nothing, After::default())
-    }
-
-    /// Convolves what `before` makes of the input and adds `after`.
-    pub(crate) fn forward_with(
-        &self,
-        x: &Tensor,
-        before: Before<'_>,
-        after: After<'_>,
-    ) -> Result<Tensor> {
-        if self.native {
-            self.by_lines(x, before, after)
-        } else {
-            self.by_candle(x, before, after)
-        }
-    }
-
-    fn by_candle(&self, x: &Tensor, before: Before<'_>, after: After<'_>) -> Result<Tensor> {
-        let x = match before {
-            Before::Nothing => x.contiguous()?,
-            Before::NormSilu(norm) => norm.by_candle_silu(x)?,
-            Before::Resize(height, width) => x.contiguous()?.upsample_nearest2d(height, width)?,
-        };
-        let (x, padding) = match self.padding {
-            Padding::All(n) => (x, n),
-            Padding::BottomRight => (x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?, 0),
-        };
-        let y = x.conv2d(&self.weight, padding, self.stride, 1, 1)?;
-        let bias = self.bias.reshape((1, (), 1, 1))?;
-        let y = match after.shift {
-            Some(shift) => y.broadcast_add(
-                &shift
-                    .broadcast_add(&self.bias)?
-                    .unsqueeze(2)?
-                    .unsqueeze(3)?,
-            )?,
-            None => y.broadcast_add(&bias)?,
-        };
-        match after.residual {
-            Some(residual) => y + residual,
-            None => Ok(y),
-        }
     }
 
     /// Line by line of the output: for each line of the kernel one matrix product, whose left side is the padded input
@@ -153,7 +48,7 @@ impl Conv2d {
     fn by_lines(&self, x: &Tensor, before: Before<'_>, after: After<'_>) -> Result<Tensor> {
         let input = channels_last(x)?;
         let (rows, in_height, in_width, _) = input.dims4()?;
-        let (_, _, inputs, outputs) = self.weight.dims4()?;
+        let (kernel, _, inputs, outputs) = self.weight.dims4()?;
         expect(
             "a convolution's input",
             x,
@@ -163,8 +58,12 @@ impl Conv2d {
             Before::Resize(height, width) => (height, width),
             Before::Nothing | Before::NormSilu(_) => (in_height, in_width),
         };
-        let (first, last) = self.padding.sides();
-        let (kernel, stride) = (self.kernel, self.stride);
+        // Zeros above and to the left, and below and to the right.
+        let (first, last) = match self.padding {
+            Padding::All(n) => (n, n),
+            Padding::BottomRight => (0, 1),
+        };
+        let stride = self.stride;
         let padded_width = first + width + last;
         if first + height + last < kernel || padded_width < kernel || in_height * in_width == 0 {
             candle_core::bail!(
@@ -185,7 +84,7 @@ impl Conv2d {
             )?;
         }
         let affine = match before {
-            Before::NormSilu(norm) => Some(norm.affine(&input)?),
+            Before::NormSilu(norm) => Some(affine(norm, &input)?),
             Before::Nothing | Before::Resize(..) => None,
         };
         let (weight, base) = (plain(&self.weight)?, self.base(rows, after.shift)?);
@@ -205,16 +104,16 @@ impl Conv2d {
             let residual = residual.as_ref().map(Values::of).transpose()?;
             let (input, weight, residual): (&[f32], &[f32], _) =
                 (&input, &weight, residual.as_deref());
-            let (out_lane, out_line) = (out_height * out_width * outputs, out_width * outputs);
-            let work = pieces(&mut out, out_lane, per_piece * out_line);
-            let cost = rows * out_lane * kernel * kernel * inputs;
+            let (out_row, out_line) = (out_height * out_width * outputs, out_width * outputs);
+            let work = pieces(&mut out, out_row, per_piece * out_line);
+            let cost = rows * out_row * kernel * kernel * inputs;
             each(work, cost, |(row, at, out)| {
                 let count = out.len() / out_line;
                 let top = at / out_line * stride;
                 let base = &base[row * outputs..][..outputs];
                 match residual {
                     Some(residual) => {
-                        add_pixels(out, &residual[row * out_lane + at..][..out.len()], base)
+                        add_pixels(out, &residual[row * out_row + at..][..out.len()], base)
                     }
                     None => out
                         .chunks_exact_mut(outputs)
@@ -222,13 +121,13 @@ impl Conv2d {
                 }
                 let lines = (count - 1) * stride + kernel;
                 with_scratch(lines * line, |scratch| {
-                    let lane = &input[row * in_height * in_width * inputs..]
+                    let map = &input[row * in_height * in_width * inputs..]
                         [..in_height * in_width * inputs];
                     for (i, padded) in scratch.chunks_exact_mut(line).enumerate() {
                         let y = (top + i).checked_sub(first).filter(|&y| y < height);
                         source.pad_line(
                             padded,
-                            lane,
+                            map,
                             y,
                             first,
                             affine.as_ref().map(|a| a.row(row, inputs)),
@@ -295,7 +194,7 @@ impl Source {
     fn pad_line(
         &self,
         padded: &mut [f32],
-        lane: &[f32],
+        map: &[f32],
         y: Option<usize>,
         left: usize,
         affine: Option<(&[f32], &[f32])>,
@@ -309,7 +208,7 @@ impl Source {
         let (inside, after) = rest.split_at_mut(width * self.channels);
         before.fill(0.0);
         after.fill(0.0);
-        let line = &lane[y * self.height / height * self.width * self.channels..]
+        let line = &map[y * self.height / height * self.width * self.channels..]
             [..self.width * self.channels];
         if let Some((scale, shift)) = affine {
             affine_silu_lines(inside, line, scale, shift);
