@@ -8,7 +8,8 @@
 //! | `single`, `ldm` | files of the original code, their names and implied configurations |
 //! | `hub` | `hf:owner/name`: the cache and downloads |
 //! | `select` | which of a repository's files are needed |
-//! | `tensors`, `torch`, `pickle` | where each tensor lies in safetensors and torch files |
+//! | `opened` | [`Checkpoint`], and the check that its parts fit |
+//! | `table`, `tensors`, `torch`, `pickle` | where each tensor lies in safetensors and torch files |
 //! | `component` | a network's tensors, handed out and checked by name and shape |
 //! | `folder`, `blob`, `files` | files on disk or in the binary, and their fingerprint |
 
@@ -19,94 +20,26 @@ mod files;
 mod folder;
 mod hub;
 mod ldm;
+mod opened;
 mod pickle;
 mod select;
 mod single;
+mod table;
 mod tensors;
 mod torch;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use crate::Error;
-use crate::config::{TextConfig, UnetConfig, VaeConfig};
-use crate::scheduler::SchedulerConfig;
-use crate::tokenizer::Tokenizer;
 
 pub use component::Component;
 pub use files::Files;
 pub use folder::EmbeddedFiles;
 pub use hub::Hub;
+pub use opened::{Checkpoint, OpenOptions, Source};
 pub use select::needed_files;
 
 use folder::Folder;
-
-/// Where a checkpoint is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A folder in diffusers layout, or a single file.
-    Path(PathBuf),
-    /// A repository of the hub, in diffusers layout.
-    Hub {
-        /// `owner/name`
-        repo: String,
-    },
-    /// Files in the binary, in diffusers layout.
-    Embedded(EmbeddedFiles),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path(path) => path.display().fmt(f),
-            Self::Hub { repo } => write!(f, "hf:{repo}"),
-            Self::Embedded(_) => f.write_str("built-in"),
-        }
-    }
-}
-
-/// How to open a checkpoint.
-#[derive(Clone, Debug, Default)]
-pub struct OpenOptions {
-    /// Take the averaged U-Net weights of a single file, as the original script does; diffusers takes the others.
-    pub ema: bool,
-    /// Which weight files of a diffusers folder: `fp16`, `non_ema`, ... Without one the plain files, or else `fp16`.
-    pub variant: Option<String>,
-    /// A folder with what a single file lacks: `tokenizer/`, `scheduler/scheduler_config.json`, `unet/config.json`, ...
-    /// Without one the folder that the file lies in.
-    pub companion: Option<PathBuf>,
-    /// What to append to every instruction. Without one, what the checkpoint is known to need (HIVE's conditional model).
-    pub instruction_suffix: Option<String>,
-    /// Where the hub's checkpoints are. Without one as the environment says.
-    pub hub: Option<Hub>,
-}
-
-impl OpenOptions {
-    fn hub(&self) -> Hub {
-        self.hub.clone().unwrap_or_else(Hub::from_env)
-    }
-}
-
-/// An opened checkpoint: configurations read, weights mapped but not yet loaded.
-pub struct Checkpoint {
-    /// For people: the repository's, folder's or file's name.
-    pub name: String,
-    /// Text to tokens.
-    pub tokenizer: Tokenizer,
-    /// The text encoder.
-    pub text: Component<TextConfig>,
-    /// The U-Net.
-    pub unet: Component<UnetConfig>,
-    /// The autoencoder.
-    pub vae: Component<VaeConfig>,
-    /// What `scheduler_config.json` says.
-    pub scheduler: SchedulerConfig,
-    /// To be appended to every instruction.
-    pub instruction_suffix: Option<String>,
-    /// What was read, and its fingerprint.
-    pub files: Arc<Files>,
-}
 
 impl Checkpoint {
     /// `hf:owner/name`, or a path.
@@ -135,54 +68,6 @@ impl Checkpoint {
         };
         checkpoint.check(source)?;
         Ok(checkpoint)
-    }
-
-    /// Content address of everything that was read; see [`Files::fingerprint`].
-    pub fn fingerprint(&self) -> &str {
-        self.files.fingerprint()
-    }
-
-    /// What single configurations cannot see: whether they fit.
-    fn check(&self, source: &Source) -> Result<(), Error> {
-        let refused = |reason: String| Err(Error::Refused(reason));
-        let (unet, latents) = (&self.unet.config, self.vae.config.latent_channels);
-        if unet.in_channels != 2 * latents {
-            return refused(ldm::not_instruct(
-                &source.to_string(),
-                unet.in_channels,
-                latents,
-            ));
-        }
-        if unet.out_channels != latents {
-            return refused(format!(
-                "{source}: the U-Net gives {} channels, the VAE has {latents}",
-                unet.out_channels
-            ));
-        }
-        let width = self.text.config.hidden_size;
-        if let Some(level) = unet.levels.iter().find(|level| level.context != width) {
-            return refused(format!(
-                "{source}: the U-Net reads text states {} wide, the text encoder gives {width}",
-                level.context
-            ));
-        }
-        let (rows, ids) = (self.text.config.vocab_size, self.tokenizer.vocab_size());
-        if ids > rows {
-            return refused(format!(
-                "{source}: the tokenizer has ids up to {}, the text encoder {rows} rows",
-                ids - 1
-            ));
-        }
-        let (positions, length) = (
-            self.text.config.max_position_embeddings,
-            self.tokenizer.length(),
-        );
-        if length > positions {
-            return refused(format!(
-                "{source}: the tokenizer gives {length} tokens, the text encoder takes {positions}"
-            ));
-        }
-        Ok(())
     }
 }
 

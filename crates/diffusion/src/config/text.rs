@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{divides, parse, positive, typed};
+use super::read::{divides, parse, positive, typed};
 use crate::Error;
 
 /// A `CLIPTextModel`.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{divides, only, parse, positive, typed};
+use super::read::{divides, only, parse, positive, typed};
 use crate::Error;
 
 /// One resolution of the U-Net, used on the way down and, mirrored, on the way up.

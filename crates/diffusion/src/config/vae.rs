@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{divides, only, parse, positive, typed};
+use super::read::{divides, only, parse, positive, typed};
 use crate::Error;
 
 /// An `AutoencoderKL`.

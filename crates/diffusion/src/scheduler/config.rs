@@ -6,75 +6,8 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::spacing::Spacing;
+use super::kind::SchedulerKind;
 use crate::Error;
-
-/// The solvers, each after a class of diffusers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SchedulerKind {
-    /// `EulerAncestralDiscreteScheduler`.
-    EulerAncestral,
-    /// `DDIMScheduler`, deterministic (eta 0).
-    Ddim,
-    /// `PNDMScheduler`, with or without its Runge-Kutta start.
-    Pndm,
-    /// `DPMSolverMultistepScheduler` as `dpmsolver++`.
-    DpmSolverMultistep,
-    /// `UniPCMultistepScheduler`.
-    UniPc,
-}
-
-impl SchedulerKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::EulerAncestral,
-        Self::Ddim,
-        Self::Pndm,
-        Self::DpmSolverMultistep,
-        Self::UniPc,
-    ];
-
-    /// The name used on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::EulerAncestral => "euler-ancestral",
-            Self::Ddim => "ddim",
-            Self::Pndm => "pndm",
-            Self::DpmSolverMultistep => "dpm++2m",
-            Self::UniPc => "unipc",
-        }
-    }
-
-    /// The class in diffusers.
-    pub fn class(self) -> &'static str {
-        match self {
-            Self::EulerAncestral => "EulerAncestralDiscreteScheduler",
-            Self::Ddim => "DDIMScheduler",
-            Self::Pndm => "PNDMScheduler",
-            Self::DpmSolverMultistep => "DPMSolverMultistepScheduler",
-            Self::UniPc => "UniPCMultistepScheduler",
-        }
-    }
-}
-
-impl fmt::Display for SchedulerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for SchedulerKind {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        found.ok_or_else(|| Error::Scheduler(format!("`{name}` is not one of {}", names())))
-    }
-}
-
-fn names() -> String {
-    SchedulerKind::ALL.map(SchedulerKind::name).join(", ")
-}
 
 /// What the network's output means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +18,34 @@ pub enum Prediction {
     V,
     /// The clean sample.
     Sample,
+}
+
+/// How visited timesteps spread over the training steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spacing {
+    /// Evenly, both ends included.
+    Linspace,
+    /// A whole step apart, from the clean end.
+    Leading,
+    /// Evenly, from the noisy end.
+    Trailing,
+}
+
+impl FromStr for Spacing {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "linspace" => Ok(Self::Linspace),
+            "leading" => Ok(Self::Leading),
+            "trailing" => Ok(Self::Trailing),
+            other => Err(unsupported(
+                "timestep_spacing",
+                other,
+                "`linspace`, `leading` or `trailing`",
+            )),
+        }
+    }
 }
 
 /// A `scheduler_config.json`. A key that is absent takes the default of the class that is built, so a config may be
@@ -154,7 +115,7 @@ impl SchedulerConfig {
         found.ok_or_else(|| {
             Error::Scheduler(format!(
                 "_class_name `{class}` is not supported: choose one of {}",
-                names()
+                SchedulerKind::names()
             ))
         })
     }

@@ -2,10 +2,10 @@
 
 use candle_core::{Result, Tensor};
 
-use super::config::{Prediction, SchedulerConfig, unsupported};
+use super::config::{Prediction, SchedulerConfig, Spacing, unsupported};
 use super::schedule::{ZeroSnr, alphas_cumprod};
-use super::spacing::{Grid, Spacing};
-use super::{Scheduler, check, sum};
+use super::solver::{Scheduler, check, sum};
+use super::spacing::Grid;
 use crate::Error;
 
 pub(super) struct Ddim {

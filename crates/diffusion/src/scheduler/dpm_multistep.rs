@@ -4,21 +4,16 @@ use std::collections::HashMap;
 
 use candle_core::{Result, Tensor};
 
-use super::config::{Prediction, SchedulerConfig, unsupported};
+use super::config::{SchedulerConfig, unsupported};
+use super::multistep::Multistep;
 use super::schedule::preserving;
-use super::spacing::Levels;
-use super::{Scheduler, check, outputs_history, outputs_restored, sum};
+use super::solver::{Outputs, Scheduler};
 use crate::Error;
 
 pub(super) struct DpmMultistep {
-    levels: Levels,
-    prediction: Prediction,
-    order: usize,
+    run: Multistep,
     heun: bool,
-    lower_order_final: bool,
     euler_at_final: bool,
-    /// Past clean samples, oldest first, at most `order`.
-    outputs: Vec<Tensor>,
 }
 
 impl DpmMultistep {
@@ -41,39 +36,19 @@ impl DpmMultistep {
             "midpoint" | "logrho" | "bh1" | "bh2" => false,
             other => return Err(unsupported("solver_type", other, "`midpoint` or `heun`")),
         };
-        let order = config.get("solver_order", 2)?;
-        if !(1..=3).contains(&order) {
-            return Err(unsupported("solver_order", order, "1, 2 or 3"));
-        }
         Ok(Self {
-            levels: Levels::new(config, steps, true)?,
-            prediction: config.prediction()?,
-            order,
+            run: Multistep::new(config, steps, true)?,
             heun,
-            lower_order_final: config.get("lower_order_final", true)?,
             euler_at_final: config.get("euler_at_final", false)?,
-            outputs: Vec::new(),
         })
-    }
-
-    fn sigma(&self, i: usize) -> f64 {
-        f64::from(self.levels.sigmas[i])
-    }
-
-    /// Half the logarithm of the signal-to-noise ratio, `ln(alpha / sigma)`.
-    fn lambda(&self, i: usize) -> f64 {
-        -self.sigma(i).ln()
     }
 
     /// The order of `step`, lower at both ends of the trajectory.
     fn order_at(&self, step: usize) -> usize {
-        let (count, short) = (
-            self.levels.timesteps.len(),
-            self.levels.timesteps.len() < 15,
-        );
-        let careful = self.lower_order_final && short;
+        let count = self.run.levels.timesteps.len();
+        let careful = self.run.lower_order_final && count < 15;
         let most = if step + 1 == count
-            && (self.euler_at_final || careful || self.levels.sigmas[count] == 0.0)
+            && (self.euler_at_final || careful || self.run.levels.sigmas[count] == 0.0)
         {
             1
         } else if step + 2 == count && careful {
@@ -81,21 +56,20 @@ impl DpmMultistep {
         } else {
             3
         };
-        self.order.min(most).min(step + 1)
+        self.run.order.min(most).min(step + 1)
     }
 
     /// What the sample and past clean samples, newest first, are multiplied by.
     fn coefficients(&self, step: usize) -> (f64, Vec<f64>) {
         let order = self.order_at(step);
-        let ((alpha, sigma), (_, from)) = (
-            preserving(self.sigma(step + 1)),
-            preserving(self.sigma(step)),
-        );
-        let h = self.lambda(step + 1) - self.lambda(step);
+        let run = &self.run;
+        let ((alpha, sigma), (_, from)) =
+            (preserving(run.sigma(step + 1)), preserving(run.sigma(step)));
+        let h = run.lambda(step + 1) - run.lambda(step);
         let e = (-h).exp_m1();
         let mut m = vec![-alpha * e];
         if order > 1 {
-            let r0 = (self.lambda(step) - self.lambda(step - 1)) / h;
+            let r0 = (run.lambda(step) - run.lambda(step - 1)) / h;
             // By the first and second divided differences of the clean samples.
             let first = if order == 3 || self.heun {
                 alpha * (e / h + 1.0)
@@ -106,7 +80,7 @@ impl DpmMultistep {
             m[0] += first * d0;
             m.push(-first * d0);
             if order == 3 {
-                let r1 = (self.lambda(step - 1) - self.lambda(step - 2)) / h;
+                let r1 = (run.lambda(step - 1) - run.lambda(step - 2)) / h;
                 let second = -alpha * ((e + h) / (h * h) - 0.5);
                 // What the difference of the two first differences counts for.
                 let bend = first * (r0 / (r0 + r1)) + second / (r0 + r1);
@@ -122,7 +96,7 @@ impl DpmMultistep {
 
 impl Scheduler for DpmMultistep {
     fn timesteps(&self) -> &[f64] {
-        &self.levels.timesteps
+        &self.run.levels.timesteps
     }
 
     fn step(
@@ -132,27 +106,22 @@ impl Scheduler for DpmMultistep {
         sample: &Tensor,
         _noise: Option<&Tensor>,
     ) -> Result<Tensor> {
-        check(step, &self.levels.timesteps)?;
-        let (s, o) = self.prediction.clean(preserving(self.sigma(step)));
-        self.outputs.push(sum(&[(s, sample), (o, output)])?);
-        let extra = self.outputs.len().saturating_sub(self.order);
-        self.outputs.drain(..extra);
+        let clean = self.run.clean(output, step, sample)?;
+        self.run.outputs.push(clean, self.run.order);
         let (keep, past) = self.coefficients(step);
-        let mut terms = vec![(keep, sample)];
-        terms.extend(past.into_iter().zip(self.outputs.iter().rev()));
-        sum(&terms)
+        self.run.outputs.sum(Some((keep, sample)), &past)
     }
 
     fn history(&self) -> Vec<(String, Tensor)> {
-        outputs_history(&self.outputs)
+        self.run.outputs.history()
     }
 
     fn restore(&mut self, step: usize, history: &HashMap<String, Tensor>) -> Result<()> {
-        self.outputs = outputs_restored(history, step.min(self.order))?;
+        self.run.outputs = Outputs::restored(history, step.min(self.run.order))?;
         Ok(())
     }
 
     fn alpha_sigma(&self, step: usize) -> (f64, f64) {
-        preserving(self.sigma(step.min(self.levels.timesteps.len())))
+        self.run.alpha_sigma(step)
     }
 }

@@ -2,10 +2,10 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::config::{Prediction, SchedulerConfig, unsupported};
+use super::config::{Prediction, SchedulerConfig, Spacing, unsupported};
 use super::schedule::{ZeroSnr, alphas_cumprod, preserving, sigmas};
-use super::spacing::{Grid, Spacing, interpolate};
-use super::{Scheduler, check, sum};
+use super::solver::{Scheduler, check, sum};
+use super::spacing::{Grid, interpolate};
 use crate::Error;
 
 /// Samples here are `clean + sigma * noise`; the network is shown them divided by `sqrt(sigma^2 + 1)`.

@@ -7,8 +7,11 @@ use candle_core::{DType, Result, Tensor};
 use super::config::{Prediction, SchedulerConfig, unsupported};
 use super::ddim::{roots, whole_timesteps};
 use super::schedule::{ZeroSnr, alphas_cumprod};
-use super::{Scheduler, check, outputs_history, outputs_restored, restored, sum};
+use super::solver::{Outputs, Scheduler, check, restored, sum};
 use crate::Error;
+
+/// Past outputs that the fourth-order step reads.
+const KEPT: usize = 4;
 
 pub(super) struct Pndm {
     timesteps: Vec<f64>,
@@ -19,8 +22,8 @@ pub(super) struct Pndm {
     alphas: Vec<f32>,
     last: f32,
     prediction: Prediction,
-    /// At most four past outputs, oldest first.
-    outputs: Vec<Tensor>,
+    /// At most [`KEPT`].
+    outputs: Outputs,
     /// The sample that a step in several calls began with.
     began: Option<Tensor>,
     /// Running sum of a Runge-Kutta step.
@@ -70,7 +73,7 @@ impl Pndm {
             alphas,
             last,
             prediction,
-            outputs: Vec::new(),
+            outputs: Outputs::default(),
             began: None,
             running: None,
         })
@@ -118,7 +121,7 @@ impl Pndm {
             None => sum(&[(weight, output)])?,
         };
         if step.is_multiple_of(4) {
-            self.outputs.push(output.clone());
+            self.outputs.push(output.clone(), KEPT);
             self.began = Some(sample.clone());
         }
         let Some(began) = self.began.take() else {
@@ -137,7 +140,8 @@ impl Pndm {
         let t = self.timesteps[step] as i64;
         // The second call repeats the first step, now with the mean of both outputs.
         if self.start == 0 && step == 1 {
-            let (Some(began), Some(first)) = (self.began.take(), self.outputs.last()) else {
+            let (Some(began), Some(first)) = (self.began.take(), self.outputs.newest().next())
+            else {
                 candle_core::bail!("pndm: step 1 without step 0")
             };
             let mean = sum(&[(0.5, output), (0.5, first)])?;
@@ -146,9 +150,7 @@ impl Pndm {
         if self.start == 0 && step == 0 {
             self.began = Some(sample.clone());
         }
-        self.outputs.push(output.clone());
-        let extra = self.outputs.len().saturating_sub(4);
-        self.outputs.drain(..extra);
+        self.outputs.push(output.clone(), KEPT);
         // Adams-Bashforth, newest first.
         let weights: &[f64] = match self.outputs.len() {
             1 => &[1.0],
@@ -156,12 +158,8 @@ impl Pndm {
             3 => &[23.0 / 12.0, -16.0 / 12.0, 5.0 / 12.0],
             _ => &[55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
         };
-        let terms: Vec<(f64, &Tensor)> = weights
-            .iter()
-            .copied()
-            .zip(self.outputs.iter().rev())
-            .collect();
-        self.transfer(sample, t, self.reached(step), &sum(&terms)?)
+        let along = self.outputs.sum(None, weights)?;
+        self.transfer(sample, t, self.reached(step), &along)
     }
 }
 
@@ -204,7 +202,7 @@ impl Scheduler for Pndm {
     }
 
     fn history(&self) -> Vec<(String, Tensor)> {
-        let mut out = outputs_history(&self.outputs);
+        let mut out = self.outputs.history();
         out.extend(self.began.iter().map(|t| ("began".to_owned(), t.clone())));
         out.extend(
             self.running
@@ -223,19 +221,13 @@ impl Scheduler for Pndm {
         } else {
             multistep
         };
-        self.outputs = outputs_restored(history, (begun + added).min(4))?;
+        self.outputs = Outputs::restored(history, (begun + added).min(KEPT))?;
         let inside = step < self.start && !step.is_multiple_of(4);
-        self.running = if inside {
-            Some(restored(history, "running")?)
-        } else {
-            None
-        };
+        self.running = inside.then(|| restored(history, "running")).transpose()?;
         let repeating = self.start == 0 && step == 1;
-        self.began = if inside || repeating {
-            Some(restored(history, "began")?)
-        } else {
-            None
-        };
+        self.began = (inside || repeating)
+            .then(|| restored(history, "began"))
+            .transpose()?;
         Ok(())
     }
 

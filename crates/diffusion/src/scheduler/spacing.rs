@@ -1,38 +1,8 @@
 //! Which timesteps are visited (Lin et al., 2023, table 2) and the noise level at each, rounded as numpy rounds.
 
-use std::str::FromStr;
-
-use super::config::{SchedulerConfig, unsupported};
+use super::config::{SchedulerConfig, Spacing, unsupported};
 use super::schedule;
 use crate::Error;
-
-/// How visited timesteps spread over the training steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spacing {
-    /// Evenly, both ends included.
-    Linspace,
-    /// A whole step apart, from the clean end.
-    Leading,
-    /// Evenly, from the noisy end.
-    Trailing,
-}
-
-impl FromStr for Spacing {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        match name {
-            "linspace" => Ok(Self::Linspace),
-            "leading" => Ok(Self::Leading),
-            "trailing" => Ok(Self::Trailing),
-            other => Err(unsupported(
-                "timestep_spacing",
-                other,
-                "`linspace`, `leading` or `trailing`",
-            )),
-        }
-    }
-}
 
 /// The grid to choose timesteps from.
 pub(super) struct Grid {

@@ -4,21 +4,18 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Result, Tensor};
 
-use super::config::{Prediction, SchedulerConfig, unsupported};
+use super::config::{SchedulerConfig, unsupported};
+use super::multistep::Multistep;
 use super::schedule::preserving;
-use super::spacing::Levels;
-use super::{Scheduler, check, outputs_history, outputs_restored, restored, sum};
+use super::solver::{Outputs, Scheduler, restored, sum};
 use crate::Error;
 
 pub(super) struct UniPc {
-    levels: Levels,
-    prediction: Prediction,
-    order: usize,
+    run: Multistep,
+    /// B(h) = h, in place of e^h - 1.
     first_version: bool,
-    lower_order_final: bool,
+    /// Steps after which the sample is not corrected.
     uncorrected: Vec<usize>,
-    /// Past clean samples, oldest first, at most `order`.
-    outputs: Vec<Tensor>,
     /// The corrected sample that the last step began with.
     began: Option<Tensor>,
 }
@@ -40,13 +37,8 @@ impl UniPc {
             "bh2" | "midpoint" | "heun" | "logrho" => false,
             other => return Err(unsupported("solver_type", other, "`bh1` or `bh2`")),
         };
-        let order = config.get("solver_order", 2)?;
-        if !(1..=3).contains(&order) {
-            return Err(unsupported("solver_order", order, "1, 2 or 3"));
-        }
-        let levels = Levels::new(config, steps, false)?;
-        let lower_order_final = config.get("lower_order_final", true)?;
-        if !lower_order_final && order > 1 && levels.sigmas[steps] == 0.0 {
+        let run = Multistep::new(config, steps, false)?;
+        if !run.lower_order_final && run.order > 1 && run.levels.sigmas[steps] == 0.0 {
             return Err(unsupported(
                 "lower_order_final",
                 false,
@@ -54,37 +46,31 @@ impl UniPc {
             ));
         }
         Ok(Self {
-            levels,
-            prediction: config.prediction()?,
-            order,
+            run,
             first_version,
-            lower_order_final,
             uncorrected: config.get("disable_corrector", Vec::new())?,
-            outputs: Vec::new(),
             began: None,
         })
     }
 
-    fn sigma(&self, i: usize) -> f64 {
-        f64::from(self.levels.sigmas[i])
-    }
-
+    /// The order of `step`, lower at both ends of the trajectory.
     fn order_at(&self, step: usize) -> usize {
-        let left = if self.lower_order_final {
-            self.levels.timesteps.len() - step
+        let run = &self.run;
+        let left = if run.lower_order_final {
+            run.levels.timesteps.len() - step
         } else {
-            self.order
+            run.order
         };
-        self.order.min(left).min(step + 1)
+        run.order.min(left).min(step + 1)
     }
 
     /// From level `from` to the next: what the sample and the clean samples, newest first, are multiplied by. The
     /// corrector knows one clean sample more, that at the end of the step; its factor comes last.
     fn coefficients(&self, from: usize, order: usize, corrects: bool) -> (f64, Vec<f64>) {
-        let lambda = |i: usize| -self.sigma(i).ln();
+        let lambda = |i: usize| self.run.lambda(i);
         let ((alpha, sigma), (_, sigma_from)) = (
-            preserving(self.sigma(from + 1)),
-            preserving(self.sigma(from)),
+            preserving(self.run.sigma(from + 1)),
+            preserving(self.run.sigma(from)),
         );
         let h = lambda(from) - lambda(from + 1);
         let phi = h.exp_m1();
@@ -106,12 +92,8 @@ impl UniPc {
     /// The sample of `step` once more, knowing what the network says of it.
     fn corrected(&self, clean: &Tensor, step: usize, began: &Tensor) -> Result<Tensor> {
         let (keep, past) = self.coefficients(step - 1, self.order_at(step - 1), true);
-        let known = self
-            .outputs
-            .iter()
-            .rev()
-            .take(past.len() - 1)
-            .chain([clean]);
+        let known = self.run.outputs.newest();
+        let known = known.take(past.len() - 1).chain([clean]);
         let mut terms = vec![(keep, began)];
         terms.extend(past.iter().copied().zip(known));
         sum(&terms)
@@ -166,7 +148,7 @@ fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
 
 impl Scheduler for UniPc {
     fn timesteps(&self) -> &[f64] {
-        &self.levels.timesteps
+        &self.run.levels.timesteps
     }
 
     fn step(
@@ -176,44 +158,33 @@ impl Scheduler for UniPc {
         sample: &Tensor,
         _noise: Option<&Tensor>,
     ) -> Result<Tensor> {
-        check(step, &self.levels.timesteps)?;
-        let (s, o) = self.prediction.clean(preserving(self.sigma(step)));
-        let clean = sum(&[(s, sample), (o, output)])?;
+        let clean = self.run.clean(output, step, sample)?;
         let sample = match self.began.take() {
             Some(began) if step > 0 && !self.uncorrected.contains(&(step - 1)) => {
                 self.corrected(&clean, step, &began)?
             }
             _ => sample.to_dtype(DType::F32)?,
         };
-        self.outputs.push(clean);
-        let extra = self.outputs.len().saturating_sub(self.order);
-        self.outputs.drain(..extra);
-
+        self.run.outputs.push(clean, self.run.order);
         let (keep, past) = self.coefficients(step, self.order_at(step), false);
-        let mut terms = vec![(keep, &sample)];
-        terms.extend(past.into_iter().zip(self.outputs.iter().rev()));
-        let next = sum(&terms)?;
+        let next = self.run.outputs.sum(Some((keep, &sample)), &past)?;
         self.began = Some(sample);
         Ok(next)
     }
 
     fn history(&self) -> Vec<(String, Tensor)> {
-        let mut out = outputs_history(&self.outputs);
+        let mut out = self.run.outputs.history();
         out.extend(self.began.iter().map(|t| ("began".to_owned(), t.clone())));
         out
     }
 
     fn restore(&mut self, step: usize, history: &HashMap<String, Tensor>) -> Result<()> {
-        self.outputs = outputs_restored(history, step.min(self.order))?;
-        self.began = if step > 0 {
-            Some(restored(history, "began")?)
-        } else {
-            None
-        };
+        self.run.outputs = Outputs::restored(history, step.min(self.run.order))?;
+        self.began = (step > 0).then(|| restored(history, "began")).transpose()?;
         Ok(())
     }
 
     fn alpha_sigma(&self, step: usize) -> (f64, f64) {
-        preserving(self.sigma(step.min(self.levels.timesteps.len())))
+        self.run.alpha_sigma(step)
     }
 }

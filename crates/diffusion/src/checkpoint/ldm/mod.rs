@@ -3,6 +3,7 @@
 //! Such a file names tensors differently and carries neither configuration nor tokenizer. Names are translated; what a
 //! configuration would say is read off the shapes, unless a folder in diffusers layout says it.
 
+mod names;
 mod text;
 mod unet;
 mod vae;
@@ -13,8 +14,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::blob::Blob;
-use super::tensors::{Stored, Tensors, table};
+use super::opened::not_instruct;
+use super::table::table;
+use super::tensors::Tensors;
 use crate::Error;
+use names::no_place;
+
+pub(super) use names::Network;
 
 const UNET: &str = "model.diffusion_model.";
 const VAE: &str = "first_stage_model.";
@@ -45,12 +51,6 @@ const INERT_BELOW: [&str; 3] = [
     "first_stage_model.loss.",
     "first_stage_model.model_ema.",
 ];
-
-/// One network's translated tensors and its configuration as diffusers would write it.
-pub(super) struct Network {
-    pub(super) tensors: Tensors,
-    pub(super) config: Value,
-}
 
 /// What one file holds.
 pub(super) struct Parts {
@@ -135,47 +135,6 @@ fn average(tensors: &mut Tensors, blob: &Blob) -> Result<(), Error> {
     Ok(())
 }
 
-/// Translates names one by one; a name without translation is an error.
-fn translate(
-    component: &'static str,
-    tensors: Tensors,
-    mut name_of: impl FnMut(&str) -> Option<String>,
-    mut inert: impl FnMut(&str) -> bool,
-) -> Result<Tensors, Error> {
-    let mut translated = Tensors::new();
-    for (name, stored) in tensors {
-        if inert(&name) {
-            continue;
-        }
-        let Some(new) = name_of(&name) else {
-            return Err(no_place(component, &stored));
-        };
-        translated.insert(new, stored);
-    }
-    Ok(translated)
-}
-
-fn no_place(component: &'static str, stored: &Stored) -> Error {
-    let problem = format!(
-        "no network has a place for tensor {} of {}",
-        stored.name, stored.blob.path
-    );
-    Error::Tensor { component, problem }
-}
-
-pub(super) fn not_instruct(place: &str, channels: usize, latents: usize) -> String {
-    let kind = if channels == latents {
-        "this is plain Stable Diffusion; "
-    } else {
-        ""
-    };
-    format!(
-        "{place}: the U-Net takes {channels} channels, but InstructPix2Pix needs {}, {latents} of noise and {latents} of the picture: \
-         {kind}use a checkpoint trained for instructions",
-        2 * latents
-    )
-}
-
 /// The schedule that every published checkpoint of this kind was trained with; diffusers' Euler ancestral steps it.
 pub(super) fn scheduler() -> Value {
     json!({
@@ -186,39 +145,4 @@ pub(super) fn scheduler() -> Value {
         "beta_schedule": "scaled_linear",
         "prediction_type": "epsilon",
     })
-}
-
-/// The shape of a tensor that the configuration is read from.
-fn shape<'a>(
-    tensors: &'a Tensors,
-    name: &str,
-    component: &'static str,
-    blob: &Blob,
-) -> Result<&'a [usize], Error> {
-    let found = tensors
-        .get(name)
-        .filter(|stored| stored.shape.len() >= 2)
-        .map(|stored| stored.shape.as_slice());
-    found.ok_or_else(|| Error::Tensor {
-        component,
-        problem: format!("tensor {name} is missing or misshapen in {}", blob.path),
-    })
-}
-
-/// One more than the largest number between `before` and the next dot, over all names; 0 when there is none.
-fn count(tensors: &Tensors, before: &str) -> usize {
-    let number = |name: &String| {
-        name.strip_prefix(before)?
-            .split('.')
-            .next()?
-            .parse::<usize>()
-            .ok()
-    };
-    // No network is deeper; a damaged name shall not make loops long.
-    tensors
-        .keys()
-        .filter_map(number)
-        .filter(|&n| n < 1000)
-        .max()
-        .map_or(0, |n| n + 1)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Network, count, shape, translate};
+use super::names::{Network, count, shape, translate};
 use crate::Error;
 use crate::checkpoint::blob::Blob;
 use crate::checkpoint::tensors::Tensors;
