@@ -28,7 +28,7 @@ pub enum Kind {
 /// One attention layer in one U-Net call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Site {
-    /// Down, mid or up.
+    /// The part of the U-Net that the layer is in.
     pub part: Part,
     /// Index of the block in its part (`down_blocks.{block}`); 0 for mid.
     pub block: usize,
@@ -38,7 +38,7 @@ pub struct Site {
     pub depth: usize,
     /// 0 for `attn1`, 1 for `attn2`.
     pub order: usize,
-    /// Self or cross.
+    /// Where the layer's keys come from.
     pub kind: Kind,
     /// Height of the feature map, in its own pixels.
     pub height: usize,
@@ -83,7 +83,7 @@ pub trait Control {
     }
 }
 
-/// Wants nothing, changes nothing.
+/// A control that wants nothing and changes nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Untouched;
 

@@ -13,9 +13,9 @@ pub enum DeviceChoice {
     /// The first GPU if this build can use one and there is one, else the processor.
     #[default]
     Auto,
-    /// The processor.
+    /// It is the processor.
     Cpu,
-    /// The GPU with this number.
+    /// It is the GPU with this number.
     Cuda(usize),
 }
 
@@ -52,20 +52,15 @@ impl FromStr for DeviceChoice {
 
     fn from_str(s: &str) -> Result<Self, Error> {
         let lower = s.to_ascii_lowercase();
-        let unknown = || {
-            Error::Device(format!(
-                "unknown device {s:?}: use auto, cpu, cuda or cuda:N"
-            ))
+        let numbered = |name: &str| name.strip_prefix("cuda:")?.parse().ok().map(Self::Cuda);
+        let found = match lower.as_str() {
+            "auto" => Some(Self::Auto),
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Cuda(0)),
+            other => numbered(other),
         };
-        match lower.as_str() {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            other => match other.strip_prefix("cuda:").map(str::parse) {
-                Some(Ok(index)) => Ok(Self::Cuda(index)),
-                _ => Err(unknown()),
-            },
-        }
+        let help = "use auto, cpu, cuda or cuda:N";
+        found.ok_or_else(|| Error::Device(format!("unknown device {s:?}: {help}")))
     }
 }
 

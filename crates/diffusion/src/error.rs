@@ -9,7 +9,7 @@ pub enum Error {
     /// A file or folder cannot be read or written.
     #[error("cannot read {path}: {source}")]
     Io {
-        /// The file or folder.
+        /// Path of the file or folder.
         path: String,
         /// What the system said.
         source: std::io::Error,
@@ -25,7 +25,7 @@ pub enum Error {
     /// A file's content is not what its name says.
     #[error("{path}: {reason}")]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: String,
         /// What is wrong and, where it can be helped, what to do.
         reason: String,
@@ -75,7 +75,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// About one key of a configuration.
+    /// An error about one key of a configuration.
     pub(crate) fn config(key: &str, reason: impl Into<String>) -> Self {
         Self::Config {
             key: key.into(),

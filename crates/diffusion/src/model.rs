@@ -16,21 +16,21 @@ pub struct Model {
     pub name: String,
     /// Content hash of its weight files.
     pub fingerprint: String,
-    /// Text to token ids.
+    /// Turns text into token ids.
     pub tokenizer: Tokenizer,
-    /// Token ids to text states.
+    /// Turns token ids into text states.
     pub text: TextEncoder,
     /// The denoising network.
     pub unet: Unet,
-    /// Pictures to latents and back.
+    /// Turns pictures into latents and back.
     pub vae: Vae,
     /// How the network was trained to be stepped.
     pub scheduler: SchedulerConfig,
     /// What every instruction must end with (HIVE's conditional model).
     pub instruction_suffix: Option<String>,
-    /// Where the networks are.
+    /// Device that the networks are on.
     pub device: Device,
-    /// The networks' precision.
+    /// Number type of the networks' weights and activations.
     pub dtype: DType,
 }
 
@@ -94,12 +94,12 @@ impl Model {
         self.text_states(&[""])
     }
 
-    /// Channels of the latents.
+    /// How many channels the latents have.
     pub fn latent_channels(&self) -> usize {
         self.vae.config().latent_channels
     }
 
-    /// Pixels per pixel of the latents, along a side.
+    /// How many pixels of the picture one pixel of the latents stands for, along a side.
     pub fn factor(&self) -> usize {
         self.vae.config().factor()
     }

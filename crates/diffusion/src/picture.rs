@@ -5,7 +5,7 @@ use image::RgbImage;
 
 use crate::Error;
 
-/// `[1, 3, H, W]`, f32 in [-1, 1].
+/// The picture as `[1, 3, H, W]`, f32 in [-1, 1].
 ///
 /// # Errors
 ///

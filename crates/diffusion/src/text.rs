@@ -12,7 +12,7 @@ use candle_transformers::models::clip::text_model::{
 use crate::Error;
 use crate::config::TextConfig;
 
-/// Token ids to text states.
+/// Turns token ids into text states.
 #[derive(Clone, Debug)]
 pub struct TextEncoder {
     network: Network,

@@ -13,7 +13,7 @@ use crate::unet::resnet::{Resnet, Upsample};
 /// Epsilon of every normalisation, fixed in diffusers.
 const EPS: f64 = 1e-6;
 
-/// Pictures to latents and back.
+/// Turns pictures into latents and back.
 #[derive(Clone, Debug)]
 pub struct Vae {
     config: VaeConfig,
@@ -190,10 +190,13 @@ impl Mid {
     }
 }
 
+/// The residual blocks of every resolution, and the change of size after each but the last.
+type Resolutions<Resize> = Vec<(Vec<Resnet>, Option<Resize>)>;
+
 #[derive(Clone, Debug)]
 struct Encoder {
     conv_in: Arc<dyn Conv>,
-    blocks: Vec<(Vec<Resnet>, Option<Arc<dyn Conv>>)>,
+    blocks: Resolutions<Arc<dyn Conv>>,
     mid: Mid,
     out: Out,
 }
@@ -244,7 +247,7 @@ impl Encoder {
 struct Decoder {
     conv_in: Arc<dyn Conv>,
     mid: Mid,
-    blocks: Vec<(Vec<Resnet>, Option<Upsample>)>,
+    blocks: Resolutions<Upsample>,
     out: Out,
 }
 

@@ -3,8 +3,6 @@
 use std::sync::{Arc, OnceLock};
 
 use super::blob::Blob;
-use super::folder::Folder;
-use crate::Error;
 
 /// The files that were read, in the order of reading.
 #[derive(Default)]
@@ -48,17 +46,5 @@ impl Files {
 
     pub(super) fn add(&mut self, label: &str, blob: &Arc<Blob>) {
         self.read.push((label.to_owned(), blob.clone()));
-    }
-
-    /// Opens a file of a folder and remembers it.
-    pub(super) fn open(
-        &mut self,
-        folder: &Folder,
-        name: &str,
-        hint: &str,
-    ) -> Result<Arc<Blob>, Error> {
-        let blob = folder.open(name, hint)?;
-        self.add(name, &blob);
-        Ok(blob)
     }
 }

@@ -17,18 +17,18 @@ use super::folder::Folder;
 use crate::Error;
 
 /// How long a connection may take to open, and a server to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Most bytes of a repository's listing.
 const LISTING_BYTES: u64 = 16 << 20;
 
 /// Where checkpoints of the hub are kept and fetched from.
 #[derive(Clone, Debug)]
 pub struct Hub {
-    /// The cache folder.
+    /// Path of the cache folder.
     pub cache: PathBuf,
     /// Address of the hub or of a mirror.
     pub endpoint: String,
-    /// Never use the network.
+    /// Whether the network is never used.
     pub offline: bool,
 }
 
@@ -100,8 +100,8 @@ impl Hub {
         needed: impl Fn(&BTreeSet<String>) -> Result<Vec<String>, Error>,
     ) -> Result<PathBuf, Problem> {
         let config = Agent::config_builder()
-            .timeout_connect(Some(PATIENCE))
-            .timeout_recv_response(Some(PATIENCE))
+            .timeout_connect(Some(ANSWER_TIMEOUT))
+            .timeout_recv_response(Some(ANSWER_TIMEOUT))
             .build();
         let agent = Agent::new_with_config(config);
         let url = format!(

@@ -11,7 +11,7 @@
 //! | `opened` | [`Checkpoint`], and the check that its parts fit |
 //! | `table`, `tensors`, `torch`, `pickle` | where each tensor lies in safetensors and torch files |
 //! | `component` | a network's tensors, handed out and checked by name and shape |
-//! | `folder`, `blob`, `files` | files on disk or in the binary, and their fingerprint |
+//! | `reader`, `folder`, `blob`, `files` | files on disk or in the binary, read and remembered, and their fingerprint |
 
 mod blob;
 mod component;
@@ -22,6 +22,7 @@ mod hub;
 mod ldm;
 mod opened;
 mod pickle;
+mod reader;
 mod select;
 mod single;
 mod table;
@@ -42,7 +43,7 @@ pub use select::needed_files;
 use folder::Folder;
 
 impl Checkpoint {
-    /// `hf:owner/name`, or a path.
+    /// Reads what a user names a checkpoint by: `hf:owner/name`, or a path.
     pub fn parse_source(text: &str) -> Source {
         match text.strip_prefix("hf:") {
             Some(repo) => Source::Hub { repo: repo.into() },

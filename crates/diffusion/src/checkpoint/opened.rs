@@ -61,21 +61,21 @@ impl OpenOptions {
 
 /// An opened checkpoint: configurations read, weights mapped but not yet loaded.
 pub struct Checkpoint {
-    /// For people: the repository's, folder's or file's name.
+    /// Name of the repository, folder or file, for people.
     pub name: String,
-    /// Text to tokens.
+    /// Turns text into tokens.
     pub tokenizer: Tokenizer,
-    /// The text encoder.
+    /// Configuration and weights of the text encoder.
     pub text: Component<TextConfig>,
-    /// The U-Net.
+    /// Configuration and weights of the U-Net.
     pub unet: Component<UnetConfig>,
-    /// The autoencoder.
+    /// Configuration and weights of the autoencoder.
     pub vae: Component<VaeConfig>,
     /// What `scheduler_config.json` says.
     pub scheduler: SchedulerConfig,
-    /// To be appended to every instruction.
+    /// What is appended to every instruction, if anything.
     pub instruction_suffix: Option<String>,
-    /// What was read, and its fingerprint.
+    /// The files that were read, and their fingerprint.
     pub files: Arc<Files>,
 }
 

@@ -5,17 +5,17 @@
 
 use std::collections::HashMap;
 
-/// Index of a node.
+/// Index of a node in [`Pickle`].
 pub(super) type Id = usize;
 
-/// One value.
+/// One value of the pickle.
 #[derive(Debug)]
 pub(super) enum Node {
     /// Numbers other than integers, bytes, sets and whatever else says nothing about tensors.
     Other,
     Int(i64),
     Text(String),
-    /// `module.name`.
+    /// A global, as `module.name`.
     Global(String),
     Tuple(Vec<Id>),
     List(Vec<Id>),
@@ -115,7 +115,7 @@ struct Machine<'a> {
     input: Input<'a>,
     nodes: Vec<Node>,
     stack: Vec<Id>,
-    /// Stack heights.
+    /// Heights of the stack at each open mark.
     marks: Vec<usize>,
     memo: HashMap<u64, Id>,
 }
@@ -251,7 +251,7 @@ impl Machine<'_> {
         self.nodes.push(node);
     }
 
-    /// Never below the last mark.
+    /// Takes the top of the stack, but never what lies below the last mark.
     fn pop(&mut self) -> Result<Id, String> {
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor {

@@ -24,7 +24,7 @@ pub(super) const TEXT: Part = Part {
 };
 
 pub(super) const SCHEDULER: &str = "scheduler/scheduler_config.json";
-/// Whichever of these exist.
+/// Files of a tokenizer; those that exist are read.
 pub(super) const TOKENIZER: [&str; 6] = [
     "tokenizer.json",
     "vocab.json",
@@ -96,7 +96,7 @@ impl Part {
     }
 }
 
-/// `00001-of-00003`
+/// Whether it reads like `00001-of-00003`.
 fn numbered(number: &str) -> bool {
     number.split_once("-of-").is_some_and(|(i, n)| {
         [i, n]
@@ -137,7 +137,7 @@ pub(super) fn check_variant(
 /// weights per network. What a mirror must hold, and what is downloaded.
 ///
 /// # Errors
-/// Names what the repository lacks.
+/// When the repository lacks a file; it is named.
 pub fn needed_files<'a>(
     names: impl IntoIterator<Item = &'a str>,
     variant: Option<&str>,

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::blob::Blob;
 use super::component::Component;
-use super::diffusers::{configuration, tokenizer};
 use super::files::Files;
 use super::folder::Folder;
 use super::ldm::{self, Network};
 use super::opened::{Checkpoint, OpenOptions};
+use super::reader::Reader;
 use super::select::{self, Part, TEXT, UNET, VAE};
 use crate::Error;
 use crate::config::{TextConfig, UnetConfig, VaeConfig};
@@ -40,13 +40,12 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint, Err
                 .unwrap_or(Path::new(".")),
         )?,
     };
+    let mut reader = Reader {
+        folder: &beside,
+        files: &mut files,
+    };
     let scheduler = if beside.has(select::SCHEDULER) {
-        configuration(
-            &beside,
-            select::SCHEDULER,
-            SchedulerConfig::from_json,
-            &mut files,
-        )?
+        reader.configuration(select::SCHEDULER, SchedulerConfig::from_json)?
     } else {
         if parts.open_clip {
             tracing::warn!(
@@ -56,36 +55,18 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint, Err
         }
         SchedulerConfig::from_json(&ldm::scheduler().to_string())?
     };
-    let tokenizer = vocabulary(&beside, parts.open_clip, options, &mut files)?;
+    let tokenizer = vocabulary(&mut reader, parts.open_clip, options)?;
+    let unet = component(&mut reader, &UNET, parts.unet, UnetConfig::from_json, &blob)?;
+    let vae = component(&mut reader, &VAE, parts.vae, VaeConfig::from_json, &blob)?;
+    let text = component(&mut reader, &TEXT, parts.text, TextConfig::from_json, &blob)?;
     Ok(Checkpoint {
         name: path
             .file_stem()
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
         tokenizer,
-        unet: component(
-            &beside,
-            &UNET,
-            parts.unet,
-            UnetConfig::from_json,
-            &blob,
-            &mut files,
-        )?,
-        vae: component(
-            &beside,
-            &VAE,
-            parts.vae,
-            VaeConfig::from_json,
-            &blob,
-            &mut files,
-        )?,
-        text: component(
-            &beside,
-            &TEXT,
-            parts.text,
-            TextConfig::from_json,
-            &blob,
-            &mut files,
-        )?,
+        unet,
+        vae,
+        text,
         scheduler,
         instruction_suffix: options.instruction_suffix.clone().or_else(|| suffix(path)),
         files: files.into(),
@@ -94,15 +75,14 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint, Err
 
 /// The configuration beside the file, or else the one that its shapes imply.
 fn component<C>(
-    beside: &Folder,
+    reader: &mut Reader<'_>,
     part: &Part,
     network: Network,
     read: fn(&str) -> Result<C, Error>,
     blob: &Blob,
-    files: &mut Files,
 ) -> Result<Component<C>, Error> {
-    let config = if beside.has(&part.config()) {
-        configuration(beside, &part.config(), read, files)?
+    let config = if reader.folder.has(&part.config()) {
+        reader.configuration(&part.config(), read)?
     } else {
         let implied: &Value = &network.config;
         read(&implied.to_string()).map_err(|e| {
@@ -114,15 +94,16 @@ fn component<C>(
     Ok(Component::new(part.folder, config, network.tensors))
 }
 
+/// The tokenizer beside the file, or else the vocabulary in the hub's cache.
 fn vocabulary(
-    beside: &Folder,
+    reader: &mut Reader<'_>,
     open_clip: bool,
     options: &OpenOptions,
-    files: &mut Files,
 ) -> Result<Tokenizer, Error> {
+    let beside = reader.folder;
     let config = open_clip.then_some(OPEN_CLIP);
     for prefix in ["tokenizer/", ""] {
-        if let Some(found) = tokenizer(beside, prefix, config, files)? {
+        if let Some(found) = reader.tokenizer(prefix, config)? {
             return Ok(found);
         }
     }
@@ -145,7 +126,13 @@ fn vocabulary(
         .map_err(|e| missing(e.to_string()))?;
     // Only the pair, so that the result does not depend on what else the cache happens to hold.
     let pair = Folder::disk(&folder)?.only(&["vocab.json", "merges.txt"]);
-    tokenizer(&pair, "", config, files)?.ok_or_else(|| missing("none in the hub's cache".into()))
+    let mut reader = Reader {
+        folder: &pair,
+        files: &mut *reader.files,
+    };
+    reader
+        .tokenizer("", config)?
+        .ok_or_else(|| missing("none in the hub's cache".into()))
 }
 
 /// HIVE tells its variants apart by file name only: `hive_rw_condition.ckpt` is the conditional one.

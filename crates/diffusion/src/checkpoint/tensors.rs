@@ -15,15 +15,15 @@ pub(super) type Tensors = BTreeMap<String, Stored>;
 /// One tensor in a file.
 #[derive(Clone)]
 pub(super) struct Stored {
-    /// Its name in the file.
+    /// The tensor's name in the file.
     pub(super) name: String,
     /// `None` for types that no network reads.
     pub(super) dtype: Option<DType>,
     pub(super) shape: Vec<usize>,
-    /// In elements.
+    /// Distance of neighbours along each dimension, in elements.
     strides: Vec<usize>,
     pub(super) blob: Arc<Blob>,
-    /// First byte.
+    /// Offset of the first element in the file, in bytes.
     start: usize,
 }
 

@@ -9,7 +9,7 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct TextConfig {
-    /// Rows of the token embedding.
+    /// Rows of the token embedding: ids are below it.
     pub vocab_size: usize,
     /// Width of the states.
     pub hidden_size: usize,
@@ -19,17 +19,17 @@ pub struct TextConfig {
     pub num_hidden_layers: usize,
     /// Attention heads.
     pub num_attention_heads: usize,
-    /// Longest sequence.
+    /// Tokens of the longest sequence.
     pub max_position_embeddings: usize,
     /// `quick_gelu` (OpenAI's CLIP) or `gelu` (OpenCLIP, by the error function).
     pub hidden_act: String,
     /// Epsilon of the layer normalisations.
     pub layer_norm_eps: f64,
-    /// Start token.
+    /// Id of the start token.
     pub bos_token_id: Option<u32>,
-    /// End token.
+    /// Id of the end token.
     pub eos_token_id: Option<u32>,
-    /// Padding token.
+    /// Id of the padding token.
     pub pad_token_id: Option<u32>,
 }
 

@@ -48,7 +48,7 @@ pub struct UnetConfig {
     pub flip_sin_to_cos: bool,
     /// Shift in the time embedding's frequencies.
     pub freq_shift: f64,
-    /// Width of the time embedding.
+    /// Width of the time embedding that every residual block reads.
     pub time_embedding_dim: usize,
 }
 

@@ -7,7 +7,8 @@ use super::read::{divides, only, parse, positive, typed};
 use crate::Error;
 
 /// An `AutoencoderKL`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default)]
 pub struct VaeConfig {
     /// Channels of the picture.
     pub in_channels: usize,
@@ -31,32 +32,13 @@ pub struct VaeConfig {
     pub mid_block_add_attention: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(default)]
-struct RawVae {
-    in_channels: usize,
-    out_channels: usize,
-    latent_channels: usize,
-    down_block_types: Vec<String>,
-    up_block_types: Vec<String>,
-    block_out_channels: Vec<usize>,
-    layers_per_block: usize,
-    norm_num_groups: usize,
-    scaling_factor: f64,
-    use_quant_conv: bool,
-    use_post_quant_conv: bool,
-    mid_block_add_attention: bool,
-}
-
-impl Default for RawVae {
-    /// diffusers' defaults.
+impl Default for VaeConfig {
+    /// diffusers' defaults, which it leaves out of the file.
     fn default() -> Self {
         Self {
             in_channels: 3,
             out_channels: 3,
             latent_channels: 4,
-            down_block_types: vec!["DownEncoderBlock2D".into()],
-            up_block_types: vec!["UpDecoderBlock2D".into()],
             block_out_channels: vec![64],
             layers_per_block: 1,
             norm_num_groups: 32,
@@ -79,41 +61,29 @@ impl VaeConfig {
             only(&value, key, &[Value::Null])?;
         }
         only(&value, "act_fn", &["silu".into(), "swish".into()])?;
-        let raw: RawVae = typed(value)?;
-        let count = raw.block_out_channels.len();
-        for (key, types, wanted) in [
-            (
-                "down_block_types",
-                &raw.down_block_types,
-                "DownEncoderBlock2D",
-            ),
-            ("up_block_types", &raw.up_block_types, "UpDecoderBlock2D"),
+        let config: Self = typed(value.clone())?;
+        for (key, wanted) in [
+            ("down_block_types", "DownEncoderBlock2D"),
+            ("up_block_types", "UpDecoderBlock2D"),
         ] {
+            let types: Vec<String> = match value.get(key).filter(|types| !types.is_null()) {
+                Some(types) => typed(types.clone())?,
+                None => vec![wanted.into()],
+            };
             if let Some(other) = types.iter().find(|kind| *kind != wanted) {
                 return Err(Error::config(
                     key,
                     format!("{other} is not supported, only {wanted}"),
                 ));
             }
-            if types.len() != count {
+            let (blocks, widths) = (types.len(), config.block_out_channels.len());
+            if blocks != widths {
                 return Err(Error::config(
                     key,
-                    format!("has {} blocks for {count} widths", types.len()),
+                    format!("has {blocks} blocks for {widths} widths"),
                 ));
             }
         }
-        let config = Self {
-            in_channels: raw.in_channels,
-            out_channels: raw.out_channels,
-            latent_channels: raw.latent_channels,
-            block_out_channels: raw.block_out_channels,
-            layers_per_block: raw.layers_per_block,
-            norm_num_groups: raw.norm_num_groups,
-            scaling_factor: raw.scaling_factor,
-            use_quant_conv: raw.use_quant_conv,
-            use_post_quant_conv: raw.use_post_quant_conv,
-            mid_block_add_attention: raw.mid_block_add_attention,
-        };
         config.check()?;
         Ok(config)
     }

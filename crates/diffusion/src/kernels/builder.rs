@@ -1,5 +1,6 @@
 //! Layers read from a checkpoint, for the backend that will run them.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use candle_core::{Result, Shape, Tensor};
@@ -49,12 +50,12 @@ impl<'a> Builder<'a> {
 
     /// A linear layer with a bias.
     pub(crate) fn linear(&self, inputs: usize, outputs: usize) -> Result<Arc<dyn Linear>> {
-        self.joined(&[self.clone()], inputs, outputs, true)
+        self.joined(from_ref(self), inputs, outputs, true)
     }
 
     /// A linear layer without a bias.
     pub(crate) fn linear_no_bias(&self, inputs: usize, outputs: usize) -> Result<Arc<dyn Linear>> {
-        self.joined(&[self.clone()], inputs, outputs, false)
+        self.joined(from_ref(self), inputs, outputs, false)
     }
 
     /// The layers `names` below this place as one, whose outputs lie behind each other: one product in place of several.

@@ -12,22 +12,22 @@ use crate::Error;
 /// What the network's output means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prediction {
-    /// The noise in the sample.
+    /// It is the noise in the sample.
     Epsilon,
-    /// `alpha * noise - sigma * clean` (Salimans and Ho, 2022).
+    /// It is the velocity, `alpha * noise - sigma * clean` (Salimans and Ho, 2022).
     V,
-    /// The clean sample.
+    /// It is the clean sample.
     Sample,
 }
 
 /// How visited timesteps spread over the training steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spacing {
-    /// Evenly, both ends included.
+    /// They lie evenly, both ends included.
     Linspace,
-    /// A whole step apart, from the clean end.
+    /// They lie a whole number of training steps apart, counted from the clean end.
     Leading,
-    /// Evenly, from the noisy end.
+    /// They lie evenly, counted from the noisy end.
     Trailing,
 }
 
@@ -99,11 +99,11 @@ impl SchedulerConfig {
         self
     }
 
-    /// The config's own class.
+    /// The class that the config names.
     ///
     /// # Errors
     ///
-    /// Names the class if it is none of [`SchedulerKind`].
+    /// When the class is none of [`SchedulerKind`]; it is named.
     pub fn class(&self) -> Result<SchedulerKind, Error> {
         let class: String = self.get(
             "_class_name",
@@ -115,7 +115,7 @@ impl SchedulerConfig {
         found.ok_or_else(|| {
             Error::Scheduler(format!(
                 "_class_name `{class}` is not supported: choose one of {}",
-                SchedulerKind::names()
+                SchedulerKind::all_names()
             ))
         })
     }
@@ -124,7 +124,7 @@ impl SchedulerConfig {
     ///
     /// # Errors
     ///
-    /// Names an unknown value.
+    /// When the value is unknown; it is named.
     pub fn prediction(&self) -> Result<Prediction, Error> {
         match self.get("prediction_type", "epsilon".to_owned())?.as_str() {
             "epsilon" => Ok(Prediction::Epsilon),
@@ -135,6 +135,18 @@ impl SchedulerConfig {
                 other,
                 "`epsilon`, `v_prediction` or `sample`",
             )),
+        }
+    }
+
+    /// What the network predicts, for solvers that cannot step from the clean sample.
+    pub(super) fn prediction_not_sample(&self) -> Result<Prediction, Error> {
+        match self.prediction()? {
+            Prediction::Sample => Err(unsupported(
+                "prediction_type",
+                "sample",
+                "`epsilon` or `v_prediction`, or another scheduler",
+            )),
+            prediction => Ok(prediction),
         }
     }
 
@@ -158,7 +170,7 @@ impl SchedulerConfig {
     ///
     /// # Errors
     ///
-    /// Names an unknown value.
+    /// When the value is unknown; it is named.
     pub fn spacing(&self) -> Result<Option<Spacing>, Error> {
         self.get::<Option<String>>("timestep_spacing", None)?
             .map(|name| name.parse())

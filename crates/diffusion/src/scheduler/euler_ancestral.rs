@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::config::{Prediction, SchedulerConfig, Spacing, unsupported};
+use super::config::{Prediction, SchedulerConfig, Spacing};
 use super::schedule::{ZeroSnr, alphas_cumprod, preserving, sigmas};
 use super::solver::{Scheduler, check, sum};
 use super::spacing::{Grid, interpolate};
@@ -19,14 +19,7 @@ pub(super) struct EulerAncestral {
 
 impl EulerAncestral {
     pub(super) fn new(config: &SchedulerConfig, steps: usize) -> std::result::Result<Self, Error> {
-        let prediction = config.prediction()?;
-        if prediction == Prediction::Sample {
-            return Err(unsupported(
-                "prediction_type",
-                "sample",
-                "`epsilon` or `v_prediction`, or another scheduler",
-            ));
-        }
+        let prediction = config.prediction_not_sample()?;
         let trained = sigmas(&alphas_cumprod(config, ZeroSnr::Finite)?);
         let grid = Grid {
             train: trained.len(),

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 
 /// The solvers, each after a class of diffusers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum SchedulerKind {
     /// `EulerAncestralDiscreteScheduler`.
     EulerAncestral,
@@ -21,7 +24,7 @@ pub enum SchedulerKind {
 }
 
 impl SchedulerKind {
-    /// Every kind.
+    /// Every kind, in the order of messages.
     pub const ALL: [Self; 5] = [
         Self::EulerAncestral,
         Self::Ddim,
@@ -30,31 +33,30 @@ impl SchedulerKind {
         Self::UniPc,
     ];
 
+    /// The name on the command line, and that of the class in diffusers.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::EulerAncestral => ("euler-ancestral", "EulerAncestralDiscreteScheduler"),
+            Self::Ddim => ("ddim", "DDIMScheduler"),
+            Self::Pndm => ("pndm", "PNDMScheduler"),
+            Self::DpmSolverMultistep => ("dpm++2m", "DPMSolverMultistepScheduler"),
+            Self::UniPc => ("unipc", "UniPCMultistepScheduler"),
+        }
+    }
+
     /// The name used on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::EulerAncestral => "euler-ancestral",
-            Self::Ddim => "ddim",
-            Self::Pndm => "pndm",
-            Self::DpmSolverMultistep => "dpm++2m",
-            Self::UniPc => "unipc",
-        }
+        self.names().0
     }
 
-    /// All names, for messages.
-    pub(super) fn names() -> String {
-        Self::ALL.map(Self::name).join(", ")
-    }
-
-    /// The class in diffusers.
+    /// The name of the class in diffusers.
     pub fn class(self) -> &'static str {
-        match self {
-            Self::EulerAncestral => "EulerAncestralDiscreteScheduler",
-            Self::Ddim => "DDIMScheduler",
-            Self::Pndm => "PNDMScheduler",
-            Self::DpmSolverMultistep => "DPMSolverMultistepScheduler",
-            Self::UniPc => "UniPCMultistepScheduler",
-        }
+        self.names().1
+    }
+
+    /// Every name of the command line, for messages.
+    pub(super) fn all_names() -> String {
+        Self::ALL.map(Self::name).join(", ")
     }
 }
 
@@ -69,6 +71,22 @@ impl FromStr for SchedulerKind {
 
     fn from_str(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        found.ok_or_else(|| Error::Scheduler(format!("`{name}` is not one of {}", Self::names())))
+        found.ok_or_else(|| {
+            Error::Scheduler(format!("`{name}` is not one of {}", Self::all_names()))
+        })
+    }
+}
+
+impl TryFrom<String> for SchedulerKind {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        name.parse()
+    }
+}
+
+impl From<SchedulerKind> for String {
+    fn from(kind: SchedulerKind) -> Self {
+        kind.name().into()
     }
 }

@@ -12,7 +12,7 @@ use crate::Error;
 pub(super) struct Multistep {
     pub(super) levels: Levels,
     prediction: Prediction,
-    /// 1 to 3.
+    /// How many clean samples a step reads, 1 to 3.
     pub(super) order: usize,
     /// Whether the last steps are of lower order.
     pub(super) lower_order_final: bool,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Result, Tensor};
 
-use super::config::{Prediction, SchedulerConfig, unsupported};
+use super::config::{Prediction, SchedulerConfig};
 use super::ddim::{roots, whole_timesteps};
 use super::schedule::{ZeroSnr, alphas_cumprod};
 use super::solver::{Outputs, Scheduler, check, restored, sum};
@@ -32,14 +32,7 @@ pub(super) struct Pndm {
 
 impl Pndm {
     pub(super) fn new(config: &SchedulerConfig, steps: usize) -> std::result::Result<Self, Error> {
-        let prediction = config.prediction()?;
-        if prediction == Prediction::Sample {
-            return Err(unsupported(
-                "prediction_type",
-                "sample",
-                "`epsilon` or `v_prediction`, or another scheduler",
-            ));
-        }
+        let prediction = config.prediction_not_sample()?;
         let alphas = alphas_cumprod(config, ZeroSnr::Ignored)?;
         let descending = whole_timesteps(config, alphas.len(), steps)?;
         let gap = alphas.len() / steps;

@@ -90,7 +90,7 @@ impl Outputs {
         self.0.len()
     }
 
-    /// The newest first.
+    /// All of them, the newest first.
     pub(super) fn newest(&self) -> impl Iterator<Item = &Tensor> {
         self.0.iter().rev()
     }

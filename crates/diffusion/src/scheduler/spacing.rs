@@ -6,7 +6,7 @@ use crate::Error;
 
 /// The grid to choose timesteps from.
 pub(super) struct Grid {
-    /// Steps the network was trained on.
+    /// How many steps the network was trained on.
     pub(super) train: usize,
     /// Training steps below this one are used.
     pub(super) last: usize,
@@ -65,7 +65,7 @@ pub(super) fn interpolate(values: &[f32], at: f64) -> f64 {
 
 /// Timesteps, and the noise level at each and after the last, of the multistep solvers.
 pub(super) struct Levels {
-    /// Whole timesteps.
+    /// Timesteps, rounded to whole ones.
     pub(super) timesteps: Vec<f64>,
     /// One more than there are timesteps; f32 as diffusers keeps them.
     pub(super) sigmas: Vec<f32>,

@@ -30,21 +30,21 @@ const LENGTH: usize = 77;
 /// The texts of a tokenizer's files; `tokenizer_json`, or else `vocab` and `merges`, must be there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenizerFiles<'a> {
-    /// `tokenizer.json`; wins over `vocab` and `merges`.
+    /// Text of `tokenizer.json`, which wins over `vocab` and `merges`.
     pub tokenizer_json: Option<&'a str>,
-    /// `vocab.json`.
+    /// Text of `vocab.json`.
     pub vocab: Option<&'a str>,
-    /// `merges.txt`.
+    /// Text of `merges.txt`.
     pub merges: Option<&'a str>,
-    /// `tokenizer_config.json`.
+    /// Text of `tokenizer_config.json`.
     pub config: Option<&'a str>,
-    /// `special_tokens_map.json`.
+    /// Text of `special_tokens_map.json`.
     pub special_tokens_map: Option<&'a str>,
-    /// `added_tokens.json`.
+    /// Text of `added_tokens.json`.
     pub added_tokens: Option<&'a str>,
 }
 
-/// Text to token ids.
+/// Turns text into token ids.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     start: u32,
@@ -57,7 +57,7 @@ pub struct Tokenizer {
 /// One token between start and end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Its id.
+    /// The token's id in the vocabulary.
     pub id: u32,
     /// Its text without the end-of-word mark.
     pub text: String,
@@ -65,7 +65,7 @@ pub struct Piece {
     pub word: usize,
 }
 
-/// A tokenized text.
+/// A text as the text encoder reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoding {
     /// Start, pieces, end, padding: [`Tokenizer::length`] ids.

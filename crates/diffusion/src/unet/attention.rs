@@ -1,11 +1,11 @@
-//! One attention layer, with its [`Control`].
+//! One attention layer, with its [`Control`](crate::control::Control).
 
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
-use super::context::TextContext;
-use crate::control::{Control, Kind, Site, Tap};
+use super::call::Call;
+use crate::control::{Kind, Site, Tap};
 use crate::kernels::{self, Backend, Builder, Linear};
 
 /// The key and value projections of every layer that attends to the text, in the order of construction.
@@ -18,7 +18,7 @@ impl Projections {
         self.0.len() - 1
     }
 
-    /// Applies all of them.
+    /// Applies all of them to text states `[rows, tokens, width]`.
     pub(super) fn project(&self, states: &Tensor) -> Result<Vec<Tensor>> {
         self.0
             .iter()
@@ -29,17 +29,17 @@ impl Projections {
 
 /// Where queries, keys and values come from.
 #[derive(Clone, Debug)]
-enum Source {
+enum KeysFrom {
     /// The picture: one projection for all three.
     Picture(Arc<dyn Linear>),
-    /// Queries from the picture, keys and values at this index of the [`TextContext`].
+    /// Queries from the picture, keys and values at this index of the call's texts.
     Text(Arc<dyn Linear>, usize),
 }
 
 /// diffusers' `Attention` with its default processor.
 #[derive(Clone, Debug)]
 pub(super) struct Attention {
-    source: Source,
+    keys: KeysFrom,
     out: Arc<dyn Linear>,
     heads: usize,
     backend: &'static dyn Backend,
@@ -51,7 +51,7 @@ impl Attention {
         let projection =
             build.linear_joined(&["to_q", "to_k", "to_v"], channels, channels, false)?;
         Ok(Self {
-            source: Source::Picture(projection),
+            keys: KeysFrom::Picture(projection),
             out: build.pp("to_out").pp(0).linear(channels, channels)?,
             heads,
             backend: build.backend(),
@@ -70,7 +70,7 @@ impl Attention {
         let index = projections.add(both);
         let queries = build.pp("to_q").linear_no_bias(channels, channels)?;
         Ok(Self {
-            source: Source::Text(queries, index),
+            keys: KeysFrom::Text(queries, index),
             out: build.pp("to_out").pp(0).linear(channels, channels)?,
             heads,
             backend: build.backend(),
@@ -79,9 +79,9 @@ impl Attention {
 
     /// Whether keys come from the text.
     pub(super) fn kind(&self) -> Kind {
-        match self.source {
-            Source::Picture(_) => Kind::SelfAttention,
-            Source::Text(..) => Kind::CrossAttention,
+        match self.keys {
+            KeysFrom::Picture(_) => Kind::SelfAttention,
+            KeysFrom::Text(..) => Kind::CrossAttention,
         }
     }
 
@@ -90,40 +90,39 @@ impl Attention {
         &self,
         x: &Tensor,
         residual: &Tensor,
-        text: &TextContext,
         site: &Site,
-        control: &mut dyn Control,
+        call: &mut Call<'_>,
     ) -> Result<Tensor> {
-        let attended = match &self.source {
-            Source::Picture(projection) => {
+        let attended = match &self.keys {
+            KeysFrom::Picture(projection) => {
                 let both = projection.forward(x)?;
                 let width = both.dim(2)? / 3;
                 let part = |i: usize| both.narrow(2, i * width, width);
                 let how = kernels::Attention::plain(self.heads);
                 self.backend.attend(&part(0)?, &part(1)?, &part(2)?, how)?
             }
-            Source::Text(projection, index) => {
-                let both = text.layer(*index)?;
+            KeysFrom::Text(projection, index) => {
+                let both = call.text.layer(*index)?;
                 let width = both.dim(2)? / 2;
                 let (keys, values) = (both.narrow(2, 0, width)?, both.narrow(2, width, width)?);
-                let bias = control.bias(site)?;
+                let bias = call.control.bias(site)?;
                 let queries = projection.forward(x)?;
                 let how = kernels::Attention {
                     heads: self.heads,
                     bias: bias.as_ref(),
-                    probabilities: control.wants_probabilities(site),
+                    probabilities: call.control.wants_probabilities(site),
                 };
                 let attended = self.backend.attend(&queries, &keys, &values, how)?;
                 if let Some(probabilities) = &attended.probabilities {
-                    control.probabilities(site, probabilities)?;
+                    call.control.probabilities(site, probabilities)?;
                 }
                 attended
             }
         };
         let tap = Tap::Attention(*site);
-        if control.wants_features(&tap) {
+        if call.control.wants_features(&tap) {
             let features = self.out.forward(&attended.values)?;
-            control.features(&tap, &features)?;
+            call.control.features(&tap, &features)?;
             return features + residual;
         }
         self.out.forward_add(&attended.values, residual)

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor, bail};
 
 use super::attention::Projections;
-use super::context::TextContext;
+use super::call::Call;
 use super::resnet::{Resnet, Upsample};
 use super::transformer::Transformer;
 use crate::config::{Level, UnetConfig};
-use crate::control::{Control, Part};
+use crate::control::Part;
 use crate::kernels::{Backend, Builder, Conv, Padding};
 
 /// A residual block and, in blocks that attend, the spatial transformer after it.
@@ -20,16 +20,10 @@ struct Layer {
 }
 
 impl Layer {
-    fn forward(
-        &self,
-        x: &Tensor,
-        time: &Tensor,
-        text: &TextContext,
-        control: &mut dyn Control,
-    ) -> Result<Tensor> {
-        let x = self.resnet.forward(x, Some(time))?;
+    fn forward(&self, x: &Tensor, call: &mut Call<'_>) -> Result<Tensor> {
+        let x = self.resnet.forward(x, Some(&call.time))?;
         match &self.transformer {
-            Some(transformer) => transformer.forward(&x, text, control),
+            Some(transformer) => transformer.forward(&x, call),
             None => Ok(x),
         }
     }
@@ -159,23 +153,15 @@ pub(super) struct DownBlock {
 }
 
 impl DownBlock {
-    /// Leaves every layer's output in `skips`.
-    pub(super) fn forward(
-        &self,
-        x: Tensor,
-        time: &Tensor,
-        text: &TextContext,
-        control: &mut dyn Control,
-        skips: &mut Vec<Tensor>,
-    ) -> Result<Tensor> {
-        let mut x = x;
+    /// Leaves every layer's output among the call's skips.
+    pub(super) fn forward(&self, mut x: Tensor, call: &mut Call<'_>) -> Result<Tensor> {
         for layer in &self.layers {
-            x = layer.forward(&x, time, text, control)?;
-            skips.push(x.clone());
+            x = layer.forward(&x, call)?;
+            call.skips.push(x.clone());
         }
         if let Some(conv) = &self.downsample {
             x = conv.forward(&x)?;
-            skips.push(x.clone());
+            call.skips.push(x.clone());
         }
         Ok(x)
     }
@@ -189,18 +175,11 @@ pub(super) struct MidBlock {
 }
 
 impl MidBlock {
-    pub(super) fn forward(
-        &self,
-        x: Tensor,
-        time: &Tensor,
-        text: &TextContext,
-        control: &mut dyn Control,
-    ) -> Result<Tensor> {
-        let mut x = x;
+    pub(super) fn forward(&self, mut x: Tensor, call: &mut Call<'_>) -> Result<Tensor> {
         for layer in &self.layers {
-            x = layer.forward(&x, time, text, control)?;
+            x = layer.forward(&x, call)?;
         }
-        self.last.forward(&x, Some(time))
+        self.last.forward(&x, Some(&call.time))
     }
 }
 
@@ -213,23 +192,15 @@ pub(super) struct UpBlock {
 }
 
 impl UpBlock {
-    /// Takes one of `skips` per layer, and enlarges to the size of the next one: sides need not divide evenly.
-    pub(super) fn forward(
-        &self,
-        x: Tensor,
-        time: &Tensor,
-        text: &TextContext,
-        control: &mut dyn Control,
-        skips: &mut Vec<Tensor>,
-    ) -> Result<Tensor> {
-        let mut x = x;
+    /// Takes one of the call's skips per layer, and enlarges to the size of the next one: sides need not divide evenly.
+    pub(super) fn forward(&self, mut x: Tensor, call: &mut Call<'_>) -> Result<Tensor> {
         for layer in &self.layers {
-            let Some(skip) = skips.pop() else {
+            let Some(skip) = call.skips.pop() else {
                 bail!("an up block has more layers than there are skips")
             };
-            x = layer.forward(&self.backend.join(&x, &skip)?, time, text, control)?;
+            x = layer.forward(&self.backend.join(&x, &skip)?, call)?;
         }
-        match (&self.upsample, skips.last()) {
+        match (&self.upsample, call.skips.last()) {
             (Some(upsample), Some(skip)) => {
                 let (_, _, height, width) = skip.dims4()?;
                 upsample.forward(&x, (height, width))

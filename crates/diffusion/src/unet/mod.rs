@@ -5,6 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `context` | keys and values of the texts |
+//! | `call` | what every layer is handed in one call |
 //! | `time` | the time embedding |
 //! | `resnet` | residual blocks, shared with the VAE |
 //! | `attention`, `transformer` | attention layers, spatial transformers |
@@ -12,6 +13,7 @@
 
 mod attention;
 mod blocks;
+mod call;
 mod context;
 pub(crate) mod resnet;
 mod time;
@@ -24,6 +26,7 @@ use candle_nn::VarBuilder;
 
 use self::attention::Projections;
 use self::blocks::{Blocks, DownBlock, MidBlock, UpBlock};
+use self::call::Call;
 use self::time::TimeEmbedding;
 use crate::Error;
 use crate::config::UnetConfig;
@@ -134,17 +137,20 @@ impl Unet {
                 text.rows(),
             ))));
         }
-        let time = self
-            .time
-            .forward(timesteps, sample.dtype(), sample.device())?;
         let mut x = self.conv_in.forward(sample)?;
-        let mut skips = vec![x.clone()];
+        let time = &self.time;
+        let mut call = Call {
+            time: time.forward(timesteps, sample.dtype(), sample.device())?,
+            text,
+            control,
+            skips: vec![x.clone()],
+        };
         for block in &self.down {
-            x = block.forward(x, &time, text, control, &mut skips)?;
+            x = block.forward(x, &mut call)?;
         }
-        x = self.mid.forward(x, &time, text, control)?;
+        x = self.mid.forward(x, &mut call)?;
         for block in &self.up {
-            x = block.forward(x, &time, text, control, &mut skips)?;
+            x = block.forward(x, &mut call)?;
         }
         let y =
             self.conv_out

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 
 use super::attention::{Attention, Projections};
-use super::context::TextContext;
+use super::call::Call;
 use crate::config::{Level, UnetConfig};
-use crate::control::{Control, Kind, Part, Site, Tap};
+use crate::control::{Kind, Part, Site, Tap};
 use crate::kernels::{Backend, Builder, GroupNorm, LayerNorm, Linear};
 
 /// Epsilon of the normalisation before the projection, fixed in diffusers.
@@ -57,14 +57,7 @@ impl Block {
         })
     }
 
-    fn forward(
-        &self,
-        x: Tensor,
-        text: &TextContext,
-        site: Site,
-        control: &mut dyn Control,
-    ) -> Result<Tensor> {
-        let mut x = x;
+    fn forward(&self, mut x: Tensor, site: Site, call: &mut Call<'_>) -> Result<Tensor> {
         for (order, (norm, attention)) in self.attentions.iter().enumerate() {
             let site = Site {
                 order,
@@ -72,7 +65,7 @@ impl Block {
                 ..site
             };
             let normed = self.backend.layer_norm(norm, &x)?;
-            x = attention.forward(&normed, &x, text, &site, control)?;
+            x = attention.forward(&normed, &x, &site, call)?;
         }
         let normed = self.backend.layer_norm(&self.norm3, &x)?;
         self.out.forward_add(&self.gate.forward_gated(&normed)?, &x)
@@ -108,6 +101,7 @@ impl Transformer {
                 build.pointwise(width, width)
             }
         };
+        let blocks = build.pp("transformer_blocks");
         // diffusers hands `only_cross_attention` to down and up blocks alone.
         let only_cross = level.only_cross && place.0 != Part::Mid;
         Ok(Self {
@@ -116,14 +110,7 @@ impl Transformer {
                 .group_norm(config.norm_num_groups, width, NORM_EPS)?,
             proj_in: project("proj_in")?,
             blocks: (0..level.depth)
-                .map(|i| {
-                    Block::new(
-                        level,
-                        only_cross,
-                        projections,
-                        &build.pp("transformer_blocks").pp(i),
-                    )
-                })
+                .map(|i| Block::new(level, only_cross, projections, &blocks.pp(i)))
                 .collect::<Result<_>>()?,
             proj_out: project("proj_out")?,
             place,
@@ -132,12 +119,7 @@ impl Transformer {
     }
 
     /// `[rows, channels, height, width]` to the same shape.
-    pub(super) fn forward(
-        &self,
-        x: &Tensor,
-        text: &TextContext,
-        control: &mut dyn Control,
-    ) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor, call: &mut Call<'_>) -> Result<Tensor> {
         let (_, _, height, width) = x.dims4()?;
         let (part, block, layer) = self.place;
         let site = Site {
@@ -153,14 +135,14 @@ impl Transformer {
         let normed = self.backend.group_norm(&self.norm, x)?;
         let mut hidden = self.proj_in.forward(&self.backend.tokens(&normed)?)?;
         for (depth, block) in self.blocks.iter().enumerate() {
-            hidden = block.forward(hidden, text, Site { depth, ..site }, control)?;
+            hidden = block.forward(hidden, Site { depth, ..site }, call)?;
         }
         let pixels = self.backend.tokens(x)?;
         let hidden = self.proj_out.forward_add(&hidden, &pixels)?;
         let out = self.backend.map(&hidden, height, width)?;
         let tap = Tap::Transformer(site);
-        if control.wants_features(&tap) {
-            control.features(&tap, &out.contiguous()?)?;
+        if call.control.wants_features(&tap) {
+            call.control.features(&tap, &out.contiguous()?)?;
         }
         Ok(out)
     }

@@ -12,7 +12,6 @@ use candle_nn::Module;
 
 use super::backend::{Attended, Attention, Backend, Conv, GroupNorm, LayerNorm, Linear, Padding};
 
-#[cfg(test)]
 pub(super) use attention::attention_in_slices;
 
 /// Candle's backend.
@@ -58,7 +57,7 @@ impl Backend for Candle {
         v: &Tensor,
         how: Attention<'_>,
     ) -> Result<Attended> {
-        attention::attention_in_slices(q, k, v, how, attention::SLICE)
+        attention_in_slices(q, k, v, how, attention::SLICE)
     }
 
     fn map(&self, tokens: &Tensor, height: usize, width: usize) -> Result<Tensor> {

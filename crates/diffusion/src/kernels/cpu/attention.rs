@@ -51,16 +51,8 @@ pub(super) fn attention(
                         scores,
                         keys,
                         false,
-                        Matrix {
-                            values: &query[row * q_row + first * q_line + column..],
-                            row: q_line,
-                            column: 1,
-                        },
-                        Matrix {
-                            values: &key[row * k_row + column..],
-                            row: 1,
-                            column: k_line,
-                        },
+                        Matrix::rows(&query[row * q_row + first * q_line + column..], q_line),
+                        Matrix::columns(&key[row * k_row + column..], k_line),
                         factor,
                     );
                     let out = &mut out[column..];
@@ -87,16 +79,8 @@ pub(super) fn attention(
                         out,
                         channels,
                         false,
-                        Matrix {
-                            values: scores,
-                            row: keys,
-                            column: 1,
-                        },
-                        Matrix {
-                            values: &value[row * v_row + column..],
-                            row: v_line,
-                            column: 1,
-                        },
+                        Matrix::rows(scores, keys),
+                        Matrix::rows(&value[row * v_row + column..], v_line),
                         1.0,
                     );
                     for (line, total) in out.chunks_mut(channels).zip(sums) {

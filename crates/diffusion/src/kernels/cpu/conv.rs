@@ -21,12 +21,6 @@ pub(super) struct CpuConv {
     padding: Padding,
 }
 
-impl Conv for CpuConv {
-    fn forward_with(&self, x: &Tensor, before: Before<'_>, after: After<'_>) -> Result<Tensor> {
-        self.by_lines(x, before, after)
-    }
-}
-
 impl CpuConv {
     /// From `weight` `[outputs, inputs, kernel, kernel]` and `bias` `[outputs]`.
     pub(super) fn new(
@@ -43,17 +37,26 @@ impl CpuConv {
         })
     }
 
+    /// Bias plus shift of each row, `[rows * outputs]`.
+    fn base(&self, rows: usize, shift: Option<&Tensor>) -> Result<Vec<f32>> {
+        let bias = plain(&self.bias)?;
+        let base = match shift {
+            Some(shift) => plain(shift)?.broadcast_add(&bias)?,
+            None => bias.broadcast_as((rows, bias.dim(0)?))?,
+        };
+        base.flatten_all()?.to_vec1()
+    }
+}
+
+impl Conv for CpuConv {
     /// Line by line of the output: for each line of the kernel one matrix product, whose left side is the padded input
     /// itself, since with channels last the kernel's columns lie next to each other.
-    fn by_lines(&self, x: &Tensor, before: Before<'_>, after: After<'_>) -> Result<Tensor> {
+    fn forward_with(&self, x: &Tensor, before: Before<'_>, after: After<'_>) -> Result<Tensor> {
         let input = channels_last(x)?;
         let (rows, in_height, in_width, _) = input.dims4()?;
         let (kernel, _, inputs, outputs) = self.weight.dims4()?;
-        expect(
-            "a convolution's input",
-            x,
-            &[rows, inputs, in_height, in_width],
-        )?;
+        let shape = [rows, inputs, in_height, in_width];
+        expect("a convolution's input", x, &shape)?;
         let (height, width) = match before {
             Before::Resize(height, width) => (height, width),
             Before::Nothing | Before::NormSilu(_) => (in_height, in_width),
@@ -77,11 +80,8 @@ impl CpuConv {
             expect("a convolution's shift", shift, &[rows, outputs])?;
         }
         if let Some(residual) = after.residual {
-            expect(
-                "a convolution's residual",
-                residual,
-                &[rows, outputs, out_height, out_width],
-            )?;
+            let shape = [rows, outputs, out_height, out_width];
+            expect("a convolution's residual", residual, &shape)?;
         }
         let affine = match before {
             Before::NormSilu(norm) => Some(affine(norm, &input)?),
@@ -89,7 +89,7 @@ impl CpuConv {
         };
         let (weight, base) = (plain(&self.weight)?, self.base(rows, after.shift)?);
         let residual = after.residual.map(channels_last).transpose()?;
-        let source = Source {
+        let source = PaddedInput {
             height: in_height,
             width: in_width,
             channels: inputs,
@@ -140,16 +140,8 @@ impl CpuConv {
                                 out,
                                 outputs,
                                 true,
-                                Matrix {
-                                    values: &scratch[(y * stride + ky) * line..],
-                                    row: stride * inputs,
-                                    column: 1,
-                                },
-                                Matrix {
-                                    values: &weight[ky * kernel * inputs * outputs..],
-                                    row: outputs,
-                                    column: 1,
-                                },
+                                Matrix::rows(&scratch[(y * stride + ky) * line..], stride * inputs),
+                                Matrix::rows(&weight[ky * kernel * inputs * outputs..], outputs),
                                 1.0,
                             );
                         }
@@ -161,16 +153,6 @@ impl CpuConv {
             .to_dtype(x.dtype())?
             .permute((0, 3, 1, 2))
     }
-
-    /// Bias plus shift of each row, `[rows * outputs]`.
-    fn base(&self, rows: usize, shift: Option<&Tensor>) -> Result<Vec<f32>> {
-        let bias = plain(&self.bias)?;
-        let base = match shift {
-            Some(shift) => plain(shift)?.broadcast_add(&bias)?,
-            None => bias.broadcast_as((rows, bias.dim(0)?))?,
-        };
-        base.flatten_all()?.to_vec1()
-    }
 }
 
 /// Output lines of one piece: what fits the scratch buffer, and at least two pieces a row where there are lines for it,
@@ -181,7 +163,7 @@ fn lines_per_piece(out_height: usize, stride: usize, kernel: usize, line: usize)
 }
 
 /// Where padded lines come from.
-struct Source {
+struct PaddedInput {
     height: usize,
     width: usize,
     channels: usize,
@@ -189,7 +171,7 @@ struct Source {
     resized: (usize, usize),
 }
 
-impl Source {
+impl PaddedInput {
     /// Fills one padded line: zeros outside, line `y` of the (resized) input inside, normalised if so asked.
     fn pad_line(
         &self,

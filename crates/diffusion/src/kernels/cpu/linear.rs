@@ -46,11 +46,8 @@ impl CpuLinear {
         let (inputs, outputs) = self.weight.dims2()?;
         expect("a linear layer's input", x, &[rows, lines, inputs])?;
         if let Some(residual) = residual {
-            expect(
-                "a linear layer's residual",
-                residual,
-                &[rows, lines, outputs],
-            )?;
+            let shape = [rows, lines, outputs];
+            expect("a linear layer's residual", residual, &shape)?;
         }
         let width = if gated { outputs / 2 } else { outputs };
         let (input, weight) = (plain(x)?, plain(&self.weight)?);
@@ -84,16 +81,8 @@ impl CpuLinear {
                     out,
                     outputs,
                     bias.is_some() || residual.is_some(),
-                    Matrix {
-                        values: &input[first * inputs..],
-                        row: inputs,
-                        column: 1,
-                    },
-                    Matrix {
-                        values: weight,
-                        row: outputs,
-                        column: 1,
-                    },
+                    Matrix::rows(&input[first * inputs..], inputs),
+                    Matrix::rows(weight, outputs),
                     1.0,
                 );
             };

@@ -76,9 +76,29 @@ pub(crate) fn with_scratch<T>(len: usize, f: impl FnOnce(&mut [f32]) -> T) -> T 
 /// A matrix in a slice: element (i, j) at `i * row + j * column`.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
-    pub(crate) values: &'a [f32],
-    pub(crate) row: usize,
-    pub(crate) column: usize,
+    values: &'a [f32],
+    row: usize,
+    column: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Whose rows are contiguous and lie `row` apart.
+    pub(crate) fn rows(values: &'a [f32], row: usize) -> Self {
+        Self {
+            values,
+            row,
+            column: 1,
+        }
+    }
+
+    /// Whose columns are contiguous and lie `column` apart.
+    pub(crate) fn columns(values: &'a [f32], column: usize) -> Self {
+        Self {
+            values,
+            row: 1,
+            column,
+        }
+    }
 }
 
 /// `out[i, j] = scale * sum over k of a[i, k] b[k, j]`, plus what `out` held if `add`; rows of `out` lie `out_row` apart.
