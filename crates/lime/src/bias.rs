@@ -43,12 +43,12 @@ impl Bias {
         (!positions.is_empty()).then(bias)
     }
 
-    /// Tokens that are moved.
+    /// Positions of the tokens whose scores are moved.
     pub fn positions(&self) -> &[usize] {
         &self.positions
     }
 
-    /// Layers of which sizes are biased.
+    /// Sizes of the layers whose scores are moved.
     pub fn sizes(&self) -> Sizes {
         self.sizes
     }

@@ -18,5 +18,5 @@ pub enum Error {
     State(String),
 }
 
-/// The crate's results.
+/// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -8,11 +8,11 @@ use crate::{error::Result, preset::Guide};
 /// What a row of a U-Net call is conditioned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
-    /// The picture and the instruction.
+    /// It is given the picture and the instruction.
     Text,
-    /// The picture and the empty text.
+    /// It is given the picture and the empty text.
     Image,
-    /// Zeros and the empty text.
+    /// It is given zeros and the empty text.
     None,
 }
 

@@ -9,10 +9,10 @@
 //! | [`words`] | which tokens are read to find the region, and which are penalised in it |
 //! | [`fuse`], [`kmeans`] | features of many sizes as one grid that is never built, and its segments |
 //! | [`roi`] | the map, its points, the segments that hold them |
-//! | [`bias`], [`watch`] | equations 3 and 4 as biases; what is read during one U-Net call |
+//! | [`bias`], [`observer`] | equations 3 and 4 as biases; what is read during one U-Net call |
 //! | [`lanes`], [`trajectory`] | which lanes run and how they combine; one denoising run that can stop anywhere |
 //! | [`edit`], [`mod@run`] | the two stages as a state machine; whole edits |
-//! | [`state`] | its saved form |
+//! | [`state`] | its saved form, and the digests of picture, region and run |
 //! | [`report`] | what happened |
 //! | [`canvas`] | the user's picture on its way through an edit: read, asked for, finished |
 
@@ -23,14 +23,15 @@ mod error;
 pub mod fuse;
 pub mod kmeans;
 pub mod lanes;
+pub mod observer;
 pub mod preset;
 pub mod report;
 pub mod roi;
 pub mod run;
 pub mod state;
 mod sums;
+mod timings;
 pub mod trajectory;
-pub mod watch;
 pub mod words;
 
 pub use edit::{Edit, Outcome, Progress, Request, Stage};

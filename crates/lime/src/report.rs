@@ -1,30 +1,26 @@
 //! What happened in an edit.
 
 use image::RgbImage;
-use limekiln_diffusion::model::Model;
 use limekiln_pictures::Mask;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    edit::{Edit, Setup},
-    preset::{Evidence, Preset},
-    words,
-};
+use crate::preset::Preset;
+pub use crate::timings::Timings;
 
 /// What happened in an edit, for people and for machines.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// All settings.
+    /// All settings that the edit ran with.
     pub preset: Preset,
-    /// Of the noise and of the clustering.
+    /// Seed of the noise and of the clustering.
     pub seed: u64,
-    /// As asked for.
+    /// The instruction as it was asked for.
     pub instruction: String,
     /// Width and height of the picture that was edited.
     pub size: (u32, u32),
-    /// U-Net calls made.
+    /// How many U-Net calls were made.
     pub steps: Steps,
-    /// Milliseconds.
+    /// How long each stage took.
     pub timings: Timings,
     /// Tokens that were read to locate; none without localisation.
     pub tokens_read: Vec<String>,
@@ -34,19 +30,19 @@ pub struct Report {
     pub words: Vec<String>,
     /// Share of the picture that the region takes.
     pub roi_share: Option<f64>,
-    /// Sum of squared distances of the clustering.
+    /// Inertia of the clustering: the sum of squared distances to the centres.
     pub inertia: Option<f64>,
     /// How far the result is from the input.
     pub change: Change,
     /// What the user should know.
     pub warnings: Vec<String>,
-    /// The checkpoint.
+    /// Name of the checkpoint.
     pub model: String,
-    /// Hash of its weights.
+    /// Fingerprint of the checkpoint's files.
     pub fingerprint: String,
-    /// Where it ran.
+    /// Kind of the device that the networks ran on: `cpu`, `cuda` or `metal`.
     pub device: String,
-    /// Of the networks.
+    /// Number type of the networks: `f32`, `bf16` or `f16`.
     pub dtype: String,
     /// Solver of the edit stage.
     pub scheduler: String,
@@ -55,35 +51,20 @@ pub struct Report {
 /// U-Net calls by stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Steps {
-    /// To find the region.
+    /// U-Net calls that located the region.
     pub locate: usize,
-    /// To edit.
+    /// U-Net calls that edited.
     pub edit: usize,
-}
-
-/// Milliseconds by stage, over all runs of an edit that was resumed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Timings {
-    /// Picture and instruction.
-    pub encode_ms: f64,
-    /// Localisation, without the clustering.
-    pub locate_ms: f64,
-    /// Clustering.
-    pub segment_ms: f64,
-    /// Editing.
-    pub edit_ms: f64,
-    /// Latents to picture.
-    pub decode_ms: f64,
 }
 
 /// Mean absolute differences of the result from the input, over pixels and channels, 0 to 255.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// Everywhere.
+    /// Over the whole picture.
     pub whole: f64,
-    /// Inside the region; none without one.
+    /// Inside the region; none where there is no region.
     pub inside: Option<f64>,
-    /// Outside the region; none without one.
+    /// Outside the region; none where there is no region.
     pub outside: Option<f64>,
 }
 
@@ -110,103 +91,6 @@ pub fn change(before: &RgbImage, after: &RgbImage, roi: Option<&Mask>) -> Change
         whole,
         inside: known(mean(inside)),
         outside: known(mean(outside)),
-    }
-}
-
-/// A region of more than this share is nearly everything.
-const NEARLY_ALL: f64 = 0.9;
-/// A region of less than this share is nearly nothing.
-const NEARLY_NONE: f64 = 0.001;
-
-fn warnings(setup: &Setup, roi: Option<&Mask>) -> Vec<String> {
-    let preset = &setup.request.preset;
-    let mut warnings = Vec::new();
-    if let Some(cut) = &setup.encoding.cut {
-        warnings.push(format!(
-            "the instruction is too long; this was cut: {cut:?}"
-        ));
-    }
-    let unread = |locate: &crate::preset::Locate| {
-        setup.request.mask.is_none()
-            && locate.map.evidence == Evidence::Attention
-            && setup.selection(locate.map.tokens).read.is_empty()
-    };
-    let unmoved = preset
-        .edit
-        .regularise
-        .as_ref()
-        .is_some_and(|regularise| setup.selection(regularise.tokens).penalised.is_empty());
-    if preset.locate.as_ref().is_some_and(unread) {
-        warnings.push(
-            "no word of the instruction says where to edit; edited without localisation".into(),
-        );
-    } else if unmoved {
-        warnings.push(
-            "every word of the instruction is a stop word; attention was not regularised".into(),
-        );
-    }
-    if let Some(share) = roi.map(Mask::share) {
-        let percent = 100.0 * share;
-        if share > NEARLY_ALL {
-            warnings.push(format!(
-                "the region is nearly the whole picture ({percent:.1} %)"
-            ));
-        } else if share < NEARLY_NONE {
-            warnings.push(format!(
-                "the region is nearly nothing ({percent:.2} % of the picture)"
-            ));
-        }
-    }
-    warnings
-}
-
-impl Report {
-    /// All but the change.
-    pub(crate) fn new(model: &Model, edit: &Edit) -> Self {
-        let setup = &edit.setup;
-        let request = &setup.request;
-        let read = setup
-            .locate()
-            .filter(|locate| locate.map.evidence == Evidence::Attention);
-        let read = read
-            .map(|locate| setup.selection(locate.map.tokens).read)
-            .unwrap_or_default();
-        let moved = edit
-            .bias
-            .as_ref()
-            .map(|bias| bias.positions())
-            .unwrap_or_default();
-        Self {
-            preset: request.preset.clone(),
-            seed: request.seed,
-            instruction: request.instruction.clone(),
-            size: request.image.dimensions(),
-            steps: Steps {
-                locate: edit.located,
-                edit: edit.run.step(),
-            },
-            timings: edit.timings,
-            tokens_read: words::text_at(&setup.encoding, &read),
-            tokens_moved: words::text_at(&setup.encoding, moved),
-            words: words::words_at(&setup.encoding, &read),
-            roi_share: edit.found.roi.as_ref().map(Mask::share),
-            inertia: edit.found.inertia,
-            change: Change::default(),
-            warnings: warnings(setup, edit.found.roi.as_ref()),
-            model: model.name.clone(),
-            fingerprint: model.fingerprint.clone(),
-            device: device(&setup.device).into(),
-            dtype: setup.dtype.as_str().into(),
-            scheduler: setup.solver_name(),
-        }
-    }
-}
-
-fn device(device: &candle_core::Device) -> &'static str {
-    match device {
-        candle_core::Device::Cpu => "cpu",
-        candle_core::Device::Cuda(_) => "cuda",
-        candle_core::Device::Metal(_) => "metal",
     }
 }
 

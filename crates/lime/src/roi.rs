@@ -7,7 +7,7 @@ use crate::preset::{Rule, Select};
 /// A clustering of the picture on a square grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segments {
-    /// Side of the grid.
+    /// Side of the grid, in pixels of the grid.
     pub side: usize,
     /// How many clusters were asked for; labels are below it.
     pub clusters: usize,
@@ -18,7 +18,7 @@ pub struct Segments {
 /// Where the instruction acts, on a square grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
-    /// Side of the grid.
+    /// Side of the grid, in pixels of the grid.
     pub side: usize,
     /// `side * side` values, row-major; higher is more.
     pub values: Vec<f32>,

@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
-use limekiln_diffusion::{
-    noise::TorchRng,
-    scheduler::{self, Scheduler, SchedulerConfig, SchedulerKind},
-};
+use limekiln_diffusion::{noise::TorchRng, scheduler::Scheduler};
 
 use crate::error::{Error, Result};
 
@@ -19,49 +16,37 @@ pub struct Trajectory {
 }
 
 /// What a stopped run needs to go on.
-pub(crate) struct Saved {
+pub(crate) struct SavedTrajectory {
     pub(crate) step: usize,
     pub(crate) rng: Vec<u8>,
     pub(crate) latents: Tensor,
     pub(crate) history: HashMap<String, Tensor>,
 }
 
-/// The first noise of `seed` and the generator behind it, as diffusers draws them: f32 `[1, channels, h, w]` on the processor.
-pub fn noise(
-    seed: u64,
-    shape: (usize, usize, usize, usize),
-    device: &Device,
-) -> Result<(Tensor, TorchRng)> {
+/// Shape of latents: rows, channels, height, width.
+pub type LatentShape = (usize, usize, usize, usize);
+
+/// The first noise of `seed` and the generator behind it, as diffusers draws them: f32 `[1, channels, h, w]` on `device`.
+pub fn noise(seed: u64, shape: LatentShape, device: &Device) -> Result<(Tensor, TorchRng)> {
     let mut rng = TorchRng::new(seed);
     let noise = draw(&mut rng, shape, device)?;
     Ok((noise, rng))
 }
 
-fn draw(
-    rng: &mut TorchRng,
-    shape: (usize, usize, usize, usize),
-    device: &Device,
-) -> Result<Tensor> {
+fn draw(rng: &mut TorchRng, shape: LatentShape, device: &Device) -> Result<Tensor> {
     let (rows, channels, height, width) = shape;
-    Ok(Tensor::from_vec(
-        rng.randn(rows * channels * height * width),
-        shape,
-        &Device::Cpu,
-    )?
-    .to_device(device)?)
+    let values = rng.randn(rows * channels * height * width);
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_device(device)?)
 }
 
 impl Trajectory {
-    /// From the first noise of `seed`.
+    /// Starts from the first noise of `seed`.
     pub fn start(
-        config: &SchedulerConfig,
-        kind: Option<SchedulerKind>,
-        steps: usize,
+        scheduler: Box<dyn Scheduler>,
         seed: u64,
-        shape: (usize, usize, usize, usize),
+        shape: LatentShape,
         device: &Device,
     ) -> Result<Self> {
-        let scheduler = scheduler::build(config, kind, steps)?;
         let (noise, rng) = noise(seed, shape, device)?;
         let latents = (noise * scheduler.init_noise_sigma())?;
         Ok(Self {
@@ -74,19 +59,13 @@ impl Trajectory {
 
     /// As it was when [`Trajectory::save`] was called.
     pub(crate) fn resume(
-        config: &SchedulerConfig,
-        kind: Option<SchedulerKind>,
-        steps: usize,
-        saved: Saved,
+        mut scheduler: Box<dyn Scheduler>,
+        saved: SavedTrajectory,
         device: &Device,
     ) -> Result<Self> {
-        let mut scheduler = scheduler::build(config, kind, steps)?;
-        if saved.step > scheduler.timesteps().len() {
-            return Err(Error::State(format!(
-                "it stands at step {} of {}",
-                saved.step,
-                scheduler.timesteps().len()
-            )));
+        let (step, steps) = (saved.step, scheduler.timesteps().len());
+        if step > steps {
+            return Err(Error::State(format!("it stands at step {step} of {steps}")));
         }
         scheduler.restore(saved.step, &saved.history)?;
         let rng = TorchRng::restore(&saved.rng)?;
@@ -98,8 +77,8 @@ impl Trajectory {
         })
     }
 
-    pub(crate) fn save(&self) -> Saved {
-        Saved {
+    pub(crate) fn save(&self) -> SavedTrajectory {
+        SavedTrajectory {
             step: self.step,
             rng: self.rng.save(),
             latents: self.latents.clone(),
@@ -107,17 +86,17 @@ impl Trajectory {
         }
     }
 
-    /// Steps done.
+    /// How many steps are done.
     pub fn step(&self) -> usize {
         self.step
     }
 
-    /// Steps of the whole run.
+    /// How many steps the whole run has.
     pub fn steps(&self) -> usize {
         self.scheduler.timesteps().len()
     }
 
-    /// f32 `[1, channels, h, w]`.
+    /// The latents reached, f32 `[1, channels, h, w]`, as the solver scales them.
     pub fn latents(&self) -> &Tensor {
         &self.latents
     }
@@ -135,14 +114,11 @@ impl Trajectory {
 
     /// One step with the model's guided output, f32 `[1, channels, h, w]`.
     pub fn advance(&mut self, output: &Tensor) -> Result<()> {
-        let noise = match self.scheduler.noise_needed(self.step) {
-            true => Some(draw(
-                &mut self.rng,
-                self.latents.dims4()?,
-                self.latents.device(),
-            )?),
-            false => None,
-        };
+        let (shape, device) = (self.latents.dims4()?, self.latents.device());
+        let noise = self.scheduler.noise_needed(self.step);
+        let noise = noise
+            .then(|| draw(&mut self.rng, shape, device))
+            .transpose()?;
         self.latents = self
             .scheduler
             .step(output, self.step, &self.latents, noise.as_ref())?

@@ -1,28 +1,13 @@
 //! Stage 2: denoise with regularised attention in the region, and the input's own latents outside it where asked for.
 
 use candle_core::Tensor;
-use limekiln_pictures::Mask;
 
-use super::{Edit, Setup, Stage};
+use super::{machine::Edit, stage::Stage};
 use crate::{
     bias::Bias,
     error::Result,
     lanes::{self, Lane},
 };
-
-/// The stage's bias in `roi`, when there is a region and something to move.
-pub(crate) fn bias(setup: &Setup, roi: Option<&Mask>) -> Option<Bias> {
-    let regularise = setup.request.preset.edit.regularise.as_ref()?;
-    let selection = setup.selection(regularise.tokens);
-    let (end, tokens) = (setup.encoding.end, setup.encoding.ids.len());
-    let words: Vec<usize> = selection
-        .read
-        .iter()
-        .copied()
-        .filter(|position| *position < end)
-        .collect();
-    Bias::new(roi?, regularise, &selection.penalised, &words, tokens)
-}
 
 impl Edit {
     /// The bias of this step.
@@ -38,7 +23,7 @@ impl Edit {
         let edit = &self.setup.request.preset.edit;
         self.run
             .advance(&lanes::combine(output, lanes, edit.scales)?)?;
-        if let (Some(blend), Some(roi)) = (&edit.blend, &self.found.roi)
+        if let (Some(blend), Some(roi)) = (&edit.blend, &self.located.roi)
             && blend
                 .steps
                 .scaled(self.run.steps())

@@ -6,11 +6,12 @@ use candle_core::Tensor;
 use image::{GrayImage, RgbImage};
 use limekiln_diffusion::{model::Model, picture};
 
-use super::{Edit, milliseconds};
+use super::machine::Edit;
 use crate::{
     error::{Error, Result},
     report::{Report, change},
     roi::{Map, Segments},
+    timings::milliseconds,
 };
 
 /// What an edit leaves.
@@ -24,14 +25,14 @@ pub struct Outcome {
     pub roi: Option<GrayImage>,
     /// The clustering that the region was put together from.
     pub segments: Option<Segments>,
-    /// Where the instruction acts.
+    /// The map of where the instruction acts.
     pub attention: Option<Map>,
     /// What happened.
     pub report: Report,
 }
 
 impl Edit {
-    /// Decodes.
+    /// Decodes the latents and reports.
     ///
     /// # Errors
     ///
@@ -51,7 +52,7 @@ impl Edit {
         self.timings.decode_ms = milliseconds(began);
         let (width, height) = self.setup.request.image.dimensions();
         let roi = self
-            .found
+            .located
             .roi
             .as_ref()
             .map(|roi| roi.resized(width as usize, height as usize));
@@ -63,8 +64,8 @@ impl Edit {
             image,
             latents,
             roi: roi.map(|roi| roi.to_image()),
-            segments: self.found.segments,
-            attention: self.found.map,
+            segments: self.located.segments,
+            attention: self.located.map,
             report,
         })
     }

@@ -4,89 +4,42 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use super::{Edit, Found, Stage, milliseconds};
+use super::{
+    machine::{Edit, Located},
+    stage::Stage,
+};
 use crate::{
     error::{Error, Result},
     fuse::Fused,
     kmeans,
     lanes::{self, Lane},
-    preset::{Evidence, Locate, Rule},
+    observer::AttentionObserver,
+    preset::{Evidence, Locate},
     roi::{self, Segments},
-    watch::Watch,
+    timings::milliseconds,
 };
 
 fn nothing() -> Error {
     Error::Request("this edit has nothing to locate".into())
 }
 
-/// What a step (counted from 1) is read for.
-struct Reads {
-    features: bool,
-    map: bool,
-    /// Nothing is read after this step, so its own latents are not needed either.
-    last: bool,
-}
-
-impl Locate {
-    fn segmented(&self) -> bool {
-        self.select.rule != Rule::Level
-    }
-
-    /// The last step that is read, of a run of `steps` U-Net calls.
-    fn last(&self, steps: usize) -> usize {
-        let features = if self.segmented() {
-            *self.segments.steps.scaled(steps).end()
-        } else {
-            0
-        };
-        features.max(*self.map.steps.scaled(steps).end()).min(steps)
-    }
-
-    fn reads(&self, step: usize, steps: usize) -> Reads {
-        Reads {
-            features: self.segmented() && self.segments.steps.scaled(steps).contains(&step),
-            map: self.map.steps.scaled(steps).contains(&step),
-            last: step == self.last(steps),
-        }
-    }
-}
-
-impl Reads {
-    /// The lanes that are read.
-    fn lanes(&self, evidence: Evidence) -> Vec<Lane> {
-        let mut lanes = Vec::new();
-        if self.map {
-            lanes.push(Lane::Text);
-        }
-        if self.features || (self.map && evidence == Evidence::Relevance) {
-            lanes.push(Lane::Image);
-        }
-        lanes
-    }
-}
-
 impl Edit {
-    pub(super) fn locate_steps(&self) -> usize {
-        self.setup
-            .locate()
-            .map_or(0, |locate| locate.last(self.run.steps()))
-    }
-
-    pub(super) fn watch_locate(&self, watch: &mut Watch) {
+    /// Tells `observer` what the next step is read for.
+    pub(super) fn observe_locate(&self, observer: &mut AttentionObserver) {
         let Some(locate) = self.setup.locate() else {
             return;
         };
         let reads = locate.reads(self.run.step() + 1, self.run.steps());
         let read = reads.lanes(locate.map.evidence);
-        watch.lanes = if reads.last {
+        observer.lanes = if reads.last {
             read
         } else {
             lanes::needed(locate.scales, &read)
         };
-        watch.features = reads.features.then(|| locate.segments.clone());
+        observer.features = reads.features.then(|| locate.segments.clone());
         if reads.map && locate.map.evidence == Evidence::Attention {
             let positions = self.setup.selection(locate.map.tokens).read;
-            watch.map = Some((
+            observer.map = Some((
                 locate.map.clone(),
                 positions
                     .into_iter()
@@ -96,12 +49,16 @@ impl Edit {
         }
     }
 
-    pub(super) fn advance_locate(&mut self, output: &Tensor, watch: Watch) -> Result<()> {
+    pub(super) fn advance_locate(
+        &mut self,
+        output: &Tensor,
+        observer: AttentionObserver,
+    ) -> Result<()> {
         let locate = self.setup.locate().ok_or_else(nothing)?.clone();
         let (step, steps) = (self.run.step() + 1, self.run.steps());
         let reads = locate.reads(step, steps);
-        let lanes = watch.lanes;
-        self.sums.merge(watch.read)?;
+        let lanes = observer.lanes;
+        self.sums.merge(observer.read)?;
         if reads.map && locate.map.evidence == Evidence::Relevance {
             self.relevance(output, &lanes)?;
         }
@@ -119,11 +76,11 @@ impl Edit {
             locate.corners,
             locate.map.normalise && locate.map.evidence == Evidence::Attention,
         )?;
-        let roi = roi::region(&map, self.found.segments.as_ref(), &locate.select);
-        self.found.roi = Some(roi);
-        self.found.map = Some(map);
+        let roi = roi::region(&map, self.located.segments.as_ref(), &locate.select);
+        self.located.roi = Some(roi);
+        self.located.map = Some(map);
         self.sums = Default::default();
-        self.located = step;
+        self.locate_steps_done = step;
         self.begin_apply()
     }
 
@@ -157,14 +114,14 @@ impl Edit {
             settings.starts,
             settings.rounds,
         );
-        self.found = Found {
+        self.located = Located {
             segments: Some(Segments {
                 side: locate.grid,
                 clusters: settings.clusters,
                 labels: clusters.labels,
             }),
             inertia: Some(clusters.inertia),
-            ..self.found.clone()
+            ..self.located.clone()
         };
         self.timings.segment_ms += milliseconds(began);
         Ok(())
@@ -172,7 +129,7 @@ impl Edit {
 
     fn begin_apply(&mut self) -> Result<()> {
         self.run = self.setup.start(Stage::Edit)?;
-        self.bias = super::apply::bias(&self.setup, self.found.roi.as_ref());
+        self.bias = self.setup.bias(self.located.roi.as_ref());
         self.stage = Stage::Edit;
         Ok(())
     }

@@ -1,52 +1,36 @@
 //! What an edit is computed from and never changes: made from the request and the model, again on every resume.
 
 use candle_core::{DType, Device, Tensor};
-use image::{GrayImage, RgbImage};
 use limekiln_diffusion::{
     model::Model,
     picture,
-    scheduler::{self, SchedulerConfig, SchedulerKind},
+    scheduler::{self, Scheduler, SchedulerConfig, SchedulerKind},
     tokenizer::Encoding,
     unet::TextContext,
 };
 use limekiln_pictures::Mask;
 
-use super::Stage;
+use super::{request::Request, stage::Stage};
 use crate::{
+    bias::Bias,
     error::{Error, Result},
-    preset::{Evidence, Locate, Preset, Tokens},
-    trajectory::{self, Trajectory},
+    preset::{Evidence, Locate, Tokens},
+    trajectory::{self, LatentShape, Trajectory},
     words::{self, Selection},
 };
 
-/// One edit, as asked for.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The picture at working size: sides are multiples of the model's factor.
-    pub image: RgbImage,
-    /// What to do.
-    pub instruction: String,
-    /// Of the noise and of the clustering.
-    pub seed: u64,
-    /// How.
-    pub preset: Preset,
-    /// A region in place of localisation, of the image's size; at least 128 is inside.
-    pub mask: Option<GrayImage>,
-    /// A solver in place of the preset's and the checkpoint's.
-    pub scheduler: Option<SchedulerKind>,
-}
-
+/// Everything that the steps of an edit read: of the request, of the model, and made from both.
 pub(crate) struct Setup {
     pub(crate) request: Request,
-    /// `[1, channels, h, w]`.
-    pub(crate) shape: (usize, usize, usize, usize),
+    /// Shape of the latents, `[1, channels, h, w]`.
+    pub(crate) shape: LatentShape,
     /// The posterior's mode, unscaled, f32 `[1, channels, h, w]`.
     pub(crate) picture: Tensor,
     /// First noise of the seed, f32 `[1, channels, h, w]`.
     pub(crate) noise: Tensor,
-    /// One row: the instruction.
+    /// Keys and values of the instruction, one row.
     pub(crate) text: TextContext,
-    /// One row: the empty text.
+    /// Keys and values of the empty text, one row.
     pub(crate) empty: TextContext,
     pub(crate) encoding: Encoding,
     /// Words of the instruction itself, without what the model asks to add.
@@ -70,14 +54,11 @@ impl Setup {
                 "the picture is {width}x{height}; its sides must be multiples of {factor}"
             )));
         }
-        if let Some(mask) = request
-            .mask
-            .as_ref()
-            .filter(|mask| mask.dimensions() != (width, height))
+        if let Some((w, h)) = request.mask.as_ref().map(|mask| mask.dimensions())
+            && (w, h) != (width, height)
         {
-            let (mask_width, mask_height) = mask.dimensions();
             return Err(Error::Request(format!(
-                "the mask is {mask_width}x{mask_height}; it must have the picture's {width}x{height}"
+                "the mask is {w}x{h}; it must have the picture's {width}x{height}"
             )));
         }
         if request.instruction.trim().is_empty() {
@@ -98,11 +79,8 @@ impl Setup {
             }
         };
         let (noise, _) = trajectory::noise(request.seed, shape, &model.device)?;
-        let prompt = format!(
-            "{}{}",
-            request.instruction,
-            model.instruction_suffix.as_deref().unwrap_or("")
-        );
+        let suffix = model.instruction_suffix.as_deref().unwrap_or("");
+        let prompt = format!("{}{suffix}", request.instruction);
         let context = |prompt: &str| -> Result<TextContext> {
             Ok(model.unet.text(&model.text_states(&[prompt])?)?)
         };
@@ -141,7 +119,7 @@ impl Setup {
     }
 
     /// Solver and steps of a stage; none is the checkpoint's own solver.
-    pub(crate) fn solver(&self, stage: Stage) -> (Option<SchedulerKind>, usize) {
+    fn solver(&self, stage: Stage) -> (Option<SchedulerKind>, usize) {
         let preset = &self.request.preset;
         let (kind, steps) = match (&preset.locate, stage) {
             (Some(locate), Stage::Locate) => (locate.scheduler, locate.steps),
@@ -159,28 +137,37 @@ impl Setup {
         kind.map_or_else(|_| "unknown".into(), |kind| kind.to_string())
     }
 
-    /// A stage's run from the seed's first noise: the same for both.
-    pub(crate) fn start(&self, stage: Stage) -> Result<Trajectory> {
+    /// A stage's scheduler, at its start.
+    pub(crate) fn scheduler(&self, stage: Stage) -> Result<Box<dyn Scheduler>> {
         let (kind, steps) = self.solver(stage);
-        Trajectory::start(
-            &self.scheduler,
-            kind,
-            steps,
-            self.request.seed,
-            self.shape,
-            &self.device,
-        )
+        Ok(scheduler::build(&self.scheduler, kind, steps)?)
+    }
+
+    /// A stage's run from the seed's first noise, which is the same for both.
+    pub(crate) fn start(&self, stage: Stage) -> Result<Trajectory> {
+        let scheduler = self.scheduler(stage)?;
+        Trajectory::start(scheduler, self.request.seed, self.shape, &self.device)
     }
 
     /// U-Net calls of a stage that runs to its end.
     pub(crate) fn calls(&self, stage: Stage) -> usize {
-        let (kind, steps) = self.solver(stage);
-        scheduler::build(&self.scheduler, kind, steps)
+        let (_, steps) = self.solver(stage);
+        self.scheduler(stage)
             .map_or(steps, |scheduler| scheduler.timesteps().len())
     }
 
     /// The user's mask at its own size.
     pub(crate) fn mask(&self) -> Option<Mask> {
         self.request.mask.as_ref().map(Mask::from_image)
+    }
+
+    /// The bias of stage 2 in `roi`, where there is a region and something to move.
+    pub(crate) fn bias(&self, roi: Option<&Mask>) -> Option<Bias> {
+        let regularise = self.request.preset.edit.regularise.as_ref()?;
+        let selection = self.selection(regularise.tokens);
+        let (end, tokens) = (self.encoding.end, self.encoding.ids.len());
+        let read = selection.read.iter().copied();
+        let words: Vec<usize> = read.filter(|position| *position < end).collect();
+        Bias::new(roi?, regularise, &selection.penalised, &words, tokens)
     }
 }

@@ -12,11 +12,11 @@ pub struct Axis {
 /// One output sample: `(1 - share) * low + share * high`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tap {
-    /// First input.
+    /// Index of the first input.
     pub low: usize,
-    /// Second input; equal to the first at an edge.
+    /// Index of the second input; equal to the first at an edge.
     pub high: usize,
-    /// Share of the second.
+    /// Share of the second input, 0 to 1.
     pub share: f32,
 }
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Group, dot};
+use super::group::{Group, dot};
 
 /// Products of a cell with itself and its neighbours, summed over a group's layers; 0 beyond the edge.
 #[derive(Clone, Copy, Default)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kmeans::random::Random;
+use crate::{kmeans::random::Random, preset::Corners};
 
 /// A layer of smooth blobs plus noise, so that clusters mean something.
 pub(crate) fn layer(height: usize, width: usize, channels: usize, seed: u64) -> Layer {

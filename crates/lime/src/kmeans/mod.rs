@@ -19,7 +19,7 @@ pub struct Clusters {
     pub inertia: f64,
 }
 
-/// Clusters of the nearest centres.
+/// Every pixel with the centre that it is nearest to.
 struct Assignment {
     labels: Vec<u8>,
     /// Squared distance of each pixel to its centre.

@@ -1,6 +1,12 @@
 //! Whether a preset's fields make sense.
 
-use super::*;
+use std::fmt::Display;
+
+use super::{
+    fields::{Guide, Locate, Preset},
+    window::Window,
+};
+use crate::error::{Error, Result};
 
 /// Most steps of a run: one for each step of training.
 const STEPS: usize = 1000;
@@ -12,7 +18,7 @@ impl Preset {
             locate.validate()?;
         }
         let edit = &self.edit;
-        count("edit.steps", edit.steps, 1, STEPS)?;
+        range("edit.steps", edit.steps, 1, STEPS)?;
         guide("edit.scales", edit.scales)?;
         if let Some(regularise) = &edit.regularise {
             window("edit.regularise.steps", regularise.steps)?;
@@ -20,7 +26,7 @@ impl Preset {
         }
         if let Some(blend) = &edit.blend {
             window("edit.blend.steps", blend.steps)?;
-            count("edit.blend.grow", blend.grow, 0, 64)?;
+            range("edit.blend.grow", blend.grow, 0, 64)?;
         }
         Ok(())
     }
@@ -28,15 +34,15 @@ impl Preset {
 
 impl Locate {
     fn validate(&self) -> Result<()> {
-        count("locate.steps", self.steps, 1, STEPS)?;
+        range("locate.steps", self.steps, 1, STEPS)?;
         guide("locate.scales", self.scales)?;
-        count("locate.grid", self.grid, 8, 1024)?;
+        range("locate.grid", self.grid, 8, 1024)?;
         window("locate.segments.steps", self.segments.steps)?;
-        count("locate.segments.clusters", self.segments.clusters, 1, 64)?;
-        count("locate.segments.starts", self.segments.starts, 1, 100)?;
-        count("locate.segments.rounds", self.segments.rounds, 1, 1000)?;
+        range("locate.segments.clusters", self.segments.clusters, 1, 64)?;
+        range("locate.segments.starts", self.segments.starts, 1, 100)?;
+        range("locate.segments.rounds", self.segments.rounds, 1, 1000)?;
         window("locate.map.steps", self.map.steps)?;
-        count(
+        range(
             "locate.select.points",
             self.select.points,
             1,
@@ -48,16 +54,8 @@ impl Locate {
     }
 }
 
-fn count(field: &str, value: usize, least: usize, most: usize) -> Result<()> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::Preset(format!(
-        "{field} is {value}; it must be {least} to {most}"
-    )))
-}
-
-fn range(field: &str, value: f64, least: f64, most: f64) -> Result<()> {
+/// An error unless `value`, a count or a number, is `least` to `most`.
+fn range<T: Copy + PartialOrd + Display>(field: &str, value: T, least: T, most: T) -> Result<()> {
     if (least..=most).contains(&value) {
         return Ok(());
     }
@@ -82,9 +80,11 @@ fn window(field: &str, Window { first, last, of }: Window) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use limekiln_diffusion::scheduler::SchedulerKind;
     use serde_json::json;
 
     use super::*;
+    use crate::preset::Rule;
 
     #[test]
     fn the_named_presets_are_valid_and_survive_json() {

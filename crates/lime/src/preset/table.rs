@@ -1,29 +1,48 @@
-//! The four presets.
+//! The four presets, and their names.
 
 use limekiln_diffusion::scheduler::SchedulerKind;
 
-use super::*;
+use super::{fields::*, window::Window};
+use crate::error::{Error, Result};
 
 const fn window(first: usize, last: usize, of: usize) -> Window {
     Window { first, last, of }
 }
 
+const fn guide(text: f64, image: f64) -> Guide {
+    Guide { text, image }
+}
+
 impl Preset {
+    /// The preset of that name: `paper`, `official`, `fast` or `base`.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "paper" => Ok(Self::paper()),
+            "official" => Ok(Self::official()),
+            "fast" => Ok(Self::fast()),
+            "base" => Ok(Self::base()),
+            _ => Err(Error::Preset(format!(
+                "there is no preset {name:?}; choose one of {}",
+                Self::NAMES.join(", ")
+            ))),
+        }
+    }
+
+    /// Names that [`Preset::named`] knows.
+    pub const NAMES: [&str; 4] = ["paper", "official", "fast", "base"];
+
     /// The method as the paper states it (sections 4 and 5.2).
     pub fn paper() -> Self {
         Self {
             name: "paper".into(),
             locate: Some(Locate {
                 steps: 100,
-                scales: Guide {
-                    text: 7.5,
-                    image: 1.5,
-                },
+                scales: guide(7.5, 1.5),
                 scheduler: None,
                 grid: 256,
                 corners: Corners::HalfPixel,
                 segments: Segmentation {
-                    source: Source::Transformers,
+                    source: FeatureSource::Transformers,
                     parts: Parts::DownUp,
                     sizes: Sizes::All,
                     steps: window(30, 50, 100),
@@ -31,7 +50,7 @@ impl Preset {
                     starts: 4,
                     rounds: 100,
                 },
-                map: MapOf {
+                map: MapSettings {
                     evidence: Evidence::Attention,
                     parts: Parts::DownUp,
                     sizes: Sizes::All,
@@ -43,10 +62,7 @@ impl Preset {
             }),
             edit: Apply {
                 steps: 100,
-                scales: Guide {
-                    text: 3.5,
-                    image: 1.5,
-                },
+                scales: guide(3.5, 1.5),
                 scheduler: None,
                 regularise: Some(Regularise {
                     mode: Mode::Penalise,
@@ -67,15 +83,12 @@ impl Preset {
             name: "official".into(),
             locate: Some(Locate {
                 steps: 30,
-                scales: Guide {
-                    text: 5.5,
-                    image: 1.5,
-                },
+                scales: guide(5.5, 1.5),
                 scheduler: None,
                 grid: 128,
                 corners: Corners::Aligned,
                 segments: Segmentation {
-                    source: Source::Attentions,
+                    source: FeatureSource::Attentions,
                     parts: Parts::All,
                     sizes: Sizes::BelowFull,
                     steps: window(11, 11, 30),
@@ -83,7 +96,7 @@ impl Preset {
                     starts: 4,
                     rounds: 100,
                 },
-                map: MapOf {
+                map: MapSettings {
                     evidence: Evidence::Attention,
                     parts: Parts::All,
                     sizes: Sizes::BelowFull,
@@ -95,10 +108,7 @@ impl Preset {
             }),
             edit: Apply {
                 steps: 30,
-                scales: Guide {
-                    text: 2.0,
-                    image: 1.5,
-                },
+                scales: guide(2.0, 1.5),
                 scheduler: None,
                 regularise: Some(Regularise {
                     mode: Mode::Penalise,
@@ -114,81 +124,62 @@ impl Preset {
     }
 
     /// Ours: few steps of a better solver, a region rule that one stray pixel cannot upset, the input's own latents outside.
+    /// What is not written here is the paper's.
     pub fn fast() -> Self {
+        let Self { locate, edit, .. } = Self::paper();
+        let faster = |locate: Locate| Locate {
+            steps: 10,
+            scales: guide(5.5, 1.5),
+            scheduler: Some(SchedulerKind::DpmSolverMultistep),
+            grid: 128,
+            segments: Segmentation {
+                clusters: 24,
+                starts: 2,
+                rounds: 50,
+                ..locate.segments
+            },
+            map: MapSettings {
+                steps: window(1, 50, 100),
+                ..locate.map
+            },
+            select: Select {
+                points: 100,
+                rule: Rule::Covered,
+                min: 0.5,
+                level: 0.4,
+                components: true,
+                join: 0.5,
+            },
+            ..locate
+        };
         Self {
             name: "fast".into(),
-            locate: Some(Locate {
-                steps: 10,
-                scales: Guide {
-                    text: 5.5,
-                    image: 1.5,
-                },
-                scheduler: Some(SchedulerKind::DpmSolverMultistep),
-                grid: 128,
-                corners: Corners::HalfPixel,
-                segments: Segmentation {
-                    source: Source::Transformers,
-                    parts: Parts::DownUp,
-                    sizes: Sizes::All,
-                    steps: window(30, 50, 100),
-                    clusters: 24,
-                    starts: 2,
-                    rounds: 50,
-                },
-                map: MapOf {
-                    evidence: Evidence::Attention,
-                    parts: Parts::DownUp,
-                    sizes: Sizes::All,
-                    steps: window(1, 50, 100),
-                    tokens: Tokens::Paper,
-                    normalise: true,
-                },
-                select: Select {
-                    points: 100,
-                    rule: Rule::Covered,
-                    min: 0.5,
-                    level: 0.4,
-                    components: true,
-                    join: 0.5,
-                },
-            }),
+            locate: locate.map(faster),
             edit: Apply {
                 steps: 20,
-                scales: Guide {
-                    text: 3.5,
-                    image: 1.5,
-                },
                 scheduler: Some(SchedulerKind::DpmSolverMultistep),
-                regularise: Some(Regularise {
-                    mode: Mode::Penalise,
-                    strength: 1e4,
+                regularise: edit.regularise.map(|regularise| Regularise {
                     tokens: Tokens::Official,
-                    lanes: Biased::Text,
-                    sizes: Sizes::All,
-                    steps: window(1, 75, 100),
+                    ..regularise
                 }),
                 blend: Some(Blend {
                     steps: window(1, 100, 100),
                     grow: 1,
                 }),
+                ..edit
             },
         }
     }
 
-    /// Plain InstructPix2Pix.
+    /// Plain InstructPix2Pix: no region, nothing regularised.
     pub fn base() -> Self {
         Self {
             name: "base".into(),
             locate: None,
             edit: Apply {
-                steps: 100,
-                scales: Guide {
-                    text: 7.5,
-                    image: 1.5,
-                },
-                scheduler: None,
+                scales: guide(7.5, 1.5),
                 regularise: None,
-                blend: None,
+                ..Self::paper().edit
             },
         }
     }

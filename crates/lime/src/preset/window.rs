@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// First step.
+    /// The first step, counted from 1.
     pub first: usize,
-    /// Last step, included.
+    /// The last step, which belongs to the window.
     pub last: usize,
-    /// Length of the run that the two were written for.
+    /// Steps of the run that the two were written for.
     pub of: usize,
 }
 

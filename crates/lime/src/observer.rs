@@ -8,20 +8,20 @@ use limekiln_diffusion::control::{Control, Kind, Part, Site, Tap};
 use crate::{
     bias::Bias,
     lanes::Lane,
-    preset::{MapOf, Parts, Segmentation, Sizes, Source},
+    preset::{FeatureSource, MapSettings, Parts, Segmentation, Sizes},
     sums::Sums,
 };
 
 /// What one call of one edit wants in attention, and what it read. Rows are the edit's lanes.
 #[derive(Clone, Debug)]
-pub struct Watch {
+pub struct AttentionObserver {
     pub(crate) lanes: Vec<Lane>,
-    /// Size of the latents.
+    /// Height and width of the latents.
     pub(crate) latent: (usize, usize),
     /// Features of the image lane, if this step is read for them.
     pub(crate) features: Option<Segmentation>,
     /// Attention of the text lane to the tokens at these positions, if this step is read for it.
-    pub(crate) map: Option<(MapOf, Vec<u32>)>,
+    pub(crate) map: Option<(MapSettings, Vec<u32>)>,
     pub(crate) bias: Option<Bias>,
     /// Biases by size: many layers share one.
     pub(crate) built: BTreeMap<(usize, usize), Tensor>,
@@ -29,7 +29,21 @@ pub struct Watch {
     pub(crate) read: Sums,
 }
 
-impl Watch {
+impl AttentionObserver {
+    /// Of a call on latents of (height, width). It wants nothing yet.
+    pub(crate) fn new(latent: (usize, usize), device: &Device) -> Self {
+        Self {
+            lanes: Vec::new(),
+            latent,
+            features: None,
+            map: None,
+            bias: None,
+            built: BTreeMap::new(),
+            device: device.clone(),
+            read: Sums::default(),
+        }
+    }
+
     fn row(&self, lane: Lane) -> Option<usize> {
         self.lanes.iter().position(|other| *other == lane)
     }
@@ -67,7 +81,7 @@ fn name(tap: &Tap) -> String {
     }
 }
 
-impl Control for Watch {
+impl Control for AttentionObserver {
     fn bias(&mut self, site: &Site) -> Result<Option<Tensor>> {
         let Some(bias) = self
             .bias
@@ -86,7 +100,7 @@ impl Control for Watch {
     }
 
     fn wants_probabilities(&self, site: &Site) -> bool {
-        let wants = |map: &MapOf| {
+        let wants = |map: &MapSettings| {
             site.kind == Kind::CrossAttention
                 && in_part(site, map.parts)
                 && self.in_size(site, map.sizes)
@@ -116,8 +130,8 @@ impl Control for Watch {
             return false;
         };
         let site = match (tap, features.source) {
-            (Tap::Attention(site), Source::Attentions)
-            | (Tap::Transformer(site), Source::Transformers) => site,
+            (Tap::Attention(site), FeatureSource::Attentions)
+            | (Tap::Transformer(site), FeatureSource::Transformers) => site,
             _ => return false,
         };
         in_part(site, features.parts) && self.in_size(site, features.sizes)
@@ -154,33 +168,29 @@ mod tests {
         }
     }
 
-    fn watch(preset: &Preset) -> Watch {
+    fn observer(preset: &Preset) -> AttentionObserver {
         let locate = preset.locate.clone().unwrap();
-        Watch {
+        AttentionObserver {
             lanes: LANES.to_vec(),
-            latent: (62, 41),
             features: Some(locate.segments),
             map: Some((locate.map, vec![2, 3])),
-            bias: None,
-            built: BTreeMap::new(),
-            device: Device::Cpu,
-            read: Sums::default(),
+            ..AttentionObserver::new((62, 41), &Device::Cpu)
         }
     }
 
     #[test]
     fn paper_and_official_read_their_own_layers() {
-        let (paper, official) = (watch(&Preset::paper()), watch(&Preset::official()));
+        let (paper, official) = (observer(&Preset::paper()), observer(&Preset::official()));
         let (full, half, mid) = (
             site(Part::Down, 62, 41),
             site(Part::Up, 31, 21),
             site(Part::Mid, 8, 6),
         );
-        let wants = |watch: &Watch, site: &Site| {
+        let wants = |observer: &AttentionObserver, site: &Site| {
             (
-                watch.wants_probabilities(site),
-                watch.wants_features(&Tap::Attention(*site)),
-                watch.wants_features(&Tap::Transformer(*site)),
+                observer.wants_probabilities(site),
+                observer.wants_features(&Tap::Attention(*site)),
+                observer.wants_features(&Tap::Transformer(*site)),
             )
         };
         assert_eq!(wants(&paper, &full), (true, false, true));
@@ -199,16 +209,16 @@ mod tests {
 
     #[test]
     fn a_quarter_of_an_odd_side_is_rounded_up() {
-        let watch = watch(&Preset::official());
+        let observer = observer(&Preset::official());
         let above =
-            |height, width| watch.in_size(&site(Part::Down, height, width), Sizes::AboveQuarter);
+            |height, width| observer.in_size(&site(Part::Down, height, width), Sizes::AboveQuarter);
         assert!(above(62, 41) && above(31, 21));
         assert!(!above(16, 11) && !above(8, 6));
     }
 
     #[test]
     fn maps_are_the_text_lanes_and_features_the_image_lanes() {
-        let mut watch = watch(&Preset::paper());
+        let mut observer = observer(&Preset::paper());
         let device = &Device::Cpu;
         let site = site(Part::Up, 2, 1);
         // Row r, head h: token t has probability (t == 2 + r) at pixel 0, and 1/77 everywhere at pixel 1.
@@ -219,13 +229,13 @@ mod tests {
                 head[77..].fill(1.0 / 77.0);
             }
         }
-        watch
+        observer
             .probabilities(
                 &site,
                 &Tensor::from_vec(values, (3, 2, 2, 77), device).unwrap(),
             )
             .unwrap();
-        let map: Vec<f32> = watch.read.maps[&(2, 1)]
+        let map: Vec<f32> = observer.read.maps[&(2, 1)]
             .flatten_all()
             .unwrap()
             .to_vec1()
@@ -240,8 +250,10 @@ mod tests {
             .unwrap()
             .reshape((3, 2, 2, 1))
             .unwrap();
-        watch.features(&Tap::Transformer(site), &features).unwrap();
-        let read: Vec<f32> = watch.read.features["up.01.00"]
+        observer
+            .features(&Tap::Transformer(site), &features)
+            .unwrap();
+        let read: Vec<f32> = observer.read.features["up.01.00"]
             .flatten_all()
             .unwrap()
             .to_vec1()

@@ -1,0 +1,54 @@
+//! Which steps of stage 1 are read, and for what.
+
+use crate::{
+    lanes::Lane,
+    preset::{Evidence, Locate, Rule},
+};
+
+/// What a step (counted from 1) is read for.
+pub(super) struct Reads {
+    pub(super) features: bool,
+    pub(super) map: bool,
+    /// Nothing is read after this step, so its own latents are not needed either.
+    pub(super) last: bool,
+}
+
+impl Locate {
+    /// Whether the region is put together from segments.
+    fn segmented(&self) -> bool {
+        self.select.rule != Rule::Level
+    }
+
+    /// The last step that is read, of a run of `steps` U-Net calls.
+    pub(super) fn last_read(&self, steps: usize) -> usize {
+        let features = if self.segmented() {
+            *self.segments.steps.scaled(steps).end()
+        } else {
+            0
+        };
+        features.max(*self.map.steps.scaled(steps).end()).min(steps)
+    }
+
+    /// What step `step` (counted from 1) of a run of `steps` is read for.
+    pub(super) fn reads(&self, step: usize, steps: usize) -> Reads {
+        Reads {
+            features: self.segmented() && self.segments.steps.scaled(steps).contains(&step),
+            map: self.map.steps.scaled(steps).contains(&step),
+            last: step == self.last_read(steps),
+        }
+    }
+}
+
+impl Reads {
+    /// The lanes that are read.
+    pub(super) fn lanes(&self, evidence: Evidence) -> Vec<Lane> {
+        let mut lanes = Vec::new();
+        if self.map {
+            lanes.push(Lane::Text);
+        }
+        if self.features || (self.map && evidence == Evidence::Relevance) {
+            lanes.push(Lane::Image);
+        }
+        lanes
+    }
+}

@@ -1,0 +1,23 @@
+//! What an edit is asked for.
+
+use image::{GrayImage, RgbImage};
+use limekiln_diffusion::scheduler::SchedulerKind;
+
+use crate::preset::Preset;
+
+/// One edit, as asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The picture at working size: sides are multiples of the model's factor.
+    pub image: RgbImage,
+    /// What to do, in words.
+    pub instruction: String,
+    /// Seed of the noise and of the clustering.
+    pub seed: u64,
+    /// How to do it.
+    pub preset: Preset,
+    /// A region in place of localisation, of the image's size; at least 128 is inside.
+    pub mask: Option<GrayImage>,
+    /// A solver in place of the preset's and the checkpoint's.
+    pub scheduler: Option<SchedulerKind>,
+}

@@ -1,0 +1,112 @@
+//! One denoising step: the rows of a U-Net call, and what its output does to the edit.
+
+use std::time::Instant;
+
+use candle_core::{DType, Tensor};
+use limekiln_diffusion::{model::Model, unet::TextContext};
+
+use super::{
+    machine::Edit,
+    stage::{Progress, Stage},
+};
+use crate::{
+    error::{Error, Result},
+    lanes::{self, Lane},
+    observer::AttentionObserver,
+    timings::milliseconds,
+};
+
+/// One edit's rows of a U-Net call.
+pub struct Inputs {
+    /// `[rows, in_channels, h, w]`, in the model's dtype.
+    pub sample: Tensor,
+    /// The timestep of each row.
+    pub timesteps: Vec<f64>,
+    /// Keys and values of the rows' texts.
+    pub text: TextContext,
+    /// What the call is to do in attention for these rows. It reads; hand it to [`Edit::advance`].
+    pub observer: AttentionObserver,
+}
+
+impl Edit {
+    /// What the U-Net is to be called with in this step.
+    ///
+    /// # Errors
+    ///
+    /// When all steps are done, or tensors cannot be made.
+    pub fn inputs(&self) -> Result<Inputs> {
+        let observer = self.observer();
+        let (scaled, timestep) = self.run.input()?;
+        let blank = self.setup.picture.zeros_like()?;
+        let mut rows = Vec::with_capacity(observer.lanes.len());
+        let mut texts = Vec::with_capacity(observer.lanes.len());
+        for lane in &observer.lanes {
+            let condition = if *lane == Lane::None {
+                &blank
+            } else {
+                &self.setup.picture
+            };
+            rows.push(Tensor::cat(&[&scaled, condition], 1)?);
+            texts.push(if *lane == Lane::Text {
+                &self.setup.text
+            } else {
+                &self.setup.empty
+            });
+        }
+        Ok(Inputs {
+            sample: Tensor::cat(&rows, 0)?.to_dtype(self.setup.dtype)?,
+            timesteps: vec![timestep; rows.len()],
+            text: TextContext::cat(&texts)?,
+            observer,
+        })
+    }
+
+    /// Finishes the step with the U-Net's `output` for its rows, `[rows, channels, h, w]`, and what
+    /// its `observer` has read.
+    pub fn advance(&mut self, output: &Tensor, observer: AttentionObserver) -> Result<()> {
+        let output = output.to_dtype(DType::F32)?;
+        match self.stage {
+            Stage::Locate => self.advance_locate(&output, observer),
+            Stage::Edit => self.advance_apply(&output, &observer.lanes),
+            Stage::Decode => Err(Error::Request("all steps of this edit are done".into())),
+        }
+    }
+
+    /// Takes one denoising step.
+    ///
+    /// # Errors
+    ///
+    /// When all steps are done, or the networks fail.
+    pub fn step(&mut self, model: &Model) -> Result<Progress> {
+        let began = Instant::now();
+        let (stage, segmenting) = (self.stage, self.timings.segment_ms);
+        let mut inputs = self.inputs()?;
+        let output = model.unet.forward(
+            &inputs.sample,
+            &inputs.timesteps,
+            &inputs.text,
+            &mut inputs.observer,
+        )?;
+        self.advance(&output, inputs.observer)?;
+        let spent = milliseconds(began) - (self.timings.segment_ms - segmenting);
+        match stage {
+            Stage::Locate => self.timings.locate_ms += spent,
+            Stage::Edit | Stage::Decode => self.timings.edit_ms += spent,
+        }
+        Ok(self.progress())
+    }
+
+    /// What this step wants in attention.
+    fn observer(&self) -> AttentionObserver {
+        let (_, _, height, width) = self.setup.shape;
+        let mut observer = AttentionObserver::new((height, width), &self.setup.device);
+        match self.stage {
+            Stage::Locate => self.observe_locate(&mut observer),
+            Stage::Edit | Stage::Decode => {
+                observer.lanes = lanes::needed(self.setup.request.preset.edit.scales, &[]);
+                observer.bias = self.bias_now();
+            }
+        }
+        observer
+    }
+}

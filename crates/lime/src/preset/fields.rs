@@ -1,0 +1,250 @@
+//! The fields of a preset.
+
+use limekiln_diffusion::scheduler::SchedulerKind;
+use serde::{Deserialize, Serialize};
+
+use super::window::Window;
+
+/// One way to edit. All fields may be changed; [`Preset::validate`] says whether they still make sense.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// Where its numbers came from; only reported.
+    pub name: String,
+    /// Stage 1, or none: the picture is then edited as a whole, unless the request brings a mask.
+    pub locate: Option<Locate>,
+    /// Stage 2, which edits.
+    pub edit: Apply,
+}
+
+/// Guidance of eq. 2: `none + text (eps_text - eps_image) + image (eps_image - eps_none)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guide {
+    /// s_T: how far the prediction moves towards the instruction.
+    pub text: f64,
+    /// s_I: how far the prediction moves towards the picture.
+    pub image: f64,
+}
+
+/// Stage 1: find the region of interest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Locate {
+    /// Steps of the whole run; it stops after the last one that is read.
+    pub steps: usize,
+    /// Guidance of the stage's steps.
+    pub scales: Guide,
+    /// The stage's solver; none is the checkpoint's own.
+    pub scheduler: Option<SchedulerKind>,
+    /// Side of the square grid on which segments and map meet.
+    pub grid: usize,
+    /// How maps are enlarged to the grid.
+    pub corners: Corners,
+    /// Which features are clustered into segments, and how.
+    pub segments: Segmentation,
+    /// The map that says where the instruction acts.
+    pub map: MapSettings,
+    /// From map and segments to the region.
+    pub select: Select,
+}
+
+/// Where the samples of bilinear resizing lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Corners {
+    /// Pixel centres at half positions (torch: `align_corners=False`).
+    HalfPixel,
+    /// The corner pixels coincide (torch: `align_corners=True`).
+    Aligned,
+}
+
+/// Which parts of the U-Net are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parts {
+    /// Down and up blocks.
+    DownUp,
+    /// Down, mid and up blocks.
+    All,
+}
+
+/// Layers chosen by the size of their feature map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sizes {
+    /// Every layer.
+    All,
+    /// Those smaller than the latents.
+    BelowFull,
+    /// Those larger than a quarter of the latents' side.
+    AboveQuarter,
+}
+
+/// What counts as a feature map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureSource {
+    /// Output of each spatial transformer, after its residual.
+    Transformers,
+    /// Output of each attention layer, self and cross, before its residual.
+    Attentions,
+}
+
+/// Features of the image lane, fused, normalised per pixel, clustered by K-means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Segmentation {
+    /// What counts as a feature map.
+    pub source: FeatureSource,
+    /// Parts of the U-Net whose features are read.
+    pub parts: Parts,
+    /// Sizes of the layers whose features are read.
+    pub sizes: Sizes,
+    /// Steps over which they are averaged.
+    pub steps: Window,
+    /// How many clusters K-means makes, 1 to 64.
+    pub clusters: usize,
+    /// How often K-means starts anew (k-means++); the start of least inertia stays.
+    pub starts: usize,
+    /// At most this many rounds per start.
+    pub rounds: usize,
+}
+
+/// What the map is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// Cross-attention of the text lane to the tokens read.
+    Attention,
+    /// |eps_text - eps_image|, mean over channels ("Watch Your Steps", Mirzaei et al.). `parts`, `sizes`, `tokens` and
+    /// `normalise` are not read then.
+    Relevance,
+}
+
+/// Which tokens are read to locate and which are penalised in the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tokens {
+    /// Read: all but start, stop words and padding (the end token is padding). Penalised: those three.
+    Paper,
+    /// Read: all but start, stop words, punctuation, edit verbs and padding; the end token stays. Penalised: start, stop
+    /// words and padding after the end token.
+    Official,
+}
+
+/// The map that says where the instruction acts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapSettings {
+    /// What it is made of.
+    pub evidence: Evidence,
+    /// Parts of the U-Net whose cross-attention is read.
+    pub parts: Parts,
+    /// Sizes of the layers whose attention is read.
+    pub sizes: Sizes,
+    /// Steps over which it is averaged.
+    pub steps: Window,
+    /// Which tokens' attention is read.
+    pub tokens: Tokens,
+    /// Whether each pixel is divided by its sum over all 77 tokens before any is dropped.
+    pub normalise: bool,
+}
+
+/// When a segment belongs to the region. The segment that satisfies a rule best is always kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// It holds one of the points.
+    AnyPoint,
+    /// It holds at least `min` of the points.
+    Share,
+    /// Its mean of the map is at least `min` of the best segment's mean.
+    Mean,
+    /// At least `min` of its area reaches `level`.
+    Covered,
+    /// No segments: the pixels that reach `level`.
+    Level,
+}
+
+/// From map and segments to the region of interest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Select {
+    /// How many of the map's highest pixels are points. Levels are shares of their mean.
+    pub points: usize,
+    /// When a segment belongs to the region.
+    pub rule: Rule,
+    /// The share that [`Rule`] asks for, 0 to 1.
+    pub min: f64,
+    /// The value that a pixel must reach for [`Rule`], as a share of the points' mean, 0 to 1.
+    pub level: f64,
+    /// Whether segments are first split into their connected components.
+    pub components: bool,
+    /// Pixels at or above this share of the points' mean join the region whatever their segment; 0 lets none join.
+    pub join: f64,
+}
+
+/// Stage 2: apply the edit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// Steps of the run.
+    pub steps: usize,
+    /// Guidance of the stage's steps.
+    pub scales: Guide,
+    /// The stage's solver; none is the checkpoint's own.
+    pub scheduler: Option<SchedulerKind>,
+    /// Attention regularisation in the region.
+    pub regularise: Option<Regularise>,
+    /// Noise-space blending outside the region.
+    pub blend: Option<Blend>,
+}
+
+/// Which scores are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Eq. 3: `strength` is taken from the scores of the unrelated tokens.
+    Penalise,
+    /// Eq. 4: `strength` is added to the scores of the located words.
+    Reward,
+}
+
+/// Lanes whose scores are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Biased {
+    /// The text lane.
+    Text,
+    /// All three.
+    All,
+}
+
+/// Attention regularisation (section 4.2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Regularise {
+    /// Whether eq. 3 or eq. 4 is applied.
+    pub mode: Mode,
+    /// alpha: what is taken from, or added to, the scores before the softmax.
+    pub strength: f64,
+    /// Which tokens count as unrelated.
+    pub tokens: Tokens,
+    /// Lanes whose scores are moved.
+    pub lanes: Biased,
+    /// Sizes of the layers whose scores are moved.
+    pub sizes: Sizes,
+    /// Steps in which scores are moved.
+    pub steps: Window,
+}
+
+/// Noise-space blending: after a step, latents outside the region become the input's, noised to the same level.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blend {
+    /// Steps after which the latents outside are replaced.
+    pub steps: Window,
+    /// By how many latent pixels the region is grown before.
+    pub grow: usize,
+}
