@@ -5,15 +5,16 @@ use std::path::Path;
 use limekiln_blobs::{Cache, Key};
 use limekiln_jobs::{Digest, ErrorKind, Retryable};
 
-use crate::home::{Home, noise};
+use crate::context::{TestContext, noise};
 
 const LIMIT: u64 = 1 << 20;
 
-async fn stored(home: &Home, seed: u64, bytes: usize) -> (Key, Digest) {
+async fn stored(context: &TestContext, seed: u64, bytes: usize) -> (Key, Digest) {
     let body = noise(seed, bytes);
     let digest = Digest::of(&body);
-    let key = Key::image(home.tenant, &digest);
-    home.blobs
+    let key = Key::image(context.tenant, &digest);
+    context
+        .blobs
         .put_digested(&key, body, digest, "image/png")
         .await
         .unwrap();
@@ -26,22 +27,26 @@ fn files(dir: &Path) -> usize {
 
 #[tokio::test]
 async fn a_second_fetch_needs_no_server() {
-    let home = Home::s3().await;
+    let context = TestContext::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), LIMIT).await.unwrap();
-    let (key, digest) = stored(&home, 1, 30_000).await;
+    let (key, digest) = stored(&context, 1, 30_000).await;
     assert_eq!(cache.get(&digest).await.unwrap(), None);
     assert_eq!(
         cache
-            .fetch(&home.blobs, &key, &digest, LIMIT)
+            .fetch(&context.blobs, &key, &digest, LIMIT)
             .await
             .unwrap(),
         noise(1, 30_000)
     );
-    home.blobs.delete(std::slice::from_ref(&key)).await.unwrap();
+    context
+        .blobs
+        .delete(std::slice::from_ref(&key))
+        .await
+        .unwrap();
     assert_eq!(
         cache
-            .fetch(&home.blobs, &key, &digest, LIMIT)
+            .fetch(&context.blobs, &key, &digest, LIMIT)
             .await
             .unwrap(),
         noise(1, 30_000)
@@ -58,7 +63,7 @@ async fn a_second_fetch_needs_no_server() {
     assert_eq!((later.stats().files, later.stats().bytes), (1, 30_000));
     assert_eq!(
         later
-            .fetch(&home.blobs, &key, &digest, LIMIT)
+            .fetch(&context.blobs, &key, &digest, LIMIT)
             .await
             .unwrap(),
         noise(1, 30_000)
@@ -67,12 +72,12 @@ async fn a_second_fetch_needs_no_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_make_one_request() {
-    let home = Home::s3().await;
+    let context = TestContext::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), LIMIT).await.unwrap();
-    let (key, digest) = stored(&home, 2, 200_000).await;
+    let (key, digest) = stored(&context, 2, 200_000).await;
     let all = (0..32).map(|_| {
-        let (cache, blobs, key) = (cache.clone(), home.blobs.clone(), key.clone());
+        let (cache, blobs, key) = (cache.clone(), context.blobs.clone(), key.clone());
         tokio::spawn(async move { cache.fetch(&blobs, &key, &digest, LIMIT).await })
     });
     for one in all.collect::<Vec<_>>() {
@@ -85,10 +90,10 @@ async fn many_at_once_make_one_request() {
 
 #[tokio::test]
 async fn damage_on_disk_is_found_and_mended() {
-    let home = Home::s3().await;
+    let context = TestContext::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), LIMIT).await.unwrap();
-    let (key, digest) = stored(&home, 3, 10_000).await;
+    let (key, digest) = stored(&context, 3, 10_000).await;
     let file = dir.path().join(digest.to_string());
     for damaged in [
         noise(4, 10_000),
@@ -96,7 +101,7 @@ async fn damage_on_disk_is_found_and_mended() {
         noise(3, 0),
     ] {
         cache
-            .fetch(&home.blobs, &key, &digest, LIMIT)
+            .fetch(&context.blobs, &key, &digest, LIMIT)
             .await
             .unwrap();
         std::fs::write(&file, &damaged).unwrap();
@@ -104,7 +109,7 @@ async fn damage_on_disk_is_found_and_mended() {
         assert!(!file.exists());
         assert_eq!(
             cache
-                .fetch(&home.blobs, &key, &digest, LIMIT)
+                .fetch(&context.blobs, &key, &digest, LIMIT)
                 .await
                 .unwrap(),
             noise(3, 10_000)
@@ -114,7 +119,7 @@ async fn damage_on_disk_is_found_and_mended() {
     std::fs::write(&file, noise(4, 10_000)).unwrap();
     let later = Cache::open(dir.path(), LIMIT).await.unwrap();
     let pinned = later
-        .fetch_file(&home.blobs, &key, &digest, LIMIT)
+        .fetch_file(&context.blobs, &key, &digest, LIMIT)
         .await
         .unwrap();
     assert_eq!(std::fs::read(pinned.path()).unwrap(), noise(3, 10_000));
@@ -122,7 +127,7 @@ async fn damage_on_disk_is_found_and_mended() {
     std::fs::remove_file(&file).unwrap();
     assert_eq!(later.get(&digest).await.unwrap(), None);
     let again = later
-        .fetch_file(&home.blobs, &key, &digest, LIMIT)
+        .fetch_file(&context.blobs, &key, &digest, LIMIT)
         .await
         .unwrap();
     assert!(again.path().exists());
@@ -131,19 +136,19 @@ async fn damage_on_disk_is_found_and_mended() {
 
 #[tokio::test]
 async fn it_stays_within_its_bytes() {
-    let home = Home::s3().await;
+    let context = TestContext::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), 100_000).await.unwrap();
     let mut digests = Vec::new();
     for seed in 0..5 {
-        let (key, digest) = stored(&home, 10 + seed, 30_000).await;
+        let (key, digest) = stored(&context, 10 + seed, 30_000).await;
         cache
-            .fetch(&home.blobs, &key, &digest, LIMIT)
+            .fetch(&context.blobs, &key, &digest, LIMIT)
             .await
             .unwrap();
         // The first is used all the time, so it stays.
         cache
-            .fetch(&home.blobs, &key, &digest, LIMIT)
+            .fetch(&context.blobs, &key, &digest, LIMIT)
             .await
             .unwrap();
         digests.push(digest);
@@ -155,10 +160,10 @@ async fn it_stays_within_its_bytes() {
     assert_eq!(cache.get(&digests[1]).await.unwrap(), None);
 
     // Larger than all of it: given, not kept.
-    let (key, digest) = stored(&home, 20, 100_001).await;
+    let (key, digest) = stored(&context, 20, 100_001).await;
     assert_eq!(
         cache
-            .fetch(&home.blobs, &key, &digest, LIMIT)
+            .fetch(&context.blobs, &key, &digest, LIMIT)
             .await
             .unwrap()
             .len(),
@@ -167,7 +172,7 @@ async fn it_stays_within_its_bytes() {
     assert_eq!(cache.get(&digest).await.unwrap(), None);
     assert_eq!(
         cache
-            .fetch_file(&home.blobs, &key, &digest, LIMIT)
+            .fetch_file(&context.blobs, &key, &digest, LIMIT)
             .await
             .unwrap_err()
             .kind(),
@@ -185,23 +190,23 @@ async fn it_stays_within_its_bytes() {
 
 #[tokio::test]
 async fn weights_in_use_are_not_put_out() {
-    let home = Home::s3().await;
+    let context = TestContext::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), 100_000).await.unwrap();
-    let (key, digest) = stored(&home, 30, 80_000).await;
+    let (key, digest) = stored(&context, 30, 80_000).await;
     let pinned = cache
-        .fetch_file(&home.blobs, &key, &digest, LIMIT)
+        .fetch_file(&context.blobs, &key, &digest, LIMIT)
         .await
         .unwrap();
     let second = cache
-        .fetch_file(&home.blobs, &key, &digest, LIMIT)
+        .fetch_file(&context.blobs, &key, &digest, LIMIT)
         .await
         .unwrap();
     assert_eq!(pinned.path(), second.path());
     for seed in 31..34 {
-        let (key, digest) = stored(&home, seed, 50_000).await;
+        let (key, digest) = stored(&context, seed, 50_000).await;
         cache
-            .fetch(&home.blobs, &key, &digest, LIMIT)
+            .fetch(&context.blobs, &key, &digest, LIMIT)
             .await
             .unwrap();
     }
@@ -209,9 +214,9 @@ async fn weights_in_use_are_not_put_out() {
     assert_eq!(std::fs::read(pinned.path()).unwrap(), noise(30, 80_000));
     let path = pinned.path().to_owned();
     drop(pinned);
-    let (key, digest) = stored(&home, 35, 50_000).await;
+    let (key, digest) = stored(&context, 35, 50_000).await;
     cache
-        .fetch(&home.blobs, &key, &digest, LIMIT)
+        .fetch(&context.blobs, &key, &digest, LIMIT)
         .await
         .unwrap();
     assert!(!path.exists());
@@ -220,18 +225,19 @@ async fn weights_in_use_are_not_put_out() {
 
 #[tokio::test]
 async fn what_s3_sends_wrong_is_not_kept() {
-    let home = Home::s3().await;
+    let context = TestContext::s3().await;
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path(), LIMIT).await.unwrap();
-    let key = home.key("lies");
-    home.blobs
+    let key = context.key("lies");
+    context
+        .blobs
         .put(&key, noise(1, 5_000), "image/png")
         .await
         .unwrap();
     let other = Digest::of(b"other");
     assert_eq!(
         cache
-            .fetch(&home.blobs, &key, &other, LIMIT)
+            .fetch(&context.blobs, &key, &other, LIMIT)
             .await
             .unwrap_err()
             .kind(),
@@ -239,16 +245,16 @@ async fn what_s3_sends_wrong_is_not_kept() {
     );
     assert_eq!(
         cache
-            .fetch_file(&home.blobs, &key, &other, LIMIT)
+            .fetch_file(&context.blobs, &key, &other, LIMIT)
             .await
             .unwrap_err()
             .kind(),
         ErrorKind::Corrupt
     );
-    let gone = home.key("gone");
+    let gone = context.key("gone");
     assert_eq!(
         cache
-            .fetch_file(&home.blobs, &gone, &other, LIMIT)
+            .fetch_file(&context.blobs, &gone, &other, LIMIT)
             .await
             .unwrap_err()
             .kind(),
@@ -256,7 +262,7 @@ async fn what_s3_sends_wrong_is_not_kept() {
     );
     assert_eq!(
         cache
-            .fetch_file(&home.blobs, &key, &Digest::of(&noise(1, 5_000)), 99)
+            .fetch_file(&context.blobs, &key, &Digest::of(&noise(1, 5_000)), 99)
             .await
             .unwrap_err()
             .kind(),

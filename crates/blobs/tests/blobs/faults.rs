@@ -6,11 +6,19 @@ use limekiln_blobs::{Blobs, Error, Timeouts};
 use limekiln_jobs::{Digest, ErrorKind, Retryable};
 use limekiln_testbed::{Proxy, until};
 
-use crate::home::{Home, noise};
+use crate::context::{TestContext, noise};
 
-async fn through(home: &Home, timeouts: Timeouts) -> (Proxy, Blobs) {
-    let proxy = Proxy::start(home.settings().endpoint.as_ref().unwrap().port().unwrap());
-    let blobs = home
+async fn through(context: &TestContext, timeouts: Timeouts) -> (Proxy, Blobs) {
+    let proxy = Proxy::start(
+        context
+            .settings()
+            .endpoint
+            .as_ref()
+            .unwrap()
+            .port()
+            .unwrap(),
+    );
+    let blobs = context
         .with(|settings| {
             let endpoint = settings.endpoint.as_ref().unwrap();
             settings.endpoint = Some(proxy.before(endpoint.as_str()).parse().unwrap());
@@ -22,11 +30,11 @@ async fn through(home: &Home, timeouts: Timeouts) -> (Proxy, Blobs) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_cut_is_asked_for_again() {
-    let home = Home::s3().await;
-    let (proxy, blobs) = through(&home, Timeouts::default()).await;
+    let context = TestContext::s3().await;
+    let (proxy, blobs) = through(&context, Timeouts::default()).await;
     let body = noise(1, 4 << 20);
     let digest = Digest::of(&body);
-    let key = home.key("cut");
+    let key = context.key("cut");
 
     proxy.slow(16 << 20, Duration::ZERO);
     let put = tokio::spawn({
@@ -40,7 +48,11 @@ async fn what_is_cut_is_asked_for_again() {
     proxy.cut();
     put.await.unwrap().unwrap();
     assert_eq!(
-        home.blobs.get(&key, Some(&digest), 8 << 20).await.unwrap(),
+        context
+            .blobs
+            .get(&key, Some(&digest), 8 << 20)
+            .await
+            .unwrap(),
         body
     );
 
@@ -72,9 +84,9 @@ async fn what_is_cut_is_asked_for_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_down_is_transient_and_soon_said() {
-    let home = Home::s3().await;
-    let (proxy, blobs) = through(&home, Timeouts::default()).await;
-    let key = home.key("down");
+    let context = TestContext::s3().await;
+    let (proxy, blobs) = through(&context, Timeouts::default()).await;
+    let key = context.key("down");
     blobs.put(&key, noise(1, 10), "image/png").await.unwrap();
     proxy.refuse();
     let began = Instant::now();
@@ -82,7 +94,7 @@ async fn a_server_that_is_down_is_transient_and_soon_said() {
     // What was sent before the sender gave up may still arrive: a name of its own, as every upload of ours has.
     assert!(
         blobs
-            .put(&home.key("late"), noise(2, 10), "image/png")
+            .put(&context.key("late"), noise(2, 10), "image/png")
             .await
             .unwrap_err()
             .is_transient()
@@ -114,16 +126,17 @@ async fn a_server_that_is_down_is_transient_and_soon_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_ends_in_time() {
-    let home = Home::s3().await;
+    let context = TestContext::s3().await;
     let timeouts = Timeouts {
         connect: Duration::from_millis(200),
         attempt: Duration::from_millis(300),
         operation: Duration::from_millis(800),
     };
-    let (proxy, blobs) = through(&home, timeouts).await;
-    let key = home.key("silent");
+    let (proxy, blobs) = through(&context, timeouts).await;
+    let key = context.key("silent");
     // More than all the buffers on the way hold.
-    home.blobs
+    context
+        .blobs
         .put(&key, noise(1, 48 << 20), "image/png")
         .await
         .unwrap();
@@ -135,7 +148,7 @@ async fn silence_ends_in_time() {
     // What was sent before the sender gave up may still arrive: a name of its own, as every upload of ours has.
     assert!(
         blobs
-            .put(&home.key("late"), noise(2, 10), "image/png")
+            .put(&context.key("late"), noise(2, 10), "image/png")
             .await
             .unwrap_err()
             .is_transient()
@@ -156,7 +169,7 @@ async fn silence_ends_in_time() {
     );
     proxy.resume();
     assert_eq!(
-        home.blobs.get(&key, None, 64 << 20).await.unwrap().len(),
+        context.blobs.get(&key, None, 64 << 20).await.unwrap().len(),
         48 << 20
     );
 }

@@ -9,7 +9,7 @@ use limekiln_blobs::{Blobs, Fsync, Key, Prefix};
 use limekiln_jobs::{Digest, ErrorKind, Retryable};
 use limekiln_testbed::until;
 
-use crate::home::{Home, noise};
+use crate::context::{TestContext, noise};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(dir)
@@ -155,7 +155,7 @@ async fn one_process_a_folder() {
 
 #[tokio::test]
 async fn deletions_leave_nothing_on_disk() {
-    let home = Home::folder_half().await;
+    let context = TestContext::folder_half().await;
     let doomed = keys(["t/a/b/c", "t/a/b/d", "t/e", "t/large"]);
     for key in &doomed {
         let bytes = if key.as_str() == "t/large" {
@@ -163,32 +163,33 @@ async fn deletions_leave_nothing_on_disk() {
         } else {
             10
         };
-        home.blobs
+        context
+            .blobs
             .put(key, noise(1, bytes), "text/plain")
             .await
             .unwrap();
     }
-    home.blobs.delete(&doomed[..1]).await.unwrap();
+    context.blobs.delete(&doomed[..1]).await.unwrap();
     assert_eq!(
-        home.blobs.get(&doomed[1], None, 99).await.unwrap(),
+        context.blobs.get(&doomed[1], None, 99).await.unwrap(),
         noise(1, 10)
     );
-    home.blobs.delete(&doomed).await.unwrap();
-    assert_eq!(names(&home.dir().join("data")), ["kiln"]);
-    assert!(names(&home.dir().join("data/kiln")).is_empty());
+    context.blobs.delete(&doomed).await.unwrap();
+    assert_eq!(names(&context.dir().join("data")), ["kiln"]);
+    assert!(names(&context.dir().join("data/kiln")).is_empty());
 }
 
 #[tokio::test]
 async fn a_put_given_up_leaves_nothing() {
-    let home = Home::folder_half().await;
-    let data = home.dir().join("data");
+    let context = TestContext::folder_half().await;
+    let data = context.dir().join("data");
     let temporary = || {
         names(&data)
             .iter()
             .filter(|name| name.starts_with(".tmp."))
             .count()
     };
-    let (blobs, key) = (home.blobs.clone(), home.key("given-up"));
+    let (blobs, key) = (context.blobs.clone(), context.key("given-up"));
     let body = noise(1, 256 << 20);
     let put = tokio::spawn(async move {
         let digest = Digest::of(b"unchecked");
@@ -204,74 +205,88 @@ async fn a_put_given_up_leaves_nothing() {
         temporary() == 0
     })
     .await;
-    assert!(!home.blobs.exists(&home.key("given-up")).await.unwrap());
+    assert!(
+        !context
+            .blobs
+            .exists(&context.key("given-up"))
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
 async fn what_a_dead_process_left_is_swept_when_old_enough() {
-    let home = Home::folder_half().await;
-    let data = home.dir().join("data");
+    let context = TestContext::folder_half().await;
+    let data = context.dir().join("data");
     std::fs::write(data.join(".tmp.dead"), "half").unwrap();
     let hour = Duration::from_secs(3_600);
-    assert_eq!(home.blobs.uploads_abort(hour, 100).await.unwrap(), 0);
+    assert_eq!(context.blobs.uploads_abort(hour, 100).await.unwrap(), 0);
     let file = std::fs::File::options()
         .write(true)
         .open(data.join(".tmp.dead"))
         .unwrap();
     file.set_modified(SystemTime::now() - 2 * hour).unwrap();
-    assert_eq!(home.blobs.uploads_abort(hour, 100).await.unwrap(), 1);
+    assert_eq!(context.blobs.uploads_abort(hour, 100).await.unwrap(), 1);
     assert_eq!(names(&data), ["kiln"]);
 }
 
 #[tokio::test]
 async fn a_directory_is_no_blob_and_a_blob_no_directory() {
-    let home = Home::folder_half().await;
+    let context = TestContext::folder_half().await;
     let [blob, above, below] = <[Key; 3]>::try_from(keys(["t/x", "t", "t/x/y"])).unwrap();
-    home.blobs
+    context
+        .blobs
         .put(&blob, noise(1, 10), "text/plain")
         .await
         .unwrap();
     for other in [&above, &below] {
-        let missing = home.blobs.get(other, None, 99).await.unwrap_err();
+        let missing = context.blobs.get(other, None, 99).await.unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
-        let refused = home.blobs.put(other, noise(2, 10), "text/plain").await;
+        let refused = context.blobs.put(other, noise(2, 10), "text/plain").await;
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Internal);
     }
-    home.blobs.delete(&[above, below]).await.unwrap();
-    assert_eq!(home.blobs.get(&blob, None, 99).await.unwrap(), noise(1, 10));
+    context.blobs.delete(&[above, below]).await.unwrap();
     assert_eq!(
-        names(&home.dir().join("data")),
+        context.blobs.get(&blob, None, 99).await.unwrap(),
+        noise(1, 10)
+    );
+    assert_eq!(
+        names(&context.dir().join("data")),
         [".bucket-a2lsbg.object-dC94.metadata.json", "kiln"]
     );
 }
 
 #[tokio::test]
 async fn keys_that_differ_in_case_alone_are_two() {
-    let home = Home::folder_half().await;
+    let context = TestContext::folder_half().await;
     let both = keys(["models/SD/unet", "models/sd/unet"]);
     for (seed, key) in (1..).zip(&both) {
-        home.blobs
+        context
+            .blobs
             .put(key, noise(seed, 10), "text/plain")
             .await
             .unwrap();
     }
-    std::fs::write(home.dir().join("data/kiln/README"), "not ours").unwrap();
+    std::fs::write(context.dir().join("data/kiln/README"), "not ours").unwrap();
     for (seed, key) in (1..).zip(&both) {
-        let body = home.blobs.get(key, None, 99).await.unwrap();
+        let body = context.blobs.get(key, None, 99).await.unwrap();
         assert_eq!(body, noise(seed, 10));
     }
-    let page = home.blobs.list(&Prefix::all(), None, 9).await.unwrap();
+    let page = context.blobs.list(&Prefix::all(), None, 9).await.unwrap();
     let listed: Vec<Key> = page.blobs.into_iter().map(|one| one.key).collect();
     assert_eq!(listed, both);
-    assert_eq!(names(&home.dir().join("data/kiln/models")), ["+s+d", "sd"]);
+    assert_eq!(
+        names(&context.dir().join("data/kiln/models")),
+        ["+s+d", "sd"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_writers_and_deleters_see_whole_blobs() {
-    let home = Home::folder_half().await;
-    let keys: Vec<Key> = (0..3).map(|n| home.key(&format!("d/{n}/x"))).collect();
+    let context = TestContext::folder_half().await;
+    let keys: Vec<Key> = (0..3).map(|n| context.key(&format!("d/{n}/x"))).collect();
     let tasks = (0..12_u64).map(|task| {
-        let (blobs, keys) = (home.blobs.clone(), keys.clone());
+        let (blobs, keys) = (context.blobs.clone(), keys.clone());
         tokio::spawn(async move {
             for round in 0..20_u64 {
                 let key = &keys[(task + round) as usize % keys.len()];

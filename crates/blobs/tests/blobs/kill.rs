@@ -6,7 +6,7 @@ use limekiln_blobs::{Blobs, Fsync, Key, Prefix};
 use limekiln_jobs::{Digest, TenantId};
 use limekiln_testbed::{Process, until};
 
-use crate::home::noise;
+use crate::context::noise;
 
 const DIR: &str = "LIMEKILN_BLOBS_DIR";
 const ACKNOWLEDGED: &str = "LIMEKILN_BLOBS_ACKNOWLEDGED";

@@ -6,9 +6,9 @@
 )]
 
 mod cache;
+mod context;
 mod faults;
 mod folder;
-mod home;
 mod kill;
 mod raw;
 mod suite;
@@ -19,7 +19,7 @@ macro_rules! suite {
         mod $half {
             $(#[tokio::test]
             async fn $name() {
-                super::suite::$name(&super::home::Home::$half().await).await;
+                super::suite::$name(&super::context::TestContext::$half().await).await;
             })*
         }
     };
@@ -60,5 +60,5 @@ suites!(
 
 #[tokio::test]
 async fn a_key_is_no_path() {
-    suite::a_key_is_no_path(&home::Home::s3().await).await;
+    suite::a_key_is_no_path(&context::TestContext::s3().await).await;
 }

@@ -5,23 +5,25 @@ use std::time::Duration;
 use limekiln_blobs::{Credentials, Prefix};
 
 use super::{MIB, keys};
-use crate::home::{Home, noise};
+use crate::context::{TestContext, noise};
 use crate::raw;
 use limekiln_jobs::{ErrorKind, Retryable};
 
-pub(crate) async fn urls_are_signed_for_one_blob_and_a_time(home: &Home) {
-    let key = home.key("result.png");
+pub(crate) async fn urls_are_signed_for_one_blob_and_a_time(context: &TestContext) {
+    let key = context.key("result.png");
     let body = noise(1, 40_000);
-    home.blobs
+    context
+        .blobs
         .put(&key, body.clone(), "image/png")
         .await
         .unwrap();
-    home.blobs
-        .put(&home.key("secret.png"), body.clone(), "image/png")
+    context
+        .blobs
+        .put(&context.key("secret.png"), body.clone(), "image/png")
         .await
         .unwrap();
     let hour = Duration::from_secs(3_600);
-    let url = home
+    let url = context
         .blobs
         .presign(&key, hour, Some("my \"kiln\".png"))
         .await
@@ -45,7 +47,12 @@ pub(crate) async fn urls_are_signed_for_one_blob_and_a_time(home: &Home) {
     );
     assert_eq!(answer.body, body);
 
-    let bare = home.blobs.presign(&key, hour, None).await.unwrap().unwrap();
+    let bare = context
+        .blobs
+        .presign(&key, hour, None)
+        .await
+        .unwrap()
+        .unwrap();
     let good = raw::path(&bare);
     assert_eq!(
         raw::ask("GET", &bare, &good, 0, b"").await.unwrap().status,
@@ -71,59 +78,60 @@ pub(crate) async fn urls_are_signed_for_one_blob_and_a_time(home: &Home) {
             .status
             >= 400
     );
-    assert!(home.blobs.exists(&key).await.unwrap());
+    assert!(context.blobs.exists(&key).await.unwrap());
 
-    let outside = home
+    let outside = context
         .with(|settings| {
             settings.public_endpoint = Some("https://kiln.example:8443/s3".parse().unwrap())
         })
         .await;
     let url = outside.presign(&key, hour, None).await.unwrap().unwrap();
     assert_eq!(url.host_str(), Some("kiln.example"));
-    assert_eq!(url.path(), format!("/s3/{}/{key}", home.bucket));
+    assert_eq!(url.path(), format!("/s3/{}/{key}", context.bucket));
 }
 
-pub(crate) async fn prefixes_keep_apart(home: &Home) {
-    let staging = home.prefixed("staging/a").await;
-    let neighbour = home.prefixed("staging/at").await;
+pub(crate) async fn prefixes_keep_apart(context: &TestContext) {
+    let staging = context.prefixed("staging/a").await;
+    let neighbour = context.prefixed("staging/at").await;
     neighbour
-        .put(&home.key("x"), noise(3, 10), "image/png")
+        .put(&context.key("x"), noise(3, 10), "image/png")
         .await
         .unwrap();
-    let key = home.key("x");
+    let key = context.key("x");
     staging.put(&key, noise(1, 10), "image/png").await.unwrap();
-    assert!(!home.blobs.exists(&key).await.unwrap());
+    assert!(!context.blobs.exists(&key).await.unwrap());
     assert_eq!(staging.get(&key, None, MIB).await.unwrap(), noise(1, 10));
     for n in 0..3 {
         staging
-            .put(&home.key(&format!("y{n}")), noise(2, 10), "image/png")
+            .put(&context.key(&format!("y{n}")), noise(2, 10), "image/png")
             .await
             .unwrap();
     }
     let first = staging
-        .list(&Prefix::tenant(home.tenant), None, 2)
+        .list(&Prefix::tenant(context.tenant), None, 2)
         .await
         .unwrap();
     assert_eq!(first.blobs[0].key, key);
     let rest = staging
-        .list(&Prefix::tenant(home.tenant), first.next.as_deref(), 9)
+        .list(&Prefix::tenant(context.tenant), first.next.as_deref(), 9)
         .await
         .unwrap();
     assert_eq!((rest.blobs.len(), rest.next), (2, None));
-    assert!(keys(&home.blobs, &Prefix::tenants()).await.is_empty());
+    assert!(keys(&context.blobs, &Prefix::tenants()).await.is_empty());
     assert_eq!(keys(&staging, &Prefix::all()).await.len(), 4);
-    assert_eq!(keys(&home.blobs, &Prefix::all()).await.len(), 5);
+    assert_eq!(keys(&context.blobs, &Prefix::all()).await.len(), 5);
     staging.delete(std::slice::from_ref(&key)).await.unwrap();
     assert!(!staging.exists(&key).await.unwrap());
 }
 
-pub(crate) async fn strangers_are_told(home: &Home) {
-    let key = home.key("x");
-    home.blobs
+pub(crate) async fn strangers_are_told(context: &TestContext) {
+    let key = context.key("x");
+    context
+        .blobs
         .put(&key, noise(1, 10), "image/png")
         .await
         .unwrap();
-    let own = home.settings().credentials.clone().unwrap();
+    let own = context.settings().credentials.clone().unwrap();
     let strangers = [
         Credentials {
             access_key: own.access_key.clone(),
@@ -135,7 +143,7 @@ pub(crate) async fn strangers_are_told(home: &Home) {
         },
     ];
     for credentials in strangers {
-        let stranger = home
+        let stranger = context
             .with(|settings| settings.credentials = Some(credentials))
             .await;
         assert_eq!(
@@ -170,12 +178,15 @@ pub(crate) async fn strangers_are_told(home: &Home) {
         let problem = report.checks[0].problem.as_ref().unwrap();
         assert!(problem.contains("AWS_ACCESS_KEY_ID"), "{problem}");
     }
-    assert_eq!(home.blobs.get(&key, None, MIB).await.unwrap(), noise(1, 10));
+    assert_eq!(
+        context.blobs.get(&key, None, MIB).await.unwrap(),
+        noise(1, 10)
+    );
 }
 
-pub(crate) async fn missing_buckets_are_told(home: &Home) {
-    let key = home.key("x");
-    let nowhere = home.blobs.bucket("no-such-bucket-here").unwrap();
+pub(crate) async fn missing_buckets_are_told(context: &TestContext) {
+    let key = context.key("x");
+    let nowhere = context.blobs.bucket("no-such-bucket-here").unwrap();
     for error in [
         nowhere
             .put(&key, noise(1, 10), "image/png")
@@ -204,37 +215,41 @@ pub(crate) async fn missing_buckets_are_told(home: &Home) {
     );
 }
 
-pub(crate) async fn buckets_are_made_once(home: &Home) {
-    let fresh = home.blobs.bucket(&format!("{}-more", home.bucket)).unwrap();
+pub(crate) async fn buckets_are_made_once(context: &TestContext) {
+    let fresh = context
+        .blobs
+        .bucket(&format!("{}-more", context.bucket))
+        .unwrap();
     let (a, b, c) = tokio::join!(
         fresh.bucket_ensure(),
         fresh.bucket_ensure(),
         fresh.bucket_ensure()
     );
     a.and(b).and(c).unwrap();
-    let key = home.key("x");
+    let key = context.key("x");
     fresh.put(&key, noise(1, 10), "image/png").await.unwrap();
     fresh.bucket_ensure().await.unwrap();
     assert!(fresh.exists(&key).await.unwrap());
-    assert!(!home.blobs.exists(&key).await.unwrap());
+    assert!(!context.blobs.exists(&key).await.unwrap());
 }
 
-pub(crate) async fn doctor_sees_a_good_bucket(home: &Home) {
-    let report = home.blobs.check().await;
+pub(crate) async fn doctor_sees_a_good_bucket(context: &TestContext) {
+    let report = context.blobs.check().await;
     assert!(report.is_ok(), "{report:?}");
     assert_eq!(report.checks.len(), 5);
-    assert!(report.target.contains(&home.bucket));
-    assert!(keys(&home.blobs, &Prefix::all()).await.is_empty());
+    assert!(report.target.contains(&context.bucket));
+    assert!(keys(&context.blobs, &Prefix::all()).await.is_empty());
 }
 
 /// No name that is not a key reaches a file of our server. (Swift takes any name: its blobs are no files of that name.)
-pub(crate) async fn a_key_is_no_path(home: &Home) {
-    let key = home.key("x");
-    home.blobs
+pub(crate) async fn a_key_is_no_path(context: &TestContext) {
+    let key = context.key("x");
+    context
+        .blobs
         .put(&key, noise(1, 10), "text/plain")
         .await
         .unwrap();
-    let client = raw::client(home.settings());
+    let client = raw::client(context.settings());
     let tricks = [
         "../other/t/y",
         "t/../../other/t/y",
@@ -252,16 +267,20 @@ pub(crate) async fn a_key_is_no_path(home: &Home) {
     ];
     for trick in tricks {
         let (get, put, delete) = tokio::join!(
-            client.get_object().bucket(&home.bucket).key(trick).send(),
+            client
+                .get_object()
+                .bucket(&context.bucket)
+                .key(trick)
+                .send(),
             client
                 .put_object()
-                .bucket(&home.bucket)
+                .bucket(&context.bucket)
                 .key(trick)
                 .body(noise(3, 5).into())
                 .send(),
             client
                 .delete_object()
-                .bucket(&home.bucket)
+                .bucket(&context.bucket)
                 .key(trick)
                 .send(),
         );
@@ -270,22 +289,22 @@ pub(crate) async fn a_key_is_no_path(home: &Home) {
         assert!(delete.is_err(), "{trick}");
         let begun = client
             .create_multipart_upload()
-            .bucket(&home.bucket)
+            .bucket(&context.bucket)
             .key(trick)
             .send()
             .await;
         assert!(begun.is_err(), "{trick}");
     }
     // Bare requests, which no client's library has tidied.
-    let endpoint = home.settings().endpoint.as_ref().unwrap();
+    let endpoint = context.settings().endpoint.as_ref().unwrap();
     for path in [
-        format!("/{}/../credentials", home.bucket),
-        format!("/{}/%2e%2e/other/t/y", home.bucket),
+        format!("/{}/../credentials", context.bucket),
+        format!("/{}/%2e%2e/other/t/y", context.bucket),
         "/..%2fcredentials".to_owned(),
-        format!("/{}/{key}", home.bucket),
+        format!("/{}/{key}", context.bucket),
     ] {
         let answer = raw::ask("GET", endpoint, &path, 0, b"").await.unwrap();
         assert!(answer.status >= 400, "{path}: {answer:?}");
     }
-    assert_eq!(keys(&home.blobs, &Prefix::all()).await, [key]);
+    assert_eq!(keys(&context.blobs, &Prefix::all()).await, [key]);
 }

@@ -7,38 +7,38 @@ use limekiln_blobs::{Key, Prefix};
 use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, ErrorKind, Retryable, TenantId};
 
 use super::{MIB, keys};
-use crate::home::{Home, noise};
+use crate::context::{TestContext, noise};
 
-pub(crate) async fn blobs_come_back(home: &Home) {
+pub(crate) async fn blobs_come_back(context: &TestContext) {
     let edit = EditId::new();
     let digest = Digest::of(&noise(1, 30_000));
     let cases = [
         (
-            Key::image(home.tenant, &digest),
+            Key::image(context.tenant, &digest),
             noise(1, 30_000),
             "image/png",
         ),
         (
-            Key::artifact(home.tenant, edit, Epoch::new(1), ArtifactKind::Report),
+            Key::artifact(context.tenant, edit, Epoch::new(1), ArtifactKind::Report),
             Bytes::from_static(b"{\"steps\": 10}"),
             "application/json",
         ),
         (
-            Key::checkpoint(home.tenant, edit, Epoch::new(2), 7),
+            Key::checkpoint(context.tenant, edit, Epoch::new(2), 7),
             noise(2, 3),
             "application/octet-stream",
         ),
         (
-            Key::edit(home.tenant, edit, Epoch::new(2), "empty").unwrap(),
+            Key::edit(context.tenant, edit, Epoch::new(2), "empty").unwrap(),
             Bytes::new(),
             "image/png",
         ),
-        (home.key("one-mib"), noise(3, 1 << 20), "image/jpeg"),
-        (home.key("more"), noise(4, (1 << 20) + 1), "image/webp"),
+        (context.key("one-mib"), noise(3, 1 << 20), "image/jpeg"),
+        (context.key("more"), noise(4, (1 << 20) + 1), "image/webp"),
     ];
     for (key, body, media_type) in cases {
-        assert_eq!(home.blobs.head(&key).await.unwrap(), None);
-        let stored = home
+        assert_eq!(context.blobs.head(&key).await.unwrap(), None);
+        let stored = context
             .blobs
             .put(&key, body.clone(), media_type)
             .await
@@ -48,7 +48,8 @@ pub(crate) async fn blobs_come_back(home: &Home) {
             (Digest::of(&body), body.len() as u64)
         );
         assert_eq!(
-            home.blobs
+            context
+                .blobs
                 .get(&key, Some(&stored.digest), MIB * 2)
                 .await
                 .unwrap(),
@@ -56,75 +57,88 @@ pub(crate) async fn blobs_come_back(home: &Home) {
             "{key}"
         );
         assert_eq!(
-            home.blobs.get(&key, None, stored.bytes).await.unwrap(),
+            context.blobs.get(&key, None, stored.bytes).await.unwrap(),
             body,
             "{key}"
         );
-        let head = home.blobs.head(&key).await.unwrap().unwrap();
+        let head = context.blobs.head(&key).await.unwrap().unwrap();
         assert_eq!(
             (head.bytes, head.media_type.as_deref()),
             (stored.bytes, Some(media_type)),
             "{key}"
         );
         assert!(head.modified.is_some());
-        home.blobs.delete(std::slice::from_ref(&key)).await.unwrap();
-        assert!(!home.blobs.exists(&key).await.unwrap());
+        context
+            .blobs
+            .delete(std::slice::from_ref(&key))
+            .await
+            .unwrap();
+        assert!(!context.blobs.exists(&key).await.unwrap());
         assert_eq!(
-            home.blobs.get(&key, None, MIB).await.unwrap_err().kind(),
+            context.blobs.get(&key, None, MIB).await.unwrap_err().kind(),
             ErrorKind::NotFound
         );
         assert_eq!(
-            home.blobs.download(&key).await.unwrap_err().kind(),
+            context.blobs.download(&key).await.unwrap_err().kind(),
             ErrorKind::NotFound
         );
     }
 }
 
-pub(crate) async fn the_last_put_wins(home: &Home) {
-    let key = home.key("twice");
-    home.blobs
+pub(crate) async fn the_last_put_wins(context: &TestContext) {
+    let key = context.key("twice");
+    context
+        .blobs
         .put(&key, noise(1, 5_000), "image/png")
         .await
         .unwrap();
-    let last = home
+    let last = context
         .blobs
         .put(&key, noise(2, 400), "text/plain")
         .await
         .unwrap();
     assert_eq!(
-        home.blobs.get(&key, Some(&last.digest), MIB).await.unwrap(),
+        context
+            .blobs
+            .get(&key, Some(&last.digest), MIB)
+            .await
+            .unwrap(),
         noise(2, 400)
     );
-    let head = home.blobs.head(&key).await.unwrap().unwrap();
+    let head = context.blobs.head(&key).await.unwrap().unwrap();
     assert_eq!(
         (head.bytes, head.media_type.as_deref()),
         (400, Some("text/plain"))
     );
-    assert_eq!(keys(&home.blobs, &Prefix::tenant(home.tenant)).await, [key]);
+    assert_eq!(
+        keys(&context.blobs, &Prefix::tenant(context.tenant)).await,
+        [key]
+    );
 }
 
-pub(crate) async fn large_blobs_go_in_parts(home: &Home) {
-    let key = home.key("weights");
+pub(crate) async fn large_blobs_go_in_parts(context: &TestContext) {
+    let key = context.key("weights");
     let body = noise(5, (17 << 20) + 3);
-    let stored = home
+    let stored = context
         .blobs
         .put(&key, body.clone(), "application/x-safetensors")
         .await
         .unwrap();
-    let head = home.blobs.head(&key).await.unwrap().unwrap();
+    let head = context.blobs.head(&key).await.unwrap().unwrap();
     assert_eq!(
         (head.bytes, head.media_type.as_deref()),
         (body.len() as u64, Some("application/x-safetensors"))
     );
     assert_eq!(
-        home.blobs
+        context
+            .blobs
             .get(&key, Some(&stored.digest), MIB * 32)
             .await
             .unwrap(),
         body
     );
 
-    let mut download = home.blobs.download(&key).await.unwrap();
+    let mut download = context.blobs.download(&key).await.unwrap();
     assert_eq!(download.head.bytes, body.len() as u64);
     let (mut seen, mut pieces) = (0, 0);
     while let Some(piece) = download.next().await.transpose().unwrap() {
@@ -135,18 +149,23 @@ pub(crate) async fn large_blobs_go_in_parts(home: &Home) {
     assert_eq!(seen, body.len());
     assert!(pieces > 1, "a large blob must not come as one piece");
     assert_eq!(
-        home.blobs.uploads_abort(Duration::ZERO, 100).await.unwrap(),
+        context
+            .blobs
+            .uploads_abort(Duration::ZERO, 100)
+            .await
+            .unwrap(),
         0
     );
 }
 
-pub(crate) async fn what_is_not_expected_is_refused(home: &Home) {
-    let key = home.key("image");
-    home.blobs
+pub(crate) async fn what_is_not_expected_is_refused(context: &TestContext) {
+    let key = context.key("image");
+    context
+        .blobs
         .put(&key, noise(1, 5_000), "image/png")
         .await
         .unwrap();
-    let error = home
+    let error = context
         .blobs
         .get(&key, Some(&Digest::of(b"another")), MIB)
         .await
@@ -158,20 +177,21 @@ pub(crate) async fn what_is_not_expected_is_refused(home: &Home) {
             .contains(&Digest::of(b"another").to_string()),
         "{error}"
     );
-    let error = home.blobs.get(&key, None, 4_999).await.unwrap_err();
+    let error = context.blobs.get(&key, None, 4_999).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert_eq!(
-        home.blobs.get(&key, None, 5_000).await.unwrap().len(),
+        context.blobs.get(&key, None, 5_000).await.unwrap().len(),
         5_000
     );
 }
 
-pub(crate) async fn listings_are_paged_in_order(home: &Home) {
+pub(crate) async fn listings_are_paged_in_order(context: &TestContext) {
     let other = TenantId::new();
     let mut all = Vec::new();
     for n in 0..12_u8 {
-        let key = Key::image(home.tenant, &Digest::of(&[n]));
-        home.blobs
+        let key = Key::image(context.tenant, &Digest::of(&[n]));
+        context
+            .blobs
             .put(&key, Bytes::from(vec![n; 10 + usize::from(n)]), "image/png")
             .await
             .unwrap();
@@ -179,15 +199,22 @@ pub(crate) async fn listings_are_paged_in_order(home: &Home) {
     }
     let (edit, neighbour) = (EditId::new(), EditId::new());
     for (edit, epoch) in [(edit, 1), (edit, 2), (neighbour, 1)] {
-        let key = Key::artifact(home.tenant, edit, Epoch::new(epoch), ArtifactKind::Result);
-        home.blobs
+        let key = Key::artifact(
+            context.tenant,
+            edit,
+            Epoch::new(epoch),
+            ArtifactKind::Result,
+        );
+        context
+            .blobs
             .put(&key, noise(9, 9), "image/png")
             .await
             .unwrap();
         all.push(key);
     }
     let foreign = Key::image(other, &Digest::of(b"foreign"));
-    home.blobs
+    context
+        .blobs
         .put(&foreign, noise(9, 9), "image/png")
         .await
         .unwrap();
@@ -195,9 +222,9 @@ pub(crate) async fn listings_are_paged_in_order(home: &Home) {
 
     let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
     loop {
-        let page = home
+        let page = context
             .blobs
-            .list(&Prefix::tenant(home.tenant), after.as_deref(), 4)
+            .list(&Prefix::tenant(context.tenant), after.as_deref(), 4)
             .await
             .unwrap();
         assert!(page.blobs.len() <= 4);
@@ -217,23 +244,29 @@ pub(crate) async fn listings_are_paged_in_order(home: &Home) {
     assert_eq!(pages, 4);
 
     assert_eq!(
-        keys(&home.blobs, &Prefix::edit(home.tenant, edit))
+        keys(&context.blobs, &Prefix::edit(context.tenant, edit))
             .await
             .len(),
         2
     );
-    assert_eq!(keys(&home.blobs, &Prefix::tenant(other)).await, [foreign]);
     assert_eq!(
-        keys(&home.blobs, &Prefix::tenants()).await.len(),
+        keys(&context.blobs, &Prefix::tenant(other)).await,
+        [foreign]
+    );
+    assert_eq!(
+        keys(&context.blobs, &Prefix::tenants()).await.len(),
         all.len() + 1
     );
-    assert_eq!(keys(&home.blobs, &Prefix::all()).await.len(), all.len() + 1);
+    assert_eq!(
+        keys(&context.blobs, &Prefix::all()).await.len(),
+        all.len() + 1
+    );
     assert!(
-        keys(&home.blobs, &Prefix::tenant(TenantId::new()))
+        keys(&context.blobs, &Prefix::tenant(TenantId::new()))
             .await
             .is_empty()
     );
-    let found = home
+    let found = context
         .blobs
         .list(&Prefix::tenant(other), None, 1)
         .await
@@ -241,39 +274,47 @@ pub(crate) async fn listings_are_paged_in_order(home: &Home) {
     assert_eq!((found.blobs[0].bytes, found.next), (9, None));
 }
 
-pub(crate) async fn deletions_are_batched_and_repeatable(home: &Home) {
-    let keys_all: Vec<Key> = (0..30).map(|n| home.key(&format!("d/{n}"))).collect();
+pub(crate) async fn deletions_are_batched_and_repeatable(context: &TestContext) {
+    let keys_all: Vec<Key> = (0..30).map(|n| context.key(&format!("d/{n}"))).collect();
     for key in &keys_all {
-        home.blobs
+        context
+            .blobs
             .put(key, noise(1, 10), "image/png")
             .await
             .unwrap();
     }
-    let mut doomed: Vec<Key> = (0..10).map(|n| home.key(&format!("never/{n}"))).collect();
+    let mut doomed: Vec<Key> = (0..10)
+        .map(|n| context.key(&format!("never/{n}")))
+        .collect();
     doomed.extend_from_slice(&keys_all[..26]);
-    home.blobs.delete(&doomed).await.unwrap();
+    context.blobs.delete(&doomed).await.unwrap();
     assert_eq!(
-        keys(&home.blobs, &Prefix::tenant(home.tenant)).await.len(),
+        keys(&context.blobs, &Prefix::tenant(context.tenant))
+            .await
+            .len(),
         4
     );
-    home.blobs.delete(&keys_all).await.unwrap();
-    home.blobs.delete(&keys_all).await.unwrap();
-    home.blobs.delete(&[]).await.unwrap();
+    context.blobs.delete(&keys_all).await.unwrap();
+    context.blobs.delete(&keys_all).await.unwrap();
+    context.blobs.delete(&[]).await.unwrap();
     assert!(
-        keys(&home.blobs, &Prefix::tenant(home.tenant))
+        keys(&context.blobs, &Prefix::tenant(context.tenant))
             .await
             .is_empty()
     );
 }
 
-pub(crate) async fn deletions_may_be_more_than_a_request_takes(home: &Home) {
-    let keys_all: Vec<Key> = (0..1_001).map(|n| home.key(&format!("{n:04}"))).collect();
+pub(crate) async fn deletions_may_be_more_than_a_request_takes(context: &TestContext) {
+    let keys_all: Vec<Key> = (0..1_001)
+        .map(|n| context.key(&format!("{n:04}")))
+        .collect();
     for there in [&keys_all[0], &keys_all[999], &keys_all[1_000]] {
-        home.blobs
+        context
+            .blobs
             .put(there, noise(1, 10), "text/plain")
             .await
             .unwrap();
     }
-    home.blobs.delete(&keys_all).await.unwrap();
-    assert!(keys(&home.blobs, &Prefix::all()).await.is_empty());
+    context.blobs.delete(&keys_all).await.unwrap();
+    assert!(keys(&context.blobs, &Prefix::all()).await.is_empty());
 }

@@ -8,23 +8,23 @@ use limekiln_jobs::Digest;
 use limekiln_testbed::until;
 
 use super::{MIB, keys};
-use crate::home::{Home, noise};
+use crate::context::{TestContext, noise};
 use crate::raw;
 
-pub(crate) async fn abandoned_uploads_are_swept(home: &Home) {
-    let client = raw::client(home.settings());
+pub(crate) async fn abandoned_uploads_are_swept(context: &TestContext) {
+    let client = raw::client(context.settings());
     for name in ["a", "b"] {
-        let key = home.key(name).to_string();
+        let key = context.key(name).to_string();
         let begun = client
             .create_multipart_upload()
-            .bucket(&home.bucket)
+            .bucket(&context.bucket)
             .key(&key)
             .send()
             .await
             .unwrap();
         client
             .upload_part()
-            .bucket(&home.bucket)
+            .bucket(&context.bucket)
             .key(&key)
             .upload_id(begun.upload_id().unwrap())
             .part_number(1)
@@ -33,12 +33,13 @@ pub(crate) async fn abandoned_uploads_are_swept(home: &Home) {
             .await
             .unwrap();
         assert!(
-            !home.blobs.exists(&home.key(name)).await.unwrap(),
+            !context.blobs.exists(&context.key(name)).await.unwrap(),
             "a part is no blob"
         );
     }
     assert_eq!(
-        home.blobs
+        context
+            .blobs
             .uploads_abort(Duration::from_secs(3_600), 100)
             .await
             .unwrap(),
@@ -49,10 +50,14 @@ pub(crate) async fn abandoned_uploads_are_swept(home: &Home) {
         "both uploads to be old enough",
         Duration::from_secs(10),
         async || {
-            home.blobs.uploads_abort(Duration::ZERO, 100).await.unwrap();
+            context
+                .blobs
+                .uploads_abort(Duration::ZERO, 100)
+                .await
+                .unwrap();
             let left = client
                 .list_multipart_uploads()
-                .bucket(&home.bucket)
+                .bucket(&context.bucket)
                 .send()
                 .await
                 .unwrap();
@@ -60,21 +65,21 @@ pub(crate) async fn abandoned_uploads_are_swept(home: &Home) {
         },
     )
     .await;
-    assert!(keys(&home.blobs, &Prefix::all()).await.is_empty());
+    assert!(keys(&context.blobs, &Prefix::all()).await.is_empty());
 }
 
-pub(crate) async fn an_upload_given_up_leaves_nothing(home: &Home) {
-    let client = raw::client(home.settings());
+pub(crate) async fn an_upload_given_up_leaves_nothing(context: &TestContext) {
+    let client = raw::client(context.settings());
     let open = async || {
         let left = client
             .list_multipart_uploads()
-            .bucket(&home.bucket)
+            .bucket(&context.bucket)
             .send()
             .await
             .unwrap();
         left.uploads().len()
     };
-    let (blobs, key) = (home.blobs.clone(), home.key("given-up"));
+    let (blobs, key) = (context.blobs.clone(), context.key("given-up"));
     let put = tokio::spawn(async move { blobs.put(&key, noise(1, 64 << 20), "image/png").await });
     until("the upload to begin", Duration::from_secs(30), async || {
         open().await == 1
@@ -88,26 +93,33 @@ pub(crate) async fn an_upload_given_up_leaves_nothing(home: &Home) {
         async || open().await == 0,
     )
     .await;
-    assert!(!home.blobs.exists(&home.key("given-up")).await.unwrap());
+    assert!(
+        !context
+            .blobs
+            .exists(&context.key("given-up"))
+            .await
+            .unwrap()
+    );
 }
 
-pub(crate) async fn half_a_body_is_no_blob(home: &Home) {
-    let key = home.key("half");
+pub(crate) async fn half_a_body_is_no_blob(context: &TestContext) {
+    let key = context.key("half");
     let body = noise(1, 100_000);
-    let url = raw::put_url(home.settings(), key.as_str()).await;
+    let url = raw::put_url(context.settings(), key.as_str()).await;
     if let Some(answer) = raw::ask("PUT", &url, &raw::path(&url), body.len(), &body[..50_000]).await
     {
         assert!(answer.status >= 400, "{answer:?}");
     }
-    assert!(!home.blobs.exists(&key).await.unwrap());
-    assert!(keys(&home.blobs, &Prefix::all()).await.is_empty());
+    assert!(!context.blobs.exists(&key).await.unwrap());
+    assert!(keys(&context.blobs, &Prefix::all()).await.is_empty());
     // The same request with a whole body: it is the half that was refused.
     let answer = raw::ask("PUT", &url, &raw::path(&url), body.len(), &body)
         .await
         .unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(
-        home.blobs
+        context
+            .blobs
             .get(&key, Some(&Digest::of(&body)), MIB)
             .await
             .unwrap(),
@@ -116,7 +128,8 @@ pub(crate) async fn half_a_body_is_no_blob(home: &Home) {
     // And half a body over a whole blob leaves that.
     raw::ask("PUT", &url, &raw::path(&url), body.len(), &noise(2, 50_000)).await;
     assert_eq!(
-        home.blobs
+        context
+            .blobs
             .get(&key, Some(&Digest::of(&body)), MIB)
             .await
             .unwrap(),
@@ -124,13 +137,13 @@ pub(crate) async fn half_a_body_is_no_blob(home: &Home) {
     );
 }
 
-pub(crate) async fn damaged_bodies_are_refused_and_unseen(home: &Home) {
-    let key = home.key("damaged");
-    let client = raw::client(home.settings());
+pub(crate) async fn damaged_bodies_are_refused_and_unseen(context: &TestContext) {
+    let key = context.key("damaged");
+    let client = raw::client(context.settings());
     let put = || {
         client
             .put_object()
-            .bucket(&home.bucket)
+            .bucket(&context.bucket)
             .key(key.as_str())
             .body(ByteStream::from(noise(1, 20_000)))
     };
@@ -147,12 +160,12 @@ pub(crate) async fn damaged_bodies_are_refused_and_unseen(home: &Home) {
             400,
             "{refused:?}"
         );
-        assert!(!home.blobs.exists(&key).await.unwrap());
+        assert!(!context.blobs.exists(&key).await.unwrap());
     }
     // The SDK's own CRC32, in a trailer.
     put().send().await.unwrap();
     assert_eq!(
-        home.blobs.get(&key, None, MIB).await.unwrap(),
+        context.blobs.get(&key, None, MIB).await.unwrap(),
         noise(1, 20_000)
     );
 }

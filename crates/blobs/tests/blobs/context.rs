@@ -8,7 +8,7 @@ use limekiln_jobs::TenantId;
 use limekiln_testbed::S3;
 use tempfile::TempDir;
 
-pub(crate) struct Home {
+pub(crate) struct TestContext {
     pub(crate) blobs: Blobs,
     pub(crate) bucket: String,
     pub(crate) tenant: TenantId,
@@ -20,7 +20,7 @@ enum Store {
     Folder(TempDir),
 }
 
-impl Home {
+impl TestContext {
     /// Our S3 server.
     pub(crate) async fn s3() -> Self {
         Self::on(S3::shared()).await
