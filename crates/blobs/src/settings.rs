@@ -18,7 +18,7 @@ pub struct Settings {
     pub region: Option<String>,
     /// The bucket.
     pub bucket: String,
-    /// Put before every key, such as `staging`; empty for none.
+    /// Put before every key with a slash, such as `staging`; empty for none.
     pub prefix: String,
     /// `http://host/bucket/key` instead of `http://bucket.host/key`. Most servers that are not AWS need it.
     pub path_style: bool,

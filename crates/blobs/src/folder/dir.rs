@@ -144,9 +144,13 @@ impl Folder {
 impl Dir {
     /// Waits until the names in a directory are on the disk.
     pub(super) fn sync(&self, dir: &Path) -> io::Result<()> {
-        match self.fsync {
-            Fsync::Always => File::open(dir)?.sync_all(),
-            Fsync::Never => Ok(()),
+        if self.fsync == Fsync::Never {
+            return Ok(());
+        }
+        match File::open(dir) {
+            // A deletion emptied and removed it meanwhile, and there is no name to wait for.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            opened => opened?.sync_all(),
         }
     }
 }

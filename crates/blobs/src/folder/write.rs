@@ -28,6 +28,10 @@ const SIDES: [&str; 2] = ["metadata.json", "internal.json"];
 impl Folder {
     /// Stores a blob whole or not at all. A put that is dropped in the middle leaves nothing.
     pub(crate) async fn put(&self, name: &str, body: Bytes, media_type: &str) -> Result<()> {
+        // Before a side file is written for a blob that can't be.
+        if let Some(error) = self.no_bucket() {
+            return Err(error);
+        }
         let (name, media_type) = (name.to_owned(), media_type.to_owned());
         let waiting = Arc::new(());
         let waiter = Arc::downgrade(&waiting);
@@ -66,15 +70,18 @@ impl Folder {
         let mut file = tempfile::Builder::new()
             .prefix(names::TEMPORARY)
             .tempfile_in(&self.dir.data)?;
+        let awaited = || match waiter.strong_count() {
+            0 => Err(io::Error::other("nobody waits for it any more")),
+            _ => Ok(()),
+        };
         for piece in body.chunks(PIECE_BYTES) {
-            if waiter.strong_count() == 0 {
-                return Err(io::Error::other("nobody waits for it any more"));
-            }
+            awaited()?;
             file.write_all(piece)?;
         }
         if self.dir.fsync == Fsync::Always {
             file.as_file().sync_all()?;
         }
+        awaited()?;
         Ok(file)
     }
 
@@ -99,7 +106,8 @@ impl Folder {
     fn dirs_make(&self, dir: &Path) -> io::Result<()> {
         let above = dir.parent().unwrap_or(dir);
         match fs::create_dir(dir) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+            // If it is a file, or is removed before the blob comes, the move says so.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound && above != self.dir.data => {
                 self.dirs_make(above)?;
                 self.dirs_make(dir)

@@ -11,7 +11,8 @@ use aws_smithy_http_client::tls;
 
 use crate::Settings;
 
-/// The region of those who name none: S3-compatible servers take any, and this one creates buckets without ado.
+/// The region where none is named: S3-compatible servers take any, and AWS creates buckets in this one without being told
+/// where.
 const REGION: &str = "us-east-1";
 
 /// A bucket on an S3 server. Its clones share their connections.
