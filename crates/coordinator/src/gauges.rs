@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use limekiln_jobs::ModelName;
-use limekiln_store::{Store, Worker};
+use limekiln_jobs::api::Worker;
+use limekiln_store::Store;
 
 use crate::Error;
 use crate::control_loop::{ControlLoop, Next};

@@ -1,7 +1,4 @@
-//! Bodies: bounded in bytes, in time, and all together in memory.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Bodies of requests: each bounded in bytes and time, all of them together in memory.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -9,49 +6,16 @@ use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 
 use crate::State;
-use crate::problem::{Code, Problem};
-use crate::strict::Strict;
+use crate::memory::UNIT_BYTES;
+use crate::problem::{Problem, ProblemCode};
+use crate::strict_json::StrictJson;
 
-/// What one permit of the memory stands for.
-const UNIT_BYTES: usize = 1024;
-/// How long a body waits for memory that others hold.
-const MEMORY_WAIT: Duration = Duration::from_secs(5);
-
-/// Memory for bodies, all requests together.
-#[derive(Clone)]
-pub(crate) struct Memory {
-    units: Arc<Semaphore>,
-    units_max: usize,
-}
-
-impl Memory {
-    pub(crate) fn new(bytes: usize) -> Self {
-        let units_max = (bytes / UNIT_BYTES).clamp(1, u32::MAX as usize);
-        Self {
-            units: Arc::new(Semaphore::new(units_max)),
-            units_max,
-        }
-    }
-
-    /// Room for `bytes`, or for as many as there is room at all.
-    pub(crate) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let units = bytes.div_ceil(UNIT_BYTES).clamp(1, self.units_max) as u32;
-        match timeout(MEMORY_WAIT, self.units.clone().acquire_many_owned(units)).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Problem::new(
-                Code::Overloaded,
-                "too many bodies are on their way: try again in a moment",
-            )),
-        }
-    }
-}
-
-/// A body, and its share of the memory.
-pub(crate) struct Held {
+/// A whole body, with its share of the memory.
+pub(crate) struct BufferedBody {
     pub(crate) bytes: Bytes,
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -62,18 +26,18 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
-) -> Result<Held, Problem> {
-    let times = &state.settings().timeouts;
+) -> Result<BufferedBody, Problem> {
+    let times = &state.settings.timeouts;
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     if encodings
         .into_iter()
         .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
-        return Err(Problem::plain(Code::EncodingUnsupported));
+        return Err(Problem::plain(ProblemCode::ContentEncodingUnsupported));
     }
     let too_large = || {
         Problem::new(
-            Code::BodyTooLarge,
+            ProblemCode::BodyTooLarge,
             format!("the body has more than the {bytes_max} bytes that are taken here"),
         )
     };
@@ -84,18 +48,18 @@ pub(crate) async fn read(
         return Err(too_large());
     }
     let deadline = Instant::now() + times.body;
-    let mut permit = state.memory().take(1).await?;
+    let mut permit = state.memory.acquire(1).await?;
     let mut room = UNIT_BYTES;
     let mut whole = BytesMut::new();
     let mut pieces = body.into_data_stream();
     loop {
         let until = deadline.min(Instant::now() + times.body_idle);
         let piece = match timeout_at(until, pieces.next()).await {
-            Err(_) => return Err(Problem::plain(Code::BodyTimeout)),
+            Err(_) => return Err(Problem::plain(ProblemCode::BodyTimeout)),
             Ok(None) => break,
             Ok(Some(Err(error))) => {
                 tracing::debug!(%error, "a body stopped");
-                return Err(Problem::plain(Code::BodyIncomplete));
+                return Err(Problem::plain(ProblemCode::BodyIncomplete));
             }
             Ok(Some(Ok(piece))) => piece,
         };
@@ -103,20 +67,20 @@ pub(crate) async fn read(
             return Err(too_large());
         }
         whole.extend_from_slice(&piece);
-        // In steps, so that few bodies have to wait for memory often.
+        // Memory is taken in growing steps, so that a body does not wait for it often.
         if whole.len() > room {
             let more = (whole.len() - room).max(room.min(1 << 20));
-            permit.merge(state.memory().take(more).await?);
+            permit.merge(state.memory.acquire(more).await?);
             room += more;
         }
     }
-    Ok(Held {
+    Ok(BufferedBody {
         bytes: whole.freeze(),
         permit,
     })
 }
 
-/// A JSON body.
+/// A JSON body. As axum's, but bounded, strict, and whatever is wrong becomes a problem.
 pub(crate) struct Json<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
@@ -126,22 +90,22 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
         let (parts, body) = request.into_parts();
         if media_type(&parts.headers)?.as_deref() != Some("application/json") {
             return Err(Problem::new(
-                Code::MediaTypeUnsupported,
+                ProblemCode::MediaTypeUnsupported,
                 "send JSON, with Content-Type: application/json",
             ));
         }
-        let held = read(
+        let body = read(
             state,
             &parts.headers,
             body,
-            state.settings().limits.json_bytes,
+            state.settings.limits.json_bytes,
         )
         .await?;
-        let Strict(value) = serde_json::from_slice(&held.bytes).map_err(refused)?;
-        // Structs may be written as arrays, as far as serde is concerned.
+        let StrictJson(value) = serde_json::from_slice(&body.bytes).map_err(refused)?;
+        // serde would take an array for a struct too.
         if !value.is_object() {
             return Err(Problem::new(
-                Code::RequestInvalid,
+                ProblemCode::RequestInvalid,
                 "the body must be a JSON object",
             ));
         }
@@ -151,9 +115,9 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
 
 fn refused(error: serde_json::Error) -> Problem {
     let code = if error.is_data() {
-        Code::RequestInvalid
+        ProblemCode::RequestInvalid
     } else {
-        Code::JsonInvalid
+        ProblemCode::JsonInvalid
     };
     Problem::new(code, error.to_string())
 }
@@ -166,13 +130,16 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem>
     };
     if values.next().is_some() {
         return Err(Problem::new(
-            Code::MediaTypeUnsupported,
+            ProblemCode::MediaTypeUnsupported,
             "send one Content-Type",
         ));
     }
-    let text = value
-        .to_str()
-        .map_err(|_| Problem::new(Code::MediaTypeUnsupported, "Content-Type is not ASCII"))?;
+    let text = value.to_str().map_err(|_| {
+        Problem::new(
+            ProblemCode::MediaTypeUnsupported,
+            "Content-Type is not ASCII",
+        )
+    })?;
     let essence = text
         .split(';')
         .next()

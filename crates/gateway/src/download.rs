@@ -1,4 +1,4 @@
-//! Blobs go out: by a presigned address, or through the gateway.
+//! Downloads: by redirect to a presigned address, or through the gateway.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -7,22 +7,23 @@ use futures_util::stream;
 use limekiln_blobs::Key;
 use limekiln_jobs::{Digest, ErrorKind, Retryable};
 
-use crate::problem::{Code, Problem, internal};
-use crate::{Downloads, State};
+use crate::State;
+use crate::problem::{Problem, ProblemCode};
+use crate::settings::Downloads;
 
-/// What a row says of a blob.
+/// A blob to download, as its row describes it.
 pub(crate) struct Blob<'a> {
     pub(crate) key: &'a str,
     pub(crate) digest: &'a Digest,
     pub(crate) media_type: &'a str,
-    /// What it is saved as.
+    /// Name of the file that browsers save.
     pub(crate) name: &'a str,
 }
 
-/// Blobs never change, and belong to one tenant.
-const CACHING: &str = "private, max-age=31536000, immutable";
+/// A blob never changes, and only its tenant may see it.
+const CACHE_CONTROL: &str = "private, max-age=31536000, immutable";
 
-/// 200 with the bytes, 304, or 307, as the request and the settings say.
+/// Answers 304 where the client has the blob already, else 307 or 200 as `Downloads` says.
 pub(crate) async fn answer(
     state: &State,
     headers: &HeaderMap,
@@ -32,18 +33,21 @@ pub(crate) async fn answer(
     if unchanged(headers, &tag) {
         return Ok((
             StatusCode::NOT_MODIFIED,
-            [(header::ETAG, tag), (header::CACHE_CONTROL, CACHING.into())],
+            [
+                (header::ETAG, tag),
+                (header::CACHE_CONTROL, CACHE_CONTROL.into()),
+            ],
         )
             .into_response());
     }
     let key: Key = blob
         .key
         .parse()
-        .map_err(|error: limekiln_blobs::Error| internal(&error))?;
-    let presigned = match state.settings().downloads {
+        .map_err(|error: limekiln_blobs::Error| Problem::internal(&error))?;
+    let presigned = match state.settings.downloads {
         Downloads::Redirect => {
-            let ttl = state.settings().timeouts.presign;
-            state.blobs().presign(&key, ttl, Some(blob.name)).await?
+            let ttl = state.settings.timeouts.presign;
+            state.services.blobs.presign(&key, ttl, Some(blob.name)).await?
         }
         Downloads::Proxy => None,
     };
@@ -65,15 +69,17 @@ async fn proxied(
     blob: Blob<'_>,
     tag: String,
 ) -> Result<Response, Problem> {
-    let download = state
-        .blobs()
-        .download(key)
-        .await
-        .map_err(|error| match error.kind() {
-            // Pruned between the row's reading and now.
-            ErrorKind::NotFound => Problem::plain(Code::ArtifactNotFound),
-            _ => error.into(),
-        })?;
+    let download =
+        state
+            .services
+            .blobs
+            .download(key)
+            .await
+            .map_err(|error| match error.kind() {
+                // It was pruned after the row was read.
+                ErrorKind::NotFound => Problem::plain(ProblemCode::ArtifactNotFound),
+                _ => error.into(),
+            })?;
     let bytes = download.head.bytes;
     let pieces = stream::unfold(download, |mut download| async move {
         let piece = download.next().await?;
@@ -91,18 +97,18 @@ async fn proxied(
             header::CONTENT_DISPOSITION,
             format!("inline; filename=\"{}\"", blob.name),
         ),
-        (header::CACHE_CONTROL, CACHING.to_owned()),
+        (header::CACHE_CONTROL, CACHE_CONTROL.to_owned()),
         (header::ETAG, tag),
     ] {
         headers.insert(
             name,
-            HeaderValue::from_str(&value).map_err(|error| internal(&error))?,
+            HeaderValue::from_str(&value).map_err(|error| Problem::internal(&error))?,
         );
     }
     Ok(response)
 }
 
-/// Whether `If-None-Match` names what there is.
+/// Whether `If-None-Match` names this entity tag.
 fn unchanged(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)

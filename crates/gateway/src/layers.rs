@@ -1,9 +1,10 @@
-//! Around every request: an id, a span, figures, a time limit, room; and problems for whatever fails without one.
+//! What happens around every request: an id, a span, metrics, a time limit, a bound on their number, and problem documents
+//! for errors that have none.
 
 use std::time::{Duration, Instant};
 
 use axum::extract::{self, MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use limekiln_broker::trace;
@@ -12,15 +13,15 @@ use uuid::Uuid;
 
 use crate::State;
 use crate::openai;
-use crate::problem::{self, Code, Problem};
+use crate::problem::{self, Problem, ProblemCode};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The outermost layer.
+/// The outermost layer: the request's id, span and metrics.
 pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = Uuid::now_v7();
-    let method = known(request.method());
+    let method = method_label(request.method());
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -37,7 +38,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
         trace::adopt(&span, parent);
     }
     let response = next.run(request).instrument(span.clone()).await;
-    let mut response = span.in_scope(|| explained(response, openai));
+    let mut response = span.in_scope(|| with_problem(response, openai));
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -55,8 +56,8 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// Methods become labels: only those that exist.
-fn known(method: &Method) -> &'static str {
+/// The method as a label of metrics. Clients can invent methods, which must not become labels.
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",
@@ -69,19 +70,19 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Errors of the libraries below get a problem document too; those of the OpenAI route get OpenAI's words.
-fn explained(response: Response, openai: bool) -> Response {
+/// Gives errors of the libraries below a problem document, and errors of the OpenAI route OpenAI's form.
+fn with_problem(response: Response, openai: bool) -> Response {
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return response;
     }
-    // A handler that answers JSON has said what is wrong; libraries answer text, or nothing.
-    let told = [problem::MEDIA_TYPE, "application/json"];
+    // Handlers say what is wrong in JSON; libraries answer text, or nothing.
+    let ours = [problem::MEDIA_TYPE, "application/json"];
     let typed = response.headers().get(header::CONTENT_TYPE);
-    let mut response = if typed.is_some_and(|value| told.iter().any(|told| value == told)) {
+    let mut response = if typed.is_some_and(|value| ours.iter().any(|ours| value == ours)) {
         response
     } else {
         let (parts, _) = response.into_parts();
-        let mut response = Problem::plain(Code::of_status(parts.status)).into_response();
+        let mut response = Problem::plain(code_of(parts.status)).into_response();
         for name in [header::ALLOW, header::RETRY_AFTER] {
             if let Some(value) = parts.headers.get(&name) {
                 response.headers_mut().insert(name, value.clone());
@@ -98,42 +99,65 @@ fn explained(response: Response, openai: bool) -> Response {
             "refused"
         );
         if openai {
-            response = openai::reworded(&problem.clone(), response);
+            response = openai::problem(&problem.clone(), response);
         }
     }
     response
 }
 
-/// What a panic becomes. The hook has logged it.
+/// The code for a status that a library below answered.
+fn code_of(status: StatusCode) -> ProblemCode {
+    match status.as_u16() {
+        401 => ProblemCode::Unauthorized,
+        403 => ProblemCode::Forbidden,
+        404 => ProblemCode::NotFound,
+        405 => ProblemCode::MethodNotAllowed,
+        408 => ProblemCode::BodyTimeout,
+        413 => ProblemCode::BodyTooLarge,
+        415 => ProblemCode::MediaTypeUnsupported,
+        422 => ProblemCode::RequestInvalid,
+        429 => ProblemCode::RateLimited,
+        503 => ProblemCode::Unavailable,
+        504 => ProblemCode::Timeout,
+        400..=499 => ProblemCode::Malformed,
+        _ => ProblemCode::Internal,
+    }
+}
+
+/// The answer to a request whose handler panicked. The panic hook has logged the panic.
 pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request panicked");
-    Problem::plain(Code::Internal).into_response()
+    Problem::plain(ProblemCode::Internal).into_response()
 }
 
-/// Room for one more request, and the time it may take: requests that read no large body.
-pub(crate) async fn brief(state: extract::State<State>, request: Request, next: Next) -> Response {
-    let limit = state.settings().timeouts.request;
-    bounded(&state, limit, request, next).await
-}
-
-/// As [`brief`], and the time of a body.
-pub(crate) async fn uploading(
+/// Bounds the number of requests and the time of each. For requests without a large body.
+pub(crate) async fn bounded(
     state: extract::State<State>,
     request: Request,
     next: Next,
 ) -> Response {
-    let times = &state.settings().timeouts;
-    bounded(&state, times.request + times.body, request, next).await
+    let limit = state.settings.timeouts.request;
+    bounded_by(&state, limit, request, next).await
 }
 
-async fn bounded(state: &State, limit: Duration, request: Request, next: Next) -> Response {
-    let Ok(_permit) = state.requests().clone().try_acquire_owned() else {
-        return Problem::plain(Code::Overloaded).into_response();
+/// As [`bounded`], with time to upload a body.
+pub(crate) async fn bounded_upload(
+    state: extract::State<State>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let times = &state.settings.timeouts;
+    bounded_by(&state, times.request + times.body, request, next).await
+}
+
+async fn bounded_by(state: &State, limit: Duration, request: Request, next: Next) -> Response {
+    let Ok(_permit) = state.requests.clone().try_acquire_owned() else {
+        return Problem::plain(ProblemCode::Overloaded).into_response();
     };
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(
-            Code::Timeout,
+            ProblemCode::Timeout,
             format!("no answer within {} s", limit.as_secs()),
         )
         .into_response(),

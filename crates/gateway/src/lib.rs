@@ -1,31 +1,33 @@
-//! # Layout
+//! The HTTP API of Limekiln.
 //!
-//! The HTTP API of Limekiln: the coordinator's face.
+//! # Layout
 //!
 //! | module | purpose |
 //! |---|---|
 //! | [`settings`] | what a gateway allows, and for how long |
-//! | [`state`] | what every request works with |
-//! | [`serve`] | connections: header timeouts, their number, an orderly end (`patient`: readers that stopped reading) |
-//! | `routes` | which address is whose |
-//! | `layers` | around every request: id, span, figures, time limit, room, problems for what fails without one |
-//! | `problem` | errors as clients see them (RFC 9457), with stable codes |
-//! | `caller` | API keys |
-//! | `params`, `body`, `strict` | parameters; bodies bounded in bytes, time and memory; JSON as schemas mean it |
-//! | `images`, `download` | pictures in; blobs out |
-//! | `edits` | edits asked for, looked at, followed (server-sent events), cancelled; their artifacts |
+//! | [`state`] | what every request works with: `memory` bounds it, `key_cache`, `worker_cache` and `readiness` remember for a moment what Postgres says, `poller` reads the events that the broker lost |
+//! | [`serve`] | connections: their number, header timeouts, an orderly end; `write_timeout` against clients that stopped reading |
+//! | `routes` | which handler answers which path |
+//! | `layers` | what happens around every request: id, span, metrics, time limit, problem documents for errors that have none |
+//! | `problem` | errors of handlers as problem documents (RFC 9457) |
+//! | `auth` | API keys |
+//! | `params`, `body`, `strict_json` | extractors: parameters; bodies bounded in bytes, time and memory; JSON as JSON Schema understands it |
+//! | `images`, `upload`, `download` | `/v1/images`; pictures in; files out |
+//! | `edits` | `/v1/edits`: submitted, shown, followed (server-sent events), cancelled; their files |
 //! | `openai` | OpenAI's image-edit API on the same edits |
 //! | `sessions`, `models`, `account`, `admin`, `health` | the rest of the API |
-//! | `openapi`, `page` | its description at `/openapi.json`, and a page that shows it |
+//! | `openapi`, `docs` | its description at `/openapi.json`, and a page that shows it |
 //!
-//! Bad request lines, headers that are too large and headers that don't come are answered by hyper, without a problem.
+//! What the API takes and gives is in [`limekiln_jobs::api`].
+//!
+//! hyper answers malformed request lines and headers, and headers that are too large or late, without a problem document.
 //!
 //! # Metrics
 //!
 //! | name | kind | labels | what |
 //! |---|---|---|---|
 //! | `limekiln_http_requests_total` | counter | `method`, `route`, `status` | requests answered |
-//! | `limekiln_http_seconds` | histogram | `method`, `route` | until the head of the answer |
+//! | `limekiln_http_seconds` | histogram | `method`, `route` | time until the head of the answer |
 //! | `limekiln_http_problems_total` | counter | `code` | requests refused or failed |
 //! | `limekiln_http_connections_open` | gauge | | connections |
 //! | `limekiln_upload_bytes_total` | counter | | pictures stored |
@@ -33,30 +35,34 @@
 //! | `limekiln_watched_events_total` | counter | `source` | events given to readers: `live` from the broker, `read` from Postgres |
 
 mod account;
-#[expect(unused_qualifications, reason = "what utoipa makes of `params`")]
 mod admin;
+mod auth;
 mod body;
-mod caller;
+mod docs;
 mod download;
 mod edits;
 mod health;
 mod images;
+mod key_cache;
 mod layers;
+mod memory;
 mod models;
 mod openai;
 mod openapi;
-mod page;
 mod params;
-mod patient;
+mod poller;
 mod problem;
+mod readiness;
 mod routes;
 pub mod serve;
 mod sessions;
 pub mod settings;
 pub mod state;
-mod strict;
+mod strict_json;
+mod upload;
+mod worker_cache;
+mod write_timeout;
 
-pub use problem::Code;
 pub use routes::{openapi, router};
 pub use serve::{Error, serve};
 pub use settings::{Downloads, Limits, Settings, SpecCheck, Timeouts};

@@ -1,4 +1,4 @@
-//! Parameters in paths, queries and headers; whatever is odd about them is a problem with a name.
+//! Parameters in paths, queries and headers. Each extractor names the parameter that is wrong.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -8,50 +8,59 @@ use limekiln_broker::trace;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::problem::{Code, Problem};
+use crate::problem::{Problem, ProblemCode};
 
 /// `{id}` of the path.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Id<T>(pub(crate) T);
+pub(crate) struct PathId<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: From<Uuid>> FromRequestParts<S> for Id<T> {
+impl<S: Send + Sync, T: From<Uuid>> FromRequestParts<S> for PathId<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let text = segment(parts, state, "id").await?;
-        uuid(&text)
-            .map(|id| Self(id.into()))
-            .ok_or_else(|| Problem::parameter("id", "must be a UUID"))
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::new(ProblemCode::Malformed, "the path is not UTF-8"))?;
+        let (_, text) = params
+            .iter()
+            .find(|(key, _)| *key == "id")
+            .ok_or_else(|| Problem::plain(ProblemCode::NotFound))?;
+        id("id", text).map(Self)
     }
 }
 
-async fn segment<S: Send + Sync>(
-    parts: &mut Parts,
-    state: &S,
-    name: &str,
-) -> Result<String, Problem> {
-    let params = RawPathParams::from_request_parts(parts, state)
-        .await
-        .map_err(|_| Problem::new(Code::Malformed, "the path is not UTF-8"))?;
-    params
-        .iter()
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.to_owned())
-        .ok_or_else(|| Problem::plain(Code::NotFound))
+/// The id in a parameter.
+pub(crate) fn id<T: From<Uuid>>(name: &str, text: &str) -> Result<T, Problem> {
+    uuid(text)
+        .map(T::from)
+        .ok_or_else(|| Problem::parameter(name, "must be a UUID"))
 }
 
-/// A UUID with its hyphens and nothing else: one thing has one address.
-pub(crate) fn uuid(text: &str) -> Option<Uuid> {
+/// A UUID with its hyphens and nothing else, so that everything has one address only.
+fn uuid(text: &str) -> Option<Uuid> {
     (text.len() == 36)
         .then(|| Uuid::try_parse(text).ok())
         .flatten()
 }
 
-/// The query, every field known and at most once.
-#[derive(Clone, Debug)]
-pub(crate) struct Asked<T>(pub(crate) T);
+/// Items on a page whose query gives no `limit`.
+const PAGE: u32 = 20;
+/// Most items on a page.
+const PAGE_MAX: u32 = 100;
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+/// The `limit` of a query.
+pub(crate) fn limit(given: Option<u32>) -> Result<u32, Problem> {
+    match given.unwrap_or(PAGE) {
+        limit @ 1..=PAGE_MAX => Ok(limit),
+        _ => Err(Problem::parameter("limit", "must be from 1 to 100")),
+    }
+}
+
+/// The query. As axum's, but whatever is wrong becomes a problem.
+#[derive(Clone, Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -60,9 +69,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
             .map(|query| Self(query.0))
             .map_err(|rejection| match rejection {
                 QueryRejection::FailedToDeserializeQueryString(error) => {
-                    Problem::new(Code::ParameterInvalid, error.body_text())
+                    Problem::new(ProblemCode::ParameterInvalid, error.body_text())
                 }
-                other => Problem::new(Code::ParameterInvalid, other.to_string()),
+                other => Problem::new(ProblemCode::ParameterInvalid, other.to_string()),
             })
     }
 }
@@ -89,7 +98,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
-/// `Last-Event-ID`; 0 without one.
+/// `Last-Event-ID`, when there is one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastEventId(pub(crate) Option<u64>);
 
@@ -113,7 +122,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
     }
 }
 
-/// A header that may come once.
+/// The value of a header that may come once.
 fn one<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(HeaderName::from_static(name)).iter();
     let Some(value) = values.next() else {
@@ -128,8 +137,8 @@ fn one<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>
         .map_err(|_| Problem::parameter(name, "must be ASCII"))
 }
 
-/// The `traceparent` (W3C) of what follows from this request: of its span where spans are exported, else the one it came
-/// with, else a new one.
+/// The `traceparent` (W3C) that an edit of this request continues: the span's where spans are exported, else the one that
+/// the request came with, else a new one.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace(pub(crate) String);
 
@@ -161,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_spelling_of_a_uuid() {
+    fn a_uuid_has_one_spelling() {
         assert!(uuid("01939e0c-8a52-7c31-9d0f-3b1d6c2a4e57").is_some());
         for text in [
             "01939e0c8a527c319d0f3b1d6c2a4e57",

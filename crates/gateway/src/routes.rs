@@ -1,4 +1,4 @@
-//! Which address is whose.
+//! The routes: which handler answers which path.
 
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
@@ -11,13 +11,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::openapi::Api;
-use crate::problem::{Code, Problem};
+use crate::problem::{Problem, ProblemCode};
 use crate::{
-    State, account, admin, edits, health, images, layers, models, openai, openapi as description,
-    page, sessions,
+    State, account, admin, docs, edits, health, images, layers, models, openai,
+    openapi as description, sessions,
 };
 
-/// The whole API. [`serve`](crate::serve()) serves it with bounds on connections as well; tests may call it as a service.
+/// The whole API as a service. [`serve`](crate::serve()) adds the bounds on connections.
 pub fn router(state: State) -> Router {
     let (router, document) = parts(&state);
     router
@@ -25,12 +25,12 @@ pub fn router(state: State) -> Router {
             "/openapi.json",
             get(move || std::future::ready(Json(document.clone()))),
         )
-        .route("/docs", get(page::docs))
+        .route("/docs", get(docs::page))
         .route(
             "/",
             get(|| std::future::ready(Redirect::temporary("/docs"))),
         )
-        .fallback(|| std::future::ready(Problem::plain(Code::NotFound)))
+        .fallback(|| std::future::ready(Problem::plain(ProblemCode::NotFound)))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn(layers::observe))
         .with_state(state)
@@ -42,12 +42,12 @@ pub fn openapi(state: &State) -> Value {
 }
 
 fn parts(state: &State) -> (Router<State>, Value) {
-    let brief = OpenApiRouter::new()
+    let bounded = OpenApiRouter::new()
         .routes(routes!(images::get))
         .routes(routes!(images::content))
         .routes(routes!(edits::submit::create, edits::read::list))
         .routes(routes!(edits::read::get))
-        .routes(routes!(edits::control::cancel))
+        .routes(routes!(edits::cancel::cancel))
         .routes(routes!(edits::events::watch))
         .routes(routes!(edits::artifacts::result))
         .routes(routes!(edits::artifacts::roi))
@@ -67,21 +67,21 @@ fn parts(state: &State) -> (Router<State>, Value) {
         .routes(routes!(admin::retry))
         .routes(routes!(admin::pause))
         .routes(routes!(admin::resume))
-        .route_layer(from_fn_with_state(state.clone(), layers::brief));
-    let uploading = OpenApiRouter::new()
+        .route_layer(from_fn_with_state(state.clone(), layers::bounded));
+    let uploads = OpenApiRouter::new()
         .routes(routes!(images::create))
-        .route_layer(from_fn_with_state(state.clone(), layers::uploading));
-    // These bound themselves: the OpenAI route by its own waits, probes because they must answer when all else is full.
-    let others = OpenApiRouter::new()
+        .route_layer(from_fn_with_state(state.clone(), layers::bounded_upload));
+    // The OpenAI route bounds its own waits, and probes must be answered even when no more requests are.
+    let unbounded = OpenApiRouter::new()
         .routes(routes!(openai::edit))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics));
     let (router, api) = OpenApiRouter::with_openapi(Api::openapi())
-        .merge(brief)
-        .merge(uploading)
-        .merge(others)
+        .merge(bounded)
+        .merge(uploads)
+        .merge(unbounded)
         .split_for_parts();
-    let document = description::document(&api, state);
+    let document = description::document(&api, &state.settings);
     (router, document)
 }

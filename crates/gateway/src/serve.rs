@@ -1,4 +1,4 @@
-//! Connections: header timeouts, their number, an orderly end.
+//! Connections: bounded in number and in the time for headers and writes, and ended in an orderly way.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -24,14 +24,14 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::State;
-use crate::patient::Patient;
+use crate::write_timeout::WriteTimeout;
 
-/// How often accepting may fail in a row before the gateway gives up.
+/// How many times in a row accepting may fail before the gateway gives up.
 const ACCEPT_FAILURES_MAX: u32 = 60;
-/// How long a closed connection is still read, so that the client gets to read our answer.
+/// How long a connection that is being closed is still read.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What ends a gateway.
+/// Why a gateway ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No more connections can be accepted.
@@ -50,7 +50,7 @@ pub fn serve(
     state: State,
     shutdown: CancellationToken,
 ) -> BoxFuture<'static, Result<(), Error>> {
-    // Boxed here, so that all of it is compiled once, with this crate, and not with everything that waits for it.
+    // Boxed here, so that it is compiled with this crate and not again with each crate that awaits it.
     Box::pin(serving(listener, state, shutdown))
 }
 
@@ -60,7 +60,7 @@ async fn serving(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let router = crate::router(state.clone());
-    let slots = Arc::new(Semaphore::new(state.settings().limits.connections.max(1)));
+    let slots = Arc::new(Semaphore::new(state.settings.limits.connections.max(1)));
     let (tracker, ending, killing) = (
         TaskTracker::new(),
         CancellationToken::new(),
@@ -86,10 +86,10 @@ async fn serving(
             }
         }
     };
-    state.closing().cancel();
+    state.closing.cancel();
     ending.cancel();
     tracker.close();
-    if timeout(state.settings().timeouts.shutdown, tracker.wait())
+    if timeout(state.settings.timeouts.shutdown, tracker.wait())
         .await
         .is_err()
     {
@@ -103,7 +103,7 @@ async fn serving(
     outcome
 }
 
-/// The next connection, once there is room for one. Running out of files is waited out.
+/// Accepts the next connection once there is room for one. When files run out, it waits for some to be closed.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
@@ -135,7 +135,7 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection without TCP_NODELAY");
     }
-    let settings = state.settings();
+    let settings = &state.settings;
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
         Box::pin(async move { router.oneshot(request.map(Body::new)).await })
@@ -146,15 +146,15 @@ async fn connection(
         .header_read_timeout(settings.timeouts.header)
         .max_buf_size(settings.limits.header_bytes.max(8192))
         .serve_connection(
-            TokioIo::new(Patient::new(stream, settings.timeouts.write)),
+            TokioIo::new(WriteTimeout::new(stream, settings.timeouts.write)),
             service,
         );
-    let mut told = false;
+    let mut ending_begun = false;
     let ended = loop {
         tokio::select! {
             ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
-            () = ending.cancelled(), if !told => {
-                told = true;
+            () = ending.cancelled(), if !ending_begun => {
+                ending_begun = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
         }
@@ -166,7 +166,8 @@ async fn connection(
     open.decrement(1);
 }
 
-/// Closing a socket with unread bytes resets it, and the client may never see the answer that explains why.
+/// Reads what the client still sends before the socket is closed. Closing it with unread bytes would reset the connection,
+/// and the client might never see the answer.
 async fn linger(mut stream: TcpStream) {
     let drain = async {
         stream.shutdown().await?;

@@ -1,4 +1,4 @@
-//! What a gateway allows, and for how long.
+//! Settings of a gateway: what it allows, and for how long.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,29 +7,29 @@ use std::time::Duration;
 use limekiln_jobs::{ModelName, Spec};
 use url::Url;
 
-/// Says what is wrong with a preset and its replaced fields, before anything is queued. The command knows presets; the
-/// gateway does not.
+/// Checks a preset with its replaced fields before an edit is queued, and says what is wrong with them. The command hands it
+/// in, because it knows presets and the gateway does not.
 pub type SpecCheck = Arc<dyn Fn(&Spec) -> Result<(), String> + Send + Sync>;
 
 /// Settings of a gateway.
 #[derive(Clone)]
 pub struct Settings {
-    /// Models that edits may name although no worker that holds them is alive (a pool may scale from zero). The first
-    /// is meant when an edit names none.
+    /// Models that edits may name even when no living worker holds them, since a pool may scale from zero. Edits that name
+    /// none run on the first.
     pub models: Vec<ModelName>,
     /// Preset of edits that name none.
     pub preset: String,
-    /// Presets there are; when there are none here, any name is taken and the worker says what is wrong.
+    /// Presets that edits may name. Where none are given, any name is accepted, and the worker checks it.
     pub presets: Vec<String>,
-    /// Checks a preset and its replaced fields.
+    /// Checks presets with their replaced fields.
     pub spec_check: Option<SpecCheck>,
     /// How results reach the client.
     pub downloads: Downloads,
-    /// The address clients know the gateway by, for the API's description.
+    /// Address that clients know the gateway by, for the API's description.
     pub public_url: Option<Url>,
-    /// Sizes and numbers.
+    /// Bounds on sizes and numbers.
     pub limits: Limits,
-    /// Times.
+    /// Bounds on times.
     pub timeouts: Timeouts,
 }
 
@@ -74,30 +74,30 @@ pub enum Downloads {
     Proxy,
 }
 
-/// Sizes and numbers; whatever is beyond is refused.
+/// Bounds on sizes and numbers. What is beyond them is refused.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Largest picture, as sent.
+    /// Largest picture in bytes, as sent.
     pub upload_bytes: usize,
-    /// Longest side of a picture, in pixels.
+    /// Longest side of a picture in pixels.
     pub side_max: u32,
-    /// Largest picture, in pixels.
+    /// Largest picture in pixels.
     pub pixels_max: u64,
-    /// Largest JSON body.
+    /// Largest JSON body in bytes.
     pub json_bytes: usize,
     /// Bytes of bodies in memory, all requests together.
     pub upload_memory_bytes: usize,
-    /// Pictures being decoded at once.
+    /// Pictures that are decoded at once.
     pub decodes: usize,
     /// Open connections; more wait to be accepted.
     pub connections: usize,
-    /// Requests being answered at once, streams of events not counted; more are told to come back.
+    /// Requests that are answered at once, without streams of events. More are told to come back.
     pub requests: usize,
     /// Open streams of events.
     pub watchers: usize,
     /// Requests of the OpenAI route that wait for their pictures.
     pub openai_waits: usize,
-    /// Most bytes of request headers.
+    /// Bytes of a request's headers.
     pub header_bytes: usize,
 }
 
@@ -119,32 +119,32 @@ impl Default for Limits {
     }
 }
 
-/// Times.
+/// Bounds on times.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
     /// From the start of a connection, or of waiting for its next request, until the headers are complete.
     pub header: Duration,
-    /// Longest wait for the next piece of a body.
+    /// The longest wait for the next piece of a body.
     pub body_idle: Duration,
-    /// A whole body.
+    /// Reading a whole body.
     pub body: Duration,
-    /// A whole request, its body and waits for pictures not counted.
+    /// Answering a request, without its body and waits for pictures.
     pub request: Duration,
-    /// A request of the OpenAI route waits so long for its pictures.
+    /// How long a request of the OpenAI route waits for its pictures.
     pub openai_wait: Duration,
-    /// How long a client may read nothing of what is sent to it.
+    /// How long a client may read nothing of what it is sent.
     pub write: Duration,
-    /// Each dependency of `/readyz`.
+    /// Checking one dependency for `/readyz`.
     pub ready: Duration,
-    /// How long presigned addresses are good for.
+    /// How long presigned addresses work.
     pub presign: Duration,
-    /// Silence in a stream of events, until a comment shows that it is alive.
+    /// Silence in a stream of events after which a comment is sent.
     pub keep_alive: Duration,
-    /// How often the heads of watched edits are read, in case live events were lost.
+    /// How often Postgres is asked for newer events of watched edits, in case live events were lost.
     pub poll: Duration,
-    /// How long a found API key is remembered: a revoked one works so long at most.
+    /// How long an API key is remembered, and so how long a revoked one may still work.
     pub key_cache: Duration,
-    /// How long open requests may go on after a shutdown.
+    /// How long open requests may go on during a shutdown.
     pub shutdown: Duration,
 }
 

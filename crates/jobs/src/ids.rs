@@ -1,4 +1,4 @@
-//! Names of things: `UUIDv7`, so that ids sort by age, each noun with its own type so that none is taken for another.
+//! Ids: `UUIDv7`, so that they sort by age, with a type for each noun, so that none is taken for another.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -62,20 +62,20 @@ macro_rules! ids {
 }
 
 ids! {
-    /// Who is charged: owner of keys, images and edits.
+    /// Id of a tenant, which owns keys, images and edits and is charged for them.
     TenantId;
-    /// An API key.
+    /// Id of an API key.
     KeyId;
-    /// An uploaded picture or mask.
+    /// Id of an uploaded image.
     ImageId;
-    /// A conversation: turns that build on each other.
+    /// Id of a session.
     SessionId;
-    /// One edit of one picture.
+    /// Id of an edit.
     EditId;
-    /// Many edits asked for at once.
+    /// Id of a batch: many edits asked for at once.
     BatchId;
-    /// One run of one worker process; a restarted worker is another.
+    /// Id of a worker process. A restarted worker has another one.
     WorkerId;
-    /// One delivery of one webhook, whatever its attempts.
+    /// Id of one delivery of a webhook, the same for all its attempts.
     WebhookId;
 }

@@ -5,19 +5,20 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`ids`] | `UUIDv7` newtypes, one per noun |
+//! | [`ids`] | `UUIDv7` newtypes, one for each noun |
 //! | [`digest`] | BLAKE3 of a blob |
+//! | [`class`] | how urgent an edit is |
 //! | [`request`] | the body of `POST /v1/edits` and its checks |
 //! | [`spec`] | what the engine is told; kept with the edit |
 //! | [`state`] | the states of an edit, leases, failures |
-//! | [`machine`] | `apply`: the only rule by which an edit changes, with its diagram |
+//! | [`machine`] | `apply`: the only rule by which an edit changes |
 //! | [`backoff`] | how long a failed edit waits |
 //! | [`events`] | the edit's history as its watchers read it |
-//! | [`live`] | what travels to watchers at once |
-//! | [`edit`] | an edit as the API shows it |
-//! | [`artifacts`] | what an edit leaves behind |
+//! | [`live`] | what watchers are sent at once |
+//! | [`artifacts`] | the files that an edit leaves behind |
 //! | [`retry`] | what kinds of errors there are, and how calls to services that fail are tried again |
-//! | `spelled` | enums that are written as words |
+//! | [`api`] | everything else that the HTTP API takes and gives |
+//! | `text_enum` | enums that are stored and sent as words |
 //!
 //! # An edit's life
 //!
@@ -55,10 +56,11 @@
 //! cancel it changes nothing. `tests/properties.rs` holds the machine to its rules over random histories, and
 //! `tests/protocol.rs` walks through every order of releases, messages, claims and deaths of one edit on two workers.
 
+pub mod api;
 pub mod artifacts;
 pub mod backoff;
+pub mod class;
 pub mod digest;
-pub mod edit;
 pub mod events;
 pub mod ids;
 pub mod live;
@@ -66,18 +68,20 @@ pub mod machine;
 pub mod request;
 pub mod retry;
 pub mod spec;
-mod spelled;
 pub mod state;
+mod text_enum;
 
+pub use api::{EditLinks, EditView, Invalid};
 pub use artifacts::{ArtifactKind, ArtifactView};
 pub use backoff::backoff;
+pub use class::Class;
 pub use digest::Digest;
-pub use edit::{EditLinks, EditView};
-pub use events::{EditEvent, EventKind};
+pub use events::{EditEvent, EventKind, Progress};
 pub use ids::{BatchId, EditId, ImageId, KeyId, SessionId, TenantId, WebhookId, WorkerId};
 pub use live::Live;
 pub use machine::{Effect, Event, Rejected, apply};
-pub use request::{Class, EditRequest, Invalid};
+pub use request::EditRequest;
 pub use retry::{ErrorKind, Retryable};
 pub use spec::{ModelName, Spec};
 pub use state::{Epoch, Failure, FailureClass, Job, Lease, State, StateName, Wait};
+pub use text_enum::UnknownName;

@@ -1,4 +1,4 @@
-//! What travels to watchers at once, and may be lost on the way: whoever must not miss an event reads the log.
+//! What watchers are sent at once. It may be lost on the way: whoever must not miss an event reads the history.
 
 use crate::events::EditEvent;
 use crate::ids::EditId;
@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Live {
-    /// An event that the log has as well.
+    /// An event, which the history in Postgres has as well.
     Event(EditEvent),
-    /// A small picture of how far it is; kept nowhere.
+    /// A small picture of how far the edit is. It is not stored.
     Preview {
-        /// Of which edit.
+        /// The edit that it shows.
         edit: EditId,
-        /// Under which claim it was made.
+        /// Epoch of the claim that it was made under.
         epoch: Epoch,
-        /// After how many steps.
+        /// Number of steps done.
         step: u32,
-        /// A JPEG in base64.
+        /// The picture, a JPEG in base64.
         jpeg: String,
     },
 }
 
 impl Live {
-    /// Whose watchers it is for.
+    /// The edit whose watchers it is for.
     pub const fn edit(&self) -> EditId {
         match self {
             Self::Event(event) => event.edit,

@@ -1,4 +1,10 @@
-//! What the engine is told, kept with the edit from its acceptance on.
+//! What the engine is told. It is stored with the edit when the edit is accepted.
+//!
+//! ```
+//! # use limekiln_jobs::ModelName;
+//! assert!("rooms".parse::<ModelName>().is_ok());
+//! assert!("../rooms".parse::<ModelName>().is_err());
+//! ```
 
 use crate::digest::Digest;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -17,7 +23,7 @@ use utoipa::ToSchema;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
-    /// What to do to the picture.
+    /// What to change, in words.
     pub instruction: String,
     /// The preset to start from.
     #[serde(default = "preset_default")]
@@ -28,7 +34,7 @@ pub struct Spec {
     /// Seed of the noise.
     #[serde(default)]
     pub seed: u64,
-    /// The picture that says where: white may change.
+    /// Digest of the mask, in which white is what may change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Digest>,
     /// Longer side to work at, in pixels; the engine's choice without it.
@@ -53,7 +59,7 @@ impl Spec {
         }
     }
 
-    /// The preset of a request that names none.
+    /// Preset of a request that names none.
     pub const PRESET_DEFAULT: &str = "fast";
 }
 
@@ -62,12 +68,6 @@ fn preset_default() -> String {
 }
 
 /// The name of a model, as it stands in queue names: `[a-z0-9][a-z0-9._-]{0,62}`.
-///
-/// ```
-/// # use limekiln_jobs::ModelName;
-/// assert!("rooms".parse::<ModelName>().is_ok());
-/// assert!("../rooms".parse::<ModelName>().is_err());
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", example = "rooms")]

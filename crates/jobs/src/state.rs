@@ -1,4 +1,10 @@
-//! Where an edit stands.
+//! States of an edit, leases, failures.
+//!
+//! ```
+//! # use limekiln_jobs::{Failure, FailureClass};
+//! let failure = Failure::new(FailureClass::User, "instruction_too_long", "the instruction has 91 tokens, of at most 77");
+//! assert_eq!(serde_json::to_value(&failure).unwrap()["class"], "user");
+//! ```
 
 use crate::events::EventKind;
 use crate::ids::{EditId, WorkerId};
@@ -27,9 +33,9 @@ use utoipa::ToSchema;
 pub struct Epoch(u32);
 
 impl Epoch {
-    /// Before the first claim.
+    /// The epoch before the first claim.
     pub const NONE: Self = Self(0);
-    /// The last one: the column that keeps it is a signed 32-bit integer.
+    /// The last epoch: the column that keeps it is a signed 32-bit integer.
     pub const LAST: Self = Self(i32::MAX as u32);
 
     /// The epoch of this number.
@@ -54,54 +60,54 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// All that the machine knows of an edit.
+/// All that the state machine knows of an edit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Job {
-    /// Whose state this is.
+    /// The edit.
     pub edit: EditId,
-    /// The turn it builds on.
+    /// The edit that it builds on.
     pub parent: Option<EditId>,
-    /// Where it stands.
+    /// Its state, with the details.
     pub state: State,
     /// How often it was claimed.
     pub epoch: Epoch,
-    /// Deaths and failures without progress.
+    /// How often it failed, or lost its worker, without progress.
     pub attempts: u16,
-    /// At that many attempts it fails for good.
+    /// Number of attempts at which it fails for good.
     pub max_attempts: u16,
     /// Steps done in its newest checkpoint, both stages counted through; 0 without one.
     pub checkpoint_step: u32,
     /// `checkpoint_step` as of its last claim.
     pub claim_step: u32,
-    /// Number of its last event; the first is 1.
+    /// Number of its newest event; the first is 1.
     pub seq: u64,
 }
 
 /// The states of an edit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Not to be released yet.
+    /// It may not be released yet.
     Waiting(Wait),
-    /// To be claimed by any worker that holds its model.
+    /// Any worker that holds its model may claim it.
     Queued,
-    /// Leased to a worker.
+    /// It is leased to a worker.
     Running(Lease),
-    /// Done; its results are referenced.
+    /// It is done, and its row refers to its results.
     Succeeded,
-    /// Ended without a result.
+    /// It ended without a result.
     Failed(Failure),
-    /// Ended by its owner.
+    /// Its owner cancelled it.
     Cancelled,
 }
 
 /// What an edit waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wait {
-    /// The turn it builds on.
+    /// The edit that it builds on.
     Turn(EditId),
     /// The time of its next attempt.
     Retry {
-        /// That time, on the database's clock.
+        /// That time, by the database's clock.
         until: OffsetDateTime,
     },
 }
@@ -109,38 +115,32 @@ pub enum Wait {
 /// A worker's right to an edit, for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
-    /// Who holds it.
+    /// The worker that holds it.
     pub worker: WorkerId,
-    /// From then on the reaper may take it; until the reaper does, it holds.
+    /// When the reaper may take it. Until the reaper does, it holds.
     pub expires_at: OffsetDateTime,
 }
 
-/// Why an edit failed.
-///
-/// ```
-/// # use limekiln_jobs::{Failure, FailureClass};
-/// let failure = Failure::new(FailureClass::User, "instruction_too_long", "the instruction has 91 tokens, of at most 77");
-/// assert_eq!(serde_json::to_value(&failure).unwrap()["class"], "user");
-/// ```
+/// Why an attempt, or an edit, failed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
-    /// Whose fault it is, and so whether it is tried again.
+    /// Who or what it is due to, and so whether the edit is tried again.
     pub class: FailureClass,
-    /// Stable name for programs.
+    /// Stable code, for programs.
     #[schema(example = "worker_died")]
     pub code: String,
-    /// For people.
+    /// What went wrong, in a sentence for people.
     #[schema(example = "3 workers died with this edit; see the dead letters")]
     pub message: String,
 }
 
 impl Failure {
-    /// Code of an edit that outlived no worker.
+    /// Code of an edit whose workers died.
     pub const WORKER_DIED: &str = "worker_died";
-    /// Code of a turn whose predecessor has no result.
+    /// Code of an edit whose parent has no result.
     pub const PARENT_FAILED: &str = "parent_failed";
 
-    /// A failure of that class.
+    /// A failure of this class.
     pub fn new(class: FailureClass, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             class,
@@ -156,75 +156,44 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Classes of failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureClass {
-    /// The request's; trying again would not help.
-    User,
-    /// Ours, and passing; tried again.
-    Internal,
-    /// Its workers died, as often as it may be tried.
-    Poison,
-    /// The turn it builds on did not succeed.
-    Parent,
+crate::text_enum::text_enum! {
+    /// Who or what a failure is due to, and so whether the edit is tried again.
+    pub enum FailureClass, "a class of failures" {
+        /// The request. Another attempt would not help.
+        User = "user",
+        /// The service, and passing: the edit is tried again.
+        Internal = "internal",
+        /// Its workers died, as often as the edit may be tried.
+        Poison = "poison",
+        /// The edit that it builds on did not succeed.
+        Parent = "parent",
+    }
 }
 
-/// A state without its details, as the API and the `state` column spell it.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum StateName {
-    /// Waits for the turn it builds on, or for its next attempt.
-    Waiting,
-    /// Waits for a worker.
-    Queued,
-    /// A worker is at it.
-    Running,
-    /// Has a result.
-    Succeeded,
-    /// Ended without a result.
-    Failed,
-    /// Ended by its owner.
-    Cancelled,
+crate::text_enum::text_enum! {
+    /// State of an edit.
+    pub enum StateName, "a state" {
+        /// It waits for the edit that it builds on, or for its next attempt.
+        Waiting = "waiting",
+        /// It waits for a worker.
+        Queued = "queued",
+        /// A worker runs it.
+        Running = "running",
+        /// It has a result.
+        Succeeded = "succeeded",
+        /// It ended without a result.
+        Failed = "failed",
+        /// Its owner cancelled it.
+        Cancelled = "cancelled",
+    }
 }
-
-/// The text names no state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a state is one of waiting, queued, running, succeeded, failed, cancelled")]
-pub struct UnknownState;
 
 impl StateName {
-    /// Every state.
-    pub const ALL: [Self; 6] = [
-        Self::Waiting,
-        Self::Queued,
-        Self::Running,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// Its spelling.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether it is an end.
+    /// Whether an edit in this state has ended.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
 }
-
-crate::spelled::spelled!(StateName, UnknownState);
 
 impl State {
     /// The state without its details.
@@ -239,12 +208,12 @@ impl State {
         }
     }
 
-    /// Whether it is an end; only a retry by hand leaves one, and only `Failed`.
+    /// Whether the edit has ended. Only an operator's retry leaves such a state, and only `Failed`.
     pub const fn is_terminal(&self) -> bool {
         self.name().is_terminal()
     }
 
-    /// The kind of the event that tells of having come here.
+    /// The kind of the event that tells of reaching this state.
     pub const fn event(&self) -> EventKind {
         match self {
             Self::Waiting(Wait::Turn(_)) => EventKind::Waiting,
@@ -259,7 +228,7 @@ impl State {
 }
 
 impl Job {
-    /// Attempts of an edit whose request does not say.
+    /// `max_attempts` of an edit whose request names none.
     pub const MAX_ATTEMPTS_DEFAULT: u16 = 3;
 
     /// A new edit of a picture that is there: queued, with its first event.
@@ -303,15 +272,6 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_read_back_and_json_agrees() {
-        for name in StateName::ALL {
-            assert_eq!(name.as_str().parse(), Ok(name));
-            assert_eq!(serde_json::to_value(name).unwrap(), name.as_str());
-        }
-        assert_eq!("done".parse::<StateName>(), Err(UnknownState));
-    }
 
     #[test]
     fn epochs_end_where_the_column_does() {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use limekiln_jobs::api::EditPage;
 use limekiln_jobs::{
     ArtifactView, BatchId, EditId, EditLinks, EditView, ModelName, SessionId, Spec, StateName,
     TenantId,
@@ -29,15 +30,6 @@ pub struct Filter {
     pub batch: Option<BatchId>,
     /// Of this model.
     pub model: Option<ModelName>,
-}
-
-/// A page of edits, newest first.
-#[derive(Debug, Clone)]
-pub struct EditPage {
-    /// The edits.
-    pub edits: Vec<EditView>,
-    /// Where the next page starts; `None` on the last.
-    pub next: Option<EditId>,
 }
 
 impl Store {

@@ -1,40 +1,10 @@
 //! The fleet as a whole: pausing the release, and dead letters.
 
-use limekiln_jobs::{Class, EditId, Failure, ModelName, TenantId, WorkerId};
-use time::OffsetDateTime;
+use limekiln_jobs::EditId;
+use limekiln_jobs::api::{DeadLetter, DeadLetterPage};
 
 use crate::row::{get, id, id_opt, int, json, name, tiny};
 use crate::{Result, Store};
-
-/// An edit that failed, and not by its user's fault.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DeadLetter {
-    /// The edit that failed.
-    pub edit: EditId,
-    /// The tenant whose edit it is.
-    pub tenant: TenantId,
-    /// The model it needed.
-    pub model: ModelName,
-    /// The class it was submitted in.
-    pub class: Class,
-    /// Why it failed.
-    pub failure: Failure,
-    /// Attempts charged.
-    pub attempts: u16,
-    /// The last worker that held it.
-    pub worker: Option<WorkerId>,
-    /// When it ended.
-    pub finished_at: OffsetDateTime,
-}
-
-/// A page of dead letters, newest edit first.
-#[derive(Debug, Clone)]
-pub struct DeadLetterPage {
-    /// The dead letters.
-    pub letters: Vec<DeadLetter>,
-    /// Where the next page starts; `None` on the last.
-    pub next: Option<EditId>,
-}
 
 impl Store {
     /// Stops the release of edits; running ones go on.
@@ -80,7 +50,7 @@ impl Store {
                 .bind(int(limit)),
             )
             .await?;
-        let letters = rows
+        let dead_letters = rows
             .iter()
             .map(|row| {
                 Ok(DeadLetter {
@@ -95,8 +65,11 @@ impl Store {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let full = letters.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-        let next = letters.last().filter(|_| full).map(|letter| letter.edit);
-        Ok(DeadLetterPage { letters, next })
+        let full = dead_letters.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+        let next = dead_letters
+            .last()
+            .filter(|_| full)
+            .map(|letter| letter.edit);
+        Ok(DeadLetterPage { dead_letters, next })
     }
 }

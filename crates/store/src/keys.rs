@@ -1,32 +1,12 @@
 //! API keys. Only their hash is stored.
 
+use limekiln_jobs::api::Role;
 use limekiln_jobs::{KeyId, TenantId};
 use time::OffsetDateTime;
 
-use sqlx::postgres::PgRow;
-
-use crate::row::{bad, clean, get, id};
+use crate::row::{clean, get, id, name};
 use crate::secret::random;
 use crate::{Error, Result, Secret, Store};
-
-/// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Its tenant's images and edits.
-    Tenant,
-    /// That, and the admin routes.
-    Admin,
-}
-
-impl Role {
-    /// The role as it is written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tenant => "tenant",
-            Self::Admin => "admin",
-        }
-    }
-}
 
 /// A key that was just created. Its secret is kept nowhere else.
 #[derive(Debug, Clone)]
@@ -113,7 +93,7 @@ impl Store {
             Ok(Caller {
                 tenant: id(&row, "tenant_id")?,
                 key: id(&row, "id")?,
-                role: role(&row)?,
+                role: name(&row, "role")?,
                 name: get(&row, "name")?,
             })
         })
@@ -136,7 +116,7 @@ impl Store {
                 Ok(Key {
                     id: id(row, "id")?,
                     tenant: id(row, "tenant_id")?,
-                    role: role(row)?,
+                    role: name(row, "role")?,
                     label: get(row, "label")?,
                     created_at: get(row, "created_at")?,
                     revoked_at: get(row, "revoked_at")?,
@@ -162,12 +142,4 @@ impl Store {
 
 fn hash(secret: &str) -> Vec<u8> {
     blake3::hash(secret.as_bytes()).as_bytes().to_vec()
-}
-
-fn role(row: &PgRow) -> Result<Role> {
-    match get(row, "role")? {
-        "tenant" => Ok(Role::Tenant),
-        "admin" => Ok(Role::Admin),
-        other => Err(bad("role", other)),
-    }
 }

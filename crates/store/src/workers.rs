@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use limekiln_jobs::api::Worker;
 use limekiln_jobs::{ModelName, WorkerId};
-use time::OffsetDateTime;
 
 use crate::row::{clean, get, id, int, parse, small};
 use crate::{Result, Store};
@@ -32,33 +32,6 @@ pub struct HeartbeatReply {
     pub drain: bool,
     /// Whether the row is there; if not, register again.
     pub known: bool,
-}
-
-/// A worker as listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worker {
-    /// The process' id.
-    pub id: WorkerId,
-    /// The name its operator gave it.
-    pub name: String,
-    /// The models it holds.
-    pub models: Vec<ModelName>,
-    /// Edits it runs at once.
-    pub slots: u32,
-    /// Edits it runs now, as it said last.
-    pub busy: u32,
-    /// The program's version.
-    pub version: String,
-    /// The device it computes on.
-    pub device: String,
-    /// Whether it was told to drain.
-    pub draining: bool,
-    /// Whether it was heard of within three times its `ttl`.
-    pub alive: bool,
-    /// When it registered.
-    pub started_at: OffsetDateTime,
-    /// When it was last heard of.
-    pub seen_at: OffsetDateTime,
 }
 
 impl Store {

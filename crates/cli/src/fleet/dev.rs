@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use limekiln_blobs::{Blobs, Fsync};
 use limekiln_broker::Broker;
-use limekiln_store::{Embedded, Limits, Role, Store};
+use limekiln_jobs::api::Role;
+use limekiln_store::{Embedded, Limits, Store};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use limekiln_jobs::Retryable;
-use limekiln_store::{Store, Worker};
+use limekiln_jobs::api::Worker;
+use limekiln_store::Store;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::services::{self, process_name};
 use crate::args::DrainArgs;
 
-/// How often to look.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the workers are listed.
+const POLL: Duration = Duration::from_secs(1);
 
 /// Waits until they have ended, or until `shutdown`.
 ///
@@ -37,17 +38,17 @@ pub(crate) async fn run(args: &DrainArgs, shutdown: CancellationToken) -> Result
             bail!("workers are still there, with {left} edits; SIGTERM makes them hand those back");
         }
         tokio::select! {
-            () = sleep(LOOK) => {}
+            () = sleep(POLL) => {}
             () = shutdown.cancelled() => return Ok(()),
         }
     }
 }
 
-/// The workers of this machine that have not ended; those that were not told to are.
+/// The workers of this machine that have not ended. Those that are not draining yet are told to.
 async fn drain(store: &Store) -> limekiln_store::Result<Vec<Worker>> {
     let own = process_name("work");
     let mut left = store.worker_list().await?;
-    left.retain(|worker| worker.alive && neighbours(&worker.name, &own));
+    left.retain(|worker| worker.alive && same_machine(&worker.name, &own));
     for worker in &left {
         if !worker.draining {
             tracing::info!(worker = %worker.id, busy = worker.busy, "draining");
@@ -59,7 +60,7 @@ async fn drain(store: &Store) -> limekiln_store::Result<Vec<Worker>> {
 
 /// Whether two processes run the same command on the same machine: their names differ in the number behind the last
 /// slash alone.
-fn neighbours(one: &str, other: &str) -> bool {
+fn same_machine(one: &str, other: &str) -> bool {
     let place = |name: &str| name.rsplit_once('/').map(|(place, _)| place.to_owned());
     place(one).is_some() && place(one) == place(other)
 }
@@ -69,8 +70,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neighbours_share_the_machine() {
-        assert!(neighbours("work@pod-1/1", "work@pod-1/77"));
+    fn names_tell_the_machine() {
+        assert!(same_machine("work@pod-1/1", "work@pod-1/77"));
         for other in [
             "work@pod-11/1",
             "work@pod-2/1",
@@ -78,7 +79,7 @@ mod tests {
             "work@pod-1",
             "",
         ] {
-            assert!(!neighbours("work@pod-1/1", other), "{other}");
+            assert!(!same_machine("work@pod-1/1", other), "{other}");
         }
     }
 }

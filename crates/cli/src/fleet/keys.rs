@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail};
 use limekiln_jobs::KeyId;
-use limekiln_store::{Limits, Role, Store, Tenant};
+use limekiln_jobs::api::Role;
+use limekiln_store::{Limits, Store, Tenant};
 use serde_json::json;
 
 use super::services;
@@ -83,7 +84,7 @@ async fn list(args: &ListArgs) -> Result<()> {
                 json!({
                     "id": key.id,
                     "tenant": tenant.name,
-                    "role": format!("{:?}", key.role).to_lowercase(),
+                    "role": key.role,
                     "label": key.label,
                     "revoked": key.revoked_at.is_some(),
                 })

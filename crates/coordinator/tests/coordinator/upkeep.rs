@@ -98,7 +98,7 @@ async fn an_edit_that_kills_its_workers_ends_and_is_retried_by_hand() {
     );
     let dead = context.store.dead_letters(None, 10).await.unwrap();
     assert_eq!(
-        dead.letters
+        dead.dead_letters
             .iter()
             .map(|letter| letter.edit)
             .collect::<Vec<_>>(),

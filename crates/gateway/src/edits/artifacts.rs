@@ -1,4 +1,4 @@
-//! What an edit left behind.
+//! Files that an edit left behind.
 
 use axum::extract;
 use axum::http::HeaderMap;
@@ -6,65 +6,66 @@ use axum::response::Response;
 use limekiln_jobs::{ArtifactKind, EditId, StateName, TenantId};
 
 use crate::State;
-use crate::caller::Tenant;
+use crate::auth::Tenant;
 use crate::download::{self, Blob};
 use crate::edits::read;
-use crate::params::Id;
-use crate::problem::{Code, Problem};
+use crate::params::PathId;
+use crate::problem::{Problem, ProblemCode};
 
-/// One route for each: a placeholder in the path would take the addresses of `events` and `cancel` too.
+/// One route for each kind: a placeholder for the kind would match the paths of `events` and `cancel` too.
 macro_rules! artifacts {
     ($($name:ident $kind:ident $path:literal $id:literal $media_type:literal $body:ty, $doc:literal;)*) => {$(
         #[doc = $doc]
         #[utoipa::path(
             get, path = $path, operation_id = $id, tag = "edits",
-            params(("id" = EditId, Path, description = "The edit")),
+            params(("id" = EditId, Path, description = "Id of the edit")),
             responses(
-                (status = 200, description = "Its bytes", content(($body = $media_type))),
-                (status = 304, description = "Unchanged since If-None-Match"),
-                (status = 307, description = "At the blob store, for a while"),
+                (status = 200, description = "The file", content(($body = $media_type))),
+                (status = 304, description = "If-None-Match names the file's ETag"),
+                (status = 307, description = "Location is an address of the file at the blob store, which works for some minutes and needs no key"),
             ),
             extensions(("x-problems" = json!([
-                "parameter_invalid", "edit_not_found", "artifact_not_found", "edit_unfinished", "edit_ended",
+                ProblemCode::EditNotFound, ProblemCode::ArtifactNotFound, ProblemCode::EditUnfinished,
+                ProblemCode::EditEnded,
             ]))),
         )]
         pub(crate) async fn $name(
             extract::State(state): extract::State<State>,
             Tenant(caller): Tenant,
-            Id(id): Id<EditId>,
+            PathId(id): PathId<EditId>,
             headers: HeaderMap,
         ) -> Result<Response, Problem> {
-            answer(&state, caller.tenant, id, ArtifactKind::$kind, &headers).await
+            respond(&state, caller.tenant, id, ArtifactKind::$kind, &headers).await
         }
     )*};
 }
 
 artifacts! {
     result Result "/v1/edits/{id}/result" "getResult" "image/png" Vec<u8>, "Download the edited picture";
-    roi Roi "/v1/edits/{id}/roi" "getRoi" "image/png" Vec<u8>, "Download the region that was edited: white inside";
+    roi Roi "/v1/edits/{id}/roi" "getRoi" "image/png" Vec<u8>, "Download the region that was edited, in white";
     segments Segments "/v1/edits/{id}/segments" "getSegments" "image/png" Vec<u8>, "Download the segments, one color each";
-    attention Attention "/v1/edits/{id}/attention" "getAttention" "image/png" Vec<u8>, "Download the attention map of the related words";
+    attention Attention "/v1/edits/{id}/attention" "getAttention" "image/png" Vec<u8>, "Download the attention map of the words that name what is edited";
     overlay Overlay "/v1/edits/{id}/overlay" "getOverlay" "image/png" Vec<u8>, "Download the picture with the region marked";
-    report Report "/v1/edits/{id}/report" "getReport" "application/json" Object, "Download what the engine did";
+    report Report "/v1/edits/{id}/report" "getReport" "application/json" Object, "Download the engine's report";
 }
 
-async fn answer(
+async fn respond(
     state: &State,
     tenant: TenantId,
     id: EditId,
     kind: ArtifactKind,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(artifact) = state.store().artifact_get(tenant, id, kind).await? else {
+    let Some(artifact) = state.services.store.artifact_get(tenant, id, kind).await? else {
         let edit = read::find(state, tenant, id).await?;
         return Err(match edit.state {
-            StateName::Succeeded => Problem::plain(Code::ArtifactNotFound),
+            StateName::Succeeded => Problem::plain(ProblemCode::ArtifactNotFound),
             StateName::Failed | StateName::Cancelled => Problem::new(
-                Code::EditEnded,
+                ProblemCode::EditEnded,
                 format!("the edit has {}: it has no {kind}", edit.state),
             ),
             _ => Problem::new(
-                Code::EditUnfinished,
+                ProblemCode::EditUnfinished,
                 format!("the edit is {}: it has no {kind} yet", edit.state),
             ),
         });

@@ -1,60 +1,41 @@
-//! From a request to a submission, and what became of it.
+//! From a request to a submission, and its outcome.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract};
+use limekiln_jobs::api::AcceptedEdit;
+use limekiln_jobs::request::SEED_MAX;
 use limekiln_jobs::{
     Digest, EditId, EditLinks, EditRequest, Job, ModelName, Spec, StateName, TenantId,
 };
 use limekiln_store::{Idempotency, Submission, Submitted};
-use serde::Serialize;
 use time::OffsetDateTime;
-use utoipa::ToSchema;
 
-use crate::caller::Tenant;
+use crate::auth::Tenant;
 use crate::params::{IdempotencyKey, Trace};
-use crate::problem::{Code, Problem};
-use crate::{State, body, models};
+use crate::problem::{Problem, ProblemCode};
+use crate::{State, body};
 
-/// The largest seed: the largest integer that every JSON reader keeps exactly.
-pub(crate) const SEED_MASK: u64 = (1 << 53) - 1;
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// An edit that was accepted, as it was then: the same however often the request is repeated with its key.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Accepted {
-    /// Its id.
-    id: EditId,
-    /// Where it stood: `queued`, or `waiting` for its parent.
-    state: StateName,
-    /// The seed of its noise, drawn if none was given.
-    #[schema(example = 7)]
-    seed: u64,
-    /// When it was accepted.
-    #[serde(with = "time::serde::rfc3339")]
-    created_at: OffsetDateTime,
-    /// Where to go from here.
-    links: EditLinks,
-}
-
-/// Ask for an edit
+/// Submit an edit
 ///
-/// The answer comes at once; follow `links.events`, or ask again later. With an `Idempotency-Key`, asking again makes
-/// no second edit.
+/// The answer comes before the edit runs. Follow `links.events` to see it run, or read `links.self` later. A request that is
+/// repeated with its `Idempotency-Key` makes no second edit.
 #[utoipa::path(
     post, path = "/v1/edits", operation_id = "createEdit", tag = "edits",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes repeating safe: the same key and body give the first answer again",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send a request again: the same key and body get the first answer again",
         min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$")),
     request_body = EditRequest,
-    responses((status = 202, description = "Accepted", body = Accepted, headers(
-        ("Location" = String, description = "Its address"),
-        ("Idempotency-Replayed" = Option<String>, description = "`true` when this is the first answer again"),
+    responses((status = 202, description = "The edit was accepted", body = AcceptedEdit, headers(
+        ("Location" = String, description = "Path of the edit"),
+        ("Idempotency-Replayed" = Option<String>, description = "`true` where the request was sent before with this key"),
     ))),
     extensions(("x-problems" = json!([
-        "parameter_invalid", "json_invalid", "body_incomplete", "body_timeout", "body_too_large", "media_type_unsupported",
-        "content_encoding_unsupported", "request_invalid", "options_invalid", "idempotency_key_reused", "image_not_found",
-        "mask_not_found", "parent_not_found", "session_not_found", "model_not_found", "parent_ended", "rate_limited",
-        "in_flight_limit",
+        ProblemCode::JsonInvalid, ProblemCode::RequestInvalid, ProblemCode::OptionsInvalid,
+        ProblemCode::IdempotencyKeyReused, ProblemCode::ImageNotFound, ProblemCode::MaskNotFound,
+        ProblemCode::ParentNotFound, ProblemCode::SessionNotFound, ProblemCode::ModelNotFound,
+        ProblemCode::ParentEnded, ProblemCode::RateLimited, ProblemCode::InFlightLimit,
     ]))),
 )]
 pub(crate) async fn create(
@@ -64,24 +45,18 @@ pub(crate) async fn create(
     Trace(trace): Trace,
     body::Json(request): body::Json<EditRequest>,
 ) -> Result<Response, Problem> {
-    let idempotency = match key {
-        Some(key) => {
-            let canonical =
-                serde_json::to_vec(&request).map_err(|error| crate::problem::internal(&error))?;
-            Some(Idempotency {
-                key,
-                digest: Digest::of(&canonical),
-            })
-        }
-        None => None,
-    };
+    let canonical = serde_json::to_vec(&request).map_err(|error| Problem::internal(&error))?;
+    let idempotency = key.map(|key| Idempotency {
+        key,
+        digest: Digest::of(&canonical),
+    });
     let seed = request.seed;
     let submission = submission(&state, caller.tenant, request, idempotency, Some(trace)).await?;
     let (edit, accepted_state, created_at, replayed) = submit(&state, submission).await?;
     let links = EditLinks::new(edit, &[]);
     let location = [(header::LOCATION, links.this.clone())];
-    let seed = seed.unwrap_or_else(|| seed_of(edit));
-    let accepted = Accepted {
+    let seed = seed.unwrap_or_else(|| drawn_seed(edit));
+    let accepted = AcceptedEdit {
         id: edit,
         state: accepted_state,
         seed,
@@ -97,7 +72,7 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-/// What is written for this request.
+/// Checks a request and makes the submission of it.
 pub(crate) async fn submission(
     state: &State,
     tenant: TenantId,
@@ -106,7 +81,7 @@ pub(crate) async fn submission(
     trace: Option<String>,
 ) -> Result<Submission, Problem> {
     request.validate().map_err(Problem::invalid)?;
-    let settings = state.settings();
+    let settings = &state.settings;
     let id = EditId::new();
     let preset = request.preset.unwrap_or_else(|| settings.preset.clone());
     if !settings.presets.is_empty() && !settings.presets.contains(&preset) {
@@ -117,13 +92,13 @@ pub(crate) async fn submission(
         instruction: request.instruction,
         preset,
         options: request.options.unwrap_or_default(),
-        seed: request.seed.unwrap_or_else(|| seed_of(id)),
+        seed: request.seed.unwrap_or_else(|| drawn_seed(id)),
         mask: None,
         size: request.size,
         keep_outside: request.keep_outside,
     };
     if let Some(check) = &settings.spec_check {
-        check(&spec).map_err(|message| Problem::new(Code::OptionsInvalid, message))?;
+        check(&spec).map_err(|message| Problem::new(ProblemCode::OptionsInvalid, message))?;
     }
     Ok(Submission {
         id,
@@ -147,13 +122,13 @@ pub(crate) async fn submission(
 async fn model(state: &State, name: Option<&str>) -> Result<ModelName, Problem> {
     let unknown = |name: &str| {
         Problem::new(
-            Code::ModelNotFound,
+            ProblemCode::ModelNotFound,
             format!("there is no model {name}: see GET /v1/models"),
         )
     };
     let model = match name {
         Some(name) => name.parse().map_err(|_| unknown(name))?,
-        None => match state.settings().models.first() {
+        None => match state.settings.models.first() {
             Some(model) => return Ok(model.clone()),
             None => {
                 return Err(Problem::field(
@@ -163,20 +138,21 @@ async fn model(state: &State, name: Option<&str>) -> Result<ModelName, Problem> 
             }
         },
     };
-    if models::is_known(state, &model).await? {
+    // A configured model may have no worker now: a pool may scale from zero.
+    if state.settings.models.contains(&model) || state.workers.holds(&model).await? {
         Ok(model)
     } else {
         Err(unknown(model.as_str()))
     }
 }
 
-/// Submits it: its id, its state and time then, and whether that was another time.
+/// Submits it. Returns the id, state and time of acceptance, and whether the request was a repeated one.
 pub(crate) async fn submit(
     state: &State,
     submission: Submission,
 ) -> Result<(EditId, StateName, OffsetDateTime, bool), Problem> {
     let made = submission.id;
-    let code = match state.submitter().submit(submission).await? {
+    let code = match state.services.submitter.submit(submission).await? {
         Submitted::Created {
             state, created_at, ..
         } => return Ok((made, state, created_at, false)),
@@ -187,14 +163,14 @@ pub(crate) async fn submit(
         } => return Ok((id, state, created_at, true)),
         Submitted::InFlight { limit } => {
             return Err(Problem::new(
-                Code::InFlightLimit,
+                ProblemCode::InFlightLimit,
                 format!("{limit} edits have not ended: wait until some have"),
             ));
         }
         Submitted::RateLimited { retry_after } => {
             let seconds = retry_after.as_secs_f64().ceil().max(1.0) as u64;
             let problem = Problem::new(
-                Code::RateLimited,
+                ProblemCode::RateLimited,
                 format!("one more edit is taken in {seconds} s"),
             );
             return Err(Problem {
@@ -202,22 +178,22 @@ pub(crate) async fn submit(
                 ..problem
             });
         }
-        Submitted::KeyReused => Code::IdempotencyKeyReused,
-        Submitted::NoImage => Code::ImageNotFound,
-        Submitted::NoMask => Code::MaskNotFound,
-        Submitted::NoParent => Code::ParentNotFound,
-        Submitted::ParentEnded => Code::ParentEnded,
-        Submitted::NoSession => Code::SessionNotFound,
-        // Its key is gone with it.
-        Submitted::NoTenant => Code::Unauthorized,
+        Submitted::KeyReused => ProblemCode::IdempotencyKeyReused,
+        Submitted::NoImage => ProblemCode::ImageNotFound,
+        Submitted::NoMask => ProblemCode::MaskNotFound,
+        Submitted::NoParent => ProblemCode::ParentNotFound,
+        Submitted::ParentEnded => ProblemCode::ParentEnded,
+        Submitted::NoSession => ProblemCode::SessionNotFound,
+        // The key was found a moment ago: its tenant is gone since.
+        Submitted::NoTenant => ProblemCode::Unauthorized,
     };
     Err(Problem::plain(code))
 }
 
-/// The seed of an edit that was given none: drawn with its id, so that a repeated request is told the same.
-pub(crate) fn seed_of(edit: EditId) -> u64 {
+/// The seed of an edit whose request gave none. It follows from the id, so that a repeated request is answered the same.
+fn drawn_seed(edit: EditId) -> u64 {
     let hash = blake3::hash(edit.uuid().as_bytes());
     let mut seed = [0; 8];
     seed.copy_from_slice(&hash.as_bytes()[..8]);
-    u64::from_le_bytes(seed) & SEED_MASK
+    u64::from_le_bytes(seed) & SEED_MAX
 }

@@ -1,87 +1,32 @@
-//! The multipart form, field by field. Unknown fields are refused, as OpenAI does: a typing error is no wish.
+//! The multipart form, read field by field. Unknown fields are refused, as OpenAI refuses them, so that a misspelled one is
+//! not ignored.
 
 use std::convert::Infallible;
 
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use futures_util::stream;
-use limekiln_jobs::{Digest, EditRequest};
+use limekiln_jobs::request::SEED_MAX;
+use limekiln_jobs::{Digest, EditRequest, ImageId};
 use multer::{Constraints, Multipart, SizeLimit};
-use utoipa::ToSchema;
 
-use crate::edits::submit::SEED_MASK;
-use crate::problem::{Code, Problem};
+use crate::problem::{Problem, ProblemCode};
 
-/// Everything in the form but its pictures.
+/// Bytes of everything in the form but its pictures.
 pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a field that is no picture; instructions have 1000 characters.
 const FIELD_BYTES_MAX: u64 = 16 << 10;
-/// Pictures of one request.
+/// Most pictures of one request.
 const N_MAX: u32 = 10;
 
-/// How the pictures are answered.
+/// `response_format`: how the pictures are sent back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ResponseFormat {
     Base64,
     Url,
 }
 
-/// The form, for the API's description.
-#[derive(ToSchema)]
-#[schema(as = ImageEditForm)]
-#[expect(
-    dead_code,
-    reason = "read field by field; this is what the API's description is made of"
-)]
-pub(crate) struct Fields {
-    /// The picture to edit: PNG, JPEG or WebP. `image[]` is the same; one picture is taken.
-    #[schema(value_type = String, format = Binary)]
-    image: Vec<u8>,
-    /// What to do, in words.
-    #[schema(min_length = 1, max_length = 1000, example = "make the sofa red")]
-    prompt: String,
-    /// A PNG of the picture's size: where it is transparent, the picture is edited. Found by the method without it.
-    #[schema(value_type = Option<String>, format = Binary)]
-    mask: Option<Vec<u8>>,
-    /// Pictures to make, from consecutive seeds.
-    #[schema(minimum = 1, maximum = 10, default = 1)]
-    n: Option<u32>,
-    /// Bound on the longer side to work at; the picture's own proportions stay.
-    #[schema(value_type = Option<String>, pattern = "^(auto|256x256|512x512|1024x1024|1536x1024|1024x1536)$", example = "512x512")]
-    size: Option<String>,
-    /// `b64_json`, or `url`: an address that is good for a while.
-    #[schema(value_type = Option<String>, pattern = "^(b64_json|url)$", example = "b64_json")]
-    response_format: Option<String>,
-    /// A model of this server; names of OpenAI's stand for the default one.
-    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", example = "gpt-image-1")]
-    model: Option<String>,
-    /// Only `png`.
-    #[schema(value_type = Option<String>, pattern = "^png$", example = "png")]
-    output_format: Option<String>,
-    /// Ours: seed of the noise.
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
-    seed: Option<u64>,
-    /// Ours: the preset to start from.
-    preset: Option<String>,
-    /// Ours: whether pixels outside the region stay exactly the input's.
-    keep_outside: Option<bool>,
-    /// No meaning here.
-    quality: Option<String>,
-    /// No meaning here.
-    background: Option<String>,
-    /// No meaning here.
-    input_fidelity: Option<String>,
-    /// No meaning here.
-    moderation: Option<String>,
-    /// No meaning here.
-    output_compression: Option<String>,
-    /// No meaning here.
-    user: Option<String>,
-    /// Only `false`.
-    stream: Option<bool>,
-}
-
-/// Fields that mean nothing here; whatever OpenAI's clients send in them is taken.
+/// Fields that are ignored, whatever OpenAI's clients send in them.
 const IGNORED: [&str; 6] = [
     "quality",
     "background",
@@ -106,19 +51,19 @@ const READ: [&str; 12] = [
     "stream",
 ];
 
-/// The form as read.
+/// A form as it was read: each field at most once.
 pub(super) struct Form {
     pub(super) image: Bytes,
     pub(super) mask: Option<Bytes>,
-    pub(super) answer: Answer,
+    pub(super) response_format: ResponseFormat,
     texts: Vec<(&'static str, String)>,
 }
 
-/// The boundary between the fields.
+/// The boundary between the fields, from `Content-Type`.
 pub(super) fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
     let refused = || {
         Problem::new(
-            Code::MediaTypeUnsupported,
+            ProblemCode::MediaTypeUnsupported,
             "send a form, with Content-Type: multipart/form-data; boundary=...",
         )
     };
@@ -152,11 +97,19 @@ impl Form {
             let name = match field.name() {
                 Some("image[]") => "image".to_owned(),
                 Some(name) => name.to_owned(),
-                None => return Err(Problem::new(Code::FormInvalid, "a field has no name")),
+                None => {
+                    return Err(Problem::new(
+                        ProblemCode::FormInvalid,
+                        "a field has no name",
+                    ));
+                }
             };
             let known = READ.iter().chain(&IGNORED).find(|known| **known == name);
             let Some(name) = known.copied() else {
-                return Err(Problem::field(&shown(&name), "is no field of this form"));
+                return Err(Problem::field(
+                    &printable(&name),
+                    "is no field of this form",
+                ));
             };
             let value = field.bytes().await.map_err(unreadable)?;
             let taken = match name {
@@ -185,10 +138,10 @@ impl Form {
         let mut form = Self {
             image,
             mask,
-            answer: Answer::Base64,
+            response_format: ResponseFormat::Base64,
             texts,
         };
-        form.answer = form.answer()?;
+        form.response_format = form.response_format()?;
         Ok(form)
     }
 
@@ -219,24 +172,24 @@ impl Form {
         }
     }
 
-    fn answer(&self) -> Result<Answer, Problem> {
+    fn response_format(&self) -> Result<ResponseFormat, Problem> {
         match self.text("response_format") {
-            Some("b64_json") => Ok(Answer::Base64),
-            Some("url") => Ok(Answer::Url),
+            Some("b64_json") => Ok(ResponseFormat::Base64),
+            Some("url") => Ok(ResponseFormat::Url),
             Some(_) => Err(Problem::field("response_format", "must be b64_json or url")),
-            // As OpenAI has it: the old models answer with addresses unless told.
+            // As in OpenAI's API: the old models answer with addresses by default.
             None if self
                 .text("model")
                 .is_some_and(|model| model.starts_with("dall-e")) =>
             {
-                Ok(Answer::Url)
+                Ok(ResponseFormat::Url)
             }
-            None => Ok(Answer::Base64),
+            None => Ok(ResponseFormat::Base64),
         }
     }
 
-    /// One request for each picture, image and mask to be filled in. Seeds count up from the one that was given;
-    /// otherwise each edit draws its own.
+    /// One request for each picture; the image and the mask are still to be filled in. Seeds count up from the one that was
+    /// given. Without one, each edit draws its own.
     pub(super) fn requests(&self) -> Result<Vec<EditRequest>, Problem> {
         if self.flag("stream")? {
             return Err(Problem::field(
@@ -266,10 +219,10 @@ impl Form {
             keep_outside: self.flag("keep_outside")?,
             model: self
                 .text("model")
-                .filter(|model| !is_foreign(model))
+                .filter(|model| !is_openai_model(model))
                 .map(str::to_owned),
-            // Checked here as if it were named; it is filled in once the picture is stored.
-            image: Some(limekiln_jobs::ImageId::new()),
+            // Some id, so that the request can be checked before the picture is stored.
+            image: Some(ImageId::new()),
             ..EditRequest::default()
         };
         request.validate().map_err(|mut errors| {
@@ -281,7 +234,7 @@ impl Form {
             Problem::invalid(errors)
         })?;
         let seeded = |index| EditRequest {
-            seed: seed.map(|seed| (seed + index) & SEED_MASK),
+            seed: seed.map(|seed| (seed + index) & SEED_MAX),
             ..request.clone()
         };
         Ok((0..u64::from(n)).map(seeded).collect())
@@ -301,7 +254,7 @@ impl Form {
         }
     }
 
-    /// Of everything that decides what the pictures will be.
+    /// Digest of everything that the pictures depend on.
     pub(super) fn digest(&self) -> Digest {
         let mut texts: Vec<_> = self
             .texts
@@ -324,27 +277,27 @@ impl Form {
     }
 }
 
-/// Models of OpenAI's, which clients name because they have to.
-fn is_foreign(model: &str) -> bool {
+/// Whether this is one of OpenAI's models, which its clients have to name.
+fn is_openai_model(model: &str) -> bool {
     ["gpt-image", "dall-e", "chatgpt-image"]
         .iter()
         .any(|prefix| model.starts_with(prefix))
 }
 
-/// A field's name as it may be shown.
-fn shown(name: &str) -> String {
+/// A field's name as it may be repeated in an answer.
+fn printable(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
 fn unreadable(error: multer::Error) -> Problem {
     match error {
         multer::Error::FieldSizeExceeded { limit, field_name } => Problem::new(
-            Code::BodyTooLarge,
+            ProblemCode::BodyTooLarge,
             format!(
                 "{} has more than {limit} bytes",
-                shown(field_name.as_deref().unwrap_or("a field"))
+                printable(field_name.as_deref().unwrap_or("a field"))
             ),
         ),
-        error => Problem::new(Code::FormInvalid, error.to_string()),
+        error => Problem::new(ProblemCode::FormInvalid, error.to_string()),
     }
 }

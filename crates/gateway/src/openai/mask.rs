@@ -1,19 +1,19 @@
-//! OpenAI's masks say where to edit by transparency, ours by white.
+//! Masks: OpenAI's are transparent where to edit, ours white.
 
 use bytes::Bytes;
 use image::{DynamicImage, GrayImage};
 
 use crate::State;
-use crate::images;
-use crate::problem::{Code, Problem};
+use crate::problem::{Problem, ProblemCode};
+use crate::upload;
 
-/// Our mask for a picture of `size`, as PNG.
+/// Our form of OpenAI's mask for a picture of `size` (width, height), as PNG.
 pub(super) async fn converted(
     state: &State,
     mask: Bytes,
     size: (u32, u32),
 ) -> Result<Bytes, Problem> {
-    let decoded = images::decode(state, mask, None)
+    let decoded = upload::decode(state, mask, None)
         .await
         .map_err(|problem| Problem {
             detail: format!("the mask: {}", problem.detail),
@@ -25,7 +25,7 @@ pub(super) async fn converted(
             "the mask is {}x{} and the picture {}x{}: give a mask of the picture's size",
             found.0, found.1, size.0, size.1
         );
-        return Err(Problem::new(Code::MaskInvalid, detail));
+        return Err(Problem::new(ProblemCode::MaskInvalid, detail));
     }
     let transparent = |alpha: GrayImage| {
         let mut white = alpha;
@@ -41,7 +41,7 @@ pub(super) async fn converted(
         .filter(|white| white.contains(&255));
     let Some(white) = white else {
         return Err(Problem::new(
-            Code::MaskInvalid,
+            ProblemCode::MaskInvalid,
             "the mask has no transparent pixel, so there is nothing to edit: make it transparent where to edit",
         ));
     };

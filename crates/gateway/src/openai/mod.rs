@@ -1,10 +1,11 @@
-//! OpenAI's image-edit API on the same edits: whoever speaks it needs another base URL and key, nothing else.
+//! `/v1/images/edits`: OpenAI's image-edit API, made of the same edits. Its clients need another base URL and key, nothing
+//! else.
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | `form` | the multipart form, field by field |
-//! | `mask` | transparency in OpenAI's masks to white in ours |
-//! | `wait` | from edits to their results; whoever hangs up cancels |
+//! | `form` | the multipart form, read field by field |
+//! | `mask` | from OpenAI's masks to ours |
+//! | `wait` | from edits to their results |
 
 mod form;
 mod mask;
@@ -14,72 +15,39 @@ use axum::Json;
 use axum::extract::{self, Request};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use limekiln_jobs::api::{ImageEditForm, ImagesResponse, OpenAiError, OpenAiProblem};
 use limekiln_jobs::{Digest, EditRequest, ImageId, TenantId};
+use limekiln_pictures::Format;
 use limekiln_store::Idempotency;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::caller::Tenant;
+use crate::auth::Tenant;
 use crate::edits::submit::{submission, submit};
 use crate::params::{IdempotencyKey, Trace};
-use crate::problem::{Code, Problem};
-use crate::{State, body, images};
+use crate::problem::{Problem, ProblemCode};
+use crate::{State, body, upload};
 
-use form::{Answer, Form};
-use wait::{Pending, Picture};
+use form::{Form, ResponseFormat};
+use wait::Pending;
 
-/// Where it is.
+/// Path of the route.
 pub(crate) const PATH: &str = "/v1/images/edits";
 
-/// The pictures.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ImagesResponse {
-    /// When, in seconds since 1970.
-    #[schema(example = 1_735_787_045)]
-    created: i64,
-    data: Vec<Picture>,
-    /// Always `png`.
-    #[schema(example = "png")]
-    output_format: &'static str,
-}
-
-/// An error in OpenAI's words.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct OpenAiError<'a> {
-    error: OpenAiProblem<'a>,
-}
-
-/// What is wrong.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct OpenAiProblem<'a> {
-    /// For people.
-    message: &'a str,
-    /// Its kind.
-    #[serde(rename = "type")]
-    #[schema(example = "invalid_request_error")]
-    kind: &'a str,
-    /// The field that is wrong.
-    param: Option<&'a str>,
-    /// Stable name, for programs.
-    #[schema(example = "request_invalid")]
-    code: &'a str,
-}
-
-/// Edit a picture the way OpenAI's API does
+/// Edit a picture as with OpenAI's API
 ///
-/// `client.images.edit(image=..., prompt=...)` of OpenAI's own clients works unchanged. `n` makes as many edits with
-/// other seeds. The mask's transparent pixels say where to edit. The answer comes when all are done; whoever hangs up
-/// before cancels them, unless there is an `Idempotency-Key`: then the same request again gives the same pictures.
+/// `client.images.edit(image=..., prompt=...)` of OpenAI's own clients works unchanged. `n` makes that many edits from
+/// consecutive seeds. The answer comes when all of them are done. Closing the connection before cancels them, unless there is
+/// an `Idempotency-Key`: then the same request again gets the same pictures.
 #[utoipa::path(
     post, path = "/v1/images/edits", operation_id = "editImage", tag = "openai",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes repeating safe", min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$")),
-    request_body(content = form::Fields, content_type = "multipart/form-data"),
-    responses((status = 200, description = "The pictures", body = ImagesResponse)),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send a request again: the same key and form get the same pictures", min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$")),
+    request_body(content = ImageEditForm, content_type = "multipart/form-data"),
+    responses((status = 200, description = "The edited pictures", body = ImagesResponse)),
     extensions(("x-problems" = json!([
-        "parameter_invalid", "form_invalid", "body_incomplete", "body_timeout", "body_too_large", "media_type_unsupported",
-        "content_encoding_unsupported", "image_unsupported", "image_empty", "image_damaged", "image_pixels_limit",
-        "media_type_mismatch", "mask_invalid", "request_invalid", "options_invalid", "idempotency_key_reused",
-        "model_not_found", "edit_ended", "edit_failed", "rate_limited", "in_flight_limit",
+        ProblemCode::FormInvalid, ProblemCode::ImageUnsupported, ProblemCode::ImageEmpty, ProblemCode::ImageDamaged,
+        ProblemCode::ImagePixelsLimit, ProblemCode::MediaTypeMismatch, ProblemCode::MaskInvalid,
+        ProblemCode::RequestInvalid, ProblemCode::OptionsInvalid, ProblemCode::IdempotencyKeyReused,
+        ProblemCode::ModelNotFound, ProblemCode::EditEnded, ProblemCode::EditFailed, ProblemCode::RateLimited,
+        ProblemCode::InFlightLimit,
     ]))),
 )]
 pub(crate) async fn edit(
@@ -90,10 +58,10 @@ pub(crate) async fn edit(
     request: Request,
 ) -> Result<Json<ImagesResponse>, Problem> {
     let _wait = state
-        .waits()
+        .waits
         .clone()
         .try_acquire_owned()
-        .map_err(|_| Problem::plain(Code::Overloaded))?;
+        .map_err(|_| Problem::plain(ProblemCode::Overloaded))?;
     if key.as_ref().is_some_and(|key| key.len() > 200) {
         return Err(Problem::parameter(
             "Idempotency-Key",
@@ -102,14 +70,14 @@ pub(crate) async fn edit(
     }
     let (parts, body) = request.into_parts();
     let boundary = form::boundary(&parts.headers)?;
-    let bytes_max = 2 * state.settings().limits.upload_bytes + form::TEXT_BYTES_MAX;
-    let held = body::read(&state, &parts.headers, body, bytes_max).await?;
-    let form = Form::read(held.bytes, boundary, state.settings().limits.upload_bytes).await?;
+    let bytes_max = 2 * state.settings.limits.upload_bytes + form::TEXT_BYTES_MAX;
+    let body = body::read(&state, &parts.headers, body, bytes_max).await?;
+    let form = Form::read(body.bytes, boundary, state.settings.limits.upload_bytes).await?;
     let requests = form.requests()?;
     let digest = form.digest();
-    let answer = form.answer;
+    let as_url = form.response_format == ResponseFormat::Url;
     let (image, mask) = stored(&state, caller.tenant, form).await?;
-    drop(held.permit);
+    drop(body.permit);
 
     let mut pending = Pending::new(&state, caller.tenant, key.is_none());
     for (index, request) in requests.into_iter().enumerate() {
@@ -133,12 +101,12 @@ pub(crate) async fn edit(
         let (edit, ..) = submit(&state, submission).await?;
         pending.add(edit);
     }
-    let data = pending.pictures(answer == Answer::Url).await?;
+    let data = pending.pictures(as_url).await?;
     let created = time::OffsetDateTime::now_utc().unix_timestamp();
     Ok(Json(ImagesResponse {
         created,
         data,
-        output_format: "png",
+        output_format: "png".into(),
     }))
 }
 
@@ -148,7 +116,8 @@ async fn stored(
     tenant: TenantId,
     form: Form,
 ) -> Result<(ImageId, Option<ImageId>), Problem> {
-    let decoded = images::decode(state, form.image.clone(), None).await?;
+    let decoded = upload::decode(state, form.image.clone(), None).await?;
+    let (digest, format) = (decoded.digest, decoded.format);
     let size = decoded.picture.rgb.dimensions();
     drop(decoded.picture);
     let mask = match form.mask {
@@ -156,59 +125,39 @@ async fn stored(
         None => None,
     };
     // Nothing is stored before everything is known to be good.
-    let image = images::put(
-        state,
-        tenant,
-        form.image,
-        decoded.digest,
-        decoded.format,
-        size,
-    )
-    .await?;
-    let mask = match mask {
-        Some(mask) => {
-            let digest = Digest::of(&mask);
-            Some(
-                images::put(
-                    state,
-                    tenant,
-                    mask,
-                    digest,
-                    limekiln_pictures::Format::Png,
-                    size,
-                )
-                .await?
-                .id,
-            )
-        }
-        None => None,
+    let image = upload::put(state, tenant, form.image, digest, format, size).await?;
+    let Some(mask) = mask else {
+        return Ok((image.id, None));
     };
-    Ok((image.id, mask))
+    let digest = Digest::of(&mask);
+    let mask = upload::put(state, tenant, mask, digest, Format::Png, size).await?;
+    Ok((image.id, Some(mask.id)))
 }
 
-/// A problem in OpenAI's words; what only headers say stays.
-pub(crate) fn reworded(problem: &Problem, response: Response) -> Response {
-    let status = problem.code.status();
+/// The answer to a request that failed, in OpenAI's form. Headers that a client acts on stay.
+pub(crate) fn problem(problem: &Problem, response: Response) -> Response {
+    let status = problem.status();
     let (kind, code) = match problem.code {
-        Code::Unauthorized => ("invalid_request_error", "invalid_api_key"),
-        Code::RateLimited | Code::InFlightLimit => ("rate_limit_error", "rate_limit_exceeded"),
+        ProblemCode::Unauthorized => ("invalid_request_error", "invalid_api_key"),
+        ProblemCode::RateLimited | ProblemCode::InFlightLimit => {
+            ("rate_limit_error", "rate_limit_exceeded")
+        }
         code if status.is_server_error() => ("server_error", code.as_str()),
         code => ("invalid_request_error", code.as_str()),
     };
-    let param = problem.errors.first().map(|error| error.field.as_str());
     let error = OpenAiError {
         error: OpenAiProblem {
-            message: &problem.detail,
-            kind,
-            param,
-            code,
+            message: problem.detail.clone(),
+            kind: kind.into(),
+            param: problem.errors.first().map(|error| error.field.clone()),
+            code: code.into(),
         },
     };
-    let mut reworded = (status, Json(error)).into_response();
+    let mut answer = (status, Json(error)).into_response();
     for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
         if let Some(value) = response.headers().get(&name) {
-            reworded.headers_mut().insert(name, value.clone());
+            answer.headers_mut().insert(name, value.clone());
         }
     }
-    reworded
+    answer
 }

@@ -1,39 +1,27 @@
-//! From edits to their results. Whoever hangs up has lost interest, so what runs for them is cancelled.
+//! From edits to their results. When the client hangs up before, its edits are cancelled.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use limekiln_blobs::Key;
+use limekiln_jobs::api::OpenAiPicture;
 use limekiln_jobs::{ArtifactKind, EditId, EditView, FailureClass, StateName, TenantId};
 use limekiln_store::ArtifactRef;
-use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
-use utoipa::ToSchema;
 
 use crate::State;
 use crate::edits::events::Watcher;
 use crate::edits::read;
-use crate::problem::{Code, Problem, internal};
+use crate::problem::{Problem, ProblemCode};
 
-/// The largest result that is read into memory.
+/// The largest result in bytes that is read into memory.
 const RESULT_BYTES_MAX: u64 = 64 << 20;
 
-/// A picture, one way or the other.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Picture {
-    /// The PNG in base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    b64_json: Option<String>,
-    /// An address that is good for a while; on `limekiln dev` a `data:` address with the picture in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-}
-
-/// Edits that somebody waits for.
+/// Edits that a client waits for.
 pub(super) struct Pending {
     state: State,
     tenant: TenantId,
     edits: Vec<EditId>,
-    /// Whether nobody will come back for them.
+    /// Whether they are cancelled when this is dropped: without an idempotency key no client can come back for them.
     cancels: bool,
 }
 
@@ -51,17 +39,17 @@ impl Pending {
         self.edits.push(edit);
     }
 
-    /// Waits until all have ended, and gets their results.
-    pub(super) async fn pictures(mut self, urls: bool) -> Result<Vec<Picture>, Problem> {
-        let deadline = Instant::now() + self.state.settings().timeouts.openai_wait;
+    /// Waits until all have ended, and returns their results.
+    pub(super) async fn pictures(mut self, urls: bool) -> Result<Vec<OpenAiPicture>, Problem> {
+        let deadline = Instant::now() + self.state.settings.timeouts.openai_wait;
         for index in 0..self.edits.len() {
             let edit = self.edits[index];
             match timeout_at(deadline, ended(&self.state, self.tenant, edit)).await {
                 Ok(view) => succeeded(&view?)?,
                 Err(_) => {
-                    let limit = self.state.settings().timeouts.openai_wait.as_secs();
+                    let limit = self.state.settings.timeouts.openai_wait.as_secs();
                     return Err(Problem::new(
-                        Code::Timeout,
+                        ProblemCode::Timeout,
                         format!("the edit did not end within {limit} s"),
                     ));
                 }
@@ -71,10 +59,11 @@ impl Pending {
         for edit in &self.edits {
             let found = self
                 .state
-                .store()
+                .services
+                .store
                 .artifact_get(self.tenant, *edit, ArtifactKind::Result)
                 .await?;
-            let artifact = found.ok_or_else(|| Problem::plain(Code::ArtifactNotFound))?;
+            let artifact = found.ok_or_else(|| Problem::plain(ProblemCode::ArtifactNotFound))?;
             pictures.push(picture(&self.state, &artifact, urls).await?);
         }
         self.edits.clear();
@@ -94,7 +83,7 @@ impl Drop for Pending {
         );
         tokio::spawn(async move {
             for edit in edits {
-                match state.submitter().cancel(tenant, edit).await {
+                match state.services.submitter.cancel(tenant, edit).await {
                     Ok(outcome) => tracing::debug!(%edit, ?outcome, "nobody waits for it any more"),
                     Err(error) => {
                         tracing::warn!(%edit, %error, "an edit nobody waits for can't be cancelled")
@@ -105,7 +94,7 @@ impl Drop for Pending {
     }
 }
 
-/// The edit, once it has ended.
+/// Waits until the edit has ended.
 async fn ended(state: &State, tenant: TenantId, edit: EditId) -> Result<EditView, Problem> {
     loop {
         let view = read::find(state, tenant, edit).await?;
@@ -114,9 +103,9 @@ async fn ended(state: &State, tenant: TenantId, edit: EditId) -> Result<EditView
         }
         let mut watcher = Watcher::start(state, edit, view.seq).await;
         while watcher.next().await.is_some() {}
-        if state.closing().is_cancelled() {
+        if state.closing.is_cancelled() {
             return Err(Problem::new(
-                Code::Unavailable,
+                ProblemCode::Unavailable,
                 "the gateway is shutting down: send the request again",
             ));
         }
@@ -126,44 +115,57 @@ async fn ended(state: &State, tenant: TenantId, edit: EditId) -> Result<EditView
 fn succeeded(view: &EditView) -> Result<(), Problem> {
     match (view.state, &view.error) {
         (StateName::Succeeded, _) => Ok(()),
-        (StateName::Cancelled, _) => Err(Problem::new(Code::EditEnded, "the edit was cancelled")),
-        (_, Some(failure)) if failure.class == FailureClass::User => {
-            Err(Problem::new(Code::EditFailed, failure.message.clone()))
-        }
+        (StateName::Cancelled, _) => Err(Problem::new(
+            ProblemCode::EditEnded,
+            "the edit was cancelled",
+        )),
+        (_, Some(failure)) if failure.class == FailureClass::User => Err(Problem::new(
+            ProblemCode::EditFailed,
+            failure.message.clone(),
+        )),
         (_, failure) => {
             let why = failure
                 .as_ref()
                 .map_or("unknown", |failure| failure.code.as_str());
             tracing::warn!(edit = %view.id, why, "an edit that somebody waited for failed");
             Err(Problem::new(
-                Code::Internal,
+                ProblemCode::Internal,
                 format!("the edit {} failed ({why})", view.id),
             ))
         }
     }
 }
 
-async fn picture(state: &State, artifact: &ArtifactRef, url: bool) -> Result<Picture, Problem> {
+async fn picture(
+    state: &State,
+    artifact: &ArtifactRef,
+    url: bool,
+) -> Result<OpenAiPicture, Problem> {
     let key: Key = artifact
         .key
         .parse()
-        .map_err(|error: limekiln_blobs::Error| internal(&error))?;
+        .map_err(|error: limekiln_blobs::Error| Problem::internal(&error))?;
     if url {
         let (ttl, name) = (
-            state.settings().timeouts.presign,
+            state.settings.timeouts.presign,
             ArtifactKind::Result.file_name(),
         );
-        if let Some(url) = state.blobs().presign(&key, ttl, Some(name)).await? {
-            return Ok(Picture {
-                b64_json: None,
+        let presigned = state.services.blobs.presign(&key, ttl, Some(name)).await?;
+        if let Some(url) = presigned {
+            return Ok(OpenAiPicture {
                 url: Some(url.into()),
+                ..OpenAiPicture::default()
             });
         }
     }
-    // The bytes, and their base64.
-    let _room = state.memory().take(artifact.bytes as usize * 7 / 3).await?;
+    // Room for the bytes and for their base64.
+    let _room = state
+        .memory
+        .acquire(artifact.bytes as usize * 7 / 3)
+        .await?;
     let bytes = state
-        .blobs()
+        .services
+        .blobs
         .get(&key, Some(&artifact.digest), RESULT_BYTES_MAX)
         .await?;
     let encoded = STANDARD.encode(&bytes);
@@ -173,5 +175,5 @@ async fn picture(state: &State, artifact: &ArtifactRef, url: bool) -> Result<Pic
     } else {
         (Some(encoded), None)
     };
-    Ok(Picture { b64_json, url })
+    Ok(OpenAiPicture { b64_json, url })
 }

@@ -1,57 +1,48 @@
-//! The API's description, made from the code: every status, and every code behind it.
+//! The API's description (OpenAPI), made from the code: every status, and every problem code behind it.
 
 mod schemas;
 
 use std::collections::BTreeMap;
 
+use limekiln_jobs::EditEvent;
+use limekiln_jobs::api::{OpenAiError, ProblemDocument, SentEvent};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::problem::{Code, Document, MEDIA_TYPE};
-use crate::{State, openai};
+use crate::openai;
+use crate::problem::{MEDIA_TYPE, ProblemCode};
+use crate::settings::Settings;
 
-/// What the handlers don't say of themselves.
+/// What the handlers' own attributes don't say.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Limekiln",
-        description = "Localized edits of pictures by instruction: upload a picture, say what to change, follow the edit, \
-            download the result and how it came about. Errors are problem documents (RFC 9457) with stable codes.",
+        description = "Edits a part of a picture by instruction: upload a picture, say what to change, follow the edit, \
+            download the result and how it was made. Errors are problem documents (RFC 9457) with stable codes.",
     ),
     tags(
-        (name = "images", description = "Pictures and masks"),
-        (name = "edits", description = "Edits, their events and results"),
-        (name = "sessions", description = "Turns that build on each other"),
-        (name = "openai", description = "OpenAI's image-edit API"),
-        (name = "account", description = "The own tenant; models and presets"),
-        (name = "admin", description = "For operators: keys of the role admin"),
-        (name = "operations", description = "For probes and Prometheus: no key"),
+        (name = "images", description = "Pictures and masks to edit with"),
+        (name = "edits", description = "Edits, their events and their results"),
+        (name = "sessions", description = "Edits that build on each other"),
+        (name = "openai", description = "OpenAI's image-edit API, for its own clients"),
+        (name = "account", description = "Your tenant, and the models and presets it may use"),
+        (name = "admin", description = "For operators, with keys of the role admin"),
+        (name = "operations", description = "For probes and Prometheus, without a key"),
     ),
-    components(schemas(limekiln_jobs::EditEvent, SentEvent, Document<'_>, openai::OpenAiError<'_>)),
+    components(schemas(EditEvent, SentEvent, ProblemDocument, OpenAiError)),
     modifiers(&Bearer),
 )]
 pub(crate) struct Api;
 
 struct Bearer;
 
-/// A server-sent event.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "written as text; this describes it")]
-pub(crate) struct SentEvent {
-    /// The event's number; previews have none.
-    id: Option<String>,
-    /// The event's kind, or `preview`.
-    event: String,
-    /// An EditEvent; of a preview `step` and `jpeg`, a JPEG in base64.
-    data: String,
-}
-
 impl Modify for Bearer {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A key that `limekiln keys` made"));
+            .description(Some("An API key, as `limekiln keys create` prints it"));
         if let Some(components) = &mut api.components {
             components.add_security_scheme("key", SecurityScheme::Http(scheme.build()));
         }
@@ -59,27 +50,23 @@ impl Modify for Bearer {
 }
 
 /// The whole description, as JSON.
-pub(crate) fn document(api: &utoipa::openapi::OpenApi, state: &State) -> Value {
+pub(crate) fn document(api: &utoipa::openapi::OpenApi, settings: &Settings) -> Value {
     let mut document = serde_json::to_value(api).unwrap_or_default();
-    let server = state
-        .settings()
-        .public_url
-        .as_ref()
-        .map_or("/", |url| url.as_str());
+    let server = settings.public_url.as_ref().map_or("/", |url| url.as_str());
     document["servers"] = json!([{ "url": server }]);
     document["security"] = json!([{ "key": [] }]);
-    document["x-problem-codes"] = Code::ALL
+    document["x-problem-codes"] = ProblemCode::ALL
         .iter()
         .map(|code| {
             json!({
                 "code": code.as_str(),
-                "status": code.status().as_u16(),
+                "status": code.status(),
                 "title": code.title(),
                 "advice": code.advice(),
             })
         })
         .collect();
-    schemas::tighten(&mut document, state.settings());
+    schemas::tighten(&mut document, settings);
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, item) in paths {
         for (_, operation) in item.as_object_mut().into_iter().flatten() {
@@ -89,50 +76,60 @@ pub(crate) fn document(api: &utoipa::openapi::OpenApi, state: &State) -> Value {
     document
 }
 
-/// Adds the problems of an operation to its responses.
+/// Adds the problems of an operation to its responses: those that its attribute names, and those that every operation of
+/// its kind has.
 fn describe(path: &str, operation: &mut Value) {
     let tag = operation["tags"][0].as_str().unwrap_or_default().to_owned();
-    let open = tag == "operations";
     let Some(operation) = operation.as_object_mut() else {
         return;
     };
-    let own = operation.remove("x-problems");
-    let own = own.as_ref().and_then(Value::as_array).into_iter().flatten();
-    let mut codes: Vec<Code> = own.filter_map(|code| Code::find(code.as_str()?)).collect();
-    if open {
+    let own = operation.remove("x-problems").unwrap_or(json!([]));
+    let mut codes: Vec<ProblemCode> = serde_json::from_value(own).unwrap_or_default();
+    if tag == "operations" {
         operation.insert("security".to_owned(), json!([]));
     } else {
         codes.extend([
-            Code::Unauthorized,
-            Code::Internal,
-            Code::Unavailable,
-            Code::Overloaded,
-            Code::Timeout,
+            ProblemCode::Unauthorized,
+            ProblemCode::Internal,
+            ProblemCode::Unavailable,
+            ProblemCode::Overloaded,
+            ProblemCode::Timeout,
         ]);
     }
     if tag == "admin" {
-        codes.push(Code::Forbidden);
+        codes.push(ProblemCode::Forbidden);
     }
     if path.contains('{') {
-        codes.extend([Code::Malformed, Code::NotFound]);
+        codes.extend([ProblemCode::Malformed, ProblemCode::NotFound]);
     }
-    let mut by_status = BTreeMap::<u16, Vec<Code>>::new();
-    for code in codes {
-        by_status
-            .entry(code.status().as_u16())
-            .or_default()
-            .push(code);
+    if operation.contains_key("requestBody") {
+        codes.extend([
+            ProblemCode::BodyIncomplete,
+            ProblemCode::BodyTimeout,
+            ProblemCode::BodyTooLarge,
+            ProblemCode::MediaTypeUnsupported,
+            ProblemCode::ContentEncodingUnsupported,
+        ]);
     }
     let parameters = operation
         .get_mut("parameters")
         .and_then(Value::as_array_mut);
-    for parameter in parameters.into_iter().flatten() {
-        schemas::without_null(&mut parameter["schema"]);
+    if let Some(parameters) = parameters {
+        codes.push(ProblemCode::ParameterInvalid);
+        for parameter in parameters {
+            schemas::without_null(&mut parameter["schema"]);
+        }
     }
-    if let Some(responses) = operation
+    codes.sort_unstable();
+    codes.dedup();
+    let mut by_status = BTreeMap::<u16, Vec<ProblemCode>>::new();
+    for code in codes {
+        by_status.entry(code.status()).or_default().push(code);
+    }
+    let responses = operation
         .get_mut("responses")
-        .and_then(Value::as_object_mut)
-    {
+        .and_then(Value::as_object_mut);
+    if let Some(responses) = responses {
         for (status, codes) in by_status {
             responses
                 .entry(status.to_string())
@@ -141,7 +138,7 @@ fn describe(path: &str, operation: &mut Value) {
     }
 }
 
-fn response(codes: &[Code], openai: bool) -> Value {
+fn response(codes: &[ProblemCode], openai: bool) -> Value {
     let lines: Vec<String> = codes
         .iter()
         .map(|code| format!("`{}`: {}.", code.as_str(), code.title()))
@@ -158,14 +155,15 @@ fn response(codes: &[Code], openai: bool) -> Value {
             json!({ "description": description, "schema": { "type": kind } }),
         );
     };
-    if codes.contains(&Code::Unauthorized) {
+    if codes.contains(&ProblemCode::Unauthorized) {
         header("WWW-Authenticate", "string", "`Bearer`");
     }
-    if codes
-        .iter()
-        .any(|code| matches!(code.status().as_u16(), 429 | 503))
-    {
-        header("Retry-After", "integer", "Seconds to wait");
+    if codes.iter().any(|code| matches!(code.status(), 429 | 503)) {
+        header(
+            "Retry-After",
+            "integer",
+            "Seconds to wait before the next request",
+        );
     }
     json!({
         "description": lines.join("\n\n"),

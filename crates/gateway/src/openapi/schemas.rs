@@ -1,16 +1,16 @@
-//! What attributes can't say of a schema, so that what the description allows is what the gateway takes.
+//! What attributes can't say of a schema, so that the description allows what the gateway accepts and nothing else.
 
 use serde_json::{Value, json};
 
-use crate::problem::Code;
-use crate::{Settings, openai};
+use crate::openai;
+use crate::settings::Settings;
 
-/// Characters that Unicode calls white space, as Rust trims them.
+/// The characters that Unicode calls white space, which are trimmed from instructions.
 const SPACE: &str =
     r"\t\n\u000b\u000c\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 /// Control characters that an instruction may not have.
 const CONTROL: &str = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f";
-/// Addresses of webhooks: a name or an IPv4 address, a port, a path.
+/// Addresses of webhooks: a host name or an IPv4 address, perhaps a port and a path.
 const WEBHOOK: &str = concat!(
     r"^https?://(([a-z][a-z0-9]*(-[a-z0-9]+)*\.)*[a-z][a-z0-9]*(-[a-z0-9]+)*",
     r"|((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9]))",
@@ -24,11 +24,11 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
     let request = &mut schemas["EditRequest"];
     request["properties"]["instruction"]["pattern"] = json!(instruction);
     request["properties"]["webhook"]["pattern"] = json!(WEBHOOK);
-    // The pattern says more than the format, and generators can't follow both.
+    // The pattern says more than the format, and generators of requests can't follow both.
     if let Some(webhook) = request["properties"]["webhook"].as_object_mut() {
         webhook.remove("format");
     }
-    // Exactly one of the two.
+    // Exactly one of the two is given.
     request["oneOf"] = json!([
         { "required": ["image"], "properties": { "image": { "type": "string" }, "parent": { "type": "null" } } },
         { "required": ["parent"], "properties": { "parent": { "type": "string" }, "image": { "type": "null" } } },
@@ -61,21 +61,18 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
         "prompt": { "contentType": "text/plain" },
     });
     let schemas = &mut document["components"]["schemas"];
-    // Fields of a form are there or not; there is no null.
+    // A form has no null: its fields are there or not.
     for property in form_properties(schemas) {
         without_null(property);
     }
-    // What an EditEvent is written into.
+    // The event is text that holds an `EditEvent` as JSON.
     let sent = &mut schemas["SentEvent"]["properties"];
     sent["id"] = json!({ "type": "string", "description": sent["id"]["description"], "pattern": "^[0-9]+$" });
     sent["data"]["contentMediaType"] = json!("application/json");
     sent["data"]["contentSchema"] = json!({ "$ref": "#/components/schemas/EditEvent" });
-    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    schemas["Problem"]["properties"]["code"]["enum"] = json!(codes);
-    schemas["Problem"]["properties"]["type"]["format"] = json!("uri-reference");
 }
 
-/// A parameter is there or not; nothing in a path, a query or a header is null.
+/// Takes null out of a schema: a parameter or a field of a form is there or not.
 pub(super) fn without_null(schema: &mut Value) {
     if let Some(kinds) = schema["type"].as_array() {
         schema["type"] = kinds

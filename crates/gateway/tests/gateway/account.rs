@@ -76,7 +76,7 @@ async fn revoked_keys_stop_working() {
     let key = gateway
         .context
         .store
-        .key_create(gateway.tenant, limekiln_store::Role::Tenant, "short")
+        .key_create(gateway.tenant, limekiln_jobs::api::Role::Tenant, "short")
         .await
         .unwrap();
     let get = || Request::new("GET", "/v1/me").key(key.secret.expose());

@@ -1,7 +1,9 @@
 //! What workers and the reaper do to an edit.
 
-use super::{Effect, Rejected, Step, become_state};
+use super::event::{Effect, Rejected};
+use super::transition::{Transition, become_state, log};
 use crate::backoff::backoff;
+use crate::events::EventKind;
 use crate::ids::WorkerId;
 use crate::state::{Epoch, Failure, FailureClass, Job, Lease, State, Wait};
 use time::OffsetDateTime;
@@ -13,7 +15,7 @@ fn fenced(job: &Job, epoch: Epoch) -> Result<&Lease, Rejected> {
         .ok_or(Rejected::Stale)
 }
 
-pub(super) fn claim(job: &Job, worker: WorkerId, expires_at: OffsetDateTime) -> Step {
+pub(super) fn claim(job: &Job, worker: WorkerId, expires_at: OffsetDateTime) -> Transition {
     match (&job.state, job.epoch.next()) {
         (State::Queued, Some(epoch)) => {
             let claimed = Job {
@@ -30,7 +32,7 @@ pub(super) fn claim(job: &Job, worker: WorkerId, expires_at: OffsetDateTime) -> 
     }
 }
 
-pub(super) fn renew(job: &Job, epoch: Epoch, expires_at: OffsetDateTime) -> Step {
+pub(super) fn renew(job: &Job, epoch: Epoch, expires_at: OffsetDateTime) -> Transition {
     let lease = fenced(job, epoch)?;
     // Renewals may overtake each other on their way; none shortens the lease.
     let renewed = Lease {
@@ -46,12 +48,12 @@ pub(super) fn renew(job: &Job, epoch: Epoch, expires_at: OffsetDateTime) -> Step
     ))
 }
 
-pub(super) fn progress(job: &Job, epoch: Epoch) -> Step {
+pub(super) fn progress(job: &Job, epoch: Epoch) -> Transition {
     fenced(job, epoch)?;
-    Ok(super::log(job.clone(), crate::events::EventKind::Progress))
+    Ok(log(job.clone(), EventKind::Progress))
 }
 
-pub(super) fn checkpoint(job: &Job, epoch: Epoch, step: u32) -> Step {
+pub(super) fn checkpoint(job: &Job, epoch: Epoch, step: u32) -> Transition {
     fenced(job, epoch)?;
     if step <= job.checkpoint_step {
         return Err(Rejected::OldCheckpoint);
@@ -65,12 +67,12 @@ pub(super) fn checkpoint(job: &Job, epoch: Epoch, step: u32) -> Step {
     ))
 }
 
-pub(super) fn complete(job: &Job, epoch: Epoch) -> Step {
+pub(super) fn complete(job: &Job, epoch: Epoch) -> Transition {
     fenced(job, epoch)?;
     Ok(become_state(job.clone(), State::Succeeded))
 }
 
-pub(super) fn fail(job: &Job, epoch: Epoch, failure: Failure, now: OffsetDateTime) -> Step {
+pub(super) fn fail(job: &Job, epoch: Epoch, failure: Failure, now: OffsetDateTime) -> Transition {
     fenced(job, epoch)?;
     if failure.class == FailureClass::User {
         return Ok(become_state(job.clone(), State::Failed(failure)));
@@ -95,12 +97,12 @@ pub(super) fn fail(job: &Job, epoch: Epoch, failure: Failure, now: OffsetDateTim
     ))
 }
 
-pub(super) fn hand_back(job: &Job, epoch: Epoch) -> Step {
+pub(super) fn hand_back(job: &Job, epoch: Epoch) -> Transition {
     fenced(job, epoch)?;
     Ok(become_state(job.clone(), State::Queued))
 }
 
-pub(super) fn expire(job: &Job, now: OffsetDateTime) -> Step {
+pub(super) fn expire(job: &Job, now: OffsetDateTime) -> Transition {
     let lease = job.lease().ok_or(Rejected::Stale)?;
     if now < lease.expires_at {
         return Err(Rejected::NotDue);

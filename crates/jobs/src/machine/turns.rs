@@ -1,17 +1,18 @@
 //! What other turns, time and people do to an edit.
 
-use super::{Effect, Rejected, Step, become_state};
+use super::event::{Effect, Rejected};
+use super::transition::{Transition, become_state};
 use crate::state::{Failure, FailureClass, Job, State, Wait};
 use time::OffsetDateTime;
 
-pub(super) fn parent_succeeded(job: &Job) -> Step {
+pub(super) fn parent_succeeded(job: &Job) -> Transition {
     match job.state {
         State::Waiting(Wait::Turn(_)) => Ok(become_state(job.clone(), State::Queued)),
         _ => Err(Rejected::NotWaiting),
     }
 }
 
-pub(super) fn parent_ended(job: &Job) -> Step {
+pub(super) fn parent_ended(job: &Job) -> Transition {
     match job.state {
         State::Waiting(Wait::Turn(parent)) => {
             let message = format!("the edit it builds on, {parent}, has no result");
@@ -22,7 +23,7 @@ pub(super) fn parent_ended(job: &Job) -> Step {
     }
 }
 
-pub(super) fn retry_due(job: &Job, now: OffsetDateTime) -> Step {
+pub(super) fn retry_due(job: &Job, now: OffsetDateTime) -> Transition {
     match job.state {
         State::Waiting(Wait::Retry { until }) if now >= until => {
             Ok(become_state(job.clone(), State::Queued))
@@ -32,7 +33,7 @@ pub(super) fn retry_due(job: &Job, now: OffsetDateTime) -> Step {
     }
 }
 
-pub(super) fn cancel(job: &Job) -> Step {
+pub(super) fn cancel(job: &Job) -> Transition {
     if job.state.is_terminal() {
         return Err(Rejected::Ended);
     }
@@ -45,7 +46,7 @@ pub(super) fn cancel(job: &Job) -> Step {
     Ok((job, effects))
 }
 
-pub(super) fn retry(job: &Job) -> Step {
+pub(super) fn retry(job: &Job) -> Transition {
     let State::Failed(failure) = &job.state else {
         return Err(Rejected::NotFailed);
     };

@@ -1,6 +1,7 @@
-//! What a request must be before anything looks its ids up.
+//! Checks of an edit request that need nothing but the request.
 
-use super::{EditRequest, Invalid};
+use super::edit::EditRequest;
+use crate::api::Invalid;
 use crate::spec::ModelName;
 use serde_json::Value;
 use url::Url;
@@ -14,10 +15,10 @@ const OPTIONS_DEPTH_MAX: usize = 8;
 const WEBHOOK_BYTES_MAX: usize = 2048;
 
 impl EditRequest {
-    /// Checks every field and reports all that are wrong.
+    /// Checks every field.
     ///
     /// # Errors
-    /// One entry per wrong field.
+    /// One entry per wrong field, all of them at once.
     pub fn validate(&self) -> Result<(), Vec<Invalid>> {
         let mut wrong = Vec::new();
         let mut check = |field: &str, outcome: Result<(), String>| {

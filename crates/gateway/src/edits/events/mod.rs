@@ -1,134 +1,89 @@
-//! The stream of an edit's events: live as they come, whole whatever gets lost, resumable.
+//! The stream of an edit's events: live, complete whatever gets lost, and resumable.
 //!
-//! The broker brings events at once and may lose some; Postgres has all of them. So a watcher first watches, then reads
-//! what there was, and reads again whenever a number is skipped, the broker lagged, or the poller saw a newer one.
+//! The broker brings events at once and may lose some; Postgres has all of them. So a watcher first subscribes to the broker,
+//! then reads what Postgres has, and reads again whenever a number is skipped, the broker lagged, or the poller saw a newer
+//! event.
 
-mod heads;
 mod watcher;
 
-use std::convert::Infallible;
-use std::fmt::Write;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::stream;
-use limekiln_jobs::{EditEvent, EditId, Live};
+use futures_util::stream::{self, StreamExt};
+use limekiln_jobs::EditId;
+use limekiln_jobs::api::SentEvent;
 
 use crate::State;
-use crate::caller::Tenant;
+use crate::auth::Tenant;
 use crate::edits::read;
-use crate::openapi::SentEvent;
-use crate::params::{Id, LastEventId};
-use crate::problem::{Code, Problem};
+use crate::params::{LastEventId, PathId};
+use crate::problem::{Problem, ProblemCode};
 
-pub(crate) use heads::Heads;
-pub(crate) use watcher::{Heard, Watcher};
+pub(crate) use watcher::{Message, Watcher};
 
-/// How long a reader waits before it comes back.
+/// How long a reader waits before it connects again.
 const RETRY: Duration = Duration::from_secs(1);
+const HEADERS: [(HeaderName, &str); 2] = [
+    (header::CACHE_CONTROL, "no-store"),
+    // nginx would buffer events otherwise.
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+];
 
 /// Follow an edit
 ///
-/// Server-sent events: `id` is the event's number, `event` its kind, `data` the event. After a break, send the last
-/// number as `Last-Event-ID` (browsers do): nothing is missed or doubled. `preview` events have no id and are not kept.
-/// The stream ends after the last event; coming back after that gives 204.
+/// A stream of server-sent events: `id` is the event's number, `event` its kind, `data` the event as JSON. After a lost
+/// connection, send the last number as `Last-Event-ID`, as browsers do: no event is missed and none comes twice. Events of
+/// the kind `preview` have no number and are not stored. The stream ends after the edit's last event; with the number of
+/// that event the answer is 204.
 #[utoipa::path(
     get, path = "/v1/edits/{id}/events", operation_id = "watchEdit", tag = "edits",
     params(
-        ("id" = EditId, Path, description = "The edit"),
+        ("id" = EditId, Path, description = "Id of the edit"),
         ("Last-Event-ID" = Option<String>, Header, description = "Number of the last event that was received", pattern = "^[0-9]{1,15}$"),
     ),
     responses(
-        (status = 200, description = "Events, each with an EditEvent as data", content((SentEvent = "text/event-stream"))),
-        (status = 204, description = "It has ended, and all its events were received"),
+        (status = 200, description = "The events", content((SentEvent = "text/event-stream"))),
+        (status = 204, description = "The edit has ended, and all its events were received"),
     ),
-    extensions(("x-problems" = json!(["parameter_invalid", "edit_not_found"]))),
+    extensions(("x-problems" = json!([ProblemCode::EditNotFound]))),
 )]
 pub(crate) async fn watch(
     extract::State(state): extract::State<State>,
     Tenant(caller): Tenant,
-    Id(id): Id<EditId>,
+    PathId(id): PathId<EditId>,
     LastEventId(last): LastEventId,
 ) -> Result<Response, Problem> {
-    let permit = state.watchers().clone().try_acquire_owned();
-    let permit = permit.map_err(|_| {
-        Problem::new(
-            Code::Overloaded,
-            "too many streams are open: try again later",
-        )
+    let permit = state.watchers.clone().try_acquire_owned().map_err(|_| {
+        let detail = "too many streams are open: try again later";
+        Problem::new(ProblemCode::Overloaded, detail)
     })?;
-    // First, so that a stranger's edit costs no binding; the number it has now is read again after watching began.
+    // Looked up first, so that a stranger's edit costs no subscription. The watcher reads what happens until it subscribes.
     let view = read::find(&state, caller.tenant, id).await?;
     let sent = last.unwrap_or(0).min(view.seq);
     if last.is_some() && sent == view.seq && view.state.is_terminal() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let watcher = Watcher::start(&state, id, sent).await;
-    let open = Open {
-        watcher,
-        keep_alive: state.settings().timeouts.keep_alive,
-        greeted: false,
-        _permit: permit,
-    };
-    let body = Body::from_stream(stream::unfold(open, |mut open| async move {
-        let text = open.next().await?;
-        Some((Ok::<_, Infallible>(Bytes::from(text)), open))
-    }));
-    let mut response = Response::new(body);
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-store"),
-        // nginx would keep events until it has a page of them.
-        (header::HeaderName::from_static("x-accel-buffering"), "no"),
-    ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+    let messages = stream::unfold((watcher, permit), |(mut watcher, permit)| async move {
+        let message = watcher.next().await?;
+        Some((event(&message), (watcher, permit)))
+    });
+    let retry = stream::iter([Ok(Event::default().retry(RETRY))]);
+    // A comment during silence shows both sides that the other is still there.
+    let keep_alive = KeepAlive::new().interval(state.settings.timeouts.keep_alive);
+    let sse = Sse::new(retry.chain(messages)).keep_alive(keep_alive);
+    Ok((HEADERS, sse).into_response())
+}
+
+fn event(message: &Message) -> Result<Event, axum::Error> {
+    match message {
+        Message::Event(event) => Event::default()
+            .id(event.seq.to_string())
+            .event(event.kind.as_str())
+            .json_data(event),
+        Message::Preview(live) => Event::default().event("preview").json_data(live.as_ref()),
     }
-    Ok(response)
-}
-
-/// An open stream.
-struct Open {
-    watcher: Watcher,
-    keep_alive: Duration,
-    greeted: bool,
-    _permit: tokio::sync::OwnedSemaphorePermit,
-}
-
-impl Open {
-    async fn next(&mut self) -> Option<String> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some(format!("retry: {}\n\n", RETRY.as_millis()));
-        }
-        match tokio::time::timeout(self.keep_alive, self.watcher.next()).await {
-            // A comment: it shows both sides that the other is there.
-            Err(_) => Some(":\n\n".to_owned()),
-            Ok(None) => None,
-            Ok(Some(Heard::Event(event))) => frame(&event),
-            Ok(Some(Heard::Preview(live))) => preview(&live),
-        }
-    }
-}
-
-fn frame(event: &EditEvent) -> Option<String> {
-    let data = serde_json::to_string(event).ok()?;
-    let mut text = String::with_capacity(data.len() + 48);
-    write!(
-        text,
-        "id: {}\nevent: {}\ndata: {data}\n\n",
-        event.seq, event.kind
-    )
-    .ok()?;
-    Some(text)
-}
-
-fn preview(live: &Live) -> Option<String> {
-    let data = serde_json::to_string(live).ok()?;
-    Some(format!("event: preview\ndata: {data}\n\n"))
 }

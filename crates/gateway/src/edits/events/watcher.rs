@@ -8,43 +8,44 @@ use limekiln_broker::{Subscription, Update};
 use limekiln_jobs::retry::{Backoff, Policy};
 use limekiln_jobs::{EditEvent, EditId, Live};
 
-use super::heads::Head;
 use crate::State;
+use crate::poller::NewestSeq;
 
-/// Events read from Postgres at once.
+/// Most events that are read at once.
 const PAGE: u32 = 256;
-/// How reads of Postgres that fail in a row are tried again before the stream ends; its reader then comes back.
+/// How reads of Postgres that fail in a row are tried again before the stream ends; its reader then connects again.
 const RETRY: Policy = Policy::new(Duration::from_millis(200), Duration::from_millis(6400)).tries(7);
 
-/// What a watcher hears.
-pub(crate) enum Heard {
+/// What a watcher gives out.
+pub(crate) enum Message {
     /// The next event.
-    Event(Arc<EditEvent>),
-    /// A small picture of how far it is.
+    Event(EditEvent),
+    /// A small picture of how far the edit is.
     Preview(Arc<Live>),
 }
 
-/// Every event of an edit after a given one, once each and in order.
+/// Gives out every event of an edit after a given one, each once and in order.
 pub(crate) struct Watcher {
     state: State,
     edit: EditId,
-    /// Number of the last event that was given out.
+    /// Number of the event that was given out last.
     sent: u64,
+    /// Events that were read from Postgres and not given out yet.
     read: VecDeque<EditEvent>,
-    /// Postgres has, or may have, events that were not given out.
+    /// Whether Postgres may have events that were not read yet.
     behind: bool,
-    /// The last event was given out.
+    /// Whether the edit's last event was given out.
     ended: bool,
     backoff: Backoff,
     subscription: Option<Subscription>,
-    head: Head,
+    newest: NewestSeq,
 }
 
 impl Watcher {
-    /// Watches from now on, and reads what was before.
+    /// Subscribes, and has what happened before read from Postgres.
     pub(crate) async fn start(state: &State, edit: EditId, sent: u64) -> Self {
-        let subscription = Some(state.broker().subscribe(edit).await);
-        let head = state.heads().register(state, edit);
+        let subscription = Some(state.services.broker.subscribe(edit).await);
+        let newest = state.poller.subscribe(edit);
         metrics::gauge!("limekiln_watchers_open").increment(1);
         Self {
             state: state.clone(),
@@ -55,20 +56,19 @@ impl Watcher {
             ended: false,
             backoff: RETRY.start(),
             subscription,
-            head,
+            newest,
         }
     }
 
-    /// What comes next; nothing after the edit's last event, at the end of the gateway, or when Postgres stays away.
-    /// Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<Heard> {
+    /// The next update. `None` after the edit's last event, when the gateway stops, and when Postgres stays away.
+    pub(crate) async fn next(&mut self) -> Option<Message> {
         loop {
             if let Some(event) = self.read.pop_front() {
                 if event.seq <= self.sent {
                     continue;
                 }
                 metrics::counter!("limekiln_watched_events_total", "source" => "read").increment(1);
-                return Some(self.given(Arc::new(event)));
+                return Some(self.deliver(event));
             }
             if self.ended && !self.behind {
                 return None;
@@ -77,14 +77,14 @@ impl Watcher {
                 self.catch_up().await?;
                 continue;
             }
-            match self.hear().await? {
+            match self.wait().await? {
                 Update::Lagged => self.behind = true,
                 Update::Live(live) => match &*live {
-                    Live::Preview { .. } => return Some(Heard::Preview(live)),
+                    Live::Preview { .. } => return Some(Message::Preview(live)),
                     Live::Event(event) if event.seq == self.sent + 1 => {
                         metrics::counter!("limekiln_watched_events_total", "source" => "live")
                             .increment(1);
-                        return Some(self.given(Arc::new(event.clone())));
+                        return Some(self.deliver(event.clone()));
                     }
                     Live::Event(event) => self.behind |= event.seq > self.sent,
                 },
@@ -92,19 +92,19 @@ impl Watcher {
         }
     }
 
-    fn given(&mut self, event: Arc<EditEvent>) -> Heard {
+    fn deliver(&mut self, event: EditEvent) -> Message {
         self.sent = event.seq;
-        // A retry by hand goes on after an end.
+        // An edit that an operator retried has events after an end.
         self.ended = event.kind.is_terminal() && self.read.is_empty();
-        Heard::Event(event)
+        Message::Event(event)
     }
 
-    /// Reads what Postgres has after the last event given out.
+    /// Reads the events after the one given out last. `None` when the stream has to end.
     async fn catch_up(&mut self) -> Option<()> {
-        let closing = self.state.closing().clone();
+        let closing = self.state.closing.clone();
         let read = tokio::select! {
             () = closing.cancelled() => return None,
-            read = self.state.store().events_after(self.edit, self.sent, PAGE) => read,
+            read = self.state.services.store.events_after(self.edit, self.sent, PAGE) => read,
         };
         match read {
             Ok(events) => {
@@ -127,10 +127,10 @@ impl Watcher {
         }
     }
 
-    /// Waits for the broker, or for the poller that reads heads in case the broker lost something.
-    async fn hear(&mut self) -> Option<Update> {
+    /// Waits for the broker, and for the poller in case the broker loses something.
+    async fn wait(&mut self) -> Option<Update> {
         let sent = self.sent;
-        let subscription = async {
+        let told = async {
             match &mut self.subscription {
                 Some(subscription) => subscription.next().await,
                 None => std::future::pending().await,
@@ -138,15 +138,15 @@ impl Watcher {
         };
         tokio::select! {
             biased;
-            () = self.state.closing().cancelled() => None,
-            seen = subscription => {
-                if seen.is_none() {
-                    // The broker's handle was closed: the poller is enough, if slow.
+            () = self.state.closing.cancelled() => None,
+            update = told => {
+                if update.is_none() {
+                    // The broker was closed: the poller alone is slower and enough.
                     self.subscription = None;
                 }
-                Some(seen.unwrap_or(Update::Lagged))
+                Some(update.unwrap_or(Update::Lagged))
             }
-            () = self.head.above(sent) => Some(Update::Lagged),
+            () = self.newest.above(sent) => Some(Update::Lagged),
         }
     }
 }

@@ -1,3 +1,4 @@
+use limekiln_jobs::api::Role;
 use limekiln_jobs::{ErrorKind, Retryable, SessionId, TenantId, WorkerId};
 
 use crate::tests::context::*;

@@ -143,7 +143,7 @@ pub(in crate::tests) async fn failures_are_classed(store: &Store) {
             .count(),
         2
     );
-    let letters = store.dead_letters(None, 1000).await.unwrap().letters;
+    let letters = store.dead_letters(None, 1000).await.unwrap().dead_letters;
     let letter = letters.iter().find(|letter| letter.edit == edit).unwrap();
     assert_eq!((letter.attempts, letter.worker), (3, Some(context.worker)));
     assert_eq!(context.in_flight().await, 0);

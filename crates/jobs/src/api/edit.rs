@@ -1,99 +1,148 @@
-//! An edit as the API shows it.
+//! Edits as the API lists and shows them.
 
-use crate::artifacts::{ArtifactKind, ArtifactView};
-use crate::ids::{EditId, ImageId, SessionId};
-use crate::request::Class;
-use crate::state::{Failure, StateName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-/// An edit: what was asked for, where it stands, what it left behind.
+use crate::artifacts::{ArtifactKind, ArtifactView};
+use crate::class::Class;
+use crate::ids::{EditId, ImageId, SessionId};
+use crate::spec::ModelName;
+use crate::state::{Failure, StateName};
+
+/// An edit that was accepted, as it was at that moment. A request that is repeated with its idempotency key gets the same
+/// answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct EditView {
-    /// Its id.
+pub struct AcceptedEdit {
+    /// Id of the edit.
     pub id: EditId,
-    /// Where it stands.
+    /// `queued`, or `waiting` while its parent has no result.
     pub state: StateName,
-    /// The model that runs it.
-    #[schema(example = "rooms")]
-    pub model: String,
-    /// Its class.
-    pub class: Class,
-    /// What was asked for.
-    #[schema(example = "make the sofa red")]
-    pub instruction: String,
-    /// The preset it started from.
-    #[schema(example = "fast")]
-    pub preset: String,
-    /// The seed of its noise, drawn if none was given.
+    /// Seed of the noise; drawn at random if the request gave none.
     #[schema(example = 7)]
     pub seed: u64,
-    /// The picture it changes, unless that is another edit's result.
+    /// When it was accepted.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// Paths of the edit on this server.
+    pub links: EditLinks,
+}
+
+/// Which edits to list.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EditQuery {
+    /// Lists only edits in this state.
+    pub state: Option<StateName>,
+    /// Lists only edits of this session.
+    #[param(value_type = Option<SessionId>)]
+    pub session: Option<String>,
+    /// Lists only edits that name this model.
+    pub model: Option<ModelName>,
+    /// Number of edits on a page. 20 by default.
+    #[param(minimum = 1, maximum = 100, example = 20)]
+    pub limit: Option<u32>,
+    /// Where the page starts: `next` of the page before. By default at the newest.
+    #[param(value_type = Option<EditId>)]
+    pub cursor: Option<String>,
+}
+
+/// A page of edits, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EditPage {
+    /// The edits.
+    pub edits: Vec<EditView>,
+    /// `cursor` of the next page; null on the last.
+    pub next: Option<EditId>,
+}
+
+/// An edit: what was asked for, how far it is, what it left behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EditView {
+    /// Id of the edit.
+    pub id: EditId,
+    /// State of the edit.
+    pub state: StateName,
+    /// Model that it runs on.
+    #[schema(example = "rooms")]
+    pub model: String,
+    /// Whether somebody waits for it.
+    pub class: Class,
+    /// What to change, in words.
+    #[schema(example = "make the sofa red")]
+    pub instruction: String,
+    /// Preset that it started from.
+    #[schema(example = "fast")]
+    pub preset: String,
+    /// Seed of the noise; drawn at random if the request gave none.
+    #[schema(example = 7)]
+    pub seed: u64,
+    /// Image that it edits; null where that is the result of `parent`.
     pub image: Option<ImageId>,
-    /// The edit whose result it changes.
+    /// Edit whose result it edits further.
     pub parent: Option<EditId>,
-    /// The session it belongs to.
+    /// Session that it belongs to.
     pub session: Option<SessionId>,
     /// When it was accepted.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// When a worker first took it.
+    /// When a worker first started it.
     #[serde(with = "time::serde::rfc3339::option")]
     pub started_at: Option<OffsetDateTime>,
     /// When it ended.
     #[serde(with = "time::serde::rfc3339::option")]
     pub finished_at: Option<OffsetDateTime>,
-    /// Deaths and failures without progress so far.
+    /// How often it has failed, or lost its worker, without progress.
     pub attempts: u16,
-    /// What the engine is at.
+    /// Stage that it is in, such as `locate` or `apply`.
     #[schema(example = "apply")]
     pub stage: Option<String>,
-    /// Steps done, of all stages.
+    /// Number of steps done, counted through all stages.
     #[schema(example = 12)]
     pub step: Option<u32>,
-    /// Steps of all stages.
+    /// Number of steps of all stages together.
     #[schema(example = 30)]
     pub steps: Option<u32>,
-    /// Number of its last event.
+    /// Number of its newest event.
     #[schema(example = 9)]
     pub seq: u64,
     /// Why it failed, or why it is tried again.
     pub error: Option<Failure>,
-    /// What it left behind.
+    /// Files that it left behind.
     pub artifacts: Vec<ArtifactView>,
-    /// How many are before it, while it is queued and where that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of edits before it in its queue. Only in the answer about a single edit, while it is queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_position: Option<u64>,
-    /// What the engine reports of a finished edit.
+    /// What the engine reports of an edit that succeeded.
     #[schema(value_type = Option<Object>)]
     pub report: Option<Value>,
-    /// Where to go from here.
+    /// Paths of the edit on this server.
     pub links: EditLinks,
 }
 
-/// Paths of an edit on this server; those of artifacts once they are there.
+/// Paths of an edit on this server. Those of files are there once the files are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EditLinks {
     /// The edit itself.
     #[serde(rename = "self")]
     #[schema(example = "/v1/edits/01939e0c-8a52-7c31-9d0f-3b1d6c2a4e57")]
     pub this: String,
-    /// Its events, live.
+    /// The stream of its events.
     pub events: String,
-    /// Where to end it.
+    /// Where a `POST` cancels it.
     pub cancel: String,
     /// The edited picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
-    /// The region of interest.
+    /// The region of interest: what may change is white.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roi: Option<String>,
-    /// The segments.
+    /// The segments, one color each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<String>,
-    /// The attention map.
+    /// The attention map of the words that name what is edited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<String>,
     /// The picture with the region marked.

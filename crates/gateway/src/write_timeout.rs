@@ -1,4 +1,4 @@
-//! A connection whose other side has to keep reading.
+//! A timeout on writes to a connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,20 +9,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A stream whose writes fail when none of their bytes goes out for some time: whoever stops reading holds a
-/// connection, and what it waits for, no longer than that.
-pub(crate) struct Patient {
+/// A stream whose writes fail when none of their bytes goes out for `timeout`. A client that stops reading then holds its
+/// connection, and what the connection waits for, no longer than that.
+pub(crate) struct WriteTimeout {
     stream: TcpStream,
-    patience: Duration,
-    stuck: Option<Pin<Box<Sleep>>>,
+    timeout: Duration,
+    /// Runs while a write is pending.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
-    pub(crate) fn new(stream: TcpStream, patience: Duration) -> Self {
+impl WriteTimeout {
+    pub(crate) fn new(stream: TcpStream, timeout: Duration) -> Self {
         Self {
             stream,
-            patience,
-            stuck: None,
+            timeout,
+            timer: None,
         }
     }
 
@@ -30,18 +31,19 @@ impl Patient {
         self.stream
     }
 
-    fn watched<T>(
+    /// The outcome of a write, or an error once it has been pending for too long.
+    fn bounded<T>(
         &mut self,
         cx: &mut Context<'_>,
         outcome: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.stuck = None;
+            self.timer = None;
             return outcome;
         }
-        let patience = self.patience;
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
-        if Instant::now() >= stuck.deadline() || stuck.as_mut().poll(cx).is_ready() {
+        let timeout = self.timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        if Instant::now() >= timer.deadline() || timer.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the client stopped reading",
@@ -51,7 +53,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for WriteTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -61,14 +63,14 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for WriteTimeout {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.watched(cx, outcome)
+        self.bounded(cx, outcome)
     }
 
     fn poll_write_vectored(
@@ -77,7 +79,7 @@ impl AsyncWrite for Patient {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.watched(cx, outcome)
+        self.bounded(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -86,7 +88,7 @@ impl AsyncWrite for Patient {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
-        self.watched(cx, outcome)
+        self.bounded(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,25 +1,25 @@
-//! JSON as its schema language means it: a key comes once, and 7.0 is an integer.
+//! JSON read as JSON Schema understands it: no key comes twice, and 7.0 is an integer.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The largest integer up to which doubles have all.
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+/// Doubles hold every integer up to this one.
+const INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// A value without keys that come twice, whole numbers written as integers.
-pub(crate) struct Strict(pub(crate) Value);
+/// A value in which no key comes twice, with whole numbers as integers.
+pub(crate) struct StrictJson(pub(crate) Value);
 
-impl<'de> Deserialize<'de> for Strict {
+impl<'de> Deserialize<'de> for StrictJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Whole).map(Self)
+        deserializer.deserialize_any(StrictVisitor).map(Self)
     }
 }
 
-struct Whole;
+struct StrictVisitor;
 
-impl<'de> Visitor<'de> for Whole {
+impl<'de> Visitor<'de> for StrictVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +39,7 @@ impl<'de> Visitor<'de> for Whole {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        if value.fract() == 0.0 && value.abs() < EXACT_MAX {
+        if value.fract() == 0.0 && value.abs() < INTEGER_MAX {
             return Ok((value as i64).into());
         }
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
@@ -55,7 +55,7 @@ impl<'de> Visitor<'de> for Whole {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(Strict(value)) = items.next_element()? {
+        while let Some(StrictJson(value)) = items.next_element()? {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -63,7 +63,7 @@ impl<'de> Visitor<'de> for Whole {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
-        while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
+        while let Some((key, StrictJson(value))) = entries.next_entry::<String, StrictJson>()? {
             if fields.contains_key(&key) {
                 return Err(Error::custom(format_args!("the key `{key}` comes twice")));
             }
@@ -79,7 +79,7 @@ mod tests {
     use serde_json::json;
 
     fn read(text: &str) -> Result<Value, String> {
-        serde_json::from_str::<Strict>(text)
+        serde_json::from_str::<StrictJson>(text)
             .map(|strict| strict.0)
             .map_err(|error| error.to_string())
     }

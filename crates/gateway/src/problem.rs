@@ -1,0 +1,156 @@
+//! Errors of handlers: each becomes a problem document (RFC 9457). Clients learn whether to try again, the log learns why.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use limekiln_jobs::api::{Invalid, ProblemDocument};
+use limekiln_jobs::{ErrorKind, Retryable};
+
+pub(crate) use limekiln_jobs::api::ProblemCode;
+
+/// The media type of problem documents.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Why a request failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) code: ProblemCode,
+    pub(crate) detail: String,
+    pub(crate) errors: Vec<Invalid>,
+    pub(crate) retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        let retry_after_s = matches!(
+            code,
+            ProblemCode::Unavailable | ProblemCode::Overloaded | ProblemCode::InFlightLimit
+        )
+        .then_some(1);
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_s,
+        }
+    }
+
+    /// A problem whose detail is the code's advice.
+    pub(crate) fn plain(code: ProblemCode) -> Self {
+        Self::new(code, code.advice())
+    }
+
+    /// A wrong parameter of the path, the query or the headers.
+    pub(crate) fn parameter(name: &str, message: &str) -> Self {
+        Self {
+            errors: vec![Invalid::new(name, message)],
+            ..Self::new(ProblemCode::ParameterInvalid, format!("{name} {message}"))
+        }
+    }
+
+    /// A wrong field of the body.
+    pub(crate) fn field(name: &str, message: impl Into<String>) -> Self {
+        Self::invalid(vec![Invalid::new(name, message)])
+    }
+
+    /// Wrong fields of the body.
+    pub(crate) fn invalid(errors: Vec<Invalid>) -> Self {
+        let details: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Self {
+            errors,
+            ..Self::new(ProblemCode::RequestInvalid, details.join("; "))
+        }
+    }
+
+    /// A failure of ours, of which only the log learns more.
+    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "a request failed");
+        Self::plain(ProblemCode::Internal)
+    }
+
+    fn unavailable(what: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::warn!(error, "{what} is unavailable");
+        Self::new(
+            ProblemCode::Unavailable,
+            format!("{what} can't be used now: try again in a moment"),
+        )
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = ProblemDocument::new(self.code, self.detail.clone(), self.errors.clone());
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let media_type = [(header::CONTENT_TYPE, MEDIA_TYPE)];
+        let mut response = (self.status(), media_type, body).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code == ProblemCode::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // For the log, and for the OpenAI route, whose errors have another form.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<limekiln_store::Error> for Problem {
+    fn from(error: limekiln_store::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Transient => Self::unavailable("Postgres", &error),
+            ErrorKind::Request => match error {
+                limekiln_store::Error::Invalid { field, message } => Self::field(field, message),
+                other => Self::new(ProblemCode::RequestInvalid, other.to_string()),
+            },
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<limekiln_blobs::Error> for Problem {
+    fn from(error: limekiln_blobs::Error) -> Self {
+        if error.is_transient() {
+            Self::unavailable("the blob store", &error)
+        } else {
+            Self::internal(&error)
+        }
+    }
+}
+
+impl From<limekiln_coordinator::Error> for Problem {
+    fn from(error: limekiln_coordinator::Error) -> Self {
+        use limekiln_coordinator::Error;
+        match error {
+            Error::Store(error) => error.into(),
+            Error::Blobs(error) => error.into(),
+            Error::Overloaded => Self::new(ProblemCode::Overloaded, error.to_string()),
+            Error::Slow => Self::new(ProblemCode::Timeout, error.to_string()),
+            Error::Closed => Self::new(ProblemCode::Unavailable, error.to_string()),
+            error if error.is_transient() => Self::unavailable("the broker", &error),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<limekiln_pictures::Error> for Problem {
+    fn from(error: limekiln_pictures::Error) -> Self {
+        use limekiln_pictures::Error;
+        let code = match &error {
+            Error::Empty => ProblemCode::ImageEmpty,
+            Error::Bytes { .. } => ProblemCode::BodyTooLarge,
+            Error::NotAPicture | Error::Format(_) | Error::Unsupported { .. } => {
+                ProblemCode::ImageUnsupported
+            }
+            Error::Pixels { .. } | Error::Memory(_) => ProblemCode::ImagePixelsLimit,
+            Error::MaskSize { .. } | Error::MaskEmpty => ProblemCode::MaskInvalid,
+            Error::Encode { .. } => return Self::internal(&error),
+            _ => ProblemCode::ImageDamaged,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,41 @@
+//! What the HTTP API takes and gives: one type for the gateway, for its description in OpenAPI and for clients.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `account` | `/v1/me` |
+//! | `admin` | `/v1/admin`: workers, queues, dead letters, pause, drain |
+//! | `edit` | `/v1/edits`; the body of its `POST` is [`EditRequest`](crate::EditRequest) |
+//! | `health` | `/readyz` |
+//! | `image` | `/v1/images` |
+//! | `model` | `/v1/models` |
+//! | `openai` | `/v1/images/edits`, in OpenAI's form |
+//! | `problem` | answers to requests that failed, and their codes |
+//! | `session` | `/v1/sessions` |
+//! | `stream` | server-sent events |
+//!
+//! The comments of these types and fields are what the API page shows. Fields that newer gateways add are ignored here.
+
+mod account;
+mod admin;
+mod edit;
+mod health;
+mod image;
+mod model;
+mod openai;
+mod problem;
+mod session;
+mod stream;
+
+pub use account::{Account, AccountLimits, DayUsage, Role};
+pub use admin::{
+    DeadLetter, DeadLetterPage, DeadLetterQuery, Drained, Paused, QueueCount, Queues, RetriedEdit,
+    Worker, Workers,
+};
+pub use edit::{AcceptedEdit, EditLinks, EditPage, EditQuery, EditView};
+pub use health::{Check, Readiness};
+pub use image::{ImageLinks, ImageView};
+pub use model::{Model, Models};
+pub use openai::{ImageEditForm, ImagesResponse, OpenAiError, OpenAiPicture, OpenAiProblem};
+pub use problem::{Invalid, ProblemCode, ProblemDocument};
+pub use session::{SessionLinks, SessionView};
+pub use stream::SentEvent;

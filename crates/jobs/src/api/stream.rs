@@ -1,0 +1,15 @@
+//! Server-sent events.
+
+use utoipa::ToSchema;
+
+/// A server-sent event of an edit's stream, field by field. It is sent as text; this describes it.
+#[derive(Clone, Debug, ToSchema)]
+pub struct SentEvent {
+    /// Number of the event, to be sent back as `Last-Event-ID`. Previews have none.
+    pub id: Option<String>,
+    /// Kind of the event as in `EditEvent`, or `preview`.
+    pub event: String,
+    /// An `EditEvent` as JSON. Of a preview an object with `step`, the number of steps done, and `jpeg`, a small JPEG in
+    /// base64.
+    pub data: String,
+}

@@ -1,0 +1,74 @@
+//! The fields of an edit request.
+//!
+//! ```
+//! # use limekiln_jobs::EditRequest;
+//! let request: EditRequest = serde_json::from_str(
+//!     r#"{"image": "01939e0c-8a52-7c31-9d0f-3b1d6c2a4e57", "instruction": "make the sofa red"}"#,
+//! ).unwrap();
+//! assert!(request.validate().is_ok());
+//! ```
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+use utoipa::ToSchema;
+
+use crate::class::Class;
+use crate::ids::{EditId, ImageId, SessionId};
+
+/// What to edit and how. Exactly one of `image` and `parent` is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"image": "01939e0c-8a52-7c31-9d0f-3b1d6c2a4e57", "instruction": "make the sofa red"}))]
+pub struct EditRequest {
+    /// Image to edit, as uploaded with `POST /v1/images`.
+    #[serde(default)]
+    pub image: Option<ImageId>,
+    /// Edit whose result is edited further. It may still be running: this edit then waits for it.
+    #[serde(default)]
+    pub parent: Option<EditId>,
+    /// Session to add the edit to. By default the session of `parent`, if it has one.
+    #[serde(default)]
+    pub session: Option<SessionId>,
+    /// What to change, in words. Not only white space, and no control characters.
+    #[schema(min_length = 1, max_length = 1000, example = "make the sofa red")]
+    pub instruction: String,
+    /// Preset to start from, one of those that `GET /v1/models` lists. By default the first of them.
+    #[serde(default)]
+    #[schema(example = "fast", pattern = "^[a-z0-9][a-z0-9_-]{0,62}$")]
+    pub preset: Option<String>,
+    /// Fields of the preset to replace, nested as they are in the preset.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub options: Option<Map<String, Value>>,
+    /// Seed of the noise: the same request with the same seed gives the same picture. Drawn at random by default.
+    #[serde(default)]
+    #[schema(maximum = 9_007_199_254_740_991_i64, minimum = 0, example = 7)]
+    pub seed: Option<u64>,
+    /// Image that says where to edit: white may change, black stays. By default the region is found from the
+    /// instruction.
+    #[serde(default)]
+    pub mask: Option<ImageId>,
+    /// Longer side, in pixels, at which the model works. By default as large as suits the model.
+    #[serde(default)]
+    #[schema(minimum = 64, maximum = 2048, example = 512)]
+    pub size: Option<u32>,
+    /// Whether pixels outside the region stay exactly those of the input, and the result has its size.
+    #[serde(default)]
+    pub keep_outside: bool,
+    /// Model to run, one of those that `GET /v1/models` lists. By default the one marked there.
+    #[serde(default)]
+    #[schema(example = "rooms", pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
+    pub model: Option<String>,
+    /// Whether somebody waits for the result.
+    #[serde(default)]
+    pub class: Class,
+    /// Address, http or https, to which the outcome is posted.
+    #[serde(default)]
+    #[schema(max_length = 2048, example = "https://example.com/hooks/limekiln")]
+    pub webhook: Option<Url>,
+    /// How often the edit may fail, or lose its worker, without progress before it fails for good. 3 by default.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 10, example = 3)]
+    pub max_attempts: Option<u16>,
+}
