@@ -47,7 +47,11 @@ pub(crate) async fn answer(
     let presigned = match state.settings.downloads {
         Downloads::Redirect => {
             let ttl = state.settings.timeouts.presign;
-            state.services.blobs.presign(&key, ttl, Some(blob.name)).await?
+            state
+                .services
+                .blobs
+                .presign(&key, ttl, Some(blob.name))
+                .await?
         }
         Downloads::Proxy => None,
     };

@@ -3,22 +3,27 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use futures_util::StreamExt;
+use limekiln_jobs::api::{AcceptedEdit, ImageView, Invalid, ProblemDocument};
+use limekiln_jobs::retry::Policy;
+use limekiln_jobs::{ArtifactKind, EditEvent, EditId, EditRequest, EditView};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
 
-/// How long a connection may take to be made, and an answer to begin.
+/// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long an answer may pause.
 const READ: Duration = Duration::from_secs(60);
-/// Tries of one request, as long as the gateway can't be reached or is overloaded.
-const TRIES: u32 = 6;
-/// The largest event that is read.
+/// How often one request is sent while the gateway can't be reached or is overloaded.
+const RETRY: Policy = Policy::new(Duration::from_millis(250), Duration::from_secs(8)).tries(6);
+/// The largest event in bytes that is read.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
-/// A gateway and a key.
+/// A gateway, with the key that requests are sent with.
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
@@ -52,31 +57,32 @@ impl Client {
         Ok(Url::parse(&format!("{base}{path}"))?)
     }
 
-    /// Uploads an image file and returns its id.
+    /// Uploads an image file.
     ///
     /// # Errors
     ///
     /// What the gateway says about it.
-    pub(crate) async fn image(&self, bytes: &[u8]) -> Result<String> {
+    pub(crate) async fn image_create(&self, bytes: Vec<u8>) -> Result<ImageView> {
         let url = self.url("/v1/images")?;
+        // Cloned for each try, which must not copy the file.
+        let bytes = Bytes::from(bytes);
         let answer = self
             .send(|| {
                 self.http
                     .post(url.clone())
                     .header(CONTENT_TYPE, "application/octet-stream")
-                    .body(bytes.to_vec())
+                    .body(bytes.clone())
             })
             .await?;
-        let image: Value = answer.json().await?;
-        Ok(text(&image, "id")?.to_owned())
+        read(answer).await
     }
 
-    /// Submits an edit, once however often it is tried.
+    /// Submits an edit: one, however often the request is sent.
     ///
     /// # Errors
     ///
     /// What the gateway says about it.
-    pub(crate) async fn edit(&self, request: &Value) -> Result<Value> {
+    pub(crate) async fn edit_create(&self, request: &EditRequest) -> Result<AcceptedEdit> {
         let url = self.url("/v1/edits")?;
         let key = Uuid::now_v7().to_string();
         let answer = self
@@ -87,28 +93,39 @@ impl Client {
                     .json(request)
             })
             .await?;
-        Ok(answer.json().await?)
+        read(answer).await
     }
 
-    /// Reads JSON or a file from `path`.
+    /// The edit as it is now.
     ///
     /// # Errors
     ///
     /// What the gateway says.
-    pub(crate) async fn get(&self, path: &str) -> Result<Response> {
-        let url = self.url(path)?;
-        self.send(|| self.http.get(url.clone())).await
+    pub(crate) async fn edit_get(&self, edit: EditId) -> Result<EditView> {
+        let url = self.url(&format!("/v1/edits/{edit}"))?;
+        read(self.send(|| self.http.get(url.clone())).await?).await
     }
 
-    /// Follows an edit's events until the one that ends it; goes on after a lost connection.
+    /// Downloads one of an edit's files.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says.
+    pub(crate) async fn artifact_get(&self, edit: EditId, kind: ArtifactKind) -> Result<Bytes> {
+        let url = self.url(&format!("/v1/edits/{edit}/{kind}"))?;
+        let answer = self.send(|| self.http.get(url.clone())).await?;
+        Ok(answer.bytes().await?)
+    }
+
+    /// Follows an edit's events until the one that ends it. After a lost connection it goes on where it was.
     ///
     /// # Errors
     ///
     /// What the gateway says; when it stays out of reach.
-    pub(crate) async fn events(
+    pub(crate) async fn edit_follow(
         &self,
-        edit: &str,
-        mut watch: impl FnMut(&str, &Value),
+        edit: EditId,
+        mut observe: impl FnMut(&EditEvent),
     ) -> Result<()> {
         let url = self.url(&format!("/v1/edits/{edit}/events"))?;
         let mut last = None;
@@ -125,17 +142,24 @@ impl Client {
                     }
                 })
                 .await?;
-            let mut events = Events::default();
+            if answer.status() == StatusCode::NO_CONTENT {
+                // The edit has ended, and its last event was received.
+                return Ok(());
+            }
+            let mut parser = SseParser::default();
             let mut chunks = answer.bytes_stream();
-            // A chunk that fails is a lost connection: ask again from the last event.
+            // A chunk that fails is a lost connection: the request is sent again, with the last event's number.
             while let Some(Ok(chunk)) = chunks.next().await {
-                for event in events.push(&chunk)? {
-                    if let Some(id) = event.id {
+                for sent in parser.push(&chunk)? {
+                    if let Some(id) = sent.id {
                         last = Some(id);
                     }
-                    let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-                    watch(&event.kind, &data);
-                    if matches!(event.kind.as_str(), "succeeded" | "failed" | "cancelled") {
+                    // Previews are no events, and newer gateways may have events of kinds that this command does not know.
+                    let Ok(event) = serde_json::from_str::<EditEvent>(&sent.data) else {
+                        continue;
+                    };
+                    observe(&event);
+                    if event.kind.is_terminal() {
                         return Ok(());
                     }
                 }
@@ -143,12 +167,12 @@ impl Client {
         }
     }
 
-    /// Sends a request, again as long as trying again makes sense.
+    /// Sends a request, and sends it again where that may help.
     async fn send(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Response> {
-        let mut wait = Duration::from_millis(250);
-        for attempt in 1.. {
+        let mut backoff = RETRY.start();
+        loop {
             let outcome = request().send().await;
-            let again = match &outcome {
+            let may_help = match &outcome {
                 Ok(answer) => matches!(
                     answer.status(),
                     StatusCode::TOO_MANY_REQUESTS
@@ -158,90 +182,67 @@ impl Client {
                 ),
                 Err(error) => !error.is_builder(),
             };
-            if !again || attempt == TRIES {
-                let answer = outcome.with_context(|| format!("{} can't be reached", self.base))?;
-                return refuse(answer).await;
+            match backoff.next().filter(|_| may_help) {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => {
+                    let unreachable = || format!("{} can't be reached", self.base);
+                    return refuse(outcome.with_context(unreachable)?).await;
+                }
             }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
         }
-        bail!("{} can't be reached", self.base)
     }
 }
 
-/// A problem document as an error of one line.
+async fn read<T: DeserializeOwned>(answer: Response) -> Result<T> {
+    answer
+        .json()
+        .await
+        .context("the answer can't be read: is this a Limekiln gateway?")
+}
+
+/// Turns a problem document into an error of one line.
 async fn refuse(answer: Response) -> Result<Response> {
     let status = answer.status();
     if status.is_success() {
         return Ok(answer);
     }
-    let problem: Value = answer.json().await.unwrap_or_default();
-    let field = |name: &str| {
-        problem
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+    // A proxy in between may answer something else.
+    let problem: Option<ProblemDocument> = answer.json().await.ok();
+    let (detail, code, errors) = match &problem {
+        Some(problem) => (problem.detail.as_str(), &*problem.code, &*problem.errors),
+        None => ("the gateway gave no reason", "", [].as_slice()),
     };
-    let detail = [field("detail"), field("title")]
-        .into_iter()
-        .find(|text| !text.is_empty())
-        .unwrap_or("the gateway gave no reason");
-    let faults: Vec<String> = problem
-        .get("errors")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|fault| {
-            Some(format!(
-                "{}: {}",
-                text(fault, "field").ok()?,
-                text(fault, "message").ok()?
-            ))
-        })
-        .collect();
+    let errors: Vec<String> = errors.iter().map(Invalid::to_string).collect();
+    let errors = match errors.as_slice() {
+        [] => String::new(),
+        errors => format!(" ({})", errors.join("; ")),
+    };
     let advice = match status {
         StatusCode::UNAUTHORIZED => {
             "; give a key that `limekiln keys create` or `limekiln dev` printed"
         }
         _ => "",
     };
-    let faults = if faults.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", faults.join("; "))
-    };
-    bail!(
-        "{detail}{faults}{advice} [{} {}]",
-        status.as_u16(),
-        field("code")
-    )
+    bail!("{detail}{errors}{advice} [{} {code}]", status.as_u16())
 }
 
-/// A text field of an answer.
-pub(crate) fn text<'a>(answer: &'a Value, field: &str) -> Result<&'a str> {
-    answer
-        .get(field)
-        .and_then(Value::as_str)
-        .with_context(|| format!("the answer has no {field}: is this a Limekiln gateway?"))
-}
-
-/// One server-sent event.
+/// A server-sent event.
 #[derive(Debug, Default, PartialEq)]
-struct Event {
+struct SentEvent {
     id: Option<String>,
     kind: String,
     data: String,
 }
 
-/// Server-sent events out of chunks.
+/// Reads server-sent events from the chunks of a body.
 #[derive(Default)]
-struct Events {
+struct SseParser {
     line: Vec<u8>,
-    event: Event,
+    event: SentEvent,
 }
 
-impl Events {
-    fn push(&mut self, chunk: &[u8]) -> Result<Vec<Event>> {
+impl SseParser {
+    fn push(&mut self, chunk: &[u8]) -> Result<Vec<SentEvent>> {
         let mut events = Vec::new();
         for &byte in chunk {
             if byte != b'\n' {
@@ -286,7 +287,7 @@ mod tests {
     #[test]
     fn events_come_whole_however_they_are_cut() {
         let stream = b": hello\n\nid: 3\nevent: progress\ndata: {\"a\":\ndata: 1}\n\nevent: preview\ndata: x\r\n\r\n";
-        let whole = Events::default().push(stream).unwrap();
+        let whole = SseParser::default().push(stream).unwrap();
         assert_eq!(whole.len(), 2);
         assert_eq!(whole[0].id.as_deref(), Some("3"));
         assert_eq!(
@@ -298,8 +299,8 @@ mod tests {
             (None, "x")
         );
         for size in 1..stream.len() {
-            let mut events = Events::default();
-            let cut: Vec<Event> = stream
+            let mut events = SseParser::default();
+            let cut: Vec<SentEvent> = stream
                 .chunks(size)
                 .flat_map(|chunk| events.push(chunk).unwrap())
                 .collect();
@@ -309,7 +310,7 @@ mod tests {
 
     #[test]
     fn an_endless_event_is_refused() {
-        let mut events = Events::default();
+        let mut events = SseParser::default();
         let outcome = (0..1025).try_for_each(|_| events.push(&[b'x'; 1024]).map(drop));
         assert!(outcome.is_err());
     }

@@ -4,26 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use limekiln_jobs::{ArtifactKind, Class, EditId, EditRequest, EditView, Progress, StateName};
 use limekiln_lime::canvas::{Finish, Warning, for_format};
 use limekiln_pictures::{Limits, decode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::client::{Client, text};
+use super::client::Client;
 use crate::args::SubmitArgs;
 use crate::output::{self, Target, print};
-use crate::progress::Progress;
+use crate::progress;
 use crate::settings;
 
-/// The files that an edit may have beside its result.
-const ARTIFACTS: [(&str, &str); 5] = [
-    ("roi", "roi.png"),
-    ("segments", "segments.png"),
-    ("attention", "attention.png"),
-    ("overlay", "overlay.png"),
-    ("report", "report.json"),
-];
-
-/// Submits, watches, fetches.
+/// Submits the edit, follows it, and downloads its files.
 ///
 /// # Errors
 ///
@@ -44,52 +36,48 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         output::folder_make(folder)?;
     }
 
-    let mut request = json!({
-        "image": client.image(&read(&args.image)?).await?,
-        "instruction": args.instruction,
-        "preset": args.preset.preset,
-        "options": options,
-        "seed": args.seed,
-        "keep_outside": args.keep_outside,
-        "class": if args.bulk { "bulk" } else { "interactive" },
-    });
-    if let Some(mask) = &args.mask {
-        request["mask"] = client.image(&read(mask)?).await?.into();
-    }
-    if let Some(size) = args.size {
-        request["size"] = size.into();
-    }
-    if let Some(model) = &args.served_as {
-        request["model"] = model.as_str().into();
-    }
-    let edit = client.edit(&request).await?;
-    let id = text(&edit, "id")?.to_owned();
+    let image = client.image_create(read(&args.image)?).await?;
+    let mask = match &args.mask {
+        Some(mask) => Some(client.image_create(read(mask)?).await?.id),
+        None => None,
+    };
+    let request = EditRequest {
+        image: Some(image.id),
+        mask,
+        instruction: args.instruction.clone(),
+        preset: Some(args.preset.preset.clone()),
+        options: Some(options),
+        seed: Some(args.seed),
+        size: args.size,
+        keep_outside: args.keep_outside,
+        model: args.served_as.clone(),
+        class: if args.bulk {
+            Class::Bulk
+        } else {
+            Class::Interactive
+        },
+        ..EditRequest::default()
+    };
+    let accepted = client.edit_create(&request).await?;
+    let id = accepted.id;
     if args.detach {
-        print(&if args.json { edit.to_string() } else { id });
+        print(&if args.json {
+            serde_json::to_string(&accepted)?
+        } else {
+            id.to_string()
+        });
         return Ok(());
     }
     tokio::select! {
-        followed = follow(&client, &id) => followed?,
+        followed = follow(&client, id) => followed?,
         _ = tokio::signal::ctrl_c() => bail!("edit {id} goes on; GET {}v1/edits/{id} tells how it ends", args.url),
     }
-    let edit: Value = client.get(&format!("/v1/edits/{id}")).await?.json().await?;
-    match text(&edit, "state")? {
-        "succeeded" => {}
-        state => {
-            let reason = edit.pointer("/error/message").and_then(Value::as_str);
-            bail!(
-                "edit {id} {state}{}",
-                reason
-                    .map(|reason| format!(": {reason}"))
-                    .unwrap_or_default()
-            );
-        }
+    let edit = client.edit_get(id).await?;
+    if edit.state != StateName::Succeeded {
+        let reason = edit.error.map(|error| format!(": {}", error.message));
+        bail!("edit {id} {}{}", edit.state, reason.unwrap_or_default());
     }
-    let result = client
-        .get(&format!("/v1/edits/{id}/result"))
-        .await?
-        .bytes()
-        .await?;
+    let result = client.artifact_get(id, ArtifactKind::Result).await?;
     let result = decode(&result, &Limits::FILE).context("the result can't be read")?;
     let finish = Finish::keeping_outside(args.keep_outside);
     for warning in warnings(&edit) {
@@ -105,10 +93,10 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
     }
     target.write(&for_format(result, target.format, finish))?;
     if let Some(folder) = &args.artifacts {
-        artifacts(&client, &edit, &id, folder).await?;
+        artifacts(&client, &edit, folder).await?;
     }
     print(&if args.json {
-        edit.to_string()
+        serde_json::to_string(&edit)?
     } else {
         target.path.display().to_string()
     });
@@ -116,8 +104,9 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
 }
 
 /// What the worker's report warns of.
-fn warnings(edit: &Value) -> impl Iterator<Item = &str> {
-    let warnings = edit.pointer("/report/warnings").and_then(Value::as_array);
+fn warnings(edit: &EditView) -> impl Iterator<Item = &str> {
+    let report = edit.report.as_ref();
+    let warnings = report.and_then(|report| report.get("warnings")?.as_array());
     warnings.into_iter().flatten().filter_map(Value::as_str)
 }
 
@@ -126,47 +115,27 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Shows progress until the edit ends.
-async fn follow(client: &Client, id: &str) -> Result<()> {
-    let mut progress = Progress::new("");
-    let number = |data: &Value, field: &str| {
-        let value = data
-            .pointer(&format!("/data/{field}"))
-            .and_then(Value::as_u64);
-        value.unwrap_or(0) as usize
-    };
+async fn follow(client: &Client, id: EditId) -> Result<()> {
+    let mut bar = progress::Progress::new("");
     let followed = client
-        .events(id, |kind, data| match kind {
-            "progress" => {
-                let stage = data.pointer("/data/stage").and_then(Value::as_str);
-                let (step, steps) = (number(data, "step"), number(data, "steps"));
-                progress.show(stage.unwrap_or("edit"), (step, steps), (step, steps));
+        .edit_follow(id, |event| match event.progress() {
+            Some(Progress { stage, step, steps }) => {
+                let steps = (step as usize, steps as usize);
+                bar.show(&stage, steps, steps);
             }
-            "preview" => {}
-            other => progress.state(other),
+            None => bar.state(event.kind.as_str()),
         })
         .await;
-    progress.finish();
+    bar.finish();
     followed
 }
 
-/// Fetches what the edit has of its stages.
-async fn artifacts(client: &Client, edit: &Value, id: &str, folder: &Path) -> Result<()> {
-    let has = |kind: &str| {
-        let artifacts = edit.get("artifacts").and_then(Value::as_array);
-        artifacts
-            .into_iter()
-            .flatten()
-            .any(|artifact| artifact["kind"] == kind)
-    };
-    for (kind, name) in ARTIFACTS {
-        if has(kind) {
-            let bytes = client
-                .get(&format!("/v1/edits/{id}/{kind}"))
-                .await?
-                .bytes()
-                .await?;
-            output::write(&folder.join(name), &bytes)?;
-        }
+/// Downloads the files that the edit has beside its result.
+async fn artifacts(client: &Client, edit: &EditView, folder: &Path) -> Result<()> {
+    let kinds = edit.artifacts.iter().map(|artifact| artifact.kind);
+    for kind in kinds.filter(|kind| *kind != ArtifactKind::Result) {
+        let bytes = client.artifact_get(edit.id, kind).await?;
+        output::write(&folder.join(kind.file_name()), &bytes)?;
     }
     Ok(())
 }
