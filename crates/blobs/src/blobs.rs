@@ -63,8 +63,10 @@ impl Blobs {
     /// is removed.
     pub async fn folder(dir: &Path, bucket: &str, fsync: Fsync) -> Result<Self> {
         bucket_check(bucket)?;
+        let folder = Folder::open(dir, bucket, fsync)?;
+        folder.leftovers_remove(Duration::ZERO, u16::MAX).await?;
         Ok(Self {
-            half: Half::Folder(Folder::open(dir, bucket, fsync).await?),
+            half: Half::Folder(folder),
             prefix: Arc::default(),
             patience: Timeouts::default().operation,
             attempts: ATTEMPTS,

@@ -49,12 +49,12 @@ impl Drop for Dir {
 }
 
 impl Folder {
-    /// Opens the directory (created), and removes what a killed process left half written.
-    pub(crate) async fn open(dir: &Path, bucket: &str, fsync: Fsync) -> Result<Self> {
+    /// Opens the directory (created), which one process at a time may have open.
+    pub(crate) fn open(dir: &Path, bucket: &str, fsync: Fsync) -> Result<Self> {
         let data = dir.join("data");
         std::fs::create_dir_all(&data).map_err(failed("create", &data))?;
         let lock = locked(&dir.join("lock"))?;
-        let folder = Self {
+        Ok(Self {
             dir: Arc::new(Dir {
                 data,
                 fsync,
@@ -62,11 +62,7 @@ impl Folder {
                 lock,
             }),
             bucket: bucket.to_owned(),
-        };
-        folder
-            .leftovers_remove(std::time::Duration::ZERO, u16::MAX)
-            .await?;
-        Ok(folder)
+        })
     }
 
     /// The same directory, another bucket.
