@@ -16,7 +16,6 @@
 //! | [`picture`] | pictures to tensors and back |
 //! | [`device`], [`model`] | where it runs, and everything loaded |
 
-#![deny(unsafe_code)]
 
 pub mod checkpoint;
 pub mod config;
