@@ -16,7 +16,6 @@
 //! | [`picture`] | pictures to tensors and back |
 //! | [`device`], [`model`] | where it runs, and everything loaded |
 
-
 pub mod checkpoint;
 pub mod config;
 pub mod control;

@@ -1,9 +1,8 @@
 //! Writes training pairs for a trainer outside this workspace.
 //!
-//! `pairs.u8` holds, for each pair in order, the picture before ([size, size, 3] u8), the
-//! picture after (the same), the region of the edit ([size, size] u8, 0 or 255) and what each
-//! pixel of the picture before shows ([size, size] u8: 0 wall, 1 floor, 2 and on the objects in
-//! `Object::ALL`'s order); `pairs.jsonl` holds a line of JSON for each pair.
+//! `pairs.u8` holds, for each pair in order, the picture before ([size, size, 3] u8), the picture after (the same), the
+//! region of the edit ([size, size] u8, 0 or 255) and what each pixel of the picture before shows ([size, size] u8: 0
+//! wall, 1 floor, 2 and on the objects in `Object::ALL`'s order); `pairs.jsonl` holds a line of JSON for each pair.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};

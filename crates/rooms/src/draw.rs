@@ -24,8 +24,7 @@ const WHITE: Rgb = [255; 3];
 /// The height of the baseboard, as a fraction of the side.
 const BASEBOARD: f32 = 1.5 / 128.0;
 
-/// The picture of `scene`, `size` x `size` sRGB pixels, antialiased. A `size` of 0 gives an
-/// empty picture.
+/// The picture of `scene`, `size` x `size` sRGB pixels, antialiased. A `size` of 0 gives an empty picture.
 #[must_use]
 pub fn draw(scene: &Scene, size: u32) -> RgbImage {
     let Some(mut canvas) = Canvas::new(size, scene.wall) else {
@@ -52,9 +51,8 @@ pub fn draw(scene: &Scene, size: u32) -> RgbImage {
     RgbImage::from_fn(size, size, |x, y| image::Rgb(canvas.rgb(x, y)))
 }
 
-/// The visible part of `object` in the picture of the same `size`: 255 where it covers at
-/// least half of the pixel, else 0; all 0 where the scene has no such object. Objects in
-/// front of it are cut out.
+/// The visible part of `object` in the picture of the same `size`: 255 where it covers at least half of the pixel, else
+/// 0; all 0 where the scene has no such object. Objects in front of it are cut out.
 #[must_use]
 pub fn mask(scene: &Scene, object: Object, part: Part, size: u32) -> GrayImage {
     let Some(mut canvas) = Canvas::new(size, BLACK) else {

@@ -67,8 +67,8 @@ const TWO_APART: [&str; 5] = [
     "the {o} should be {c} and the {p} {d}",
 ];
 
-/// How often a word that has a synonym gives way to it. About half of the instructions have
-/// such a word, so about one in ten reads differently.
+/// How often a word that has a synonym gives way to it. About half of the instructions have such a word, so about one
+/// in ten reads differently.
 const SYNONYM: f64 = 0.2;
 
 impl Instruction {

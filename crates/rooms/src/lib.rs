@@ -1,9 +1,7 @@
-//! Procedurally drawn furnished rooms: scenes with true masks, edit pairs with
-//! instructions, and the RoomBench score.
+//! Procedurally drawn furnished rooms: scenes with true masks, edit pairs with instructions, and the RoomBench score.
 //!
-//! Everything follows from `(domain, seed, index)`: the same numbers give the same
-//! scene, pair and instruction on every platform, and training and benchmark draw
-//! from streams that never meet.
+//! Everything follows from `(domain, seed, index)`: the same numbers give the same scene, pair and instruction on every
+//! platform, and training and benchmark draw from streams that never meet.
 //!
 //! # Layout
 //!

@@ -79,8 +79,8 @@ impl Kind {
     }
 }
 
-/// The box of an object's body, in fractions of the picture's side (origin at top left).
-/// Legs reach below it and stems above it.
+/// The box of an object's body, in fractions of the picture's side (origin at top left). Legs reach below it and stems
+/// above it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placement {
     /// The left edge.
@@ -112,8 +112,8 @@ impl Placement {
         }
     }
 
-    /// A place for `object` in a room whose floor begins at `horizon`; `mirrored` rooms have
-    /// the curtain on the right and the lamp on the left.
+    /// A place for `object` in a room whose floor begins at `horizon`; `mirrored` rooms have the curtain on the right
+    /// and the lamp on the left.
     #[must_use]
     pub fn random(rng: &mut Rng, object: Object, horizon: f32, mirrored: bool) -> Self {
         let across = |cx: f32| if mirrored { 1.0 - cx } else { cx };

@@ -71,8 +71,8 @@ impl Pair {
         pair
     }
 
-    /// The region that the edit is about, `size` x `size`, 0 or 255: all that is visible of its
-    /// targets, before or after.
+    /// The region that the edit is about, `size` x `size`, 0 or 255: all that is visible of its targets, before or
+    /// after.
     #[must_use]
     pub fn region(&self, size: u32) -> GrayImage {
         let scenes = [&self.before, &self.after];
@@ -150,8 +150,7 @@ impl Pair {
         })
     }
 
-    /// Lets the edit spill over: the asked color (gray for a removal) reaches another object,
-    /// the wall or the floor.
+    /// Lets the edit spill over: the asked color (gray for a removal) reaches another object, the wall or the floor.
     fn leak(&mut self, rng: &mut Rng) {
         let color = self.targets.iter().find_map(|target| target.color);
         let tint = color.map_or([128; 3], Color::rgb);

@@ -2,8 +2,8 @@
 
 use rand_pcg::{Pcg64, rand_core::Rng as _};
 
-/// What a stream is for. Each domain is a PCG sequence of its own (its increment differs),
-/// so no benchmark scene can be drawn from a state that training reaches.
+/// What a stream is for. Each domain is a PCG sequence of its own (its increment differs), so no benchmark scene can be
+/// drawn from a state that training reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Domain {
     /// Pairs that a model is trained on.
@@ -24,14 +24,14 @@ impl Domain {
     }
 }
 
-/// A PCG XSL-RR 128/64 stream with mappings of its own to ranges and choices, so that the
-/// values depend on nothing but the algorithm and this file.
+/// A PCG XSL-RR 128/64 stream with mappings of its own to ranges and choices, so that the values depend on nothing but
+/// the algorithm and this file.
 #[derive(Clone, Debug)]
 pub struct Rng(Pcg64);
 
 impl Rng {
-    /// The stream of `(domain, seed, index)`. Neighbouring seeds and indices are scrambled
-    /// by a bijection, so they give unrelated and never identical streams.
+    /// The stream of `(domain, seed, index)`. Neighbouring seeds and indices are scrambled by a bijection, so they give
+    /// unrelated and never identical streams.
     #[must_use]
     pub fn new(domain: Domain, seed: u64, index: u64) -> Self {
         let state = (u128::from(scramble(seed)) << 64) | u128::from(scramble(!index));
@@ -53,8 +53,7 @@ impl Rng {
         self.unit() < p
     }
 
-    /// Uniform in `0..n`, by the high half of a 128-bit product (bias below n / 2^64);
-    /// 0 where `n` is 0.
+    /// Uniform in `0..n`, by the high half of a 128-bit product (bias below n / 2^64); 0 where `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.0.next_u64()) * n as u128) >> 64) as usize
     }

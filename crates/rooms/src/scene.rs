@@ -28,8 +28,8 @@ impl Item {
         )
     }
 
-    /// Moves it to where `old` is, as far as the picture's edges allow; what stands keeps the
-    /// old one's distance, what hangs or lies its own height.
+    /// Moves it to where `old` is, as far as the picture's edges allow; what stands keeps the old one's distance, what
+    /// hangs or lies its own height.
     pub(crate) fn take_place_of(&mut self, old: &Self) {
         let place = &mut self.placement;
         let (cx, _) = old.placement.center();
@@ -40,8 +40,7 @@ impl Item {
     }
 }
 
-/// A furnished room. Items are drawn in order, later ones in front; each object occurs
-/// at most once.
+/// A furnished room. Items are drawn in order, later ones in front; each object occurs at most once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     /// Where the floor begins, as a fraction of the picture's height from the top.

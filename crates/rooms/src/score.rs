@@ -1,5 +1,4 @@
-//! What RoomBench measures, on pictures and masks of one size. A mask's pixel counts as
-//! inside from 128 up.
+//! What RoomBench measures, on pictures and masks of one size. A mask's pixel counts as inside from 128 up.
 
 use image::{GrayImage, RgbImage};
 
@@ -46,8 +45,7 @@ pub fn share(mask: &GrayImage) -> f64 {
 /// The mean color of a picture inside a mask, in 0..=255 for each channel.
 ///
 /// # Errors
-/// [`Error::Size`] where picture and mask differ in size, [`Error::Empty`] where the mask
-/// covers nothing.
+/// [`Error::Size`] where picture and mask differ in size, [`Error::Empty`] where the mask covers nothing.
 pub fn mean_color(picture: &RgbImage, mask: &GrayImage) -> Result<[f64; 3], Error> {
     same_size(picture.dimensions(), mask.dimensions())?;
     let (mut sum, mut count) = ([0u64; 3], 0u64);
@@ -84,8 +82,8 @@ pub fn nearest_color(rgb: [f64; 3]) -> Color {
     Color::ALL.into_iter().fold(Color::Red, nearer)
 }
 
-/// Whether the mean color inside `mask` (the object's colored part) is nearer to `asked` than
-/// to any other color of the palette.
+/// Whether the mean color inside `mask` (the object's colored part) is nearer to `asked` than to any other color of the
+/// palette.
 ///
 /// # Errors
 /// As [`mean_color`].
@@ -93,8 +91,8 @@ pub fn color_success(picture: &RgbImage, mask: &GrayImage, asked: Color) -> Resu
     Ok(nearest_color(mean_color(picture, mask)?) == asked)
 }
 
-/// The mean absolute change outside a mask (the whole object), over pixels and channels, in
-/// units of 0..=255; 0 where nothing is outside.
+/// The mean absolute change outside a mask (the whole object), over pixels and channels, in units of 0..=255; 0 where
+/// nothing is outside.
 ///
 /// # Errors
 /// [`Error::Size`] where the three differ in size.

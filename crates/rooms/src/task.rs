@@ -97,8 +97,8 @@ impl TaskMix {
 pub struct PairOptions {
     /// How often each task is asked for.
     pub tasks: TaskMix,
-    /// The share of pairs whose edit leaks into other objects, wall or floor, as the edits of
-    /// generated training pairs do.
+    /// The share of pairs whose edit leaks into other objects, wall or floor, as the edits of generated training pairs
+    /// do.
     pub entangle: f64,
 }
 

@@ -1,5 +1,4 @@
-//! The same seed gives the same pair forever: published figures and the committed checkpoint
-//! rest on it.
+//! The same seed gives the same pair forever: published figures and the committed checkpoint rest on it.
 
 use limekiln_rooms::{Pair, PairOptions, bench_pair, train_pair};
 

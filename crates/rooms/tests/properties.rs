@@ -120,8 +120,8 @@ proptest! {
         let (before, after) = (draw(&pair.before, SIZE), draw(&pair.after, SIZE));
         prop_assert!(before != after);
         prop_assert!(score::share(&pair.region(SIZE)) > 0.0);
-        // Exact for the targets unobstructed; a region leaves out slivers of them that show
-        // between objects in front, as they cover less than half of any pixel.
+        // Exact for the targets unobstructed; a region leaves out slivers of them that show between objects in front,
+        // as they cover less than half of any pixel.
         let within = |mask: &GrayImage| score::change_outside(&before, &after, &dilated(mask, 2));
         prop_assert_eq!(within(&unobstructed(&pair).region(SIZE)), Ok(0.0));
         prop_assert!(within(&pair.region(SIZE)).is_ok_and(|change| change < 0.05));

@@ -4,7 +4,6 @@
 //! Time is left out: the reaper may take a lease, and a retry may fall due, at any moment, which covers every clock. A frozen
 //! worker is one that is not stepped for a while; when it wakes, it goes on where it was.
 
-#[path = "protocol/model.rs"]
 mod model;
 
 use model::{Fleet, Rules};
