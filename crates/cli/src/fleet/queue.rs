@@ -19,7 +19,7 @@ pub(crate) async fn run(args: &QueueArgs, shutdown: CancellationToken) -> Result
     let url = args.services.database.database.as_deref().ok_or_else(|| {
         Usage("which Postgres is measured? give --database or DATABASE_URL".to_owned())
     })?;
-    let name = format!("bench-{}", &Uuid::new_v4().simple().to_string()[..12]);
+    let name = format!("bench-{}", &Uuid::now_v7().simple().to_string()[20..]);
     let services = Services {
         database: url.to_owned(),
         connections: args.services.database.database_connections,
