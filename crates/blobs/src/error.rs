@@ -133,7 +133,9 @@ impl Retryable for Error {
                     ErrorKind::Denied
                 }
                 // A blob is where a directory would have to be, or the other way round.
-                io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => ErrorKind::Internal,
+                io::ErrorKind::NotADirectory
+                | io::ErrorKind::IsADirectory
+                | io::ErrorKind::InvalidFilename => ErrorKind::Internal,
                 // A full disk, as a rule, on which somebody may make room.
                 _ => ErrorKind::Transient,
             },

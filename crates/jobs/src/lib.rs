@@ -54,7 +54,7 @@
 //!
 //! Whatever a worker does names the epoch of its claim and is refused under any other, so after the reaper, a hand-back or a
 //! cancel it changes nothing. `tests/properties.rs` holds the machine to its rules over random histories, and
-//! `tests/protocol.rs` walks through every order of releases, messages, claims and deaths of one edit on two workers.
+//! `tests/protocol/` walks through every order of releases, messages, claims and deaths of one edit on two workers.
 
 pub mod api;
 pub mod artifacts;

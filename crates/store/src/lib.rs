@@ -28,7 +28,7 @@
 //!
 //! - One plan is kept for an empty table and a full one, so each statement has only one: connections have sequential scans,
 //!   hash and merge joins off and keep generic plans; `is not distinct from 'running'` keeps the planner off a partial index
-//!   it believes to be small; a `lateral` subquery makes a lookup by id a lookup by id. `tests/plans.rs` holds every hot
+//!   it believes to be small; a `lateral` subquery makes a lookup by id a lookup by id. `src/tests/plans.rs` holds every hot
 //!   statement to it, on an empty table and on a full one.
 //! - Indexes of what is alive are partial, so their size is the queue's and not the history's.
 //! - A release of 256 out of 20,000 queued edits of 50 tenants takes 25 ms, one of 5 takes 2 ms: it hops from tenant to tenant

@@ -67,9 +67,15 @@ impl Folder {
 
     /// A temporary file with these bytes, on the disk; dropped, it is removed.
     fn written(&self, body: &[u8], waiter: &Weak<()>) -> io::Result<NamedTempFile> {
-        let mut file = tempfile::Builder::new()
-            .prefix(names::TEMPORARY)
-            .tempfile_in(&self.dir.data)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(names::TEMPORARY);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Of which the umask takes away, as from any program's new file.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.tempfile_in(&self.dir.data)?;
         let awaited = || match waiter.strong_count() {
             0 => Err(io::Error::other("nobody waits for it any more")),
             _ => Ok(()),

@@ -98,7 +98,9 @@ impl<'a> Bindings<'a> {
                     .queue_unbind(queue, exchange.into(), key.into(), arguments)
             }));
             self.session.rpc(&self.queue, unbinding).await?;
-            self.bound.retain(|topic| !some.contains(topic));
+            for topic in some {
+                self.bound.remove(topic);
+            }
         }
         Ok(())
     }

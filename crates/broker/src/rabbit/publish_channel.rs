@@ -31,7 +31,8 @@ impl PublishChannel {
     /// The open channel, or a new one on the current connection or the next one within `limit`.
     pub(super) async fn get(&mut self, limit: Duration) -> Result<Channel> {
         if let Some((session, channel)) = &self.open {
-            if session.is_blocked() {
+            // lapin never clears the flag of a connection that has ended.
+            if session.is_blocked() && !session.ended.is_cancelled() {
                 return Err(Error::Blocked);
             }
             if session.is_open(channel) {

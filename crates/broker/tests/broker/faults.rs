@@ -250,3 +250,26 @@ async fn a_blocked_broker() {
     let announced = hints("rooms", Class::Bulk, 10);
     announce_and_take(&broker, &mut consumer, &announced).await;
 }
+
+/// A connection that ends while RabbitMQ takes nothing holds up no announcement of the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_ends_blocked() {
+    let node = node_alone().await;
+    let url = node.vhost().await;
+    let proxy = Proxy::start(node.port());
+    let broker = Broker::connect(&impatient(proxy.before(&url)))
+        .await
+        .unwrap();
+    announce(&broker, &hints("rooms", Class::Bulk, 10)).await;
+    node.eval("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).")
+        .await;
+    until("refusal", SOON, async || {
+        let results = broker.announce(&hints("rooms", Class::Bulk, 1)).await;
+        matches!(results[0], Err(Error::Blocked))
+    })
+    .await;
+    proxy.cut();
+    node.eval("rabbit_alarm:clear_alarm({resource_limit, memory, node()}).")
+        .await;
+    announce_stubbornly(&broker, &hints("rooms", Class::Bulk, 10)).await;
+}

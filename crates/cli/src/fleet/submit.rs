@@ -80,13 +80,14 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
     let result = client.artifact_get(id, ArtifactKind::Result).await?;
     let result = decode(&result, &Limits::FILE).context("the result can't be read")?;
     let finish = Finish::keeping_outside(args.keep_outside);
-    for warning in warnings(&edit) {
+    // The worker's file is a PNG and keeps transparency; this one may not.
+    let kept = Warning::Transparent { kept: true }.to_string();
+    let flattened = result.alpha.is_some() && !target.format.has_alpha();
+    for warning in warnings(&edit).filter(|warning| !flattened || *warning != kept) {
         eprintln!("warning: {warning}");
     }
-    if result.alpha.is_some() && !target.format.has_alpha() {
-        eprintln!(
-            "warning: a JPEG lies on white; name a .png or .webp file to keep the transparency"
-        );
+    if flattened {
+        eprintln!("warning: {}", Warning::Transparent { kept: false });
     }
     if finish == Finish::Paste && !target.format.is_lossless() {
         eprintln!("warning: {}", Warning::Lossy);

@@ -22,7 +22,7 @@ const SECONDS: [f64; 16] = [
 const QUIET: &str = "lapin=off";
 /// `bench` also silences the worker, since a log line for every edit would slow down what is measured, and the warnings
 /// about slow statements, since filling tables takes long.
-const QUIET_BENCH: &str = "lapin=off,sqlx=error,limekiln_worker=warn";
+const QUIET_BENCH: &str = "lapin=off,sqlx=error,limekiln_store=warn,limekiln_worker=warn";
 
 /// The telemetry that was started. Dropping it sends the last spans.
 pub(crate) struct Telemetry {

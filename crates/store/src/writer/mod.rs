@@ -31,9 +31,9 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 pub trait Statement: Send + Sync + 'static {
     /// In logs.
     const NAME: &'static str;
-    /// How long a write may take, outages included; one whose caller went away meanwhile is dropped. `None`: a write is
-    /// tried for as long as somebody waits for its answer, through errors of the database's setup as well, and at least
-    /// once.
+    /// How long a write may take, outages included; one whose caller went away before its first try is dropped. `None`:
+    /// a write is tried for as long as somebody waits for its answer, through errors of the database's setup as well, and
+    /// at least once.
     const PATIENCE: Option<Duration> = None;
     /// What is written.
     type Item: Send + Sync + 'static;
@@ -159,7 +159,11 @@ async fn run<S: Statement>(statement: S, mut queue: mpsc::Receiver<(S::Item, Cal
             Err(error) => error,
         };
         let one_by_one = items.len() > 1 && matches!(error, WriteError::Refused(_));
-        tracing::warn!(write = S::NAME, %error, items = items.len(), one_by_one, "a batch was not written");
+        if one_by_one || !matches!(error, WriteError::Refused(_)) {
+            tracing::warn!(write = S::NAME, %error, items = items.len(), one_by_one, "a batch was not written");
+        } else {
+            tracing::error!(write = S::NAME, %error, "postgres refuses a write");
+        }
         let mut error = Some(error).filter(|_| !one_by_one);
         for (item, caller) in items.iter().zip(callers) {
             let answer = if one_by_one {
@@ -191,10 +195,10 @@ async fn write<S: Statement>(
     let mut backoff = RETRY.start();
     let mut again = false;
     let mut logged: Option<Instant> = None;
+    if until.is_some_and(|until| Instant::now() >= until) {
+        return Err(WriteError::Slow);
+    }
     loop {
-        if until.is_some_and(|until| Instant::now() >= until) {
-            return Err(WriteError::Slow);
-        }
         let answer = timeout(ANSWER, statement.write(items, again));
         let failure = match until_some(until, answer).await {
             Some(Ok(Ok(answers))) if answers.len() == items.len() => {
@@ -215,7 +219,8 @@ async fn write<S: Statement>(
             Some(Ok(Err(error))) => return Err(error.into()),
             Some(Err(_)) | None => "no answer".to_owned(),
         };
-        if callers.iter().all(|caller| caller.reply.is_closed()) {
+        let over = until.is_some_and(|until| Instant::now() >= until);
+        if over || (until.is_none() && callers.iter().all(|caller| caller.reply.is_closed())) {
             return Err(WriteError::Slow);
         }
         if logged.is_none_or(|logged| logged.elapsed() > LOG_EVERY) {
@@ -224,7 +229,7 @@ async fn write<S: Statement>(
         }
         statement.on_retry();
         again = true;
-        sleep(backoff.delay()).await;
+        until_some(until, sleep(backoff.delay())).await;
     }
 }
 
