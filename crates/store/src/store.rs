@@ -1,17 +1,23 @@
 //! The handle: settings, pool, migrations.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
+use limekiln_jobs::retry::Policy;
 use sqlx::Executor;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use tokio::time::sleep;
 
 use crate::conn::Conn;
 use crate::error::{Error, Result};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// A server that hangs up on a new connection before it was asked anything, as the embedded one was seen to.
+const HUNG_UP: Policy = Policy::new(Duration::from_millis(20), Duration::from_millis(100)).tries(5);
 
 /// The oldest major version that has all the statements need.
 const OLDEST: i32 = 14;
@@ -213,7 +219,20 @@ impl Store {
     }
 
     pub(crate) async fn conn(&self) -> Result<Conn> {
-        Ok(Conn::new(self.pool.acquire().await?, self.single))
+        let mut backoff = HUNG_UP.start();
+        loop {
+            let error = match self.pool.acquire().await {
+                Ok(conn) => return Ok(Conn::new(conn, self.single)),
+                Err(error) => error,
+            };
+            // Nothing was asked of it yet. The pool itself tries again only when a connection is refused.
+            let hung_up = matches!(&error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionReset);
+            let error = Error::from(error);
+            match backoff.after(&error).filter(|_| hung_up) {
+                Some(delay) => sleep(delay).await,
+                None => return Err(error),
+            }
+        }
     }
 }
 
