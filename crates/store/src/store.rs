@@ -6,15 +6,28 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use limekiln_jobs::retry::Policy;
-use sqlx::Executor;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Executor, SqlSafeStr};
 use tokio::time::sleep;
 
 use crate::conn::Conn;
 use crate::error::{Error, Result};
 
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+/// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
+/// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "fleet",
+        include_str!("../../../migrations/0001_fleet.sql"),
+    ),
+    (
+        2,
+        "history",
+        include_str!("../../../migrations/0002_history.sql"),
+    ),
+];
 
 /// A server that hangs up on a new connection before it was asked anything, as the embedded one was seen to.
 const HUNG_UP: Policy = Policy::new(Duration::from_millis(20), Duration::from_millis(100)).tries(5);
@@ -143,7 +156,17 @@ impl Store {
                 "set statement_timeout = 0; set lock_timeout = 0",
             ))
             .await?;
-        let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+        let steps = MIGRATIONS.map(|(version, name, statements)| {
+            let statements = statements.into_sql_str();
+            Migration::new(
+                version,
+                name.into(),
+                MigrationType::Simple,
+                statements,
+                false,
+            )
+        });
+        let mut migrator = Migrator::with_migrations(steps.into());
         // A newer schema is fine, so an older program finds nothing to do.
         migrator.set_ignore_missing(true);
         migrator.run_direct(None, conn.get(), false).await?;
@@ -237,9 +260,25 @@ impl Store {
 }
 
 fn schema_needed() -> i64 {
-    MIGRATOR
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0)
+    let versions = MIGRATIONS.iter().map(|(version, ..)| *version);
+    versions.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    #[test]
+    fn every_migration_is_in_the_binary() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        assert_eq!(
+            files,
+            MIGRATIONS.map(|(version, name, _)| format!("{version:04}_{name}.sql"))
+        );
+    }
 }
