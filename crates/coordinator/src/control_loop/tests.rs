@@ -78,6 +78,9 @@ impl Subscriber for Log {
 #[tokio::test]
 async fn an_outage_is_two_lines_of_log_whatever_its_rounds_and_the_loop_goes_on() {
     let log = Log::default();
+    // With one subscriber alone, tracing asks the thread that reaches a message first whether anyone wants it, once and
+    // for all; another test's thread, which has none, may be that.
+    let _second = tracing::Dispatch::new(log.clone());
     let guard = tracing::subscriber::set_default(log.clone());
     let (shutdown, finished) = (CancellationToken::new(), Arc::new(Mutex::new(false)));
     let flaky = Flaky {
