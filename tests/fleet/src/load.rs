@@ -135,6 +135,27 @@ pub fn null(
     load
 }
 
+/// One edit of the null editor, by the first tenant and at once, which nobody watches.
+#[must_use]
+pub fn null_one(name: &str, image: Uuid, instruction: &str) -> Planned {
+    Planned {
+        key: name.to_owned(),
+        tenant: 0,
+        body: json!({
+            "model": "null",
+            "image": image,
+            "instruction": instruction,
+            "max_attempts": 10,
+        }),
+        end: End::Succeeded,
+        parent: None,
+        after: Duration::ZERO,
+        cancel_after: None,
+        watched: false,
+        reference: None,
+    }
+}
+
 /// Edits of the real engine, one of each drawn room.
 #[must_use]
 pub fn lime(name: &str, image: &[(Uuid, String)], count: usize) -> Vec<Planned> {

@@ -115,9 +115,9 @@ impl Fault {
     /// When what must follow at once does not.
     pub async fn inject(self, cluster: &Cluster, random: &mut Random) -> Result<Vec<Accepted>> {
         match self {
-            Self::WorkerKilled => worker_killed(cluster, random).await?,
-            Self::WorkerStopped => worker_stopped(cluster, random).await?,
-            Self::WorkerFrozen => worker_frozen(cluster, random).await?,
+            Self::WorkerKilled => return worker_killed(cluster, random).await,
+            Self::WorkerStopped => return worker_stopped(cluster, random).await,
+            Self::WorkerFrozen => return worker_frozen(cluster, random).await,
             Self::EngineHung => {
                 return match cluster.editor {
                     Editor::Null => engine_hung(cluster, random).await,

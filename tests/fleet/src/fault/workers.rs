@@ -8,24 +8,42 @@ use serde_json::json;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use crate::check;
 use crate::cluster::Cluster;
 use crate::load::{self, Accepted, End, Planned};
-use crate::member::Member;
+use crate::member::{Editor, Member};
 use crate::random::Random;
 use crate::wait::{wait, wait_for};
 
-/// A worker that holds edits: what a fault is to hit.
-async fn busy_worker<'a>(cluster: &'a Cluster, random: &mut Random) -> Result<&'a Member> {
+/// A worker that holds edits: what a fault is to hit. Where the load is over before the fault comes, edits of the fault's own
+/// follow it, into `own`.
+async fn busy_worker<'a>(
+    cluster: &'a Cluster,
+    random: &mut Random,
+    own: &mut Vec<Accepted>,
+) -> Result<&'a Member> {
     wait_for(
         "a worker to hold edits",
         Duration::from_secs(20),
         async || {
+            if own.len() < 5 && check::in_flight(&cluster.namespace.postgres).await? == 0 {
+                own.push(submit(cluster, late(cluster, own.len())).await?);
+            }
             let worker = &cluster.fleet.workers[random.index(2)];
             let held = held_by(cluster, worker).await?;
             Ok((held > 0).then_some(worker))
         },
     )
     .await
+}
+
+/// An edit of a second or more, for a fault that finds nothing left to hit.
+fn late(cluster: &Cluster, number: usize) -> Planned {
+    let name = format!("{}-late-{number}", cluster.round());
+    match cluster.editor {
+        Editor::Null => load::null_one(&name, cluster.images[0], "null: steps=60 step_ms=30"),
+        Editor::Lime => load::lime(&name, &cluster.rooms, 1).remove(0),
+    }
 }
 
 /// Edits that the table says a worker runs.
@@ -39,15 +57,21 @@ async fn held_by(cluster: &Cluster, worker: &Member) -> Result<i64> {
     .await?)
 }
 
-pub(super) async fn worker_killed(cluster: &Cluster, random: &mut Random) -> Result<()> {
-    let worker = busy_worker(cluster, random).await?;
+pub(super) async fn worker_killed(cluster: &Cluster, random: &mut Random) -> Result<Vec<Accepted>> {
+    let mut own = Vec::new();
+    let worker = busy_worker(cluster, random, &mut own).await?;
     worker.kill9();
     sleep(random.millis(0..1500)).await;
-    worker.start_again()
+    worker.start_again()?;
+    Ok(own)
 }
 
-pub(super) async fn worker_stopped(cluster: &Cluster, random: &mut Random) -> Result<()> {
-    let worker = busy_worker(cluster, random).await?;
+pub(super) async fn worker_stopped(
+    cluster: &Cluster,
+    random: &mut Random,
+) -> Result<Vec<Accepted>> {
+    let mut own = Vec::new();
+    let worker = busy_worker(cluster, random, &mut own).await?;
     let status = worker.terminate(Duration::from_secs(10)).await?;
     ensure!(
         status.success(),
@@ -60,7 +84,8 @@ pub(super) async fn worker_stopped(cluster: &Cluster, random: &mut Random) -> Re
         "{} ended with {held} leases in hand",
         worker.name()
     );
-    worker.start_again()
+    worker.start_again()?;
+    Ok(own)
 }
 
 /// What a worker counts when it is refused, or stops because it was told that its lease is gone.
@@ -70,9 +95,10 @@ const REFUSED: [&str; 3] = [
     "limekiln_attempts_total{outcome=\"abandoned\"}",
 ];
 
-pub(super) async fn worker_frozen(cluster: &Cluster, random: &mut Random) -> Result<()> {
+pub(super) async fn worker_frozen(cluster: &Cluster, random: &mut Random) -> Result<Vec<Accepted>> {
+    let mut own = Vec::new();
     let (worker, held, before) = loop {
-        let worker = busy_worker(cluster, random).await?;
+        let worker = busy_worker(cluster, random, &mut own).await?;
         let before = worker.counted(&cluster.http, &REFUSED).await?;
         worker.with(Process::freeze);
         // What it had sent is done by then, and may have been its last edit's end.
@@ -103,28 +129,17 @@ pub(super) async fn worker_frozen(cluster: &Cluster, random: &mut Random) -> Res
     wait(&what, Duration::from_secs(20), async || {
         Ok(worker.counted(&cluster.http, &REFUSED).await? > before)
     })
-    .await
+    .await?;
+    Ok(own)
 }
 
 /// An edit whose second step never ends. Each worker that takes it gives its leases up and ends; its supervisor starts it
 /// again; and after its attempts the edit is called what it is.
 pub(super) async fn engine_hung(cluster: &Cluster, random: &mut Random) -> Result<Vec<Accepted>> {
-    let planned = Planned {
-        key: format!("{}-hang", cluster.round()),
-        tenant: 0,
-        body: json!({
-            "model": "null",
-            "image": cluster.images[0],
-            "instruction": "null: hang steps=3 step_ms=20",
-            "max_attempts": random.of(1..3),
-        }),
-        end: End::Failed,
-        parent: None,
-        after: Duration::ZERO,
-        cancel_after: None,
-        watched: false,
-        reference: None,
-    };
+    let name = format!("{}-hang", cluster.round());
+    let mut planned = load::null_one(&name, cluster.images[0], "null: hang steps=3 step_ms=20");
+    planned.body["max_attempts"] = json!(random.of(1..3));
+    planned.end = End::Failed;
     let edit = submit(cluster, planned).await?;
     let workers = &cluster.fleet.workers;
     let crashes = || workers.iter().map(Member::crashes).sum::<u32>();
