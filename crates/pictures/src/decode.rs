@@ -1,44 +1,16 @@
 //! Pictures from bytes: turned upright, 8 bits a channel. Dimensions are checked before a pixel is decoded, so that a small
-//! file can't claim the memory of a huge picture.
-
-use std::io::Cursor;
+//! file can't claim the memory of a huge picture; and a [`Probe`] says how much memory each way to read the file takes, so
+//! that it can be set aside before.
 
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use image::{DynamicImage, GrayImage, RgbImage};
 
-use crate::error::{Error, Result, one_line};
+use crate::error::{Error, Result};
 use crate::format::Format;
+use crate::head::{Head, Pixels, explain};
+use crate::jpeg;
+use crate::limits::Limits;
 use crate::picture::Picture;
-
-/// Bounds on what is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most bytes of the file.
-    pub bytes_max: u64,
-    /// Most pixels of the longer side.
-    pub side_max: u32,
-    /// Most pixels of the picture.
-    pub pixels_max: u64,
-    /// Most bytes that a decoder may allocate.
-    pub decoder_bytes_max: u64,
-}
-
-impl Limits {
-    /// For the user's own files: 1 GiB, 100 megapixels. The decoder's bound holds so many pixels of 16-bit RGBA.
-    pub const FILE: Self = Self {
-        bytes_max: 1 << 30,
-        side_max: 16_384,
-        pixels_max: 100_000_000,
-        decoder_bytes_max: 1 << 30,
-    };
-    /// For what clients of a server send: 32 MiB, 40 megapixels.
-    pub const UPLOAD: Self = Self {
-        bytes_max: 32 << 20,
-        side_max: 16_384,
-        pixels_max: 40_000_000,
-        decoder_bytes_max: 400 << 20,
-    };
-}
 
 /// What a file's head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +21,12 @@ pub struct Probe {
     pub width: u32,
     /// Height of the upright picture, in pixels.
     pub height: u32,
+    /// Most bytes that [`check`] holds at once beside the file.
+    pub check_bytes: u64,
+    /// Most bytes that [`decode`], [`mask_decode`] or [`opacity_decode`] holds at once beside the file, its result included.
+    pub decode_bytes: u64,
+    /// Bytes of the picture that [`decode`] returns, at most.
+    pub picture_bytes: u64,
 }
 
 /// Reads the head of a PNG, JPEG or WebP picture and decodes no pixel.
@@ -57,25 +35,38 @@ pub struct Probe {
 ///
 /// For a file that is no such picture or is beyond the limits; damage after the head goes unnoticed.
 pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe> {
-    let mut head = Head::read(bytes, limits)?;
-    let (width, height) = head.decoder.dimensions();
-    let turned = matches!(
-        head.orientation(),
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    );
-    let (width, height) = if turned {
-        (height, width)
-    } else {
-        (width, height)
-    };
+    let head = Head::read(bytes, limits)?;
+    let (mut width, mut height) = head.size;
+    let area = u64::from(width) * u64::from(height);
+    let picture_bytes = area * if head.alpha { 4 } else { 3 };
+    // Turning makes a copy of one of colors and transparency at a time.
+    let copy = if head.is_turned() { 3 * area } else { 0 };
+    if head.is_turned() {
+        (width, height) = (height, width);
+    }
     Ok(Probe {
         format: head.format,
         width,
         height,
+        check_bytes: head.check_bytes,
+        decode_bytes: (head.decoder_bytes + picture_bytes).max(picture_bytes + copy),
+        picture_bytes,
     })
+}
+
+/// Decodes a picture and keeps none of it, so that whoever decodes it later finds it sound.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn check(bytes: &[u8], limits: &Limits) -> Result<()> {
+    match Head::read(bytes, limits)? {
+        Head {
+            pixels: Pixels::Rows(rows),
+            ..
+        } => rows.check(),
+        head => strips(head, bytes, |_| {}),
+    }
 }
 
 /// Reads a PNG, JPEG or WebP picture and turns it upright.
@@ -84,11 +75,23 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe> {
 ///
 /// For a file that is no such picture, is damaged, or is beyond the limits.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture> {
-    let pixels = pixels(bytes, limits)?;
-    let alpha = pixels.color().has_alpha().then(|| alpha_of(&pixels));
+    let head = Head::read(bytes, limits)?;
+    let (size, orientation) = (head.size, head.orientation);
+    let (mut colors, mut opacity) = (Plane::new(size, 3), Plane::new(size, 1));
+    strips(head, bytes, |strip| {
+        if strip.color().has_alpha() {
+            opacity.add(opacity_of(&strip));
+        }
+        colors.add(strip.into_rgb8().into_raw());
+    })?;
+    let rgb = RgbImage::from_raw(size.0, size.1, colors.values).ok_or_else(short)?;
+    let alpha = match opacity.values.iter().any(|&value| value != 255) {
+        true => Some(GrayImage::from_raw(size.0, size.1, opacity.values).ok_or_else(short)?),
+        false => None,
+    };
     Ok(Picture {
-        alpha: alpha.filter(|alpha| alpha.iter().any(|&value| value != 255)),
-        rgb: pixels.into_rgb8(),
+        rgb: upright(rgb.into(), orientation).into_rgb8(),
+        alpha: alpha.map(|alpha| upright(alpha.into(), orientation).into_luma8()),
     })
 }
 
@@ -99,142 +102,123 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture> {
 ///
 /// As [`decode`], and for a mask of another size or without any white.
 pub fn mask_decode(bytes: &[u8], size: (u32, u32), limits: &Limits) -> Result<GrayImage> {
-    let pixels = pixels(bytes, limits)?;
-    let mask_size = (pixels.width(), pixels.height());
-    if mask_size != size {
-        return Err(Error::MaskSize {
-            mask: mask_size,
-            picture: size,
-        });
-    }
-    let mut mask = pixels.to_luma8();
-    if pixels.color().has_alpha() {
-        let alpha = alpha_of(&pixels);
-        for (value, alpha) in mask.iter_mut().zip(alpha.iter()) {
-            *value = (u16::from(*value) * u16::from(*alpha) / 255) as u8;
+    let mask = gray(bytes, size, limits, |strip| {
+        let mut values = strip.to_luma8().into_raw();
+        if strip.color().has_alpha() {
+            for (value, opacity) in values.iter_mut().zip(opacity_of(&strip)) {
+                *value = (u16::from(*value) * u16::from(opacity) / 255) as u8;
+            }
         }
-    }
-    mask.iter_mut()
-        .for_each(|value| *value = if *value >= 128 { 255 } else { 0 });
+        values
+            .iter_mut()
+            .for_each(|value| *value = if *value >= 128 { 255 } else { 0 });
+        values
+    })?;
     if mask.iter().all(|&value| value == 0) {
         return Err(Error::MaskEmpty);
     }
     Ok(mask)
 }
 
-fn alpha_of(pixels: &DynamicImage) -> GrayImage {
-    let rgba = pixels.to_rgba8();
-    GrayImage::from_fn(rgba.width(), rgba.height(), |x, y| {
-        image::Luma([rgba.get_pixel(x, y).0[3]])
+/// Reads how opaque each pixel of a picture is. It must have this `size`.
+///
+/// # Errors
+///
+/// As [`decode`], and for a picture of another size.
+pub fn opacity_decode(bytes: &[u8], size: (u32, u32), limits: &Limits) -> Result<GrayImage> {
+    gray(bytes, size, limits, |strip| {
+        match strip.color().has_alpha() {
+            true => opacity_of(&strip),
+            false => vec![255; strip.width() as usize * strip.height() as usize],
+        }
     })
 }
 
-fn pixels(bytes: &[u8], limits: &Limits) -> Result<DynamicImage> {
-    let mut head = Head::read(bytes, limits)?;
-    let (format, orientation) = (head.format, head.orientation());
-    let mut pixels =
-        DynamicImage::from_decoder(head.decoder).map_err(|error| explain(&error, format))?;
-    // The decoder fills what a cut file lacks with gray and reports success.
-    if format == Format::Jpeg && !jpeg_ends(bytes) {
+/// One value a pixel, turned upright, of a file that must have this `size`.
+fn gray(
+    bytes: &[u8],
+    size: (u32, u32),
+    limits: &Limits,
+    values: impl Fn(DynamicImage) -> Vec<u8>,
+) -> Result<GrayImage> {
+    let head = Head::read(bytes, limits)?;
+    let (stored, orientation) = (head.size, head.orientation);
+    let found = match head.is_turned() {
+        true => (stored.1, stored.0),
+        false => stored,
+    };
+    if found != size {
+        return Err(Error::MaskSize {
+            mask: found,
+            picture: size,
+        });
+    }
+    let mut plane = Plane::new(stored, 1);
+    strips(head, bytes, |strip| plane.add(values(strip)))?;
+    let image = GrayImage::from_raw(stored.0, stored.1, plane.values).ok_or_else(short)?;
+    Ok(upright(image.into(), orientation).into_luma8())
+}
+
+/// Gives out the pixels from top to bottom, in strips of whole rows: one by one where the format allows it, else all at once.
+fn strips(head: Head<'_>, bytes: &[u8], mut take: impl FnMut(DynamicImage)) -> Result<()> {
+    let decoder = match head.pixels {
+        Pixels::Rows(rows) => return rows.each(take),
+        Pixels::Whole(decoder) => decoder,
+    };
+    let pixels =
+        DynamicImage::from_decoder(decoder).map_err(|error| explain(&error, head.format))?;
+    if head.format == Format::Jpeg && !jpeg::ends(bytes) {
         return Err(Error::Damaged {
-            format: format.name(),
+            format: head.format.name(),
             reason: "it stops in the middle".to_owned(),
         });
     }
-    pixels.apply_orientation(orientation);
-    Ok(pixels)
+    take(pixels);
+    Ok(())
 }
 
-/// A file whose head was read and found within the limits.
-struct Head<'a> {
-    format: Format,
-    decoder: Box<dyn ImageDecoder + 'a>,
+/// Values of all pixels, put together from strips.
+struct Plane {
+    values: Vec<u8>,
+    whole: usize,
 }
 
-impl<'a> Head<'a> {
-    fn read(bytes: &'a [u8], limits: &Limits) -> Result<Self> {
-        let count = bytes.len() as u64;
-        if count == 0 {
-            return Err(Error::Empty);
+impl Plane {
+    fn new((width, height): (u32, u32), channels: usize) -> Self {
+        Self {
+            values: Vec::new(),
+            whole: width as usize * height as usize * channels,
         }
-        if count > limits.bytes_max {
-            return Err(Error::Bytes {
-                bytes: count,
-                bytes_max: limits.bytes_max,
-            });
-        }
-        let mut reader = ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|_| Error::NotAPicture)?;
-        let format = match reader.format() {
-            Some(ImageFormat::Png) => Format::Png,
-            Some(ImageFormat::Jpeg) => Format::Jpeg,
-            Some(ImageFormat::WebP) => Format::WebP,
-            Some(other) => return Err(Error::Format(format!("{other:?}").to_uppercase())),
-            None => return Err(Error::NotAPicture),
-        };
-        let mut allowed = image::Limits::no_limits();
-        allowed.max_alloc = Some(limits.decoder_bytes_max);
-        reader.limits(allowed);
-        let decoder = reader
-            .into_decoder()
-            .map_err(|error| explain(&error, format))?;
-        let (width, height) = decoder.dimensions();
-        if width == 0 || height == 0 {
-            return Err(Error::NoPixels { width, height });
-        }
-        if width.max(height) > limits.side_max
-            || u64::from(width) * u64::from(height) > limits.pixels_max
-        {
-            return Err(Error::Pixels {
-                width,
-                height,
-                side_max: limits.side_max,
-                pixels_max: limits.pixels_max,
-            });
-        }
-        Ok(Self {
-            format,
-            decoder: Box::new(decoder),
-        })
     }
 
-    /// How to turn the picture. A broken EXIF block is no reason to refuse a sound picture.
-    fn orientation(&mut self) -> Orientation {
-        self.decoder
-            .orientation()
-            .unwrap_or(Orientation::NoTransforms)
+    fn add(&mut self, strip: Vec<u8>) {
+        if strip.len() == self.whole {
+            self.values = strip;
+            return;
+        }
+        // At its full size from the beginning: growing would hold it twice.
+        self.values
+            .reserve_exact(self.whole - self.values.len().min(self.whole));
+        self.values.extend_from_slice(&strip);
     }
 }
 
-/// Whether an end-of-image marker follows the start of the pixels. One before it would end an embedded thumbnail.
-fn jpeg_ends(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
-        if marker == 0xDA {
-            return bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]);
-        }
-        // Markers may be padded with 0xFF bytes.
-        at += if marker == 0xFF {
-            1
-        } else {
-            2 + usize::from(u16::from_be_bytes([high, low]))
-        };
-    }
-    false
+fn upright(mut image: DynamicImage, orientation: Orientation) -> DynamicImage {
+    image.apply_orientation(orientation);
+    image
 }
 
-fn explain(error: &ImageError, format: Format) -> Error {
-    let format = format.name();
-    match error {
-        ImageError::Limits(_) => Error::Memory(format),
-        ImageError::Unsupported(what) => Error::Unsupported {
-            format,
-            what: what.to_string(),
-        },
-        other => Error::Damaged {
-            format,
-            reason: one_line(other),
-        },
+fn opacity_of(strip: &DynamicImage) -> Vec<u8> {
+    match strip {
+        DynamicImage::ImageRgba8(pixels) => pixels.pixels().map(|pixel| pixel.0[3]).collect(),
+        other => other.to_rgba8().pixels().map(|pixel| pixel.0[3]).collect(),
+    }
+}
+
+/// A decoder that gave out fewer pixels than its head says.
+fn short() -> Error {
+    Error::Damaged {
+        format: "picture",
+        reason: "it has fewer pixels than its head says".to_owned(),
     }
 }

@@ -74,6 +74,6 @@ pub fn preview(picture: &RgbImage, side_px: u32, bytes_max: usize) -> Result<Opt
 fn refused(format: Format, error: &ImageError) -> Error {
     Error::Encode {
         format: format.name(),
-        reason: one_line(error),
+        reason: one_line(&error.to_string()),
     }
 }

@@ -115,8 +115,7 @@ pub enum Error {
 }
 
 /// What a decoder or encoder says, which may go over several lines.
-pub(crate) fn one_line(error: &image::ImageError) -> String {
-    let text = error.to_string();
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

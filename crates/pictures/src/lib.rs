@@ -5,7 +5,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`mod@decode`] | bytes to pictures and masks: sniffed, bounded before decoding, turned upright |
+//! | [`mod@decode`] | bytes to pictures and masks: sniffed, bounded before decoding, turned upright; or only checked |
+//! | `limits` | bounds on what is read |
+//! | `head`, `png`, `jpeg` | what a file says before its pixels, and the memory that these take; PNG by rows; JPEG's markers |
 //! | [`picture`], [`format`] | colors and transparency; file formats |
 //! | [`size`], [`resize`] | the size that a model works at; Lanczos as PIL has it |
 //! | [`mask`] | a region at any size |
@@ -18,15 +20,20 @@ pub mod decode;
 pub mod encode;
 mod error;
 pub mod format;
+mod head;
+mod jpeg;
+mod limits;
 pub mod mask;
 pub mod paint;
 pub mod picture;
+mod png;
 pub mod resize;
 pub mod size;
 
-pub use decode::{Limits, Probe, decode, mask_decode, probe};
+pub use decode::{Probe, check, decode, mask_decode, opacity_decode, probe};
 pub use encode::encode;
 pub use error::{Error, Result};
 pub use format::Format;
+pub use limits::Limits;
 pub use mask::Mask;
 pub use picture::Picture;

@@ -8,7 +8,9 @@ use std::io::Cursor;
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use limekiln_pictures::compose::paste;
-use limekiln_pictures::{Error, Format, Limits, Picture, decode, encode, mask_decode, probe};
+use limekiln_pictures::{
+    Error, Format, Limits, Picture, check, decode, encode, mask_decode, opacity_decode, probe,
+};
 
 fn encoded(pixels: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -136,4 +138,121 @@ fn outside_the_seam_a_pasted_picture_is_its_input() {
     };
     let clear = DynamicImage::from(clear.with_colors(result)).to_rgba8();
     assert!(clear.pixels().all(|pixel| pixel.0[3] == 7));
+}
+
+/// Every kind of pixel that PNG has, from a small generator.
+fn kinds() -> Vec<DynamicImage> {
+    let deep = DynamicImage::from(noise(31, 17)).into_rgba16();
+    let deep = image::ImageBuffer::from_fn(31, 17, |x, y| {
+        let pixel = deep.get_pixel(x, y).0;
+        Rgba(pixel.map(|value| {
+            value
+                .wrapping_mul(257 + x as u16)
+                .wrapping_add(y as u16 * 911)
+        }))
+    });
+    let deep = DynamicImage::ImageRgba16(deep);
+    vec![
+        deep.to_luma8().into(),
+        deep.to_luma_alpha8().into(),
+        deep.to_rgb8().into(),
+        deep.to_rgba8().into(),
+        deep.to_luma16().into(),
+        deep.to_luma_alpha16().into(),
+        deep.to_rgb16().into(),
+        deep,
+    ]
+}
+
+#[test]
+fn rows_give_what_the_whole_gives() {
+    for pixels in kinds() {
+        let kind = pixels.color();
+        let bytes = encoded(pixels, ImageFormat::Png);
+        let whole = image::load_from_memory(&bytes).unwrap();
+        let picture = decode(&bytes, &Limits::UPLOAD).unwrap();
+        assert_eq!(picture.rgb, whole.to_rgb8(), "{kind:?}");
+        let alpha: Vec<u8> = whole.to_rgba8().pixels().map(|pixel| pixel.0[3]).collect();
+        let found = picture
+            .alpha
+            .map_or(vec![255; alpha.len()], |alpha| alpha.into_raw());
+        assert_eq!(found, alpha, "{kind:?}");
+        let opacity = opacity_decode(&bytes, (31, 17), &Limits::UPLOAD).unwrap();
+        assert_eq!(opacity.into_raw(), alpha, "{kind:?}");
+        assert_eq!(check(&bytes, &Limits::UPLOAD), Ok(()));
+        let cut = &bytes[..bytes.len() - 30];
+        assert_eq!(
+            check(cut, &Limits::UPLOAD).unwrap_err().code(),
+            "image_damaged",
+            "{kind:?}"
+        );
+    }
+}
+
+/// A PNG of gray values whose rows come in Adam7's seven passes, with nothing compressed.
+fn interlaced(pixels: &GrayImage) -> Vec<u8> {
+    let (width, height) = pixels.dimensions();
+    let passes = [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ];
+    let mut raw = Vec::new();
+    for (x0, y0, dx, dy) in passes {
+        for y in (y0..height).step_by(dy).filter(|_| x0 < width) {
+            raw.push(0);
+            raw.extend((x0..width).step_by(dx).map(|x| pixels.get_pixel(x, y).0[0]));
+        }
+    }
+    let (mut a, mut b) = (1u32, 0u32);
+    for byte in &raw {
+        a = (a + u32::from(*byte)) % 65_521;
+        b = (b + a) % 65_521;
+    }
+    let length = raw.len() as u16;
+    let mut zlib = vec![0x78, 1, 1];
+    zlib.extend(length.to_le_bytes());
+    zlib.extend((!length).to_le_bytes());
+    zlib.extend(raw);
+    zlib.extend((b << 16 | a).to_be_bytes());
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    head.extend([8, 0, 0, 0, 1]);
+    for (kind, data) in [(b"IHDR", head), (b"IDAT", zlib), (b"IEND", Vec::new())] {
+        png.extend((data.len() as u32).to_be_bytes());
+        let named = [&kind[..], &data].concat();
+        png.extend(&named);
+        png.extend(crc(&named).to_be_bytes());
+    }
+    png
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            if sum & 1 == 1 {
+                (sum >> 1) ^ 0xEDB8_8320
+            } else {
+                sum >> 1
+            }
+        })
+    })
+}
+
+#[test]
+fn interlaced_rows_are_put_where_they_belong() {
+    let pixels = DynamicImage::from(noise(13, 11)).into_luma8();
+    let bytes = interlaced(&pixels);
+    assert_eq!(check(&bytes, &Limits::UPLOAD), Ok(()));
+    let head = probe(&bytes, &Limits::UPLOAD).unwrap();
+    assert!(
+        head.decode_bytes >= head.check_bytes + 13 * 11 * 4,
+        "the whole frame is held"
+    );
+    let picture = decode(&bytes, &Limits::UPLOAD).unwrap();
+    assert_eq!(picture.rgb, DynamicImage::from(pixels).into_rgb8());
 }
