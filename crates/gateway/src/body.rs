@@ -5,19 +5,22 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use limekiln_memory::Share;
 use serde::de::DeserializeOwned;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use crate::State;
-use crate::memory::UNIT_BYTES;
+use crate::memory::body_too_large;
 use crate::problem::{Problem, ProblemCode};
 use crate::strict_json::StrictJson;
+
+/// Memory that a body begins with.
+const ROOM_FIRST: usize = 1 << 10;
 
 /// A whole body, with its share of the memory.
 pub(crate) struct BufferedBody {
     pub(crate) bytes: Bytes,
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) share: Share,
 }
 
 /// Reads a body of at most `bytes_max`.
@@ -48,8 +51,8 @@ pub(crate) async fn read(
         return Err(too_large());
     }
     let deadline = Instant::now() + times.body;
-    let mut permit = state.memory.acquire(1).await?;
-    let mut room = UNIT_BYTES;
+    let mut room = ROOM_FIRST;
+    let mut share = state.memory.share(room as u64, body_too_large).await?;
     let mut whole = BytesMut::new();
     let mut pieces = body.into_data_stream();
     loop {
@@ -70,13 +73,13 @@ pub(crate) async fn read(
         // Memory is taken in growing steps, so that a body does not wait for it often.
         if whole.len() > room {
             let more = (whole.len() - room).max(room.min(1 << 20));
-            permit.merge(state.memory.acquire(more).await?);
+            state.memory.grow(&mut share, more as u64).await?;
             room += more;
         }
     }
     Ok(BufferedBody {
         bytes: whole.freeze(),
-        permit,
+        share,
     })
 }
 

@@ -53,14 +53,10 @@ pub(crate) async fn create(
     let (parts, body) = request.into_parts();
     let declared = declared_format(&parts.headers)?;
     let bytes_max = state.settings.limits.upload_bytes;
-    let BufferedBody { bytes, permit } =
-        body::read(&state, &parts.headers, body, bytes_max).await?;
-    let decoded = upload::decode(&state, bytes.clone(), declared).await?;
-    let size = decoded.picture.rgb.dimensions();
-    drop(decoded.picture);
-    let (digest, format) = (decoded.digest, decoded.format);
-    let image = upload::put(&state, caller.tenant, bytes, digest, format, size).await?;
-    drop(permit);
+    let BufferedBody { bytes, share } = body::read(&state, &parts.headers, body, bytes_max).await?;
+    let checked = upload::check(&state, &share, bytes.clone(), declared).await?;
+    let image = upload::put(&state, caller.tenant, bytes, &checked).await?;
+    drop(share);
     let view = view(image);
     let location = [(header::LOCATION, view.links.this.clone())];
     Ok((StatusCode::CREATED, location, Json(view)).into_response())

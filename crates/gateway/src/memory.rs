@@ -1,43 +1,92 @@
 //! A bound on the memory of all requests together.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use limekiln_memory::{Budget, Share, TooLarge, mib};
 use tokio::time::timeout;
 
 use crate::problem::{Problem, ProblemCode};
 
-/// Bytes that one permit of the semaphore stands for.
-pub(crate) const UNIT_BYTES: usize = 1024;
-/// How long a request waits for memory that others hold.
-const WAIT: Duration = Duration::from_secs(5);
+/// Bytes of an answer that the connection gets at a time.
+const PIECE_BYTES: usize = 64 << 10;
 
-/// Memory that requests may use for their bodies and results.
-#[derive(Clone)]
+/// Memory that requests may use for their bodies, the pictures in them and their results.
 pub(crate) struct MemoryBudget {
-    units: Arc<Semaphore>,
-    units_max: usize,
+    budget: Budget,
+    /// How long a request waits for memory that others hold.
+    wait: Duration,
 }
 
 impl MemoryBudget {
-    pub(crate) fn new(bytes: usize) -> Self {
-        let units_max = (bytes / UNIT_BYTES).clamp(1, u32::MAX as usize);
+    pub(crate) fn new(bytes: usize, wait: Duration) -> Self {
         Self {
-            units: Arc::new(Semaphore::new(units_max)),
-            units_max,
+            budget: Budget::new(bytes as u64),
+            wait,
         }
     }
 
-    /// Waits for room for `bytes`, or for the whole budget where that is less.
-    pub(crate) async fn acquire(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let units = bytes.div_ceil(UNIT_BYTES).clamp(1, self.units_max) as u32;
-        match timeout(WAIT, self.units.clone().acquire_many_owned(units)).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Problem::new(
-                ProblemCode::Overloaded,
-                "too many bodies are on their way: try again in a moment",
-            )),
-        }
+    /// Waits for room for `bytes`. Where the whole budget has less, `never` says what to do about it.
+    pub(crate) async fn share(
+        &self,
+        bytes: u64,
+        never: impl FnOnce(TooLarge) -> Problem,
+    ) -> Result<Share, Problem> {
+        self.wait(self.budget.share(bytes)).await?.map_err(never)
     }
+
+    /// The same for whoever holds a share already: both must fit.
+    pub(crate) async fn beside(
+        &self,
+        held: &Share,
+        bytes: u64,
+        never: impl FnOnce(TooLarge) -> Problem,
+    ) -> Result<Share, Problem> {
+        let share = self.budget.share_beside(held, bytes);
+        self.wait(share).await?.map_err(never)
+    }
+
+    /// Waits for more room for a body.
+    pub(crate) async fn grow(&self, share: &mut Share, bytes: u64) -> Result<(), Problem> {
+        self.wait(share.grow(bytes)).await?.map_err(body_too_large)
+    }
+
+    async fn wait<T>(&self, share: impl Future<Output = T>) -> Result<T, Problem> {
+        timeout(self.wait, share).await.map_err(|_| {
+            Problem::new(
+                ProblemCode::Overloaded,
+                "others use the memory that this request needs: try again in a moment",
+            )
+        })
+    }
+}
+
+/// A body, with what it is made into, that fits into the whole budget at no time.
+pub(crate) fn body_too_large(error: TooLarge) -> Problem {
+    Problem::new(
+        ProblemCode::BodyTooLarge,
+        format!(
+            "the server may hold {} MiB of bodies at once, and this one needs {}: send less",
+            mib(error.limit),
+            mib(error.needed)
+        ),
+    )
+}
+
+/// An answer that gives its share back once the connection has taken the last of it.
+pub(crate) fn answer(media_type: &'static str, bytes: Bytes, share: Share) -> Response {
+    let length = bytes.len();
+    let pieces = stream::unfold((bytes, share), |(mut rest, share)| async move {
+        let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+        (!piece.is_empty()).then_some((Ok::<_, std::convert::Infallible>(piece), (rest, share)))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
 }

@@ -85,7 +85,7 @@ pub struct Limits {
     pub pixels_max: u64,
     /// Largest JSON body in bytes.
     pub json_bytes: usize,
-    /// Bytes of bodies in memory, all requests together.
+    /// Bytes in memory of bodies, of pictures being checked and of answers with pictures, all requests together.
     pub upload_memory_bytes: usize,
     /// Pictures that are decoded at once.
     pub decodes: usize,
@@ -108,7 +108,7 @@ impl Default for Limits {
             side_max: 8192,
             pixels_max: 40_000_000,
             json_bytes: 64 << 10,
-            upload_memory_bytes: 256 << 20,
+            upload_memory_bytes: 512 << 20,
             decodes: 2,
             connections: 4096,
             requests: 512,
@@ -128,6 +128,8 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// Reading a whole body.
     pub body: Duration,
+    /// Waiting for memory that other requests hold.
+    pub memory: Duration,
     /// Answering a request, without its body and waits for pictures.
     pub request: Duration,
     /// How long a request of the OpenAI route waits for its pictures.
@@ -154,6 +156,7 @@ impl Default for Timeouts {
             header: Duration::from_secs(10),
             body_idle: Duration::from_secs(10),
             body: Duration::from_secs(120),
+            memory: Duration::from_secs(5),
             request: Duration::from_secs(30),
             openai_wait: Duration::from_secs(600),
             write: Duration::from_secs(60),

@@ -65,7 +65,7 @@ impl State {
             |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         let (store, closing) = (&services.store, CancellationToken::new());
         Self(Arc::new(Shared {
-            memory: MemoryBudget::new(limits.upload_memory_bytes),
+            memory: MemoryBudget::new(limits.upload_memory_bytes, timeouts.memory),
             requests: permits(limits.requests),
             watchers: permits(limits.watchers),
             waits: permits(limits.openai_waits),

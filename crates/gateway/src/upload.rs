@@ -1,15 +1,21 @@
-//! Pictures come in: bounded in bytes, identified by their content, bounded in pixels before any is decoded, decoded once,
-//! and only then stored.
+//! Pictures come in: bounded in bytes, identified by their content, bounded in pixels before any is decoded, read once from
+//! end to end in memory that was set aside before, and only then stored.
 
 use bytes::Bytes;
+use image::GrayImage;
 use limekiln_blobs::Key;
 use limekiln_jobs::{Digest, TenantId};
-use limekiln_pictures::{Format, Limits, Picture};
+use limekiln_memory::{Share, TooLarge, mib};
+use limekiln_pictures::{Error, Format, Limits, Probe};
 use limekiln_store::{Image, NewImage};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::State;
 use crate::problem::{Problem, ProblemCode};
+
+/// Pictures that took more than this leave memory behind that is worth giving back.
+const LARGE_BYTES: u64 = 32 << 20;
 
 /// The bounds on uploaded pictures.
 fn limits(state: &State) -> Limits {
@@ -22,77 +28,141 @@ fn limits(state: &State) -> Limits {
     }
 }
 
-/// A picture that was decoded once, so that it is no worker that finds it broken.
-pub(crate) struct Decoded {
-    pub(crate) picture: Picture,
+/// A picture that was read from end to end, so that it is no worker that finds it broken.
+pub(crate) struct Checked {
     pub(crate) format: Format,
+    /// Width and height of the upright picture, in pixels.
+    pub(crate) size: (u32, u32),
     pub(crate) digest: Digest,
 }
 
-/// Checks a picture and decodes it. Only a few are decoded at a time.
-pub(crate) async fn decode(
+/// Checks a picture and keeps none of its pixels. Only a few are checked at a time; `held` is what its bytes hold.
+pub(crate) async fn check(
     state: &State,
+    held: &Share,
     bytes: Bytes,
     declared: Option<Format>,
-) -> Result<Decoded, Problem> {
-    let waited = timeout(
-        state.settings.timeouts.request,
-        state.decodes.clone().acquire_owned(),
-    )
-    .await;
-    let Ok(Ok(permit)) = waited else {
-        return Err(Problem::plain(ProblemCode::Overloaded));
-    };
+) -> Result<Checked, Problem> {
     let limits = limits(state);
-    let work = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        let probe = limekiln_pictures::probe(&bytes, &limits)?;
-        if let Some(declared) = declared.filter(|declared| *declared != probe.format) {
-            let (found, declared) = (probe.format.media_type(), declared.media_type());
-            return Err(Problem::new(
-                ProblemCode::MediaTypeMismatch,
-                format!("the body is {found} and Content-Type says {declared}"),
-            ));
-        }
-        let picture = limekiln_pictures::decode(&bytes, &limits)?;
-        Ok(Decoded {
-            picture,
+    let probe = probe(&bytes, limits).await?;
+    if let Some(declared) = declared.filter(|declared| *declared != probe.format) {
+        let (found, declared) = (probe.format.media_type(), declared.media_type());
+        return Err(Problem::new(
+            ProblemCode::MediaTypeMismatch,
+            format!("the body is {found} and Content-Type says {declared}"),
+        ));
+    }
+    let share = share(state, held, probe.check_bytes, "this picture").await?;
+    let read = move || {
+        limekiln_pictures::check(&bytes, &limits)?;
+        Ok(Checked {
             format: probe.format,
+            size: (probe.width, probe.height),
             digest: Digest::of(&bytes),
         })
-    });
-    work.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a decoder panicked");
-        Err(Problem::new(
-            ProblemCode::ImageDamaged,
-            "the picture can't be decoded: save it again",
-        ))
-    })
+    };
+    decoding(state, share, read).await
 }
 
-/// Stores a checked picture of `(width, height)` pixels: first the blob, then the row that refers to it.
+/// How opaque each pixel of a picture of `size` (width, height) is, with the memory that holds it.
+pub(crate) async fn opacity(
+    state: &State,
+    held: &Share,
+    bytes: Bytes,
+    size: (u32, u32),
+) -> Result<GrayImage, Problem> {
+    let limits = limits(state);
+    let probe = probe(&bytes, limits).await?;
+    let share = share(state, held, probe.decode_bytes, "the mask").await?;
+    let read = move || limekiln_pictures::opacity_decode(&bytes, size, &limits);
+    decoding(state, share, read).await
+}
+
+async fn probe(bytes: &Bytes, limits: Limits) -> Result<Probe, Problem> {
+    let bytes = bytes.clone();
+    blocking(move || limekiln_pictures::probe(&bytes, &limits)).await
+}
+
+/// The memory that reading a picture takes.
+async fn share(state: &State, held: &Share, bytes: u64, what: &str) -> Result<Share, Problem> {
+    let never = |error: TooLarge| {
+        let (needed, limit) = (mib(error.needed), mib(error.limit));
+        Problem::new(
+            ProblemCode::ImagePixelsLimit,
+            format!(
+                "reading {what} takes {needed} MiB of memory, and the server has {limit} MiB: shrink it, or save it as PNG, \
+                 which is read row by row"
+            ),
+        )
+    };
+    state.memory.beside(held, bytes, never).await
+}
+
+/// Reads pixels on a thread for it, one of few at a time. The share is held until that has ended, even when nobody waits for
+/// it any more.
+async fn decoding<T: Send + 'static>(
+    state: &State,
+    share: Share,
+    read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Problem> {
+    let permit = turn(state).await?;
+    blocking(move || {
+        let _permit = permit;
+        let outcome = read();
+        if share.bytes() > LARGE_BYTES {
+            limekiln_memory::give_back();
+        }
+        drop(share);
+        outcome
+    })
+    .await
+}
+
+async fn turn(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
+    let turn = state.decodes.clone().acquire_owned();
+    match timeout(state.settings.timeouts.request, turn).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Problem::plain(ProblemCode::Overloaded)),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(error) => {
+            tracing::error!(%error, "a decoder panicked");
+            Err(Problem::new(
+                ProblemCode::ImageDamaged,
+                "the picture can't be decoded: save it again",
+            ))
+        }
+    }
+}
+
+/// Stores a checked picture: first the blob, then the row that refers to it.
 pub(crate) async fn put(
     state: &State,
     tenant: TenantId,
     bytes: Bytes,
-    digest: Digest,
-    format: Format,
-    (width, height): (u32, u32),
+    checked: &Checked,
 ) -> Result<Image, Problem> {
+    let digest = checked.digest;
     let (key, count) = (Key::image(tenant, &digest), bytes.len() as u64);
+    let media_type = checked.format.media_type();
     state
         .services
         .blobs
-        .put_digested(&key, bytes, digest, format.media_type())
+        .put_digested(&key, bytes, digest, media_type)
         .await?;
-    let media_type = format.media_type().to_owned();
     let image = NewImage {
         key: key.into(),
         digest,
-        media_type,
+        media_type: media_type.to_owned(),
         bytes: count,
-        width,
-        height,
+        width: checked.size.0,
+        height: checked.size.1,
     };
     let image = state.services.store.image_create(tenant, &image).await?;
     metrics::counter!("limekiln_upload_bytes_total").increment(count);

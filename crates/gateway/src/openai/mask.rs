@@ -1,49 +1,52 @@
 //! Masks: OpenAI's are transparent where to edit, ours white.
 
 use bytes::Bytes;
-use image::{DynamicImage, GrayImage};
+use image::DynamicImage;
+use limekiln_jobs::Digest;
+use limekiln_memory::Share;
+use limekiln_pictures::Format;
 
 use crate::State;
+use crate::memory::body_too_large;
 use crate::problem::{Problem, ProblemCode};
-use crate::upload;
+use crate::upload::{self, Checked};
 
-/// Our form of OpenAI's mask for a picture of `size` (width, height), as PNG.
+/// Our form of OpenAI's mask for a picture of `size` (width, height), as PNG. `held` is what the form holds, and the share
+/// that comes back what the mask does.
 pub(super) async fn converted(
     state: &State,
+    held: &Share,
     mask: Bytes,
     size: (u32, u32),
-) -> Result<Bytes, Problem> {
-    let decoded = upload::decode(state, mask, None)
-        .await
-        .map_err(|problem| Problem {
-            detail: format!("the mask: {}", problem.detail),
-            ..problem
-        })?;
-    let found = decoded.picture.rgb.dimensions();
-    if found != size {
-        let detail = format!(
-            "the mask is {}x{} and the picture {}x{}: give a mask of the picture's size",
-            found.0, found.1, size.0, size.1
-        );
-        return Err(Problem::new(ProblemCode::MaskInvalid, detail));
-    }
-    let transparent = |alpha: GrayImage| {
-        let mut white = alpha;
-        white
-            .iter_mut()
-            .for_each(|value| *value = if *value < 128 { 255 } else { 0 });
-        white
-    };
-    let white = decoded
-        .picture
-        .alpha
-        .map(transparent)
-        .filter(|white| white.contains(&255));
-    let Some(white) = white else {
+) -> Result<(Bytes, Checked, Share), Problem> {
+    // A value a pixel, and the file made of them.
+    let bytes = 2 * u64::from(size.0) * u64::from(size.1);
+    let share = state.memory.beside(held, bytes, body_too_large).await?;
+    let opacity =
+        upload::opacity(state, held, mask, size)
+            .await
+            .map_err(|problem| match problem.code {
+                ProblemCode::MaskInvalid => problem,
+                _ => Problem {
+                    detail: format!("the mask: {}", problem.detail),
+                    ..problem
+                },
+            })?;
+    let mut white = opacity;
+    white
+        .iter_mut()
+        .for_each(|value| *value = if *value < 128 { 255 } else { 0 });
+    if !white.contains(&255) {
         return Err(Problem::new(
             ProblemCode::MaskInvalid,
             "the mask has no transparent pixel, so there is nothing to edit: make it transparent where to edit",
         ));
+    }
+    let png: Bytes = limekiln_pictures::encode::png(&DynamicImage::ImageLuma8(white))?.into();
+    let checked = Checked {
+        format: Format::Png,
+        size,
+        digest: Digest::of(&png),
     };
-    Ok(limekiln_pictures::encode::png(&DynamicImage::ImageLuma8(white))?.into())
+    Ok((png, checked, share))
 }

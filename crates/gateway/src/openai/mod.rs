@@ -16,15 +16,16 @@ use axum::extract::{self, Request};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use limekiln_jobs::api::{ImageEditForm, ImagesResponse, OpenAiError, OpenAiProblem};
-use limekiln_jobs::{Digest, EditRequest, ImageId, TenantId};
-use limekiln_pictures::Format;
+use limekiln_jobs::{EditRequest, ImageId, TenantId};
+use limekiln_memory::Share;
 use limekiln_store::Idempotency;
 
 use crate::auth::Tenant;
+use crate::body::{self, BufferedBody};
 use crate::edits::submit::{submission, submit};
 use crate::params::{IdempotencyKey, Trace};
 use crate::problem::{Problem, ProblemCode};
-use crate::{State, body, upload};
+use crate::{State, memory, upload};
 
 use form::{Form, ResponseFormat};
 use wait::Pending;
@@ -56,7 +57,7 @@ pub(crate) async fn edit(
     IdempotencyKey(key): IdempotencyKey,
     Trace(trace): Trace,
     request: Request,
-) -> Result<Json<ImagesResponse>, Problem> {
+) -> Result<Response, Problem> {
     let _wait = state
         .waits
         .clone()
@@ -71,13 +72,18 @@ pub(crate) async fn edit(
     let (parts, body) = request.into_parts();
     let boundary = form::boundary(&parts.headers)?;
     let bytes_max = 2 * state.settings.limits.upload_bytes + form::TEXT_BYTES_MAX;
-    let body = body::read(&state, &parts.headers, body, bytes_max).await?;
-    let form = Form::read(body.bytes, boundary, state.settings.limits.upload_bytes).await?;
+    let BufferedBody { bytes, mut share } =
+        body::read(&state, &parts.headers, body, bytes_max).await?;
+    // The fields are copies.
+    let fields_bytes = bytes.len() as u64;
+    state.memory.grow(&mut share, fields_bytes).await?;
+    let form = Form::read(bytes, boundary, state.settings.limits.upload_bytes).await?;
+    share.shrink_to(fields_bytes);
     let requests = form.requests()?;
     let digest = form.digest();
     let as_url = form.response_format == ResponseFormat::Url;
-    let (image, mask) = stored(&state, caller.tenant, form).await?;
-    drop(body.permit);
+    let (image, mask) = stored(&state, caller.tenant, &share, form).await?;
+    drop(share);
 
     let mut pending = Pending::new(&state, caller.tenant, key.is_none());
     for (index, request) in requests.into_iter().enumerate() {
@@ -101,36 +107,36 @@ pub(crate) async fn edit(
         let (edit, ..) = submit(&state, submission).await?;
         pending.add(edit);
     }
-    let data = pending.pictures(as_url).await?;
-    let created = time::OffsetDateTime::now_utc().unix_timestamp();
-    Ok(Json(ImagesResponse {
-        created,
+    let (data, mut share) = pending.pictures(as_url).await?;
+    let answer = ImagesResponse {
+        created: time::OffsetDateTime::now_utc().unix_timestamp(),
         data,
         output_format: "png".into(),
-    }))
+    };
+    let json = serde_json::to_vec(&answer).map_err(|error| Problem::internal(&error))?;
+    drop(answer);
+    share.shrink_to(json.len() as u64);
+    Ok(memory::answer("application/json", json.into(), share))
 }
 
 /// Checks and stores the form's pictures.
 async fn stored(
     state: &State,
     tenant: TenantId,
+    held: &Share,
     form: Form,
 ) -> Result<(ImageId, Option<ImageId>), Problem> {
-    let decoded = upload::decode(state, form.image.clone(), None).await?;
-    let (digest, format) = (decoded.digest, decoded.format);
-    let size = decoded.picture.rgb.dimensions();
-    drop(decoded.picture);
+    let checked = upload::check(state, held, form.image.clone(), None).await?;
     let mask = match form.mask {
-        Some(mask) => Some(mask::converted(state, mask, size).await?),
+        Some(mask) => Some(mask::converted(state, held, mask, checked.size).await?),
         None => None,
     };
     // Nothing is stored before everything is known to be good.
-    let image = upload::put(state, tenant, form.image, digest, format, size).await?;
-    let Some(mask) = mask else {
+    let image = upload::put(state, tenant, form.image, &checked).await?;
+    let Some((mask, checked, _share)) = mask else {
         return Ok((image.id, None));
     };
-    let digest = Digest::of(&mask);
-    let mask = upload::put(state, tenant, mask, digest, Format::Png, size).await?;
+    let mask = upload::put(state, tenant, mask, &checked).await?;
     Ok((image.id, Some(mask.id)))
 }
 

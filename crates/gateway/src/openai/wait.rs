@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use limekiln_blobs::Key;
 use limekiln_jobs::api::OpenAiPicture;
 use limekiln_jobs::{ArtifactKind, EditId, EditView, FailureClass, StateName, TenantId};
+use limekiln_memory::{Share, TooLarge, mib};
 use limekiln_store::ArtifactRef;
 use tokio::time::{Instant, timeout_at};
 
@@ -13,6 +14,8 @@ use crate::edits::events::Watcher;
 use crate::edits::read;
 use crate::problem::{Problem, ProblemCode};
 
+/// What an answer takes at most for each byte of its pictures: base64, and the JSON around a copy of it.
+const ANSWER_SHARE: (u64, u64) = (8, 3);
 /// The largest result in bytes that is read into memory.
 const RESULT_BYTES_MAX: u64 = 64 << 20;
 
@@ -39,8 +42,11 @@ impl Pending {
         self.edits.push(edit);
     }
 
-    /// Waits until all have ended, and returns their results.
-    pub(super) async fn pictures(mut self, urls: bool) -> Result<Vec<OpenAiPicture>, Problem> {
+    /// Waits until all have ended, and returns their results with the memory that these and their answer take.
+    pub(super) async fn pictures(
+        mut self,
+        urls: bool,
+    ) -> Result<(Vec<OpenAiPicture>, Share), Problem> {
         let deadline = Instant::now() + self.state.settings.timeouts.openai_wait;
         for index in 0..self.edits.len() {
             let edit = self.edits[index];
@@ -55,7 +61,7 @@ impl Pending {
                 }
             }
         }
-        let mut pictures = Vec::with_capacity(self.edits.len());
+        let mut artifacts = Vec::with_capacity(self.edits.len());
         for edit in &self.edits {
             let found = self
                 .state
@@ -63,11 +69,31 @@ impl Pending {
                 .store
                 .artifact_get(self.tenant, *edit, ArtifactKind::Result)
                 .await?;
-            let artifact = found.ok_or_else(|| Problem::plain(ProblemCode::ArtifactNotFound))?;
-            pictures.push(picture(&self.state, &artifact, urls).await?);
+            artifacts.push(found.ok_or_else(|| Problem::plain(ProblemCode::ArtifactNotFound))?);
+        }
+        let mut links = Vec::new();
+        if urls {
+            for artifact in &artifacts {
+                links.extend(link(&self.state, artifact).await?);
+            }
+        }
+        // Links, or the pictures themselves: all of one kind, since one blob store has them all.
+        let linked = links.len() == artifacts.len();
+        let files: u64 = artifacts.iter().map(|artifact| artifact.bytes).sum();
+        let needed = if linked {
+            0
+        } else {
+            files * ANSWER_SHARE.0 / ANSWER_SHARE.1
+        };
+        let share = self.state.memory.share(needed, unsendable).await?;
+        if !linked {
+            links.clear();
+            for artifact in &artifacts {
+                links.push(picture(&self.state, artifact, urls).await?);
+            }
         }
         self.edits.clear();
-        Ok(pictures)
+        Ok((links, share))
     }
 }
 
@@ -136,37 +162,49 @@ fn succeeded(view: &EditView) -> Result<(), Problem> {
     }
 }
 
+/// More pictures than may ever be in memory at once.
+fn unsendable(error: TooLarge) -> Problem {
+    let (needed, limit) = (mib(error.needed), mib(error.limit));
+    Problem::field(
+        "n",
+        format!(
+            "is too many for one answer: these pictures take {needed} MiB of memory, and the server has {limit} MiB; ask for \
+             fewer, or get them one by one at /v1/edits"
+        ),
+    )
+}
+
+fn key(artifact: &ArtifactRef) -> Result<Key, Problem> {
+    let key = artifact.key.parse();
+    key.map_err(|error: limekiln_blobs::Error| Problem::internal(&error))
+}
+
+/// Where the blob store itself hands the picture out; nowhere for a folder.
+async fn link(state: &State, artifact: &ArtifactRef) -> Result<Option<OpenAiPicture>, Problem> {
+    let (ttl, name) = (
+        state.settings.timeouts.presign,
+        ArtifactKind::Result.file_name(),
+    );
+    let presigned = state
+        .services
+        .blobs
+        .presign(&key(artifact)?, ttl, Some(name))
+        .await?;
+    Ok(presigned.map(|url| OpenAiPicture {
+        url: Some(url.into()),
+        ..OpenAiPicture::default()
+    }))
+}
+
 async fn picture(
     state: &State,
     artifact: &ArtifactRef,
     url: bool,
 ) -> Result<OpenAiPicture, Problem> {
-    let key: Key = artifact
-        .key
-        .parse()
-        .map_err(|error: limekiln_blobs::Error| Problem::internal(&error))?;
-    if url {
-        let (ttl, name) = (
-            state.settings.timeouts.presign,
-            ArtifactKind::Result.file_name(),
-        );
-        let presigned = state.services.blobs.presign(&key, ttl, Some(name)).await?;
-        if let Some(url) = presigned {
-            return Ok(OpenAiPicture {
-                url: Some(url.into()),
-                ..OpenAiPicture::default()
-            });
-        }
-    }
-    // Room for the bytes and for their base64.
-    let _room = state
-        .memory
-        .acquire(artifact.bytes as usize * 7 / 3)
-        .await?;
     let bytes = state
         .services
         .blobs
-        .get(&key, Some(&artifact.digest), RESULT_BYTES_MAX)
+        .get(&key(artifact)?, Some(&artifact.digest), RESULT_BYTES_MAX)
         .await?;
     let encoded = STANDARD.encode(&bytes);
     // A folder of blobs has no address of its own: the picture is its own address.

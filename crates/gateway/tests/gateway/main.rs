@@ -10,6 +10,7 @@ mod account;
 mod bad_input;
 mod events;
 mod flow;
+mod memory;
 mod openai;
 mod openapi;
 mod outages;

@@ -8,7 +8,7 @@ use crate::support::http;
 use crate::support::{Gateway, pictures};
 
 /// 12 MB that no socket's buffers hold: pixels of a small generator, which PNG can't shrink.
-fn large() -> Vec<u8> {
+pub(crate) fn large() -> Vec<u8> {
     let mut state = 1_u32;
     let mut next = || {
         state ^= state << 13;

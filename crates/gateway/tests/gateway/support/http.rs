@@ -65,7 +65,7 @@ impl Request {
         self
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{}\r\n", self.line).into_bytes();
         if !self.headers.iter().any(|(name, _)| name == "host") {
             bytes.extend(b"host: limekiln\r\n");
@@ -231,7 +231,7 @@ impl Open {
         }
     }
 
-    async fn rest(&mut self, reply: &Reply) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self, reply: &Reply) -> Vec<u8> {
         let mut body = Vec::new();
         if let Some(length) = reply.header("content-length") {
             body.resize(length.parse().unwrap(), 0);

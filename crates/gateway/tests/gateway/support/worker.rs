@@ -28,6 +28,8 @@ pub(crate) struct ManualWorker {
     context: TestContext,
     told: HashMap<EditId, u64>,
     silent: bool,
+    /// What every edit results in.
+    pub(crate) result: Vec<u8>,
 }
 
 impl ManualWorker {
@@ -37,6 +39,7 @@ impl ManualWorker {
             context: gateway.context.clone(),
             told: HashMap::new(),
             silent: false,
+            result: pictures::room(),
         }
     }
 
@@ -84,10 +87,10 @@ impl ManualWorker {
     }
 
     pub(crate) async fn complete(&mut self, edit: &Claimed) {
-        let picture = pictures::room();
         let artifacts = vec![
-            self.put(edit, ArtifactKind::Result, &picture).await,
-            self.put(edit, ArtifactKind::Overlay, &picture).await,
+            self.put(edit, ArtifactKind::Result, &self.result).await,
+            self.put(edit, ArtifactKind::Overlay, &pictures::room())
+                .await,
         ];
         let completion = Completion {
             edit: edit.edit,
