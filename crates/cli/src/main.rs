@@ -38,7 +38,20 @@ use args::{Cli, Command, Eval};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Gives back what mimalloc keeps: it looks for what has been free for a while only when it is asked for more.
+fn give_back() {
+    #[expect(
+        unsafe_code,
+        reason = "a function of mimalloc that its crate has no safe call for; it may be called at any time"
+    )]
+    unsafe extern "C" {
+        safe fn mi_collect(force: bool);
+    }
+    mi_collect(true);
+}
+
 fn main() -> ExitCode {
+    limekiln_memory::give_back_by(give_back);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // clap reports --help and --version as errors; their text belongs on stdout.

@@ -94,6 +94,24 @@ impl Model {
         self.text_states(&[""])
     }
 
+    /// Bytes that the networks hold at once at most, for each pixel of the picture and `rows` rows of the U-Net's batch, on a
+    /// processor, where activations are f32. An estimate, so that what can't fit is known before it starts: the VAE's widest
+    /// maps at full size (the input of a residual block, what lies between its convolutions, its shortcut and its output), or
+    /// the U-Net's maps that wait for the way up beside those of its finest block. Within a quarter of what is measured.
+    pub fn bytes_per_pixel(&self, rows: usize) -> usize {
+        let widths = &self.vae.config().block_out_channels;
+        let (finest, next) = (widths[0], widths[1.min(widths.len() - 1)]);
+        let vae = next + 3 * finest;
+        let levels = &self.unet.config().levels;
+        let mut waiting = 0;
+        for (i, level) in levels.iter().enumerate() {
+            waiting += (level.channels * (level.layers + 1)).div_ceil(1 << (2 * i));
+        }
+        let finest = levels.first().map_or(0, |level| level.channels);
+        let unet = (rows * (waiting + 8 * finest)).div_ceil(self.factor().pow(2));
+        4 * vae.max(unet)
+    }
+
     /// How many channels the latents have.
     pub fn latent_channels(&self) -> usize {
         self.vae.config().latent_channels

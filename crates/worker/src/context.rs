@@ -5,6 +5,7 @@ use std::sync::Arc;
 use limekiln_blobs::{Blobs, Cache};
 use limekiln_broker::Broker;
 use limekiln_jobs::WorkerId;
+use limekiln_memory::Budget;
 use limekiln_store::Store;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) blobs: Blobs,
     /// Inputs on disk; none where the worker uses no blobs.
     pub(crate) cache: Option<Cache>,
+    /// What edits may hold beside the models.
+    pub(crate) memory: Budget,
     pub(crate) ledger: Ledger,
     pub(crate) engine: Engine,
     pub(crate) leases: Leases,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use limekiln_memory::mib;
+
 /// A result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -35,6 +37,20 @@ pub enum Error {
     /// The broker handle was closed while the worker ran.
     #[error("the broker handle was closed")]
     BrokerClosed,
+    /// The models leave no room for an edit.
+    #[error(
+        "the models hold {} MiB of the {} MiB of memory that the worker may take, and an edit at their size needs {} MiB: \
+         allow it more with --memory-mib, or choose a smaller --size",
+        mib(*.models), mib(*.limit), mib(*.needed)
+    )]
+    Memory {
+        /// Bytes that the models hold.
+        models: u64,
+        /// Bytes that the process may take.
+        limit: u64,
+        /// Bytes that an edit of a picture at the model's size needs.
+        needed: u64,
+    },
     /// The settings can't work.
     #[error("settings: {0}")]
     Settings(&'static str),

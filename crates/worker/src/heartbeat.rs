@@ -162,6 +162,7 @@ impl BusyGauge {
             metrics::busy_share(share.min(1.0));
         }
         metrics::slots(ctx.settings.slots, ctx.leases.count());
+        metrics::memory(ctx.memory.bytes(), ctx.memory.free());
         *self = Self { at: now, busy };
     }
 }

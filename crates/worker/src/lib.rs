@@ -15,6 +15,7 @@
 //! | `attempt` | one edit from its message to its ack: claim, fetch, compute, checkpoint, upload, settle |
 //! | `engine` | the thread that owns the editor, fed by a channel |
 //! | `editor` | [`Editor`]: what that thread runs; [`LimeEditor`] |
+//! | `memory` | what an edit holds in memory, taken from the worker's budget before |
 //! | `prepared` | pictures read and made into requests, beside the engine |
 //! | `ledger` | writes to Postgres, batched over all edits of the worker |
 //! | `leases`, `heartbeat` | leases held here, renewed while steps advance |
@@ -30,6 +31,7 @@ mod error;
 mod heartbeat;
 mod leases;
 mod ledger;
+mod memory;
 mod metrics;
 mod prepared;
 mod run;

@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | `limekiln_worker_slots` | gauge | edits that fit into the engine |
 //! | `limekiln_worker_slots_busy` | gauge | leases held |
+//! | `limekiln_worker_memory_bytes{part}` | gauge | the memory that edits may hold: `held` by those under way, `free` |
 //! | `limekiln_engine_busy_ratio` | gauge | share of the time since the last heartbeat that the engine spent in calls |
-//! | `limekiln_stage_seconds{stage}` | histogram | time of each part of an edit: fetch, read, start, step, save, put_checkpoint, preview, finish, draw, put, complete |
+//! | `limekiln_stage_seconds{stage}` | histogram | time of each part of an edit: fetch, memory (waiting for it), read, start, step, save, put_checkpoint, preview, finish, draw, put, complete |
 //! | `limekiln_steps_total` | counter | denoising steps, over all edits |
 //! | `limekiln_claims_total{outcome}` | counter | messages whose edit was claimed, or unclaimable |
 //! | `limekiln_attempts_total{outcome}` | counter | attempts that ended: completed, failed, stopped, handed_back, abandoned (the outcome could not be written) |
@@ -76,6 +77,12 @@ pub(crate) fn retried(write: &'static str) {
 pub(crate) fn slots(slots: u32, busy: usize) {
     ::metrics::gauge!("limekiln_worker_slots").set(f64::from(slots));
     ::metrics::gauge!("limekiln_worker_slots_busy").set(busy as f64);
+}
+
+pub(crate) fn memory(whole: u64, free: u64) {
+    let gauge = |part| ::metrics::gauge!("limekiln_worker_memory_bytes", "part" => part);
+    gauge("held").set((whole - free.min(whole)) as f64);
+    gauge("free").set(free as f64);
 }
 
 pub(crate) fn busy_share(share: f64) {

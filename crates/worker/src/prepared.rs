@@ -13,6 +13,8 @@ pub struct Sizing {
     pub side_px: u32,
     /// Sides are multiples of this, in pixels.
     pub factor: u32,
+    /// Bytes of the process that the engine takes for each pixel of the sized picture; none where a device has its own.
+    pub pixel_bytes: u64,
 }
 
 /// An edit that is ready for the engine.

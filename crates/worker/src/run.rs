@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::engine::Engine;
 use crate::leases::Leases;
 use crate::ledger::Ledger;
-use crate::{Error, Factory, Result, Settings, Signal, heartbeat};
+use crate::{Error, Factory, Result, Settings, Signal, heartbeat, memory};
 
 /// How that is tried again which must work before the worker is ready.
 const RETRY: Policy = Policy::new(Duration::from_millis(500), Duration::from_secs(1));
@@ -76,6 +76,7 @@ async fn start(
         false => None,
     };
     let engine = Engine::start(factory, &settings).await?;
+    let memory = memory::budget(&engine, &settings)?;
     let registration = NewWorker {
         id: worker,
         name: settings.name.clone(),
@@ -111,6 +112,7 @@ async fn start(
         broker,
         blobs,
         cache,
+        memory,
         ledger,
         engine,
         leases,

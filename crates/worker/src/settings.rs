@@ -27,6 +27,8 @@ pub struct Settings {
     pub stall_after: Duration,
     /// How long S3 may be away before an edit that needs it fails (and is tried again).
     pub blobs_retry_for: Duration,
+    /// Bytes that the process may take: models, pictures, computing and drawing.
+    pub memory_bytes: u64,
     /// The longest time from the shutdown to the end of [`crate::run`], whatever hangs.
     pub shutdown_grace: Duration,
     /// Whether inputs are read, checkpoints kept and results written; off for load tests of the queue alone.
@@ -42,7 +44,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults: one slot, a lease of 15 s, a checkpoint every 3 s, 10 s of grace at the shutdown.
+    /// The defaults: one slot, a lease of 15 s, a checkpoint every 3 s, 10 s of grace at the shutdown, four fifths of the
+    /// memory that the machine or the container has.
     pub fn new(
         name: impl Into<String>,
         models: Vec<ModelName>,
@@ -57,6 +60,7 @@ impl Settings {
             preview_every: Duration::from_millis(500),
             stall_after: Duration::from_secs(120),
             blobs_retry_for: Duration::from_secs(300),
+            memory_bytes: memory_default(),
             shutdown_grace: Duration::from_secs(10),
             blobs: true,
             cache_dir: cache_dir.into(),
@@ -80,4 +84,10 @@ impl Settings {
         };
         Err(Error::Settings(wrong))
     }
+}
+
+/// Four fifths of the memory that there is: the rest is for what is not counted (messages, connections, what the allocator
+/// keeps). 4 GiB where the system does not say.
+fn memory_default() -> u64 {
+    limekiln_memory::available().map_or(4 << 30, |bytes| bytes / 5 * 4)
 }

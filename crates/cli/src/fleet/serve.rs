@@ -85,6 +85,7 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
     settings.public_url = args.public_url.clone();
     settings.presets = Preset::NAMES.map(str::to_owned).to_vec();
     settings.limits.upload_bytes = (args.upload_mib as usize) << 20;
+    settings.limits.upload_memory_bytes = (args.upload_memory_mib as usize) << 20;
     settings.downloads = match args.downloads {
         Some(args::Downloads::Proxy) => Downloads::Proxy,
         Some(args::Downloads::Redirect) | None => Downloads::Redirect,

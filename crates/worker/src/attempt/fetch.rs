@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::abort::internal;
 use crate::context::Context;
+use crate::memory::{Held, Need};
 use crate::{Prepared, Work, metrics};
 
 /// How S3 is tried again, whatever it answers: an edit would fail otherwise that an operator's change can still save.
@@ -43,31 +44,43 @@ pub(super) async fn prefetch(ctx: &Context, input: Option<&Input>) {
     }
 }
 
-/// Fetches what the engine needs for a claimed edit, and makes the pictures into a request, beside the engine's thread.
-pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<Work, Failure> {
+/// Fetches what the engine needs for a claimed edit, and makes the pictures into a request, beside the engine's thread and in
+/// memory that is taken for the whole edit before.
+pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<(Work, Held), Failure> {
     let began = Instant::now();
     let fetched = fetch(ctx, claimed).await?;
     metrics::stage("fetch", began.elapsed());
-    let prepared = match (ctx.engine.sizing(&claimed.model), fetched.input.clone()) {
+    let (prepared, held) = match (ctx.engine.sizing(&claimed.model), fetched.input.clone()) {
         (Some(sizing), Some(input)) => {
-            let began = Instant::now();
             let (spec, mask) = (claimed.spec.clone(), fetched.mask);
-            let read = move || Prepared::read(&input, mask.as_deref(), &spec, sizing);
-            let prepared = tokio::task::spawn_blocking(read)
+            let began = Instant::now();
+            let need = Need::of(&input, mask.as_deref(), &spec, sizing)?;
+            let held = Held::take(&ctx.memory, need).await?;
+            metrics::stage("memory", began.elapsed());
+            let began = Instant::now();
+            // The memory is held until the thread has ended, also when nobody waits for it any more.
+            let read = move || {
+                Ok::<_, Failure>((
+                    Prepared::read(&input, mask.as_deref(), &spec, sizing)?,
+                    held,
+                ))
+            };
+            let (prepared, held) = tokio::task::spawn_blocking(read)
                 .await
                 .map_err(|error| internal("image_panicked", error.to_string()))??;
             metrics::stage("read", began.elapsed());
-            Some(prepared)
+            (Some(prepared), held)
         }
-        _ => None,
+        _ => (None, Held::default()),
     };
-    Ok(Work {
+    let work = Work {
         model: claimed.model.clone(),
         spec: claimed.spec.clone(),
         input: fetched.input,
         prepared,
         saved: fetched.saved,
-    })
+    };
+    Ok((work, held))
 }
 
 /// All blobs that the edit starts from, side by side; none where the worker uses no blobs.

@@ -129,14 +129,16 @@ async fn attempt(
     lease: &Lease,
     permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 ) -> Result<Completion, Abort> {
-    let work = tokio::select! {
+    let (work, mut held) = tokio::select! {
         interrupt = lease.interrupted() => return Err(interrupt.into()),
         work = fetch::work(ctx, claimed) => work?,
     };
+    held.start_computing();
     let finished = compute::compute(ctx, claimed, lease, work).await?;
+    held.start_drawing();
     // The engine is done with the edit: the next one may have the slot while the results are uploaded.
     drop(permits);
-    let mut upload = pin!(upload::upload(ctx, claimed, finished));
+    let mut upload = pin!(upload::upload(ctx, claimed, finished, held));
     let interrupt = tokio::select! {
         interrupt = lease.interrupted() => interrupt,
         completion = &mut upload => return Ok(completion?),

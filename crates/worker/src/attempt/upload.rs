@@ -13,6 +13,7 @@ use super::abort::internal;
 use super::fetch::RETRY;
 use crate::context::Context;
 use crate::engine::Finished;
+use crate::memory::Held;
 use crate::{Output, Outputs, metrics};
 
 /// Renders and uploads an edit's results; returns what completes the edit.
@@ -20,10 +21,16 @@ pub(super) async fn upload(
     ctx: &Context,
     claimed: &Claimed,
     finished: Finished,
+    held: Held,
 ) -> Result<Completion, Failure> {
     let Finished { render, device } = finished;
     let began = Instant::now();
-    let Outputs { files, report } = tokio::task::spawn_blocking(render)
+    let draw = move || {
+        let outputs = render();
+        held.drawn();
+        Ok::<_, Failure>((outputs?, held))
+    };
+    let (Outputs { files, report }, _held) = tokio::task::spawn_blocking(draw)
         .await
         .map_err(|error| internal("drawing_panicked", error.to_string()))??;
     metrics::stage("draw", began.elapsed());

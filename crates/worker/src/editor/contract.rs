@@ -89,6 +89,11 @@ pub trait Editor {
     /// How the model's pictures are to be sized; none where the editor wants no pixels.
     fn sizing(&self, model: &ModelName) -> Option<Sizing>;
 
+    /// Bytes of the process that its models hold for good.
+    fn resident_bytes(&self) -> u64 {
+        0
+    }
+
     /// The most edits that one call of [`Editor::step`] takes.
     fn batch_max(&self) -> usize {
         1

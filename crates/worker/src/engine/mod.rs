@@ -26,7 +26,7 @@ use crate::{Error, Factory, Result, RunId, Settings, Sizing, Work};
 pub(crate) use calls::CallTimer;
 use channel::{Command, run_channel};
 pub(crate) use channel::{Finished, RunHandle, Snapshot, run_result};
-use thread::Intervals;
+use thread::{EditorInfo, Intervals};
 
 /// A handle to the engine's thread. Dropping it ends the thread as soon as the call in progress ends; nobody waits for
 /// that.
@@ -36,6 +36,8 @@ pub(crate) struct Engine {
     pub(crate) calls: Arc<CallTimer>,
     pub(crate) device: String,
     sizing: HashMap<ModelName, Option<Sizing>>,
+    /// Bytes of the process that the models hold.
+    pub(crate) resident_bytes: u64,
     next_run: AtomicU64,
     lost: CancellationToken,
 }
@@ -68,7 +70,11 @@ impl Engine {
             .name("engine".to_owned())
             .spawn(thread)
             .map_err(|error| Error::Editor(error.to_string()))?;
-        let (device, sizing) = editor_info
+        let EditorInfo {
+            device,
+            sizing,
+            resident_bytes,
+        } = editor_info
             .await
             .map_err(|_| Error::EngineLost)?
             .map_err(Error::Editor)?;
@@ -77,6 +83,7 @@ impl Engine {
             calls,
             device,
             sizing,
+            resident_bytes,
             next_run: AtomicU64::new(1),
             lost,
         })

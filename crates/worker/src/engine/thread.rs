@@ -13,8 +13,14 @@ use super::channel::{Command, Finished, RunSink, Snapshot};
 use super::guarded::GuardedEditor;
 use crate::{Factory, Progress, RunId, Sizing, Work, metrics};
 
-/// The editor's device, and how it wants the pictures of each model sized.
-pub(super) type EditorInfo = (String, HashMap<ModelName, Option<Sizing>>);
+/// What an editor says of itself once it is made.
+pub(super) struct EditorInfo {
+    pub(super) device: String,
+    /// How it wants the pictures of each model sized.
+    pub(super) sizing: HashMap<ModelName, Option<Sizing>>,
+    /// Bytes of the process that its models hold.
+    pub(super) resident_bytes: u64,
+}
 
 /// How often the thread saves and previews an edit without being asked.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +53,12 @@ pub(super) fn run(
             (model, sizing)
         })
         .collect();
-    if ready.send(Ok((editor.get().device(), sizing))).is_err() {
+    let info = EditorInfo {
+        device: editor.get().device(),
+        sizing,
+        resident_bytes: editor.get().resident_bytes(),
+    };
+    if ready.send(Ok(info)).is_err() {
         return;
     }
     EngineThread {

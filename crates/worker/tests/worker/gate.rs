@@ -9,22 +9,34 @@ use limekiln_worker::{BoxError, Editor, Factory, Progress, Render, RunId, Sizing
 
 /// Shut until opened; steps pass once it is open.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gate(Arc<(Mutex<u32>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<Steps>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Steps {
+    may_pass: u32,
+    passed: u32,
+}
 
 impl Gate {
     /// Lets so many more steps pass.
     pub(crate) fn open(&self, steps: u32) {
-        let (passes, changed) = &*self.0;
-        *passes.lock().unwrap() += steps;
+        let (state, changed) = &*self.0;
+        state.lock().unwrap().may_pass += steps;
         changed.notify_all();
     }
 
+    /// Steps that have passed so far.
+    pub(crate) fn passed(&self) -> u32 {
+        self.0.0.lock().unwrap().passed
+    }
+
     fn pass(&self) {
-        let (passes, changed) = &*self.0;
-        let mut passes = changed
-            .wait_while(passes.lock().unwrap(), |passes| *passes == 0)
+        let (state, changed) = &*self.0;
+        let mut state = changed
+            .wait_while(state.lock().unwrap(), |state| state.may_pass == 0)
             .unwrap();
-        *passes -= 1;
+        state.may_pass -= 1;
+        state.passed += 1;
     }
 }
 
@@ -32,6 +44,7 @@ impl Gate {
 struct Gated {
     gate: Gate,
     inner: NullEditor,
+    sizing: Option<Sizing>,
 }
 
 impl Editor for Gated {
@@ -40,7 +53,7 @@ impl Editor for Gated {
     }
 
     fn sizing(&self, _: &ModelName) -> Option<Sizing> {
-        None
+        self.sizing
     }
 
     fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {
@@ -71,10 +84,18 @@ impl Editor for Gated {
 
 /// Edits of so many steps, each waiting for the gate.
 pub(crate) fn gated(gate: &Gate, steps: u32) -> Factory {
+    sized(gate, steps, None)
+}
+
+/// The same, with pictures read and sized before.
+pub(crate) fn sized(gate: &Gate, steps: u32, sizing: Option<Sizing>) -> Factory {
     let gate = gate.clone();
     Box::new(move || -> Result<Box<dyn Editor>, BoxError> {
-        let inner = NullEditor::new(steps, Duration::ZERO);
-        Ok(Box::new(Gated { gate, inner }))
+        Ok(Box::new(Gated {
+            gate,
+            inner: NullEditor::new(steps, Duration::ZERO),
+            sizing,
+        }))
     })
 }
 

@@ -12,6 +12,7 @@ mod faults;
 mod gate;
 mod lime;
 mod load;
+mod memory;
 mod outages;
 mod running;
 mod whole;

@@ -56,6 +56,11 @@ pub(crate) struct ApiArgs {
     /// Largest image file that is accepted, in MiB
     #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) upload_mib: u32,
+
+    /// Memory for images that come in and go out, in MiB, all requests together. A request waits for its share, and is told to
+    /// come back when that takes long
+    #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MEMORY_MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
+    pub(crate) upload_memory_mib: u32,
 }
 
 /// How results reach clients.

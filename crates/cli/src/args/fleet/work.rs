@@ -45,6 +45,11 @@ pub(crate) struct EditorArgs {
     #[arg(long, value_name = "N", env = "LIMEKILN_SLOTS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) slots: u32,
 
+    /// Memory that the worker may take, in MiB: models, images, computing and drawing. An edit waits until there is room for
+    /// it [default: four fifths of what the machine or the container has]
+    #[arg(long, value_name = "MIB", env = "LIMEKILN_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(64..=4_194_304))]
+    pub(crate) memory_mib: Option<u32>,
+
     /// Steps of an edit, with the null editor
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) null_steps: u32,

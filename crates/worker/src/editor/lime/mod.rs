@@ -12,9 +12,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use candle_core::Device;
 use limekiln_diffusion::model::Model;
 use limekiln_jobs::{Failure, FailureClass, ModelName};
 use limekiln_lime::canvas::{Canvas, Finish, length_check};
+use limekiln_lime::lanes::LANES;
 use limekiln_lime::{Edit, Error as LimeError, Stage, probe};
 use limekiln_pictures::Format;
 
@@ -38,6 +40,7 @@ pub struct LimeModel {
 pub struct LimeEditor {
     models: BTreeMap<ModelName, Arc<LoadedModel>>,
     edits: HashMap<RunId, OpenEdit>,
+    resident_bytes: u64,
 }
 
 struct LoadedModel {
@@ -71,9 +74,13 @@ impl LimeEditor {
             tracing::info!(model = %name, took_ms, "the model is warm");
             Ok((name, Arc::new(loaded)))
         });
+        let models = models.collect::<Result<_, BoxError>>()?;
+        // What the edits of the warm-up took is free by now, and no part of the models.
+        limekiln_memory::give_back();
         Ok(Self {
-            models: models.collect::<Result<_, BoxError>>()?,
+            models,
             edits: HashMap::new(),
+            resident_bytes: limekiln_memory::resident().unwrap_or(0),
         })
     }
 
@@ -94,6 +101,10 @@ impl LoadedModel {
         let sizing = Sizing {
             side_px: side_px.max(factor),
             factor,
+            pixel_bytes: match model.device {
+                Device::Cpu => model.bytes_per_pixel(LANES.len()) as u64,
+                Device::Cuda(_) | Device::Metal(_) => 0,
+            },
         };
         let colors = Colors::fit(&model)?;
         probe(&model, sizing.side_px, 1)?;
@@ -118,6 +129,10 @@ impl Editor for LimeEditor {
             })
             .collect();
         devices.first().cloned().unwrap_or_default()
+    }
+
+    fn resident_bytes(&self) -> u64 {
+        self.resident_bytes
     }
 
     fn sizing(&self, model: &ModelName) -> Option<Sizing> {

@@ -1,0 +1,162 @@
+//! What an edit holds in memory: known from the heads of its pictures, and taken from the worker's budget, as a whole, before
+//! the first pixel is decoded. Afterwards an edit only gives back, so that no two wait for each other.
+
+use limekiln_jobs::{Failure, FailureClass, Spec};
+use limekiln_memory::{Budget, Share, mib};
+use limekiln_pictures::{Limits, probe, size};
+
+use crate::engine::Engine;
+use crate::prepared::{Sizing, failure};
+use crate::{Error, Settings};
+
+/// Bytes for each pixel of the input that drawing holds at once at most beside the canvas. The seam's distances 4, its mask
+/// 1, the enlarged picture and what it is laid into 6; or a stage's picture and the input on white 6; and the files that are
+/// ready, of pixels that can't be compressed: result 4, region 1, overlay, segments and attention 9.
+const DRAW_PIXEL_BYTES: u64 = 24;
+/// Bytes for each pixel of the input that sizing it holds at most: the picture on white, and half shrunk.
+const SIZE_PIXEL_BYTES: u64 = 6;
+/// Edits that held more than this leave memory behind that is worth giving back.
+const LARGE_BYTES: u64 = 256 << 20;
+
+/// The budget of the edits: what the process may take, without what the models hold.
+///
+/// # Errors
+///
+/// Where no edit would fit that a model makes by default.
+pub(crate) fn budget(engine: &Engine, settings: &Settings) -> Result<Budget, Error> {
+    let (models, limit) = (engine.resident_bytes, settings.memory_bytes);
+    let left = limit.saturating_sub(models);
+    for sizing in settings
+        .models
+        .iter()
+        .filter_map(|model| engine.sizing(model))
+    {
+        let pixels = u64::from(sizing.side_px).pow(2);
+        let needed = Need::default().with(pixels, pixels, sizing).whole();
+        if needed > left {
+            return Err(Error::Memory {
+                models,
+                limit,
+                needed,
+            });
+        }
+    }
+    Ok(Budget::new(left))
+}
+
+/// Most bytes that the parts of an edit hold, each with what is kept from the part before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// Decoding and sizing the pictures.
+    read: u64,
+    /// The engine's calls.
+    compute: u64,
+    /// Drawing and encoding the results, and their files until they are stored.
+    draw: u64,
+}
+
+impl Need {
+    /// Looks at the heads of an edit's input and mask.
+    ///
+    /// # Errors
+    ///
+    /// Of class user, for a picture that can't be used.
+    pub(crate) fn of(
+        input: &[u8],
+        mask: Option<&[u8]>,
+        spec: &Spec,
+        sizing: Sizing,
+    ) -> Result<Self, Failure> {
+        let head = probe(input, &Limits::FILE).map_err(failure)?;
+        let pixels = u64::from(head.width) * u64::from(head.height);
+        let mut read = head
+            .decode_bytes
+            .max(head.picture_bytes + SIZE_PIXEL_BYTES * pixels);
+        let mut kept = head.picture_bytes;
+        if let Some(mask) = mask {
+            let mask = probe(mask, &Limits::FILE).map_err(failure)?;
+            read = read.max(kept + mask.decode_bytes);
+            kept += pixels;
+            read = read.max(kept + SIZE_PIXEL_BYTES * pixels);
+        }
+        let bound = spec.size.unwrap_or(sizing.side_px);
+        let (width, height) =
+            size::working((head.width, head.height), bound, sizing.factor).map_err(failure)?;
+        let worked = u64::from(width) * u64::from(height);
+        let need = Self {
+            read,
+            compute: kept,
+            draw: kept,
+        };
+        Ok(need.with(pixels, worked, sizing))
+    }
+
+    /// With the engine's part for `worked` pixels, and the drawing of `pixels`.
+    fn with(self, pixels: u64, worked: u64, sizing: Sizing) -> Self {
+        Self {
+            compute: self.compute + worked * sizing.pixel_bytes,
+            draw: self.draw + DRAW_PIXEL_BYTES * pixels,
+            ..self
+        }
+    }
+
+    fn whole(self) -> u64 {
+        self.read.max(self.compute).max(self.draw)
+    }
+}
+
+/// An edit's share of the worker's memory.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    need: Need,
+    /// None where the editor wants no pixels.
+    share: Option<Share>,
+}
+
+impl Held {
+    /// Waits for what the whole edit needs at most. Whoever holds it gives it back when its edit ends, so the wait ends too.
+    ///
+    /// # Errors
+    ///
+    /// Of class user, where the worker never has as much.
+    pub(crate) async fn take(budget: &Budget, need: Need) -> Result<Self, Failure> {
+        let share = budget.share(need.whole()).await.map_err(|error| {
+            let (needed, limit) = (mib(error.needed), mib(error.limit));
+            Failure::new(
+                FailureClass::User,
+                "memory_limit",
+                format!(
+                    "the edit needs {needed} MiB of memory, and this worker has {limit} MiB for edits: send a smaller picture, \
+                     or lower `size`"
+                ),
+            )
+        })?;
+        Ok(Self {
+            need,
+            share: Some(share),
+        })
+    }
+
+    /// The pictures are read.
+    pub(crate) fn start_computing(&mut self) {
+        self.keep(self.need.compute.max(self.need.draw));
+    }
+
+    /// The engine is done.
+    pub(crate) fn start_drawing(&mut self) {
+        self.keep(self.need.draw);
+    }
+
+    /// The files are ready, and the pictures gone.
+    pub(crate) fn drawn(&self) {
+        if self.need.read.max(self.need.draw) > LARGE_BYTES {
+            limekiln_memory::give_back();
+        }
+    }
+
+    fn keep(&mut self, bytes: u64) {
+        if let Some(share) = &mut self.share {
+            share.shrink_to(bytes);
+        }
+    }
+}

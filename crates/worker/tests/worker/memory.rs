@@ -1,0 +1,102 @@
+//! What edits may hold in memory.
+
+use image::{DynamicImage, RgbImage};
+use limekiln_fixture::TestContext;
+use limekiln_jobs::{FailureClass, StateName};
+use limekiln_store::Submission;
+use limekiln_worker::{Error, Settings, Signal, Sizing};
+
+use crate::gate::{Gate, sized};
+use crate::running::{Running, settings};
+
+/// An engine that takes a kilobyte for each pixel.
+const SIZING: Option<Sizing> = Some(Sizing {
+    side_px: 64,
+    factor: 8,
+    pixel_bytes: 1 << 10,
+});
+
+/// Room for an edit of 64 x 64 pixels, 4 MiB and its canvas, and not for two.
+fn narrow(context: &TestContext) -> Settings {
+    Settings {
+        memory_bytes: 6 << 20,
+        slots: 2,
+        ..settings(context)
+    }
+}
+
+async fn edit(context: &TestContext, side: u32) -> Submission {
+    let pixels = DynamicImage::from(RgbImage::new(side, side));
+    let picture = limekiln_pictures::encode::png(&pixels).unwrap();
+    let mut edit = context.instruction("anything");
+    edit.image = Some(context.image_create(context.tenant, picture).await);
+    edit
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_starts_once_its_memory_is_free() {
+    let context = TestContext::new().await;
+    let gate = Gate::default();
+    let mut worker = Running::start(&context, narrow(&context), sized(&gate, 2, SIZING)).await;
+    let edits = [edit(&context, 64).await, edit(&context, 64).await];
+    let edits = context.enqueue(&edits).await;
+    for _ in &edits {
+        worker
+            .wait("a claim", |signal| matches!(signal, Signal::Claimed(..)))
+            .await;
+    }
+    gate.open(1);
+    let mut first = None;
+    worker
+        .wait("a step", |signal| match signal {
+            Signal::Stepped(edit, ..) => first.replace(*edit).is_none(),
+            _ => false,
+        })
+        .await;
+    gate.open(1);
+    worker
+        .wait(
+            "the other",
+            |signal| matches!(signal, Signal::Started(edit, ..) if Some(*edit) != first),
+        )
+        .await;
+    assert_eq!(gate.passed(), 2, "the first had all its steps");
+    gate.open(2);
+    for edit in edits {
+        context.reaches(edit, StateName::Succeeded).await;
+    }
+    worker.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_never_fit_is_refused_with_the_limit() {
+    let context = TestContext::new().await;
+    let gate = Gate::default();
+    gate.open(9);
+    let worker = Running::start(&context, narrow(&context), sized(&gate, 1, SIZING)).await;
+    let mut large = edit(&context, 128).await;
+    large.spec.size = Some(128);
+    let edits = context.enqueue(&[large, edit(&context, 128).await]).await;
+    let view = context.reaches(edits[0], StateName::Failed).await;
+    let failure = view.error.unwrap();
+    assert_eq!(
+        (failure.class, failure.code.as_str()),
+        (FailureClass::User, "memory_limit")
+    );
+    assert!(
+        failure.message.contains("17 MiB") && failure.message.contains("6 MiB"),
+        "{failure}"
+    );
+    // The same picture at the size that fits.
+    context.reaches(edits[1], StateName::Succeeded).await;
+    worker.stop().await.0.unwrap();
+
+    let mut narrower = narrow(&context);
+    narrower.memory_bytes = 3 << 20;
+    let error = Running::spawn(&context, narrower, sized(&gate, 1, SIZING))
+        .end()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Memory { .. }), "{error}");
+    assert!(error.to_string().contains("--memory-mib"), "{error}");
+}
