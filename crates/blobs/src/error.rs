@@ -65,6 +65,14 @@ pub enum Error {
         /// The server's or the network's words.
         message: String,
     },
+    /// The server has no disk space left.
+    #[error("S3 can't {operation}: it has no disk space left ({message}); give it room")]
+    Full {
+        /// What was tried.
+        operation: &'static str,
+        /// The server's code and words.
+        message: String,
+    },
     /// A name that no blob may have.
     #[error("`{key}` is no blob key: {reason}")]
     Key {
@@ -110,6 +118,7 @@ impl Error {
     /// The `outcome` label of the metrics.
     pub(crate) fn outcome(&self) -> &'static str {
         match self.kind() {
+            _ if self.is_disk_full() => "disk_full",
             ErrorKind::NotFound => "not_found",
             ErrorKind::Corrupt => "corrupt",
             ErrorKind::TooLarge => "too_large",
@@ -127,7 +136,9 @@ impl Retryable for Error {
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Denied { .. } => ErrorKind::Denied,
-            Self::Timeout { .. } | Self::Unavailable { .. } => ErrorKind::Transient,
+            Self::Timeout { .. } | Self::Unavailable { .. } | Self::Full { .. } => {
+                ErrorKind::Transient
+            }
             Self::Folder { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                     ErrorKind::Denied
@@ -143,5 +154,38 @@ impl Retryable for Error {
                 ErrorKind::Internal
             }
         }
+    }
+
+    fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Folder { source, .. } | Self::Disk { source, .. } => disk_is_full(source),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the file system has no room left, or this user's part of it.
+fn disk_is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_others() {
+        let folder = |kind: io::ErrorKind| Error::Folder {
+            operation: "put a blob",
+            path: "/data".to_owned(),
+            source: kind.into(),
+        };
+        let full = folder(io::ErrorKind::StorageFull);
+        assert!(full.is_disk_full() && full.is_transient());
+        assert!(!folder(io::ErrorKind::PermissionDenied).is_disk_full());
     }
 }

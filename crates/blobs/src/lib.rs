@@ -25,6 +25,7 @@
 //! | `limekiln_blob_read_bytes_total`, `limekiln_blob_written_bytes_total` | bytes of blobs |
 //! | `limekiln_cache_hits_total`, `limekiln_cache_misses_total`, `limekiln_cache_evicted_total` | the local cache |
 //! | `limekiln_cache_size_bytes` | what it holds |
+//! | `limekiln_disk_full_total{service}` | calls that failed for lack of disk space, of the store (`blobs`) or the `cache` |
 
 mod blobs;
 mod cache;

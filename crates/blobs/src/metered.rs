@@ -22,6 +22,9 @@ pub(crate) async fn metered<T>(
         Ok(_) => "ok",
         Err(error) => error.outcome(),
     };
+    if outcome == "disk_full" {
+        metrics::counter!("limekiln_disk_full_total", "service" => "blobs").increment(1);
+    }
     metrics::counter!("limekiln_blob_requests_total", "operation" => operation, "outcome" => outcome)
         .increment(1);
     metrics::histogram!("limekiln_blob_request_seconds", "operation" => operation)

@@ -20,7 +20,7 @@ impl Broker {
     /// restored in the background, for ever, with backoff.
     ///
     /// # Errors
-    /// When the first connection is not made within `connect_timeout`.
+    /// When the first connection is not made within `connect_timeout`; with `in_background` only when RabbitMQ refuses it.
     pub async fn connect(settings: &Settings) -> Result<Self> {
         let rabbit = Rabbit::connect(settings).await?;
         Ok(Self(Backend::Rabbit(Arc::new(rabbit))))
@@ -36,6 +36,15 @@ impl Broker {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         dispatch!(&self.0, backend => backend.is_connected())
+    }
+
+    /// Why RabbitMQ takes no messages now, in its words, if it takes none: it lacks memory or disk space.
+    #[must_use]
+    pub fn blocked(&self) -> Option<String> {
+        match &self.0 {
+            Backend::Local(_) => None,
+            Backend::Rabbit(rabbit) => rabbit.blocked(),
+        }
     }
 
     /// Finishes what is under way, within a bounded time, and closes the connections. Consumers, subscriptions and

@@ -32,8 +32,8 @@ pub enum Error {
     #[error("no queue {0} takes the message; check that no policy or user deletes it")]
     Unroutable(String),
     /// RabbitMQ takes no messages because it runs out of memory or disk.
-    #[error("rabbitmq takes no messages: it runs out of memory or disk space; give it more")]
-    Blocked,
+    #[error("rabbitmq takes no messages: it is {0}; give it room")]
+    Blocked(String),
     /// RabbitMQ confirmed that it does not keep the message.
     #[error(
         "rabbitmq refused the message for {0}: the queue is full or has no majority of its replicas"
@@ -75,7 +75,7 @@ impl Retryable for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Disconnected(_)
-            | Self::Blocked
+            | Self::Blocked(_)
             | Self::Unroutable(_)
             | Self::Refused(_)
             | Self::Unconfirmed(_)
@@ -87,6 +87,10 @@ impl Retryable for Error {
             Self::Closed => ErrorKind::Request,
             Self::Encode(_) => ErrorKind::Internal,
         }
+    }
+
+    fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Blocked(reason) if reason.contains("disk"))
     }
 }
 

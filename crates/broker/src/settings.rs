@@ -18,6 +18,8 @@ pub struct Settings {
     pub reconnect_timeout: Duration,
     /// The interval of the connection's heartbeat. 10 s.
     pub heartbeat: Duration,
+    /// Whether a RabbitMQ that is out of reach at the start is connected to in the background, as one that is lost later.
+    pub in_background: bool,
     /// How long a queue may give no answer, while RabbitMQ does, until it is deleted and declared again. 60 s.
     pub recreate_after: Duration,
 }
@@ -32,6 +34,7 @@ impl Settings {
             confirm_timeout: Duration::from_secs(5),
             reconnect_timeout: Duration::from_secs(2),
             heartbeat: Duration::from_secs(10),
+            in_background: false,
             recreate_after: Duration::from_secs(60),
         }
     }
@@ -45,6 +48,7 @@ impl fmt::Debug for Settings {
             .field("confirm_timeout", &self.confirm_timeout)
             .field("reconnect_timeout", &self.reconnect_timeout)
             .field("heartbeat", &self.heartbeat)
+            .field("in_background", &self.in_background)
             .field("recreate_after", &self.recreate_after)
             .finish_non_exhaustive()
     }

@@ -62,4 +62,13 @@ impl Retryable for Error {
             Self::Client(_) | Self::Died { .. } => ErrorKind::Internal,
         }
     }
+
+    fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_disk_full(),
+            Self::Broker(error) => error.is_disk_full(),
+            Self::Blobs(error) => error.is_disk_full(),
+            _ => false,
+        }
+    }
 }

@@ -29,7 +29,8 @@ pub(crate) async fn me(
     // Until tomorrow: the days are by the database's clock, which may be ahead.
     let until = today.next_day().unwrap_or(today);
     let days = store.usage_get(caller.tenant, since, until).await?;
-    let limits = &state.settings.limits;
+    let used = store.tenant_use(caller.tenant).await?;
+    let (limits, shares) = (&state.settings.limits, &state.shares);
     Ok(Json(Account {
         tenant: tenant.id,
         name: tenant.name,
@@ -38,11 +39,20 @@ pub(crate) async fn me(
             rate_per_second: tenant.limits.rate_per_second,
             rate_burst: tenant.limits.rate_burst,
             in_flight: tenant.limits.in_flight,
+            requests_per_second: tenant.limits.requests_per_second,
+            requests_burst: tenant.limits.requests_burst,
+            upload_bytes_daily: tenant.limits.upload_bytes_daily,
+            stored_bytes: tenant.limits.stored_bytes,
+            requests_at_once: shares.requests.each() as u64,
+            streams: shares.watchers.each() as u64,
+            waits: shares.waits.each() as u64,
             image_bytes: limits.upload_bytes as u64,
             image_pixels: limits.pixels_max,
             image_side: limits.side_max,
         },
         in_flight: tenant.in_flight,
+        used,
+        key_expires_at: caller.expires_at,
         usage: days.into_iter().map(usage).collect(),
     }))
 }
@@ -54,5 +64,7 @@ fn usage(used: UsageDay) -> DayUsage {
         edits: used.edits,
         gpu_seconds: used.gpu_ms as f64 / 1000.0,
         bytes: used.bytes,
+        uploaded_bytes: used.uploaded,
+        freed_bytes: used.freed,
     }
 }

@@ -1,16 +1,18 @@
-//! Who sends a request: `Authorization: Bearer <key>`.
+//! Who sends a request: `Authorization: Bearer <key>`. The layer that admits a request looks the key up, once; handlers ask
+//! who it was.
 
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use limekiln_jobs::api::Role;
 use limekiln_store::Caller;
 
 use crate::State;
 use crate::problem::{Problem, ProblemCode};
 
-/// Longer than any key that `limekiln keys` makes.
-const KEY_BYTES_MAX: usize = 200;
+/// What every key begins with, and how many hexadecimal digits follow.
+const KEY_PREFIX: &str = "lk_";
+const KEY_DIGITS: usize = 64;
 
 /// The caller of any role.
 #[derive(Clone, Debug)]
@@ -20,22 +22,24 @@ pub(crate) struct Tenant(pub(crate) Caller);
 #[derive(Clone, Debug)]
 pub(crate) struct Admin;
 
+/// Who has the key that came with the request.
+pub(crate) async fn authenticate(state: &State, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let secret = bearer(headers)?;
+    let found = state.keys.find(&state.services.store, secret).await?;
+    let caller = found.ok_or_else(|| Problem::plain(ProblemCode::Unauthorized))?;
+    tracing::Span::current().record("tenant", tracing::field::display(caller.tenant));
+    state.key_uses.note(caller.key);
+    Ok(caller)
+}
+
 impl FromRequestParts<State> for Tenant {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
-        let secret = bearer(parts)?;
-        let caller = match state.keys.get(secret) {
-            Some(caller) => caller,
-            None => {
-                let found = state.services.store.key_find(secret).await?;
-                let caller = found.ok_or_else(|| Problem::plain(ProblemCode::Unauthorized))?;
-                state.keys.insert(secret, caller.clone());
-                caller
-            }
-        };
-        tracing::Span::current().record("tenant", tracing::field::display(caller.tenant));
-        Ok(Self(caller))
+    async fn from_request_parts(parts: &mut Parts, _: &State) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller
+            .map(Self)
+            .ok_or_else(|| Problem::plain(ProblemCode::Unauthorized))
     }
 }
 
@@ -50,10 +54,10 @@ impl FromRequestParts<State> for Admin {
     }
 }
 
-/// The key, unless no key can look like that.
-fn bearer(parts: &Parts) -> Result<&str, Problem> {
+/// The key, unless no key can look like that: what is made up carelessly costs no query.
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let refused = || Problem::plain(ProblemCode::Unauthorized);
-    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or_else(refused)?;
     if values.next().is_some() {
         let detail = "send one Authorization header";
@@ -65,13 +69,40 @@ fn bearer(parts: &Parts) -> Result<&str, Problem> {
         .and_then(|text| text.split_once(' '))
         .ok_or_else(refused)?;
     let secret = secret.trim();
-    let plausible = scheme.eq_ignore_ascii_case("bearer")
-        && !secret.is_empty()
-        && secret.len() <= KEY_BYTES_MAX
-        && secret.bytes().all(|byte| byte.is_ascii_graphic());
-    if plausible {
+    if scheme.eq_ignore_ascii_case("bearer") && is_key(secret) {
         Ok(secret)
     } else {
         Err(refused())
+    }
+}
+
+fn is_key(text: &str) -> bool {
+    text.strip_prefix(KEY_PREFIX).is_some_and(|digits| {
+        digits.len() == KEY_DIGITS
+            && digits
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_look_like_keys() {
+        let digits = "0123456789abcdef".repeat(4);
+        assert!(is_key(&format!("lk_{digits}")));
+        for text in [
+            String::new(),
+            digits.clone(),
+            format!("lk_{digits}0"),
+            format!("lk_{}", &digits[1..]),
+            format!("lk_{}", digits.to_uppercase()),
+            format!("lk_{}g", &digits[1..]),
+            format!("LK_{digits}"),
+        ] {
+            assert!(!is_key(&text), "{text}");
+        }
     }
 }

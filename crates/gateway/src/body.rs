@@ -44,10 +44,7 @@ pub(crate) async fn read(
             format!("the body has more than the {bytes_max} bytes that are taken here"),
         )
     };
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|bytes| bytes > bytes_max as u64) {
+    if declared_bytes(headers).is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(too_large());
     }
     let deadline = Instant::now() + times.body;
@@ -81,6 +78,12 @@ pub(crate) async fn read(
         bytes: whole.freeze(),
         share,
     })
+}
+
+/// The body's length as `Content-Length` declares it.
+pub(crate) fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get(header::CONTENT_LENGTH)?;
+    value.to_str().ok()?.parse().ok()
 }
 
 /// A JSON body. As axum's, but bounded, strict, and whatever is wrong becomes a problem.

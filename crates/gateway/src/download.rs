@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use limekiln_blobs::Key;
-use limekiln_jobs::{Digest, ErrorKind, Retryable};
+use limekiln_jobs::{Digest, ErrorKind, Retryable, TenantId};
 
 use crate::State;
 use crate::problem::{Problem, ProblemCode};
@@ -18,6 +18,8 @@ pub(crate) struct Blob<'a> {
     pub(crate) media_type: &'a str,
     /// Name of the file that browsers save.
     pub(crate) name: &'a str,
+    /// Whose it is, and who asks for it.
+    pub(crate) tenant: TenantId,
 }
 
 /// A blob never changes, and only its tenant may see it.
@@ -73,6 +75,14 @@ async fn proxied(
     blob: Blob<'_>,
     tag: String,
 ) -> Result<Response, Problem> {
+    let shares = &state.shares.downloads;
+    let share = shares.take(blob.tenant, 1).ok_or_else(|| {
+        Problem::share(
+            ProblemCode::ConcurrencyLimit,
+            shares.each(),
+            "downloads are under way",
+        )
+    })?;
     let download =
         state
             .services
@@ -85,12 +95,12 @@ async fn proxied(
                 _ => error.into(),
             })?;
     let bytes = download.head.bytes;
-    let pieces = stream::unfold(download, |mut download| async move {
+    let pieces = stream::unfold((download, share), |(mut download, share)| async move {
         let piece = download.next().await?;
         if let Err(error) = &piece {
             tracing::warn!(%error, "a download stopped");
         }
-        Some((piece, download))
+        Some((piece, (download, share)))
     });
     let mut response = Response::new(Body::from_stream(pieces));
     let headers = response.headers_mut();

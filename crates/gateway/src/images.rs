@@ -15,7 +15,7 @@ use crate::body::{self, BufferedBody};
 use crate::download::{self, Blob};
 use crate::params::PathId;
 use crate::problem::{Problem, ProblemCode};
-use crate::upload;
+use crate::{quotas, upload};
 
 fn view(image: Image) -> ImageView {
     ImageView {
@@ -42,7 +42,8 @@ fn view(image: Image) -> ImageView {
         headers(("Location" = String, description = "Path of the image")))),
     extensions(("x-problems" = json!([
         ProblemCode::MediaTypeMismatch, ProblemCode::ImageUnsupported, ProblemCode::ImageEmpty,
-        ProblemCode::ImageDamaged, ProblemCode::ImagePixelsLimit,
+        ProblemCode::ImageDamaged, ProblemCode::ImagePixelsLimit, ProblemCode::UploadLimit,
+        ProblemCode::StorageLimit,
     ]))),
 )]
 pub(crate) async fn create(
@@ -53,8 +54,15 @@ pub(crate) async fn create(
     let (parts, body) = request.into_parts();
     let declared = declared_format(&parts.headers)?;
     let bytes_max = state.settings.limits.upload_bytes;
+    quotas::upload(
+        &state,
+        &caller,
+        body::declared_bytes(&parts.headers).unwrap_or(1),
+    )
+    .await?;
     let BufferedBody { bytes, share } = body::read(&state, &parts.headers, body, bytes_max).await?;
     let checked = upload::check(&state, &share, bytes.clone(), declared).await?;
+    quotas::upload(&state, &caller, bytes.len() as u64).await?;
     let image = upload::put(&state, caller.tenant, bytes, &checked).await?;
     drop(share);
     let view = view(image);
@@ -103,6 +111,7 @@ pub(crate) async fn content(
         digest: &image.digest,
         media_type: &image.media_type,
         name: &name,
+        tenant: caller.tenant,
     };
     download::answer(&state, &headers, blob).await
 }

@@ -1,7 +1,6 @@
-//! What happens around every request: an id, a span, metrics, a time limit, a bound on their number, and problem documents
-//! for errors that have none.
+//! What happens around every request: an id, a span, metrics, and problem documents for errors that have none.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{self, MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -18,7 +17,11 @@ use crate::problem::{self, Problem, ProblemCode};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The outermost layer: the request's id, span and metrics.
-pub(crate) async fn observe(request: Request, next: Next) -> Response {
+pub(crate) async fn observe(
+    extract::State(state): extract::State<State>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = Uuid::now_v7();
     let method = method_label(request.method());
@@ -38,7 +41,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
         trace::adopt(&span, parent);
     }
     let response = next.run(request).instrument(span.clone()).await;
-    let mut response = span.in_scope(|| with_problem(response, openai));
+    let mut response = span.in_scope(|| with_problem(&state, response, openai));
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -71,7 +74,7 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 /// Gives errors of the libraries below a problem document, and errors of the OpenAI route OpenAI's form.
-fn with_problem(response: Response, openai: bool) -> Response {
+fn with_problem(state: &State, response: Response, openai: bool) -> Response {
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return response;
     }
@@ -98,6 +101,9 @@ fn with_problem(response: Response, openai: bool) -> Response {
             detail = problem.detail,
             "refused"
         );
+        if let Some(service) = problem.full_disk {
+            state.status.disks().full(service);
+        }
         if openai {
             response = openai::problem(&problem.clone(), response);
         }
@@ -128,38 +134,4 @@ fn code_of(status: StatusCode) -> ProblemCode {
 pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request panicked");
     Problem::plain(ProblemCode::Internal).into_response()
-}
-
-/// Bounds the number of requests and the time of each. For requests without a large body.
-pub(crate) async fn bounded(
-    state: extract::State<State>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let limit = state.settings.timeouts.request;
-    bounded_by(&state, limit, request, next).await
-}
-
-/// As [`bounded`], with time to upload a body.
-pub(crate) async fn bounded_upload(
-    state: extract::State<State>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let times = &state.settings.timeouts;
-    bounded_by(&state, times.request + times.body, request, next).await
-}
-
-async fn bounded_by(state: &State, limit: Duration, request: Request, next: Next) -> Response {
-    let Ok(_permit) = state.requests.clone().try_acquire_owned() else {
-        return Problem::plain(ProblemCode::Overloaded).into_response();
-    };
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::new(
-            ProblemCode::Timeout,
-            format!("no answer within {} s", limit.as_secs()),
-        )
-        .into_response(),
-    }
 }

@@ -5,10 +5,14 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`settings`] | what a gateway allows, and for how long |
-//! | [`state`] | what every request works with: `memory` bounds it, `key_cache`, `worker_cache` and `readiness` remember for a moment what Postgres says, `poller` reads the events that the broker lost |
+//! | [`state`] | what every request works with: `memory` bounds it, `shares` what one tenant may hold, `worker_cache` remembers for a moment what Postgres says, `poller` reads the events that the broker lost |
+//! | `keys` | API keys: remembered for a moment, a bucket of requests for each, streams that end with them, their last use |
+//! | [`status`] | what a process says of itself: `readiness` checks its services, `disks` remembers full ones |
 //! | [`serve`] | connections: their number, header timeouts, an orderly end; `write_timeout` against clients that stopped reading |
-//! | `routes` | which handler answers which path |
-//! | `layers` | what happens around every request: id, span, metrics, time limit, problem documents for errors that have none |
+//! | `routes` | which handler answers which path, on the public port and on the status port |
+//! | `layers` | what happens around every request: id, span, metrics, problem documents for errors that have none |
+//! | `admission` | who is let in: bounds on all requests, on a tenant's and on a key's |
+//! | `quotas` | bytes that a tenant may upload and store |
 //! | `problem` | errors of handlers as problem documents (RFC 9457) |
 //! | `auth` | API keys |
 //! | `params`, `body`, `strict_json` | extractors: parameters; bodies bounded in bytes, time and memory; JSON as JSON Schema understands it |
@@ -31,19 +35,22 @@
 //! | `limekiln_http_problems_total` | counter | `code` | requests refused or failed |
 //! | `limekiln_http_connections_open` | gauge | | connections |
 //! | `limekiln_upload_bytes_total` | counter | | pictures stored |
+//! | `limekiln_service_up` | gauge | `service` | 1 while the process can use `postgres`, `broker`, `blobs` |
 //! | `limekiln_watchers_open` | gauge | | readers of events, the OpenAI route's waits included |
 //! | `limekiln_watched_events_total` | counter | `source` | events given to readers: `live` from the broker, `read` from Postgres |
 
 mod account;
 mod admin;
+mod admission;
 mod auth;
 mod body;
+mod disks;
 mod docs;
 mod download;
 mod edits;
 mod health;
 mod images;
-mod key_cache;
+mod keys;
 mod layers;
 mod memory;
 mod models;
@@ -52,18 +59,23 @@ mod openapi;
 mod params;
 mod poller;
 mod problem;
+mod quotas;
 mod readiness;
 mod routes;
 pub mod serve;
 mod sessions;
 pub mod settings;
+mod shares;
 pub mod state;
+pub mod status;
 mod strict_json;
 mod upload;
 mod worker_cache;
 mod write_timeout;
 
-pub use routes::{openapi, router};
+pub use health::status_router;
+pub use routes::{openapi, operator_router, router};
 pub use serve::{Error, serve};
 pub use settings::{Downloads, Limits, Settings, SpecCheck, Timeouts};
 pub use state::{Services, State};
+pub use status::Status;

@@ -1,14 +1,27 @@
 //! Errors of handlers: each becomes a problem document (RFC 9457). Clients learn whether to try again, the log learns why.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use limekiln_jobs::api::{Invalid, ProblemDocument};
 use limekiln_jobs::{ErrorKind, Retryable};
+
+use crate::keys::Quota;
 
 pub(crate) use limekiln_jobs::api::ProblemCode;
 
 /// The media type of problem documents.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What is left of a limit, as draft-ietf-httpapi-ratelimit-headers-06 names it, the last draft with these three: they are what
+/// clients read.
+pub(crate) const RATE_LIMIT: [HeaderName; 3] = [
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+];
+
+/// How long a client is told to wait for room on a disk, in seconds.
+const DISK_RETRY_S: u64 = 30;
 
 /// Why a request failed.
 #[derive(Clone, Debug)]
@@ -17,6 +30,20 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     pub(crate) errors: Vec<Invalid>,
     pub(crate) retry_after_s: Option<u64>,
+    /// The limit that was reached.
+    pub(crate) quota: Option<Quota>,
+    /// The service whose disk is full.
+    pub(crate) full_disk: Option<&'static str>,
+}
+
+/// Adds the `RateLimit-*` headers, unless they are there.
+pub(crate) fn quota_headers(headers: &mut HeaderMap, quota: Quota) {
+    let values = [quota.limit, quota.remaining, quota.reset_s];
+    for (name, value) in RATE_LIMIT.into_iter().zip(values) {
+        headers
+            .entry(name)
+            .or_insert_with(|| HeaderValue::from(value));
+    }
 }
 
 impl Problem {
@@ -31,7 +58,30 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after_s,
+            quota: None,
+            full_disk: None,
         }
+    }
+
+    /// The same of a limit that was reached, with what is left of it; another try helps after so many seconds.
+    pub(crate) fn limited(self, quota: Quota, retry_after_s: u64) -> Self {
+        Self {
+            quota: Some(quota),
+            retry_after_s: Some(retry_after_s),
+            ..self
+        }
+    }
+
+    /// A tenant that holds its whole share of `each`.
+    pub(crate) fn share(code: ProblemCode, each: usize, what: &str) -> Self {
+        let detail =
+            format!("{each} of your {what} at this gateway, which is your share: try again later");
+        let quota = Quota {
+            limit: each as u64,
+            remaining: 0,
+            reset_s: 1,
+        };
+        Self::new(code, detail).limited(quota, 1)
     }
 
     /// A problem whose detail is the code's advice.
@@ -67,7 +117,21 @@ impl Problem {
         Self::plain(ProblemCode::Internal)
     }
 
-    fn unavailable(what: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+    fn unavailable(
+        what: &'static str,
+        error: &(impl Retryable + std::error::Error + 'static),
+    ) -> Self {
+        if error.is_disk_full() {
+            tracing::error!(%error, "{what} has no disk space left");
+            let detail =
+                format!("{what} has no disk space left: try again once its operator gave it room");
+            return Self {
+                retry_after_s: Some(DISK_RETRY_S),
+                full_disk: Some(what),
+                ..Self::new(ProblemCode::DiskFull, detail)
+            };
+        }
+        let error: &(dyn std::error::Error + 'static) = error;
         tracing::warn!(error, "{what} is unavailable");
         Self::new(
             ProblemCode::Unavailable,
@@ -89,6 +153,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(quota) = self.quota {
+            quota_headers(headers, quota);
         }
         if self.code == ProblemCode::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -1,4 +1,5 @@
-//! Whether Postgres, the broker and the blob store can be used.
+//! Whether a process can work: Postgres answers. Without RabbitMQ or S3 it goes on with what does not need them, so they are
+//! looked at beside it.
 
 use std::time::Duration;
 
@@ -14,41 +15,48 @@ const AGE_MAX: Duration = Duration::from_millis(500);
 /// A key that no blob has. Whether asking for it succeeds shows whether the store answers.
 const PROBE: &str = "probe/readyz";
 
-/// Checks the dependencies and remembers the outcome for a moment.
+/// Checks the services and remembers the outcome for a moment.
 pub(crate) struct ReadinessProbe {
     store: Store,
     broker: Broker,
     blobs: Blobs,
     timeout: Duration,
-    last: Mutex<Option<(Instant, Vec<Check>)>>,
+    postgres: Recent,
+    rest: Recent,
 }
 
+/// The outcome of checks, and when they were made.
+type Recent = Mutex<Option<(Instant, Vec<Check>)>>;
+
 impl ReadinessProbe {
-    /// Gives each dependency `timeout` to answer.
+    /// Gives each service `timeout` to answer.
     pub(crate) fn new(store: Store, broker: Broker, blobs: Blobs, timeout: Duration) -> Self {
         Self {
             store,
             broker,
             blobs,
             timeout,
-            last: Mutex::default(),
+            postgres: Recent::default(),
+            rest: Recent::default(),
         }
     }
 
-    pub(crate) async fn checks(&self) -> Vec<Check> {
-        let mut last = self.last.lock().await;
-        if let Some((at, checks)) = &*last
-            && at.elapsed() < AGE_MAX
-        {
-            return checks.clone();
-        }
-        let (postgres, blobs) = tokio::join!(self.postgres(), self.blobs());
-        let checks = vec![
-            Check::new("postgres", postgres.err()),
-            Check::new("broker", self.broker().err()),
-            Check::new("blobs", blobs.err()),
-        ];
-        *last = Some((Instant::now(), checks.clone()));
+    /// The one check that everything depends on.
+    pub(crate) async fn required(&self) -> Vec<Check> {
+        recent(&self.postgres, async || {
+            vec![Check::required("postgres", self.postgres().await.err())]
+        })
+        .await
+    }
+
+    /// All of them.
+    pub(crate) async fn all(&self) -> Vec<Check> {
+        let rest = recent(&self.rest, async || {
+            let blobs = Check::optional("blobs", self.blobs().await.err());
+            vec![Check::optional("broker", self.broker().err()), blobs]
+        });
+        let (mut checks, rest) = tokio::join!(self.required(), rest);
+        checks.extend(rest);
         checks
     }
 
@@ -60,10 +68,12 @@ impl ReadinessProbe {
     }
 
     fn broker(&self) -> Result<(), String> {
-        if self.broker.is_connected() {
-            Ok(())
-        } else {
-            Err("no connection to RabbitMQ now; it is being restored".to_owned())
+        if !self.broker.is_connected() {
+            return Err("no connection to RabbitMQ now; it is being restored, and edits are announced when it is back".to_owned());
+        }
+        match self.broker.blocked() {
+            Some(why) => Err(format!("RabbitMQ takes no messages: {why}; give it room")),
+            None => Ok(()),
         }
     }
 
@@ -79,4 +89,21 @@ impl ReadinessProbe {
     fn late(&self) -> String {
         format!("no answer within {} s", self.timeout.as_secs_f32())
     }
+}
+
+/// The checks as they were a moment ago, or made now. Whoever asks meanwhile waits for the same ones.
+async fn recent(cell: &Recent, check: impl AsyncFnOnce() -> Vec<Check>) -> Vec<Check> {
+    let mut last = cell.lock().await;
+    if let Some((at, checks)) = &*last
+        && at.elapsed() < AGE_MAX
+    {
+        return checks.clone();
+    }
+    let checks = check().await;
+    for check in &checks {
+        let up = if check.ok { 1.0 } else { 0.0 };
+        metrics::gauge!("limekiln_service_up", "service" => check.name.clone()).set(up);
+    }
+    *last = Some((Instant::now(), checks.clone()));
+    checks
 }

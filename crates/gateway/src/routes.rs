@@ -1,6 +1,7 @@
-//! The routes: which handler answers which path.
+//! The routes: which handler answers which path, on the public port and on the status port.
 
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::http::Uri;
+use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -13,13 +14,38 @@ use utoipa_axum::routes;
 use crate::openapi::Api;
 use crate::problem::{Problem, ProblemCode};
 use crate::{
-    State, account, admin, docs, edits, health, images, layers, models, openai,
+    State, account, admin, admission, docs, edits, health, images, layers, models, openai,
     openapi as description, sessions,
 };
 
-/// The whole API as a service. [`serve`](crate::serve()) adds the bounds on connections.
+/// What the public port serves. [`serve`](crate::serve()) adds the bounds on connections.
 pub fn router(state: State) -> Router {
-    let (router, document) = parts(&state);
+    let routes = public(&state);
+    whole(state, routes, missing)
+}
+
+/// What the status port of a gateway serves: health in detail, metrics, and the admin routes.
+pub fn operator_router(state: State) -> Router {
+    let routes = OpenApiRouter::with_openapi(Api::openapi())
+        .merge(admins(&state))
+        .merge(operations());
+    whole(state, routes, missing_for_operators)
+}
+
+/// The API's description (OpenAPI 3.1), as `/openapi.json` of the public port shows it.
+pub fn openapi(state: &State) -> Value {
+    let api = public(state).split_for_parts().1;
+    description::document(&api, &state.settings)
+}
+
+/// These routes with the pages that describe them, and what surrounds every request.
+fn whole(
+    state: State,
+    routes: OpenApiRouter<State>,
+    missing: fn(&str) -> Option<&'static str>,
+) -> Router {
+    let (router, api) = routes.split_for_parts();
+    let document = description::document(&api, &state.settings);
     router
         .route(
             "/openapi.json",
@@ -30,18 +56,47 @@ pub fn router(state: State) -> Router {
             "/",
             get(|| std::future::ready(Redirect::temporary("/docs"))),
         )
-        .fallback(|| std::future::ready(Problem::plain(ProblemCode::NotFound)))
+        .fallback(async move |uri: Uri| match missing(uri.path()) {
+            Some(detail) => Problem::new(ProblemCode::NotFound, detail),
+            None => Problem::plain(ProblemCode::NotFound),
+        })
         .layer(CatchPanicLayer::custom(layers::panicked))
-        .layer(from_fn(layers::observe))
+        .layer(from_fn_with_state(state.clone(), layers::observe))
         .with_state(state)
 }
 
-/// The API's description (OpenAPI 3.1), as `/openapi.json` shows it.
-pub fn openapi(state: &State) -> Value {
-    parts(state).1
+/// Where to find what the public port lacks.
+fn missing(path: &str) -> Option<&'static str> {
+    (path.starts_with("/v1/admin") || path == "/metrics").then_some(
+        "this is not on the gateway's public port: ask its status port (`limekiln serve --status`)",
+    )
 }
 
-fn parts(state: &State) -> (Router<State>, Value) {
+/// Where to find what the status port lacks.
+fn missing_for_operators(path: &str) -> Option<&'static str> {
+    path.starts_with("/v1/").then_some(
+        "this is a gateway's status port: the API is on its public port (`limekiln serve --listen`)",
+    )
+}
+
+fn public(state: &State) -> OpenApiRouter<State> {
+    let settings = &state.settings;
+    let mut routes = OpenApiRouter::with_openapi(Api::openapi()).merge(tenants(state));
+    if settings.admin_public {
+        routes = routes.merge(admins(state));
+    }
+    if settings.status_public {
+        return routes.merge(operations());
+    }
+    routes.merge(
+        OpenApiRouter::new()
+            .routes(routes!(health::health))
+            .routes(routes!(health::ready)),
+    )
+}
+
+/// For tenants.
+fn tenants(state: &State) -> OpenApiRouter<State> {
     let bounded = OpenApiRouter::new()
         .routes(routes!(images::get))
         .routes(routes!(images::content))
@@ -59,6 +114,20 @@ fn parts(state: &State) -> (Router<State>, Value) {
         .routes(routes!(sessions::get))
         .routes(routes!(models::list))
         .routes(routes!(account::me))
+        .route_layer(from_fn_with_state(state.clone(), admission::bounded));
+    let uploads = OpenApiRouter::new()
+        .routes(routes!(images::create))
+        .route_layer(from_fn_with_state(state.clone(), admission::bounded_upload));
+    // It bounds its own waits.
+    let waits = OpenApiRouter::new()
+        .routes(routes!(openai::edit))
+        .route_layer(from_fn_with_state(state.clone(), admission::keyed));
+    bounded.merge(uploads).merge(waits)
+}
+
+/// For operators, with keys of the role admin.
+fn admins(state: &State) -> OpenApiRouter<State> {
+    OpenApiRouter::new()
         .routes(routes!(admin::workers))
         .routes(routes!(admin::drain))
         .routes(routes!(admin::drain_all))
@@ -67,21 +136,15 @@ fn parts(state: &State) -> (Router<State>, Value) {
         .routes(routes!(admin::retry))
         .routes(routes!(admin::pause))
         .routes(routes!(admin::resume))
-        .route_layer(from_fn_with_state(state.clone(), layers::bounded));
-    let uploads = OpenApiRouter::new()
-        .routes(routes!(images::create))
-        .route_layer(from_fn_with_state(state.clone(), layers::bounded_upload));
-    // The OpenAI route bounds its own waits, and probes must be answered even when no more requests are.
-    let unbounded = OpenApiRouter::new()
-        .routes(routes!(openai::edit))
+        .routes(routes!(admin::tenants::list))
+        .routes(routes!(admin::tenants::limits_set))
+        .route_layer(from_fn_with_state(state.clone(), admission::bounded))
+}
+
+/// For probes and Prometheus, without a key: answered even when no more requests are.
+fn operations() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
         .routes(routes!(health::health))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics));
-    let (router, api) = OpenApiRouter::with_openapi(Api::openapi())
-        .merge(bounded)
-        .merge(uploads)
-        .merge(unbounded)
-        .split_for_parts();
-    let document = description::document(&api, &state.settings);
-    (router, document)
+        .routes(routes!(health::ready_in_detail))
+        .routes(routes!(health::metrics))
 }

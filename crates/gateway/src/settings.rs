@@ -27,6 +27,10 @@ pub struct Settings {
     pub downloads: Downloads,
     /// Address that clients know the gateway by, for the API's description.
     pub public_url: Option<Url>,
+    /// Whether the admin routes are on the public port too, and not on the status port alone.
+    pub admin_public: bool,
+    /// Whether `/metrics` and the details of `/readyz` are on the public port too.
+    pub status_public: bool,
     /// Bounds on sizes and numbers.
     pub limits: Limits,
     /// Bounds on times.
@@ -43,6 +47,8 @@ impl Settings {
             spec_check: None,
             downloads: Downloads::Redirect,
             public_url: None,
+            admin_public: false,
+            status_public: false,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }
@@ -58,6 +64,8 @@ impl fmt::Debug for Settings {
             .field("spec_check", &self.spec_check.is_some())
             .field("downloads", &self.downloads)
             .field("public_url", &self.public_url.as_ref().map(Url::as_str))
+            .field("admin_public", &self.admin_public)
+            .field("status_public", &self.status_public)
             .field("limits", &self.limits)
             .field("timeouts", &self.timeouts)
             .finish()
@@ -97,6 +105,9 @@ pub struct Limits {
     pub watchers: usize,
     /// Requests of the OpenAI route that wait for their pictures.
     pub openai_waits: usize,
+    /// The part of the requests, streams, waits and (by downloads) connections above that one tenant may hold, above 0 and at
+    /// most 1.
+    pub tenant_share: f64,
     /// Bytes of a request's headers.
     pub header_bytes: usize,
 }
@@ -114,6 +125,7 @@ impl Default for Limits {
             requests: 512,
             watchers: 2048,
             openai_waits: 256,
+            tenant_share: 0.25,
             header_bytes: 32 << 10,
         }
     }
@@ -144,8 +156,10 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// How often Postgres is asked for newer events of watched edits, in case live events were lost.
     pub poll: Duration,
-    /// How long an API key is remembered, and so how long a revoked one may still work.
+    /// How long an API key is remembered, and so how long a revoked one may still work and its streams stay open.
     pub key_cache: Duration,
+    /// How long after its use it is written when a key was last used.
+    pub key_use: Duration,
     /// How long open requests may go on during a shutdown.
     pub shutdown: Duration,
 }
@@ -165,6 +179,7 @@ impl Default for Timeouts {
             keep_alive: Duration::from_secs(15),
             poll: Duration::from_secs(1),
             key_cache: Duration::from_secs(5),
+            key_use: Duration::from_secs(60),
             shutdown: Duration::from_secs(8),
         }
     }

@@ -11,11 +11,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::key_cache::KeyCache;
+use crate::keys::{Buckets, KeyCache, KeyLives, KeyUses};
 use crate::memory::MemoryBudget;
 use crate::poller::Poller;
-use crate::readiness::ReadinessProbe;
 use crate::settings::Settings;
+use crate::shares::Shares;
+use crate::status::Status;
 use crate::worker_cache::WorkerCache;
 
 /// The services that a gateway stands on.
@@ -49,12 +50,29 @@ pub struct Shared {
     pub(crate) waits: Arc<Semaphore>,
     /// One permit for each picture that is being decoded.
     pub(crate) decodes: Arc<Semaphore>,
+    /// What each tenant may hold of those permits.
+    pub(crate) shares: TenantShares,
     pub(crate) keys: KeyCache,
+    /// The bucket of requests of each key.
+    pub(crate) buckets: Buckets,
+    /// Ends streams with their key.
+    pub(crate) key_lives: KeyLives,
+    /// Writes when keys were last used.
+    pub(crate) key_uses: KeyUses,
     pub(crate) poller: Poller,
     pub(crate) workers: WorkerCache,
-    pub(crate) readiness: ReadinessProbe,
+    pub(crate) status: Status,
     /// Cancelled when the gateway stops: streams of events end.
     pub(crate) closing: CancellationToken,
+}
+
+/// What each tenant may hold of what all share.
+pub(crate) struct TenantShares {
+    pub(crate) requests: Shares,
+    pub(crate) watchers: Shares,
+    pub(crate) waits: Shares,
+    /// Downloads through the gateway, which hold connections.
+    pub(crate) downloads: Shares,
 }
 
 impl State {
@@ -64,21 +82,38 @@ impl State {
         let permits =
             |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         let (store, closing) = (&services.store, CancellationToken::new());
+        let started = CancellationToken::new();
+        started.cancel();
+        let status = Status::new(
+            (
+                store.clone(),
+                services.broker.clone(),
+                services.blobs.clone(),
+            ),
+            timeouts.ready,
+            services.metrics.clone(),
+            started,
+            closing.clone(),
+        );
         Self(Arc::new(Shared {
             memory: MemoryBudget::new(limits.upload_memory_bytes, timeouts.memory),
             requests: permits(limits.requests),
             watchers: permits(limits.watchers),
             waits: permits(limits.openai_waits),
             decodes: permits(limits.decodes),
+            shares: TenantShares {
+                requests: Shares::new(limits.requests, limits.tenant_share),
+                watchers: Shares::new(limits.watchers, limits.tenant_share),
+                waits: Shares::new(limits.openai_waits, limits.tenant_share),
+                downloads: Shares::new(limits.connections, limits.tenant_share),
+            },
             keys: KeyCache::new(timeouts.key_cache),
+            buckets: Buckets::default(),
+            key_lives: KeyLives::new(store.clone(), timeouts.key_cache, closing.clone()),
+            key_uses: KeyUses::new(store.clone(), timeouts.key_use, closing.clone()),
             poller: Poller::new(store.clone(), timeouts.poll, closing.clone()),
             workers: WorkerCache::new(store.clone()),
-            readiness: ReadinessProbe::new(
-                store.clone(),
-                services.broker.clone(),
-                services.blobs.clone(),
-                timeouts.ready,
-            ),
+            status,
             closing,
             services,
             settings,

@@ -45,6 +45,11 @@ pub trait Retryable {
     /// What the error means for whoever met it.
     fn kind(&self) -> ErrorKind;
 
+    /// Whether a disk is full, so that somebody has to make room before the same call succeeds.
+    fn is_disk_full(&self) -> bool {
+        false
+    }
+
     /// Whether the same call may succeed later without any change.
     fn is_transient(&self) -> bool {
         self.kind() == ErrorKind::Transient

@@ -11,6 +11,9 @@ pub enum Error {
     /// Any error of the driver or the server.
     #[error("database: {0}")]
     Database(#[source] sqlx::Error),
+    /// The server has no disk space left.
+    #[error("Postgres has no disk space left: {0}; give it room")]
+    DiskFull(#[source] sqlx::Error),
     /// No answer came in time.
     #[error("the database did not answer within {after_s} s")]
     Timeout {
@@ -75,7 +78,7 @@ impl Retryable for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Database(error) => database_kind(error),
-            Self::Timeout { .. } => ErrorKind::Transient,
+            Self::Timeout { .. } | Self::DiskFull(_) => ErrorKind::Transient,
             Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => database_kind(error),
             Self::Url(_)
             | Self::SchemaOld { .. }
@@ -86,13 +89,25 @@ impl Retryable for Error {
             Self::Row { .. } | Self::Random(_) => ErrorKind::Internal,
         }
     }
+
+    fn is_disk_full(&self) -> bool {
+        matches!(self, Self::DiskFull(_))
+    }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code());
+        if code.as_deref() == Some(DISK_FULL) {
+            metrics::counter!("limekiln_disk_full_total", "service" => "postgres").increment(1);
+            return Self::DiskFull(error);
+        }
         Self::Database(error)
     }
 }
+
+/// The SQLSTATE of a full disk.
+const DISK_FULL: &str = "53100";
 
 fn database_kind(error: &sqlx::Error) -> ErrorKind {
     match error {

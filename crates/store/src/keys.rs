@@ -1,12 +1,16 @@
 //! API keys. Only their hash is stored.
 
+use std::time::Duration;
+
 use limekiln_jobs::api::Role;
 use limekiln_jobs::{KeyId, TenantId};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use crate::row::{clean, get, id, name};
+use crate::row::{clean, get, id, name, whole_opt};
 use crate::secret::random;
-use crate::{Error, Result, Secret, Store};
+use crate::tenants::limits;
+use crate::{Error, Limits, Result, Secret, Store};
 
 /// A key that was just created. Its secret is kept nowhere else.
 #[derive(Debug, Clone)]
@@ -18,7 +22,7 @@ pub struct NewKey {
 }
 
 /// Who presented a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Caller {
     /// The tenant.
     pub tenant: TenantId,
@@ -28,6 +32,12 @@ pub struct Caller {
     pub role: Role,
     /// The tenant's name.
     pub name: String,
+    /// When the key stops working by itself.
+    pub expires_at: Option<OffsetDateTime>,
+    /// What the tenant may ask for.
+    pub limits: Limits,
+    /// Bytes that the tenant had stored when this was read; `None` where it may store any number.
+    pub stored_bytes: Option<u64>,
 }
 
 /// A key as listed.
@@ -43,30 +53,50 @@ pub struct Key {
     pub label: String,
     /// When it was created.
     pub created_at: OffsetDateTime,
+    /// When it stops working by itself.
+    pub expires_at: Option<OffsetDateTime>,
     /// When it was revoked.
     pub revoked_at: Option<OffsetDateTime>,
+    /// About when it was last used.
+    pub used_at: Option<OffsetDateTime>,
 }
 
 impl Store {
-    /// Creates a key.
+    /// Creates a key that works until it is revoked.
     ///
     /// # Errors
     /// [`crate::Error::NoTenant`].
     pub async fn key_create(&self, tenant: TenantId, role: Role, label: &str) -> Result<NewKey> {
+        self.key_create_for(tenant, role, label, None).await
+    }
+
+    /// Creates a key that works for `lifetime`, by the database's clock.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoTenant`].
+    pub async fn key_create_for(
+        &self,
+        tenant: TenantId,
+        role: Role,
+        label: &str,
+        lifetime: Option<Duration>,
+    ) -> Result<NewKey> {
         let secret = random("lk_")?;
         let id = KeyId::new();
         let created = self
             .count(
                 "key_create",
                 sqlx::query(
-                    "insert into api_keys (id, tenant_id, hash, role, label)
-                    select $1, t.id, $3, $4, left($5, 200) from tenants t where t.id = $2",
+                    "insert into api_keys (id, tenant_id, hash, role, label, expires_at)
+                    select $1, t.id, $3, $4, left($5, 200), now() + make_interval(secs => $6)
+                    from tenants t where t.id = $2",
                 )
                 .bind(id.uuid())
                 .bind(tenant.uuid())
                 .bind(hash(secret.expose()))
                 .bind(role.as_str())
-                .bind(clean(label)),
+                .bind(clean(label))
+                .bind(lifetime.map(|lifetime| lifetime.as_secs_f64())),
             )
             .await?;
         if created == 0 {
@@ -75,26 +105,23 @@ impl Store {
         Ok(NewKey { id, secret })
     }
 
-    /// Who this secret belongs to; `None` when it is unknown or revoked.
+    /// Who this secret belongs to; `None` when it is unknown, revoked or expired.
     pub async fn key_find(&self, secret: &str) -> Result<Option<Caller>> {
         let row = self
             .row(
                 "key_find",
-                sqlx::query(
-                    "select k.id, k.tenant_id, k.role, t.name
-                    from api_keys k
-                    join tenants t on t.id = k.tenant_id
-                    where k.hash = $1 and k.revoked_at is null",
-                )
-                .bind(hash(secret)),
+                sqlx::query(include_str!("sql/key_find.sql")).bind(hash(secret)),
             )
             .await?;
         row.map(|row| {
             Ok(Caller {
-                tenant: id(&row, "tenant_id")?,
-                key: id(&row, "id")?,
+                tenant: id(&row, "id")?,
+                key: id(&row, "key_id")?,
                 role: name(&row, "role")?,
                 name: get(&row, "name")?,
+                expires_at: get(&row, "expires_at")?,
+                limits: limits(&row)?,
+                stored_bytes: whole_opt(&row, "stored")?,
             })
         })
         .transpose()
@@ -119,10 +146,43 @@ impl Store {
                     role: name(row, "role")?,
                     label: get(row, "label")?,
                     created_at: get(row, "created_at")?,
+                    expires_at: get(row, "expires_at")?,
                     revoked_at: get(row, "revoked_at")?,
+                    used_at: get(row, "used_at")?,
                 })
             })
             .collect()
+    }
+
+    /// Those of `keys` that still work.
+    pub async fn keys_alive(&self, keys: &[KeyId]) -> Result<Vec<KeyId>> {
+        let rows = self
+            .rows(
+                "keys_alive",
+                sqlx::query(
+                    "select id from api_keys
+                    where id = any($1) and revoked_at is null and (expires_at is null or expires_at > now())",
+                )
+                .bind(uuids(keys)),
+            )
+            .await?;
+        rows.iter().map(|row| id(row, "id")).collect()
+    }
+
+    /// Notes that these keys are in use.
+    pub async fn keys_used(&self, keys: &[KeyId]) -> Result<()> {
+        self.count(
+            "keys_used",
+            sqlx::query(
+                "with used as materialized (
+                    select id from api_keys where id = any($1) order by id for no key update
+                )
+                update api_keys k set used_at = now() from used u where k.id = u.id",
+            )
+            .bind(uuids(keys)),
+        )
+        .await?;
+        Ok(())
     }
 
     /// Revokes a key; `false` when there is no such key that is not revoked.
@@ -138,6 +198,10 @@ impl Store {
             .await?;
         Ok(revoked > 0)
     }
+}
+
+fn uuids(keys: &[KeyId]) -> Vec<Uuid> {
+    keys.iter().map(|key| key.uuid()).collect()
 }
 
 fn hash(secret: &str) -> Vec<u8> {

@@ -40,6 +40,7 @@
 //! | name | what it counts |
 //! |---|---|
 //! | `limekiln_store_statement_seconds{statement}` | time of a statement, once it has a connection |
+//! | `limekiln_disk_full_total{service="postgres"}` | statements that failed for lack of disk space |
 
 mod arrays;
 mod artifacts;
@@ -88,6 +89,7 @@ pub use error::{Error, Result};
 pub use images::{Image, NewImage};
 pub use keys::{Caller, Key, NewKey};
 pub use lease::{Checkpoint, Checkpointed, Progressed};
+pub use limekiln_jobs::api::TenantLimits as Limits;
 pub use outcome::{Completion, Failed};
 pub use reap::Moved;
 pub use release::Announcement;
@@ -95,7 +97,7 @@ pub use secret::Secret;
 pub use sessions::Session;
 pub use store::{Server, Settings, Store};
 pub use submission::{Idempotency, Submission, Submitted};
-pub use tenants::{Limits, Tenant};
+pub use tenants::Tenant;
 pub use usage::UsageDay;
 pub use webhooks::Delivery;
 pub use workers::{HeartbeatReply, NewWorker};

@@ -43,6 +43,12 @@ pub(crate) fn whole<T: TryFrom<i64>>(row: &PgRow, column: &'static str) -> Resul
     T::try_from(value).map_err(|_| bad(column, value))
 }
 
+pub(crate) fn whole_opt<T: TryFrom<i64>>(row: &PgRow, column: &'static str) -> Result<Option<T>> {
+    get::<Option<i64>>(row, column)?
+        .map(|value| T::try_from(value).map_err(|_| bad(column, value)))
+        .transpose()
+}
+
 /// A count in an `integer` column.
 pub(crate) fn small<T: TryFrom<i32>>(row: &PgRow, column: &'static str) -> Result<T> {
     let value = get::<i32>(row, column)?;

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "fleet",
@@ -26,6 +26,11 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
         2,
         "history",
         include_str!("../../../migrations/0002_history.sql"),
+    ),
+    (
+        7,
+        "limits",
+        include_str!("../../../migrations/0007_limits.sql"),
     ),
 ];
 

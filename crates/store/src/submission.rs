@@ -83,6 +83,8 @@ pub enum Submitted {
     RateLimited {
         /// When one more will be let in.
         retry_after: Duration,
+        /// How many are let in at once, after a pause.
+        burst: u32,
     },
     /// No such image of this tenant.
     NoImage,

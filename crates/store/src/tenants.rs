@@ -1,35 +1,15 @@
 //! Tenants and their limits.
 
 use limekiln_jobs::TenantId;
+use limekiln_jobs::api::{TenantLimits as Limits, TenantUse};
 use time::OffsetDateTime;
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use crate::row::{get, id, int, small};
+use crate::row::{big, get, id, int, small, whole, whole_opt};
 use crate::secret::random;
 use crate::{Error, Result, Secret, Store};
-
-/// What a tenant may ask for; exact across gateways.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// Submissions a second, in the long run.
-    pub rate_per_second: f64,
-    /// Submissions at once, after a pause.
-    pub rate_burst: u32,
-    /// Edits that have not ended, at any moment.
-    pub in_flight: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            rate_per_second: 20.0,
-            rate_burst: 100,
-            in_flight: 1_000,
-        }
-    }
-}
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,15 +39,16 @@ impl Store {
                 "must have 1 to 100 characters, none of them NUL",
             ));
         }
-        limits.check()?;
+        check(limits)?;
         let secret = random("whsec_")?;
         let created = self
             .rows(
                 "tenant_create",
                 sqlx::query(
                     "insert into tenants
-                        (id, name, rate_per_second, rate_burst, rate_tokens, in_flight_limit, webhook_secret)
-                    values ($1, $2, $3, $4, $4, $5, $6)
+                        (id, name, rate_per_second, rate_burst, rate_tokens, in_flight_limit, webhook_secret,
+                        request_rate, request_burst, upload_bytes_daily, stored_bytes_limit)
+                    values ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10)
                     on conflict (name) do nothing
                     returning *",
                 )
@@ -76,7 +57,11 @@ impl Store {
                 .bind(limits.rate_per_second)
                 .bind(int(limits.rate_burst))
                 .bind(int(limits.in_flight))
-                .bind(secret.expose()),
+                .bind(secret.expose())
+                .bind(limits.requests_per_second)
+                .bind(int(limits.requests_burst))
+                .bind(limits.upload_bytes_daily.map(big))
+                .bind(limits.stored_bytes.map(big)),
             )
             .await?;
         created
@@ -117,22 +102,59 @@ impl Store {
         rows.iter().map(tenant).collect()
     }
 
+    /// Up to `limit` tenants after `cursor`, oldest first.
+    pub async fn tenant_page(&self, cursor: Option<TenantId>, limit: u32) -> Result<Vec<Tenant>> {
+        let rows = self
+            .rows(
+                "tenant_page",
+                sqlx::query(
+                    "select * from tenants where $1::uuid is null or id > $1 order by id limit $2",
+                )
+                .bind(cursor.map(TenantId::uuid))
+                .bind(i64::from(limit)),
+            )
+            .await?;
+        rows.iter().map(tenant).collect()
+    }
+
+    /// What a tenant has used of its limits; all of it is 0 where there is no such tenant.
+    pub async fn tenant_use(&self, id: TenantId) -> Result<TenantUse> {
+        let row = self
+            .row(
+                "tenant_use",
+                sqlx::query(include_str!("sql/tenant_use.sql")).bind(id.uuid()),
+            )
+            .await?;
+        row.as_ref().map_or(Ok(TenantUse::default()), |row| {
+            Ok(TenantUse {
+                in_flight: small(row, "in_flight")?,
+                uploaded_bytes_today: whole(row, "uploaded")?,
+                stored_bytes: whole(row, "stored")?,
+            })
+        })
+    }
+
     /// Replaces a tenant's limits. `None`: there is no such tenant.
     pub async fn tenant_limits_set(&self, id: TenantId, limits: &Limits) -> Result<Option<Tenant>> {
-        limits.check()?;
+        check(limits)?;
         let row = self
             .row(
                 "tenant_limits_set",
                 sqlx::query(
                     "update tenants
-                    set rate_per_second = $2, rate_burst = $3, rate_tokens = least(rate_tokens, $3), in_flight_limit = $4
+                    set rate_per_second = $2, rate_burst = $3, rate_tokens = least(rate_tokens, $3), in_flight_limit = $4,
+                        request_rate = $5, request_burst = $6, upload_bytes_daily = $7, stored_bytes_limit = $8
                     where id = $1
                     returning *",
                 )
                 .bind(id.uuid())
                 .bind(limits.rate_per_second)
                 .bind(int(limits.rate_burst))
-                .bind(int(limits.in_flight)),
+                .bind(int(limits.in_flight))
+                .bind(limits.requests_per_second)
+                .bind(int(limits.requests_burst))
+                .bind(limits.upload_bytes_daily.map(big))
+                .bind(limits.stored_bytes.map(big)),
             )
             .await?;
         row.as_ref().map(tenant).transpose()
@@ -151,29 +173,12 @@ impl Store {
     }
 }
 
-impl Limits {
-    /// The largest there are, for tests and benchmarks.
-    pub const UNLIMITED: Self = Self {
-        rate_per_second: 1e9,
-        rate_burst: i32::MAX.unsigned_abs(),
-        in_flight: i32::MAX.unsigned_abs(),
-    };
-
-    fn check(&self) -> Result<()> {
-        if !(self.rate_per_second > 0.0 && self.rate_per_second <= 1e9) {
-            return Err(invalid(
-                "rate_per_second",
-                "must be above 0 and at most a billion",
-            ));
-        }
-        if !(1..=i32::MAX.unsigned_abs()).contains(&self.rate_burst) {
-            return Err(invalid("rate_burst", "must be from 1 to 2147483647"));
-        }
-        if self.in_flight > i32::MAX.unsigned_abs() {
-            return Err(invalid("in_flight", "must be at most 2147483647"));
-        }
-        Ok(())
-    }
+/// Refuses limits that no row holds.
+fn check(limits: &Limits) -> Result<()> {
+    limits.check().map_err(|refused| Error::Invalid {
+        field: "limits",
+        message: refused.to_string(),
+    })
 }
 
 fn invalid(field: &'static str, message: &str) -> Error {
@@ -183,15 +188,24 @@ fn invalid(field: &'static str, message: &str) -> Error {
     }
 }
 
+/// The limits in a row of `tenants`.
+pub(crate) fn limits(row: &PgRow) -> Result<Limits> {
+    Ok(Limits {
+        rate_per_second: get(row, "rate_per_second")?,
+        rate_burst: small(row, "rate_burst")?,
+        in_flight: small(row, "in_flight_limit")?,
+        requests_per_second: get(row, "request_rate")?,
+        requests_burst: small(row, "request_burst")?,
+        upload_bytes_daily: whole_opt(row, "upload_bytes_daily")?,
+        stored_bytes: whole_opt(row, "stored_bytes_limit")?,
+    })
+}
+
 fn tenant(row: &PgRow) -> Result<Tenant> {
     Ok(Tenant {
         id: id(row, "id")?,
         name: get(row, "name")?,
-        limits: Limits {
-            rate_per_second: get(row, "rate_per_second")?,
-            rate_burst: small(row, "rate_burst")?,
-            in_flight: small(row, "in_flight_limit")?,
-        },
+        limits: limits(row)?,
         in_flight: small(row, "in_flight")?,
         created_at: get(row, "created_at")?,
     })

@@ -17,6 +17,10 @@ pub struct UsageDay {
     pub gpu_ms: u64,
     /// Bytes stored: uploads and results.
     pub bytes: u64,
+    /// Bytes of new pictures; in `bytes` as well.
+    pub uploaded: u64,
+    /// Bytes of pictures and results that were deleted.
+    pub freed: u64,
 }
 
 impl Store {
@@ -38,6 +42,8 @@ impl Store {
                     edits: whole(row, "edits")?,
                     gpu_ms: whole(row, "gpu_ms")?,
                     bytes: whole(row, "bytes")?,
+                    uploaded: whole(row, "uploaded")?,
+                    freed: whole(row, "freed")?,
                 })
             })
             .collect()

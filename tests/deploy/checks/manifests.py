@@ -125,7 +125,7 @@ def selectors_find_pods_of_exactly_one_kind():
                 found = {pod for pod, its in labels.items() if finds(selector, its)}
                 expected = {name}
                 if name == "limekiln-status":
-                    expected = {"limekiln-coordinator", "limekiln-worker", "limekiln-migrate"}
+                    expected = {"limekiln-gateway", "limekiln-coordinator", "limekiln-worker", "limekiln-migrate"}
                 assert found == expected, f"{overlay} {kind} {name} selects {found}"
         # Nothing of the fleet is left open.
         closed = set()
@@ -157,6 +157,24 @@ def reads(container, key):
     except AssertionError:
         return False
     return True
+
+
+@check
+def strangers_reach_the_api_alone():
+    for overlay, objects in each():
+        for name, item in of(objects, "Deployment").items():
+            template = item["spec"]["template"]
+            (container,) = template["spec"]["containers"]
+            ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+            address = environment(objects, container)["LIMEKILN_STATUS"]
+            assert address == f"0.0.0.0:{ports['status']}", f"{overlay} {name}"
+            assert template["metadata"]["annotations"]["prometheus.io/port"] == str(ports["status"]), f"{overlay} {name}"
+        for name, service in of(objects, "Service").items():
+            assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"], f"{overlay} {name}"
+        for name, policy in of(objects, "NetworkPolicy").items():
+            for rule in policy["spec"]["ingress"]:
+                status = {"port": "status"} in rule["ports"]
+                assert status == ("from" in rule), f"{overlay} {name}: {rule}"
 
 
 @check

@@ -308,7 +308,7 @@ fn run(role: Role, port: u16, env: &[(String, String)], log: &Path) -> Result<Pr
     };
     let mut args = vec![command, flag, &address];
     match role {
-        Role::Gateway => args.extend(["--models", "rooms,null"]),
+        Role::Gateway => args.extend(["--models", "rooms,null", "--status", "127.0.0.1:0"]),
         Role::Worker(editor) => args.extend(editor.args()),
         Role::Coordinator => {}
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use limekiln_jobs::Digest;
+use limekiln_jobs::{Digest, Retryable};
 use tokio::io::AsyncWriteExt;
 
 use super::{
@@ -37,7 +37,12 @@ impl Cache {
         let body = blobs.get(key, Some(digest), limit_bytes).await?;
         // A full disk is no reason to fail an edit.
         if let Err(error) = self.put(digest, body.clone()).await {
-            tracing::warn!(%key, %error, "a blob could not be cached");
+            if error.is_disk_full() {
+                metrics::counter!("limekiln_disk_full_total", "service" => "cache").increment(1);
+                tracing::error!(%key, %error, "the disk of the cache is full, so nothing is kept: give it room, or lower --cache-mib");
+            } else {
+                tracing::warn!(%key, %error, "a blob could not be cached");
+            }
         }
         Ok(body)
     }

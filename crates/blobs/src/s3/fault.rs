@@ -24,6 +24,16 @@ const TRANSIENT: [&str; 12] = [
     "XAmzContentSHA256Mismatch",
 ];
 
+/// Codes of servers without disk space: MinIO's, Ceph's and SeaweedFS's, Swift's.
+const FULL: [&str; 4] = [
+    "XMinioStorageFull",
+    "InsufficientStorage",
+    "StorageFull",
+    "QuotaExceeded",
+];
+/// "Insufficient Storage".
+const STATUS_FULL: u16 = 507;
+
 impl S3 {
     /// What the SDK's error means; `name` is that of the blob, where the request was for one.
     pub(super) fn fault<E>(
@@ -86,6 +96,9 @@ impl S3 {
         let no_bucket = || Error::NoBucket {
             bucket: self.settings.bucket.clone(),
         };
+        if FULL.contains(&code) || status == STATUS_FULL {
+            return Error::Full { operation, message };
+        }
         if TRANSIENT.contains(&code) {
             return Error::Unavailable { operation, message };
         }

@@ -78,6 +78,10 @@ impl Rabbit {
         self.publishing.is_up() && self.consuming.is_up()
     }
 
+    pub(crate) fn blocked(&self) -> Option<String> {
+        self.publishing.blocked()
+    }
+
     pub(crate) async fn close(&self) {
         self.closed.cancel();
         if !finish(&self.tasks).await {

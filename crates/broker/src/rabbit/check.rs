@@ -37,9 +37,9 @@ pub(super) async fn check(settings: &Settings, link: &Link, models: &[ModelName]
     match link.session(settings.reconnect_timeout).await {
         Err(error) => findings.push(Finding::broken("connection", &error)),
         Ok(session) => {
-            findings.push(match session.is_blocked() {
-                true => Finding::broken("connection", &Error::Blocked),
-                false => Finding::fine("connection", "open"),
+            findings.push(match session.blocked() {
+                Some(reason) => Finding::broken("connection", &Error::Blocked(reason)),
+                None => Finding::fine("connection", "open"),
             });
             check_session(&session, models, &mut findings).await;
         }

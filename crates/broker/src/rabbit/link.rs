@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::Event;
+use limekiln_jobs::Retryable;
 use limekiln_jobs::retry::Policy;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -35,7 +36,7 @@ enum State {
 }
 
 impl Link {
-    /// Connects and declares the exchanges. From then on a background task keeps the link connected, until
+    /// Connects and declares the exchanges, or leaves that to the background where the settings say so. From then on a background task keeps the link connected, until
     /// `hung_up` is cancelled.
     pub(super) async fn open(
         role: &'static str,
@@ -43,8 +44,18 @@ impl Link {
         hung_up: CancellationToken,
         tasks: &TaskTracker,
     ) -> Result<Self> {
-        let first = connect(settings, role).await?;
-        let (sender, state) = watch::channel(State::Up(Arc::clone(&first)));
+        let (first, begun) = match connect(settings, role).await {
+            Err(error) if settings.in_background && error.is_transient() => {
+                tracing::warn!(link = role, %error, "rabbitmq is away; connecting in the background");
+                metrics::gauge!("limekiln_broker_connected", "link" => role).set(0);
+                (None, State::Down(error.to_string().into()))
+            }
+            connected => {
+                let session = connected?;
+                (Some(Arc::clone(&session)), State::Up(session))
+            }
+        };
+        let (sender, state) = watch::channel(begun);
         let supervisor = Supervisor {
             role,
             settings: settings.clone(),
@@ -57,6 +68,14 @@ impl Link {
 
     pub(super) fn is_up(&self) -> bool {
         matches!(&*self.state.borrow(), State::Up(_))
+    }
+
+    /// Why RabbitMQ takes no messages from the current session, if it takes none.
+    pub(super) fn blocked(&self) -> Option<String> {
+        match &*self.state.borrow() {
+            State::Up(session) => session.blocked(),
+            State::Down(_) | State::Closed => None,
+        }
     }
 
     /// The current session, or the next one if there is one within `limit`.
@@ -92,23 +111,25 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn run(self, mut session: Arc<Session>) {
+    async fn run(self, mut session: Option<Arc<Session>>) {
         loop {
-            let reason = tokio::select! {
-                reason = self.end(&session) => reason,
-                () = self.hung_up.cancelled() => break self.hang_up(&session).await,
-            };
-            tracing::warn!(link = self.role, reason, "lost rabbitmq");
-            metrics::gauge!("limekiln_broker_connected", "link" => self.role).set(0);
-            self.state.send_replace(State::Down(reason.into()));
-            session.end();
+            if let Some(session) = session.take() {
+                let reason = tokio::select! {
+                    reason = self.end(&session) => reason,
+                    () = self.hung_up.cancelled() => break self.hang_up(&session).await,
+                };
+                tracing::warn!(link = self.role, reason, "lost rabbitmq");
+                metrics::gauge!("limekiln_broker_connected", "link" => self.role).set(0);
+                self.state.send_replace(State::Down(reason.into()));
+                session.end();
+            }
             let Some(next) = self.reconnect().await else {
                 break;
             };
             tracing::info!(link = self.role, "rabbitmq is back");
             metrics::counter!("limekiln_broker_reconnects_total", "link" => self.role).increment(1);
             self.state.send_replace(State::Up(Arc::clone(&next)));
-            session = next;
+            session = Some(next);
         }
         self.state.send_replace(State::Closed);
     }
@@ -126,6 +147,7 @@ impl Supervisor {
                     Some(Event::Error(error)) => reason = error.to_string(),
                     Some(Event::ConnectionBlocked(why)) => {
                         tracing::error!(link = self.role, why, "rabbitmq takes no messages until it has memory and disk again");
+                        session.block(why.to_string());
                         blocked.set(1);
                     }
                     Some(Event::ConnectionUnblocked) => {

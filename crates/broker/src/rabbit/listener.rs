@@ -43,7 +43,7 @@ struct Change {
 }
 
 impl Listener {
-    /// Starts the task, and waits until it listens for the first time.
+    /// Starts the task, and waits until it listens for the first time, if there is a connection.
     pub(super) async fn spawn(
         link: Link,
         hub: Arc<Hub>,
@@ -61,6 +61,9 @@ impl Listener {
         });
         let (sender, served) = oneshot::channel();
         tasks.spawn(Arc::clone(&listener).run(sender));
+        if !listener.link.is_up() {
+            return Ok(listener);
+        }
         let served = tokio::time::timeout(settings.connect_timeout, served).await;
         match served {
             Ok(Ok(served)) => served.map(|()| listener),
@@ -129,9 +132,10 @@ impl Listener {
                     Ok(session) => {
                         if let Err(error) = self.serve(&session, &mut first).await {
                             tracing::warn!(%error, "live messages interrupted");
-                            // The caller of `spawn` fails with it.
-                            if let Some(first) = first.take() {
-                                let _ = first.send(Err(error));
+                            // The caller of `spawn` fails with it, where it waits.
+                            if let Some(first) = first.take()
+                                && first.send(Err(error)).is_ok()
+                            {
                                 return;
                             }
                         }

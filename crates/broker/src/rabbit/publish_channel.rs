@@ -31,9 +31,8 @@ impl PublishChannel {
     /// The open channel, or a new one on the current connection or the next one within `limit`.
     pub(super) async fn get(&mut self, limit: Duration) -> Result<Channel> {
         if let Some((session, channel)) = &self.open {
-            // lapin never clears the flag of a connection that has ended.
-            if session.is_blocked() && !session.ended.is_cancelled() {
-                return Err(Error::Blocked);
+            if let Some(reason) = session.blocked() {
+                return Err(Error::Blocked(reason));
             }
             if session.is_open(channel) {
                 return Ok(channel.clone());

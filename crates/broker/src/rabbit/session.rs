@@ -1,6 +1,7 @@
 //! One connection to RabbitMQ, from its handshake to its end.
 
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lapin::{Channel, Connection};
@@ -19,6 +20,8 @@ pub(super) struct Session {
     pub(super) ended: CancellationToken,
     /// How long an operation waits for RabbitMQ's answer.
     timeout: Duration,
+    /// Why RabbitMQ blocked the connection, in its words.
+    reason: Mutex<String>,
 }
 
 impl Session {
@@ -28,6 +31,7 @@ impl Session {
             socket,
             ended: CancellationToken::new(),
             timeout,
+            reason: Mutex::new("low on memory or disk".to_owned()),
         }
     }
 
@@ -73,15 +77,16 @@ impl Session {
         call: impl Future<Output = lapin::Result<T>>,
         limit: Duration,
     ) -> Result<T> {
-        if self.is_blocked() {
-            return Err(Error::Blocked);
+        if let Some(reason) = self.blocked() {
+            return Err(Error::Blocked(reason));
         }
         tokio::select! {
             answer = timeout(limit, call) => match answer {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(error)) => Err(Error::named(name, error)),
-                Err(_) if self.is_blocked() => Err(Error::Blocked),
-                Err(_) => Err(Error::Unconfirmed(limit)),
+                Err(_) => Err(self
+                    .blocked()
+                    .map_or(Error::Unconfirmed(limit), Error::Blocked)),
             },
             error = self.lost() => Err(error),
         }
@@ -92,9 +97,17 @@ impl Session {
         self.rpc("channel", channel.close(200, "done".into())).await
     }
 
-    /// Whether RabbitMQ takes no messages from this connection because it lacks memory or disk space.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.connection.status().blocked()
+    /// Why RabbitMQ takes no messages from this connection, if it takes none: it lacks memory or disk space.
+    pub(super) fn blocked(&self) -> Option<String> {
+        // lapin never clears the flag of a connection that has ended.
+        let blocked = self.connection.status().blocked() && !self.ended.is_cancelled();
+        let reason = || self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        blocked.then(|| reason().clone())
+    }
+
+    /// Notes why RabbitMQ blocked the connection.
+    pub(super) fn block(&self, reason: String) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     /// Whether the channel can be used: neither it nor its connection has ended.

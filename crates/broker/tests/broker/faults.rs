@@ -237,7 +237,7 @@ async fn a_blocked_broker() {
     let mut refused = false;
     until("refusal", SOON, async || {
         let results = broker.announce(&hints("rooms", Class::Bulk, 1)).await;
-        refused |= matches!(results[0], Err(Error::Blocked));
+        refused |= matches!(results[0], Err(Error::Blocked(_)));
         refused
     })
     .await;
@@ -246,6 +246,18 @@ async fn a_blocked_broker() {
     consumer.flush().await;
     assert!(!broker.check(&[]).await.is_healthy());
     node.eval("rabbit_alarm:clear_alarm({resource_limit, memory, node()}).")
+        .await;
+    until("relief", SOON, async || broker.blocked().is_none()).await;
+    // A disk is named as such.
+    node.eval("rabbit_alarm:set_alarm({{resource_limit, disk, node()}, []}).")
+        .await;
+    until("a full disk", SOON, async || {
+        let results = broker.announce(&hints("rooms", Class::Bulk, 1)).await;
+        let full = results[0].as_ref().is_err_and(Retryable::is_disk_full);
+        full && broker.blocked().as_deref() == Some("low on disk")
+    })
+    .await;
+    node.eval("rabbit_alarm:clear_alarm({resource_limit, disk, node()}).")
         .await;
     let announced = hints("rooms", Class::Bulk, 10);
     announce_and_take(&broker, &mut consumer, &announced).await;
@@ -265,7 +277,7 @@ async fn a_connection_that_ends_blocked() {
         .await;
     until("refusal", SOON, async || {
         let results = broker.announce(&hints("rooms", Class::Bulk, 1)).await;
-        matches!(results[0], Err(Error::Blocked))
+        matches!(results[0], Err(Error::Blocked(_)))
     })
     .await;
     proxy.cut();

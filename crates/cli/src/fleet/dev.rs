@@ -25,6 +25,10 @@ const LIMITS: Limits = Limits {
     rate_per_second: 1e5,
     rate_burst: 1_000_000,
     in_flight: 1_000_000,
+    requests_per_second: 1e5,
+    requests_burst: 1_000_000,
+    upload_bytes_daily: None,
+    stored_bytes: None,
 };
 
 /// Runs everything until `shutdown`.
@@ -48,7 +52,11 @@ pub(crate) async fn run(
     let services = connect(args, postgres.as_ref()).await?;
     let editor = work::EditorPlan::new(&args.model, &args.editor, None)?;
     api.models = vec![editor.model_name.to_string()];
-    let settings = serve::settings(&api)?;
+    let mut settings = serve::settings(&api)?;
+    // One port, on loopback, for one tenant.
+    settings.admin_public = true;
+    settings.status_public = true;
+    settings.limits.tenant_share = 1.0;
     let key = key(&services.store, &args.data).await?;
 
     let cache = args.data.join("cache");

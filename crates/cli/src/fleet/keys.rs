@@ -1,16 +1,18 @@
-//! `limekiln keys`: makes, lists and revokes API keys.
+//! `limekiln keys`: makes, lists and revokes API keys, sets and shows limits.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use limekiln_jobs::KeyId;
 use limekiln_jobs::api::Role;
 use limekiln_store::{Limits, Store, Tenant};
 use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::services;
-use crate::args::{CreateArgs, Keys, ListArgs, RevokeArgs};
+use crate::args::{CreateArgs, Keys, LimitsArgs, ListArgs, RevokeArgs, TenantLimitsArgs};
 use crate::output::print;
 
-/// Makes, lists or revokes keys.
+/// Makes, lists or revokes keys, or sets and shows limits.
 ///
 /// # Errors
 ///
@@ -20,6 +22,7 @@ pub(crate) async fn run(command: &Keys) -> Result<()> {
         Keys::Create(args) => create(args).await,
         Keys::List(args) => list(args).await,
         Keys::Revoke(args) => revoke(args).await,
+        Keys::Limits(args) => limits(args).await,
     }
 }
 
@@ -32,7 +35,9 @@ async fn create(args: &CreateArgs) -> Result<()> {
     } else {
         Role::Tenant
     };
-    let key = store.key_create(tenant.id, role, &args.label).await?;
+    let key = store
+        .key_create_for(tenant.id, role, &args.label, args.expires)
+        .await?;
     print(&if args.json {
         json!({ "key": key.secret.expose(), "id": key.id, "tenant": tenant.id }).to_string()
     } else {
@@ -43,28 +48,80 @@ async fn create(args: &CreateArgs) -> Result<()> {
 
 /// The tenant of that name, created if there is none, with the limits that were given in place of its own.
 async fn tenant(store: &Store, args: &CreateArgs) -> Result<Tenant> {
-    let found = store.tenant_by_name(&args.tenant).await?;
-    let mut limits = found
-        .as_ref()
-        .map_or_else(Limits::default, |tenant| tenant.limits.clone());
-    if let Some(rate) = args.rate {
-        limits.rate_per_second = rate;
-    }
-    if let Some(burst) = args.burst {
-        limits.rate_burst = burst;
-    }
-    if let Some(in_flight) = args.in_flight {
-        limits.in_flight = in_flight;
-    }
-    match found {
-        None => Ok(store.tenant_create(&args.tenant, &limits).await?),
-        Some(tenant) => {
-            if limits != tenant.limits {
-                store.tenant_limits_set(tenant.id, &limits).await?;
-            }
-            Ok(tenant)
+    match store.tenant_by_name(&args.tenant).await? {
+        None => {
+            let limits = args.limits.over(&Limits::default());
+            Ok(store.tenant_create(&args.tenant, &limits).await?)
         }
+        Some(tenant) => with_limits(store, tenant, &args.limits).await,
     }
+}
+
+/// The tenant, once it has the limits that were given.
+async fn with_limits(store: &Store, tenant: Tenant, args: &TenantLimitsArgs) -> Result<Tenant> {
+    let limits = args.over(&tenant.limits);
+    if limits == tenant.limits {
+        return Ok(tenant);
+    }
+    let changed = store.tenant_limits_set(tenant.id, &limits).await?;
+    changed.context("the tenant was removed meanwhile")
+}
+
+/// Sets the limits that are given, and shows all.
+async fn limits(args: &LimitsArgs) -> Result<()> {
+    let store = services::store(&args.database).await?;
+    store.schema_check().await?;
+    let found = store.tenant_by_name(&args.tenant).await?;
+    let tenant = found.with_context(|| {
+        format!(
+            "there is no tenant {}: `limekiln keys create` makes one",
+            args.tenant
+        )
+    })?;
+    let tenant = with_limits(&store, tenant, &args.limits).await?;
+    let used = store.tenant_use(tenant.id).await?;
+    let limits = &tenant.limits;
+    if args.json {
+        print(&json!({ "tenant": tenant.name, "limits": limits, "used": used }).to_string());
+        return Ok(());
+    }
+    for (what, limit, used) in [
+        ("edits a second", limits.rate_per_second.to_string(), None),
+        ("edits at once", limits.rate_burst.to_string(), None),
+        (
+            "edits in flight",
+            limits.in_flight.to_string(),
+            Some(used.in_flight.to_string()),
+        ),
+        (
+            "requests a second, each key",
+            limits.requests_per_second.to_string(),
+            None,
+        ),
+        (
+            "requests at once, each key",
+            limits.requests_burst.to_string(),
+            None,
+        ),
+        (
+            "bytes uploaded today",
+            bound(limits.upload_bytes_daily),
+            Some(used.uploaded_bytes_today.to_string()),
+        ),
+        (
+            "bytes stored",
+            bound(limits.stored_bytes),
+            Some(used.stored_bytes.to_string()),
+        ),
+    ] {
+        let used = used.map_or(String::new(), |used| format!("  ({used} used)"));
+        print(&format!("{what:28} {limit}{used}"));
+    }
+    Ok(())
+}
+
+fn bound(limit: Option<u64>) -> String {
+    limit.map_or("unlimited".to_owned(), |limit| limit.to_string())
 }
 
 async fn list(args: &ListArgs) -> Result<()> {
@@ -87,6 +144,8 @@ async fn list(args: &ListArgs) -> Result<()> {
                     "role": key.role,
                     "label": key.label,
                     "revoked": key.revoked_at.is_some(),
+                    "expires_at": text(key.expires_at),
+                    "used_at": text(key.used_at),
                 })
                 .to_string()
             } else {
@@ -95,14 +154,23 @@ async fn list(args: &ListArgs) -> Result<()> {
                 } else {
                     ""
                 };
+                let used = text(key.used_at)
+                    .map_or("  never used".to_owned(), |at| format!("  used {at}"));
+                let expires =
+                    text(key.expires_at).map_or(String::new(), |at| format!("  until {at}"));
                 format!(
-                    "{}  {}  {:?}  {}{revoked}",
+                    "{}  {}  {:?}  {}{used}{expires}{revoked}",
                     key.id, tenant.name, key.role, key.label
                 )
             });
         }
     }
     Ok(())
+}
+
+/// A time as text, to the second (UTC).
+fn text(at: Option<OffsetDateTime>) -> Option<String> {
+    at.and_then(|at| at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok())
 }
 
 async fn revoke(args: &RevokeArgs) -> Result<()> {

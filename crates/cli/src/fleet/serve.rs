@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::services::{Services, process_name};
+use super::status;
 use super::telemetry::Telemetry;
 use crate::args::{self, ApiArgs, ServeArgs};
 use crate::settings::Usage;
@@ -26,11 +27,16 @@ pub(crate) async fn run(
     telemetry: &Telemetry,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    let settings = settings(&args.api)?;
-    let services = Services::connect(&args.services, &process_name("serve"), &shutdown).await?;
+    let mut settings = settings(&args.api)?;
+    settings.admin_public = args.admin_public;
+    let services =
+        Services::connect_gateway(&args.services, &process_name("serve"), &shutdown).await?;
     let listener = listen(args.listen).await?;
-    tracing::info!(address = %listener.local_addr()?, "gateway");
+    let status_listener = status::listen(args.status).await?;
+    tracing::info!(address = %listener.local_addr()?, status = %status_listener.local_addr()?, "gateway");
     let state = state(&services, settings, telemetry);
+    let operators = limekiln_gateway::operator_router(state.clone());
+    status::serve(status_listener, operators, shutdown.clone());
     Ok(limekiln_gateway::serve(listener, state, shutdown).await?)
 }
 
@@ -86,6 +92,7 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
     settings.presets = Preset::NAMES.map(str::to_owned).to_vec();
     settings.limits.upload_bytes = (args.upload_mib as usize) << 20;
     settings.limits.upload_memory_bytes = (args.upload_memory_mib as usize) << 20;
+    settings.limits.tenant_share = args.tenant_share;
     settings.downloads = match args.downloads {
         Some(args::Downloads::Proxy) => Downloads::Proxy,
         Some(args::Downloads::Redirect) | None => Downloads::Redirect,

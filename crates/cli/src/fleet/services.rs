@@ -40,20 +40,32 @@ impl Services {
         name: &str,
         shutdown: &CancellationToken,
     ) -> Result<Self> {
-        tokio::select! {
-            connected = Self::reach(args, name) => connected,
-            () = shutdown.cancelled() => bail!("told to stop before the services were reached"),
-        }
+        let broker = async || broker(args, name).await;
+        unless_stopped(shutdown, Self::reach(args, broker)).await
     }
 
-    async fn reach(args: &ServicesArgs, name: &str) -> Result<Self> {
+    /// The same for a gateway, which serves while RabbitMQ is away: that is connected to in the background.
+    ///
+    /// # Errors
+    ///
+    /// As [`Services::connect`].
+    pub(crate) async fn connect_gateway(
+        args: &ServicesArgs,
+        name: &str,
+        shutdown: &CancellationToken,
+    ) -> Result<Self> {
+        let broker = async || broker_in_background(args, name).await;
+        unless_stopped(shutdown, Self::reach(args, broker)).await
+    }
+
+    async fn reach(args: &ServicesArgs, broker: impl AsyncFn() -> Result<Broker>) -> Result<Self> {
         let store = patient("Postgres", async || {
             let store = store(&args.database).await?;
             store.schema_check().await?;
             Ok(store)
         })
         .await?;
-        let broker = patient("RabbitMQ", async || broker(args, name).await).await?;
+        let broker = patient("RabbitMQ", broker).await?;
         let blobs = blobs(&args.s3).await?;
         patient("S3", async || Ok(blobs.bucket_ensure().await?)).await?;
         Ok(Self {
@@ -61,6 +73,16 @@ impl Services {
             broker,
             blobs,
         })
+    }
+}
+
+async fn unless_stopped<T>(
+    shutdown: &CancellationToken,
+    reached: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::select! {
+        reached = reached => reached,
+        () = shutdown.cancelled() => bail!("told to stop before the services were reached"),
     }
 }
 
@@ -122,11 +144,30 @@ pub(crate) async fn store(args: &DatabaseArgs) -> Result<Store> {
 ///
 /// [`Usage`] when it is not named; when it can't be reached.
 pub(crate) async fn broker(args: &ServicesArgs, name: &str) -> Result<Broker> {
+    broker_of(broker_settings(args, name)?).await
+}
+
+/// Connects to RabbitMQ, in the background where it is out of reach.
+///
+/// # Errors
+///
+/// As [`broker`], but not when it can't be reached.
+async fn broker_in_background(args: &ServicesArgs, name: &str) -> Result<Broker> {
+    let mut settings = broker_settings(args, name)?;
+    settings.in_background = true;
+    broker_of(settings).await
+}
+
+fn broker_settings(args: &ServicesArgs, name: &str) -> Result<limekiln_broker::Settings> {
     let url = args.amqp.as_deref().ok_or_else(|| {
         Usage("where is RabbitMQ? give --amqp or AMQP_URL, such as amqp://user:password@host:5672/%2f".to_owned())
     })?;
     let mut settings = limekiln_broker::Settings::new(url);
     settings.name = name.to_owned();
+    Ok(settings)
+}
+
+async fn broker_of(settings: limekiln_broker::Settings) -> Result<Broker> {
     Broker::connect(&settings)
         .await
         .context("RabbitMQ (--amqp)")

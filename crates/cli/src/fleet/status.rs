@@ -1,23 +1,22 @@
-//! `/metrics`, `/healthz` and `/readyz` of processes that have no API of their own.
+//! The status port: `/metrics`, `/healthz`, `/readyz` in detail, and a gateway's admin routes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::get;
+use limekiln_gateway::Status;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::services::Services;
 
-/// How long Postgres may take to answer a readiness probe.
+/// How long each service may take to answer a readiness probe.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves these routes until `shutdown`; does nothing without an address. `/readyz` answers 503 until `started` is
-/// cancelled, and then says whether Postgres answers.
+/// Serves the status of a process that has no API until `shutdown`; does nothing without an address. `/readyz` answers 503
+/// until `started` is cancelled, and then says whether Postgres answers.
 ///
 /// # Errors
 ///
@@ -32,16 +31,36 @@ pub(crate) async fn start(
     let Some(address) = address else {
         return Ok(());
     };
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("--status: can't listen on {address}"))?;
-    let router = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route(
-            "/readyz",
-            get(move || ready(services.clone(), started.clone())),
-        )
-        .route("/metrics", get(async move || metrics.render()));
+    let Services {
+        store,
+        broker,
+        blobs,
+    } = services;
+    let status = Status::new(
+        (store, broker, blobs),
+        READY_TIMEOUT,
+        Some(metrics),
+        started,
+        shutdown.clone(),
+    );
+    let router = limekiln_gateway::status_router(status);
+    serve(listen(address).await?, router, shutdown);
+    Ok(())
+}
+
+/// Binds the address.
+///
+/// # Errors
+///
+/// When another process has it.
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("--status: can't listen on {address}: name another address, or port 0 for any that is free")
+    })
+}
+
+/// Serves these routes until `shutdown`.
+pub(crate) fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
     tokio::spawn(async move {
         let served = axum::serve(listener, router)
             .with_graceful_shutdown(shutdown.cancelled_owned())
@@ -50,23 +69,4 @@ pub(crate) async fn start(
             tracing::error!(%error, "the status server has ended");
         }
     });
-    Ok(())
-}
-
-async fn ready(services: Services, started: CancellationToken) -> (StatusCode, String) {
-    if !started.is_cancelled() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned());
-    }
-    let checked = tokio::time::timeout(READY_TIMEOUT, services.store.schema_check()).await;
-    match checked {
-        Ok(Ok(())) => (StatusCode::OK, "ready\n".to_owned()),
-        Ok(Err(error)) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("Postgres: {error}\n"),
-        ),
-        Err(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Postgres: no answer\n".to_owned(),
-        ),
-    }
 }

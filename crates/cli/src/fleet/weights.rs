@@ -116,10 +116,16 @@ async fn download(bucket: &Blobs, key: &Key, path: &Path) -> Result<()> {
     let mut file = File::create(path)
         .await
         .with_context(|| path.display().to_string())?;
+    let unwritten = || {
+        format!(
+            "{}: can't be written: a full disk needs room, or name another folder with --cache",
+            path.display()
+        )
+    };
     let mut download = bucket.download(key).await?;
     while let Some(chunk) = download.next().await {
-        file.write_all(&chunk?).await?;
+        file.write_all(&chunk?).await.with_context(unwritten)?;
     }
-    file.sync_all().await?;
+    file.sync_all().await.with_context(unwritten)?;
     Ok(())
 }

@@ -76,6 +76,7 @@ async fn respond(
         digest: &artifact.digest,
         media_type: &artifact.media_type,
         name: &name,
+        tenant,
     };
     download::answer(state, headers, blob).await
 }

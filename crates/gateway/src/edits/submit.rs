@@ -12,9 +12,10 @@ use limekiln_store::{Idempotency, Submission, Submitted};
 use time::OffsetDateTime;
 
 use crate::auth::Tenant;
+use crate::keys::Quota;
 use crate::params::{IdempotencyKey, Trace};
 use crate::problem::{Problem, ProblemCode};
-use crate::{State, body};
+use crate::{State, body, quotas};
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -36,6 +37,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
         ProblemCode::IdempotencyKeyReused, ProblemCode::ImageNotFound, ProblemCode::MaskNotFound,
         ProblemCode::ParentNotFound, ProblemCode::SessionNotFound, ProblemCode::ModelNotFound,
         ProblemCode::ParentEnded, ProblemCode::RateLimited, ProblemCode::InFlightLimit,
+        ProblemCode::StorageLimit,
     ]))),
 )]
 pub(crate) async fn create(
@@ -45,6 +47,7 @@ pub(crate) async fn create(
     Trace(trace): Trace,
     body::Json(request): body::Json<EditRequest>,
 ) -> Result<Response, Problem> {
+    quotas::edit(&caller)?;
     let canonical = serde_json::to_vec(&request).map_err(|error| Problem::internal(&error))?;
     let idempotency = key.map(|key| Idempotency {
         key,
@@ -162,21 +165,26 @@ pub(crate) async fn submit(
             created_at,
         } => return Ok((id, state, created_at, true)),
         Submitted::InFlight { limit } => {
-            return Err(Problem::new(
-                ProblemCode::InFlightLimit,
-                format!("{limit} edits have not ended: wait until some have"),
-            ));
+            let quota = Quota {
+                limit: u64::from(limit),
+                remaining: 0,
+                reset_s: 1,
+            };
+            let detail = format!("{limit} edits have not ended: wait until some have");
+            return Err(Problem::new(ProblemCode::InFlightLimit, detail).limited(quota, 1));
         }
-        Submitted::RateLimited { retry_after } => {
+        Submitted::RateLimited { retry_after, burst } => {
             let seconds = retry_after.as_secs_f64().ceil().max(1.0) as u64;
             let problem = Problem::new(
                 ProblemCode::RateLimited,
                 format!("one more edit is taken in {seconds} s"),
             );
-            return Err(Problem {
-                retry_after_s: Some(seconds),
-                ..problem
-            });
+            let quota = Quota {
+                limit: u64::from(burst),
+                remaining: 0,
+                reset_s: seconds,
+            };
+            return Err(problem.limited(quota, seconds));
         }
         Submitted::KeyReused => ProblemCode::IdempotencyKeyReused,
         Submitted::NoImage => ProblemCode::ImageNotFound,

@@ -13,19 +13,19 @@ mod wait;
 
 use axum::Json;
 use axum::extract::{self, Request};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use limekiln_jobs::api::{ImageEditForm, ImagesResponse, OpenAiError, OpenAiProblem};
-use limekiln_jobs::{EditRequest, ImageId, TenantId};
+use limekiln_jobs::{EditRequest, ImageId};
 use limekiln_memory::Share;
-use limekiln_store::Idempotency;
+use limekiln_store::{Caller, Idempotency};
 
 use crate::auth::Tenant;
 use crate::body::{self, BufferedBody};
 use crate::edits::submit::{submission, submit};
 use crate::params::{IdempotencyKey, Trace};
-use crate::problem::{Problem, ProblemCode};
-use crate::{State, memory, upload};
+use crate::problem::{Problem, ProblemCode, RATE_LIMIT};
+use crate::{State, memory, quotas, upload};
 
 use form::{Form, ResponseFormat};
 use wait::Pending;
@@ -48,7 +48,7 @@ pub(crate) const PATH: &str = "/v1/images/edits";
         ProblemCode::ImagePixelsLimit, ProblemCode::MediaTypeMismatch, ProblemCode::MaskInvalid,
         ProblemCode::RequestInvalid, ProblemCode::OptionsInvalid, ProblemCode::IdempotencyKeyReused,
         ProblemCode::ModelNotFound, ProblemCode::EditEnded, ProblemCode::EditFailed, ProblemCode::RateLimited,
-        ProblemCode::InFlightLimit,
+        ProblemCode::InFlightLimit, ProblemCode::WaitLimit, ProblemCode::UploadLimit, ProblemCode::StorageLimit,
     ]))),
 )]
 pub(crate) async fn edit(
@@ -58,6 +58,14 @@ pub(crate) async fn edit(
     Trace(trace): Trace,
     request: Request,
 ) -> Result<Response, Problem> {
+    let shares = &state.shares.waits;
+    let _wait_share = shares.take(caller.tenant, 1).ok_or_else(|| {
+        Problem::share(
+            ProblemCode::WaitLimit,
+            shares.each(),
+            "requests wait for pictures",
+        )
+    })?;
     let _wait = state
         .waits
         .clone()
@@ -71,6 +79,8 @@ pub(crate) async fn edit(
     }
     let (parts, body) = request.into_parts();
     let boundary = form::boundary(&parts.headers)?;
+    quotas::upload(&state, &caller, 1).await?;
+    quotas::edit(&caller)?;
     let bytes_max = 2 * state.settings.limits.upload_bytes + form::TEXT_BYTES_MAX;
     let BufferedBody { bytes, mut share } =
         body::read(&state, &parts.headers, body, bytes_max).await?;
@@ -82,10 +92,10 @@ pub(crate) async fn edit(
     let requests = form.requests()?;
     let digest = form.digest();
     let as_url = form.response_format == ResponseFormat::Url;
-    let (image, mask) = stored(&state, caller.tenant, &share, form).await?;
+    let (image, mask) = stored(&state, &caller, &share, form).await?;
     drop(share);
 
-    let mut pending = Pending::new(&state, caller.tenant, key.is_none());
+    let mut pending = Pending::new(&state, &caller, key.is_none());
     for (index, request) in requests.into_iter().enumerate() {
         let idempotency = key.as_ref().map(|key| Idempotency {
             key: format!("openai:{key}:{index}"),
@@ -122,7 +132,7 @@ pub(crate) async fn edit(
 /// Checks and stores the form's pictures.
 async fn stored(
     state: &State,
-    tenant: TenantId,
+    caller: &Caller,
     held: &Share,
     form: Form,
 ) -> Result<(ImageId, Option<ImageId>), Problem> {
@@ -132,6 +142,9 @@ async fn stored(
         None => None,
     };
     // Nothing is stored before everything is known to be good.
+    let tenant = caller.tenant;
+    let bytes = form.image.len() + mask.as_ref().map_or(0, |(bytes, ..)| bytes.len());
+    quotas::upload(state, caller, bytes as u64).await?;
     let image = upload::put(state, tenant, form.image, &checked).await?;
     let Some((mask, checked, _share)) = mask else {
         return Ok((image.id, None));
@@ -145,9 +158,8 @@ pub(crate) fn problem(problem: &Problem, response: Response) -> Response {
     let status = problem.status();
     let (kind, code) = match problem.code {
         ProblemCode::Unauthorized => ("invalid_request_error", "invalid_api_key"),
-        ProblemCode::RateLimited | ProblemCode::InFlightLimit => {
-            ("rate_limit_error", "rate_limit_exceeded")
-        }
+        ProblemCode::StorageLimit => ("insufficient_quota", "insufficient_quota"),
+        _ if status == StatusCode::TOO_MANY_REQUESTS => ("rate_limit_error", "rate_limit_exceeded"),
         code if status.is_server_error() => ("server_error", code.as_str()),
         code => ("invalid_request_error", code.as_str()),
     };
@@ -160,7 +172,8 @@ pub(crate) fn problem(problem: &Problem, response: Response) -> Response {
         },
     };
     let mut answer = (status, Json(error)).into_response();
-    for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+    let kept = [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE];
+    for name in kept.into_iter().chain(RATE_LIMIT) {
         if let Some(value) = response.headers().get(&name) {
             answer.headers_mut().insert(name, value.clone());
         }

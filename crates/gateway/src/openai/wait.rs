@@ -6,12 +6,13 @@ use limekiln_blobs::Key;
 use limekiln_jobs::api::OpenAiPicture;
 use limekiln_jobs::{ArtifactKind, EditId, EditView, FailureClass, StateName, TenantId};
 use limekiln_memory::{Share, TooLarge, mib};
-use limekiln_store::ArtifactRef;
+use limekiln_store::{ArtifactRef, Caller};
 use tokio::time::{Instant, timeout_at};
 
 use crate::State;
 use crate::edits::events::Watcher;
 use crate::edits::read;
+use crate::keys::KeyLife;
 use crate::problem::{Problem, ProblemCode};
 
 /// What an answer takes at most for each byte of its pictures: base64, and the JSON around a copy of it.
@@ -23,16 +24,18 @@ const RESULT_BYTES_MAX: u64 = 64 << 20;
 pub(super) struct Pending {
     state: State,
     tenant: TenantId,
+    key: KeyLife,
     edits: Vec<EditId>,
     /// Whether they are cancelled when this is dropped: without an idempotency key no client can come back for them.
     cancels: bool,
 }
 
 impl Pending {
-    pub(super) fn new(state: &State, tenant: TenantId, cancels: bool) -> Self {
+    pub(super) fn new(state: &State, caller: &Caller, cancels: bool) -> Self {
         Self {
             state: state.clone(),
-            tenant,
+            tenant: caller.tenant,
+            key: state.key_lives.watch(caller.key),
             edits: Vec::new(),
             cancels,
         }
@@ -50,7 +53,11 @@ impl Pending {
         let deadline = Instant::now() + self.state.settings.timeouts.openai_wait;
         for index in 0..self.edits.len() {
             let edit = self.edits[index];
-            match timeout_at(deadline, ended(&self.state, self.tenant, edit)).await {
+            let ended = tokio::select! {
+                ended = timeout_at(deadline, ended(&self.state, self.tenant, edit)) => ended,
+                () = self.key.ended() => return Err(Problem::plain(ProblemCode::Unauthorized)),
+            };
+            match ended {
                 Ok(view) => succeeded(&view?)?,
                 Err(_) => {
                     let limit = self.state.settings.timeouts.openai_wait.as_secs();

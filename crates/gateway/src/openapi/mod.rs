@@ -66,7 +66,10 @@ pub(crate) fn document(api: &utoipa::openapi::OpenApi, settings: &Settings) -> V
             })
         })
         .collect();
-    schemas::tighten(&mut document, settings);
+    // A status port has none of what is tightened.
+    if document["paths"].get(openai::PATH).is_some() {
+        schemas::tighten(&mut document, settings);
+    }
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, item) in paths {
         for (_, operation) in item.as_object_mut().into_iter().flatten() {
@@ -94,7 +97,12 @@ fn describe(path: &str, operation: &mut Value) {
             ProblemCode::Unavailable,
             ProblemCode::Overloaded,
             ProblemCode::Timeout,
+            ProblemCode::DiskFull,
+            ProblemCode::RequestRateLimit,
         ]);
+        if path != openai::PATH {
+            codes.push(ProblemCode::ConcurrencyLimit);
+        }
     }
     if tag == "admin" {
         codes.push(ProblemCode::Forbidden);
@@ -163,6 +171,19 @@ fn response(codes: &[ProblemCode], openai: bool) -> Value {
             "Retry-After",
             "integer",
             "Seconds to wait before the next request",
+        );
+    }
+    if codes.iter().any(|code| code.status() == 429) {
+        header(
+            "RateLimit-Limit",
+            "integer",
+            "What the limit allows at once",
+        );
+        header("RateLimit-Remaining", "integer", "What is left of it");
+        header(
+            "RateLimit-Reset",
+            "integer",
+            "Seconds until all of it is there again",
         );
     }
     json!({

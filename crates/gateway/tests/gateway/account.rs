@@ -17,6 +17,7 @@ async fn limits_of_a_tenant() {
         rate_per_second: 1000.0,
         rate_burst: 1000,
         in_flight: 2,
+        ..Limits::UNLIMITED
     };
     gateway
         .context
@@ -37,6 +38,7 @@ async fn limits_of_a_tenant() {
         rate_per_second: 0.01,
         rate_burst: 1,
         in_flight: 100,
+        ..Limits::UNLIMITED
     };
     gateway
         .context
@@ -67,6 +69,16 @@ async fn limits_of_a_tenant() {
         (&json!("acme"), &json!("tenant"), &json!(100))
     );
     assert!(me["in_flight"].as_u64().unwrap() >= 2);
+    assert_eq!(me["used"]["in_flight"], me["in_flight"]);
+    assert!(me["used"]["stored_bytes"].as_u64().unwrap() > 0);
+    assert_eq!(
+        me["used"]["stored_bytes"],
+        me["used"]["uploaded_bytes_today"]
+    );
+    assert_eq!(
+        (&me["limits"]["stored_bytes"], &me["limits"]["streams"]),
+        (&json!(null), &json!(512))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

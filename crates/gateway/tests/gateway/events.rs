@@ -178,7 +178,11 @@ async fn silence_is_broken_by_comments_and_an_end_is_an_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_are_bounded_in_number() {
-    let gateway = Gateway::with(|settings| settings.limits.watchers = 2).await;
+    let gateway = Gateway::with(|settings| {
+        settings.limits.watchers = 2;
+        settings.limits.tenant_share = 1.0;
+    })
+    .await;
     let edit = gateway.edit().await;
     let path = format!("/v1/edits/{edit}/events");
     let (_, first) = http::open(gateway.address, gateway.request("GET", &path)).await;

@@ -40,6 +40,33 @@ async fn whoever_stops_reading_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stalled_downloads_of_one_tenant_leave_room_for_others() {
+    let gateway = Gateway::with(|settings| settings.limits.connections = 8).await;
+    let upload = |key: &str| {
+        let request = http::Request::new("POST", "/v1/images").key(key);
+        request.body("image/png", large())
+    };
+    let content = async |key: &str| {
+        let image = gateway.send(upload(key)).await.json();
+        let path = image["links"]["content"].as_str().unwrap().to_owned();
+        http::Request::new("GET", &path).key(key)
+    };
+    let (ours, theirs) = (content(&gateway.key).await, content(&gateway.other).await);
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        let (head, download) = http::open(gateway.address, ours.clone()).await;
+        assert_eq!(head.status, 200);
+        stalled.push(download);
+    }
+    let (head, _) = http::open(gateway.address, ours).await;
+    assert_eq!(
+        (head.status, head.header("ratelimit-limit")),
+        (429, Some("2"))
+    );
+    assert_eq!(http::open(gateway.address, theirs).await.0.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_nothing_is_cut_off() {
     let gateway = Gateway::with(|settings| {
         settings.timeouts.header = Duration::from_millis(300);

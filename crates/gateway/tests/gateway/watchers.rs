@@ -25,7 +25,7 @@ fn resident_kib() -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_watchers() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::with(|settings| settings.limits.tenant_share = 1.0).await;
     let mut manual = ManualWorker::new(&gateway).await;
     let image = gateway.image().await;
     let mut edits: Vec<EditId> = Vec::new();

@@ -12,6 +12,7 @@
 //! | `problem` | answers to requests that failed, and their codes |
 //! | `session` | `/v1/sessions` |
 //! | `stream` | server-sent events |
+//! | `tenant` | `/v1/admin/tenants`: limits, use and keys of tenants |
 //!
 //! The comments of these types and fields are what the API page shows. Fields that newer gateways add are ignored here.
 
@@ -25,8 +26,9 @@ mod openai;
 mod problem;
 mod session;
 mod stream;
+mod tenant;
 
-pub use account::{Account, AccountLimits, DayUsage, Role};
+pub use account::{Account, AccountLimits, DayUsage, Role, TenantUse};
 pub use admin::{
     DeadLetter, DeadLetterPage, DeadLetterQuery, Drained, Paused, QueueCount, Queues, RetriedEdit,
     Worker, Workers,
@@ -39,3 +41,4 @@ pub use openai::{ImageEditForm, ImagesResponse, OpenAiError, OpenAiPicture, Open
 pub use problem::{Invalid, ProblemCode, ProblemDocument};
 pub use session::{SessionLinks, SessionView};
 pub use stream::SentEvent;
+pub use tenant::{KeyView, TenantLimits, TenantPage, TenantQuery, TenantView};

@@ -103,6 +103,7 @@ problem_codes! {
     BodyIncomplete 400 "body_incomplete" "The body stopped in the middle", "Send it again, whole.";
     Unauthorized 401 "unauthorized" "There is no such API key", "Send `Authorization: Bearer lk_...`; `limekiln keys` makes keys.";
     Forbidden 403 "forbidden" "The key may not do this", "Use a key of the role admin.";
+    StorageLimit 403 "storage_limit" "The tenant's storage is full", "Delete images and edits, or ask the operator for more; GET /v1/me shows limit and use.";
     NotFound 404 "not_found" "There is nothing at this address", "Look at /openapi.json for what there is.";
     EditNotFound 404 "edit_not_found" "There is no such edit", "Use the id that POST /v1/edits gave, with a key of the same tenant.";
     ImageNotFound 404 "image_not_found" "There is no such image", "Upload it with POST /v1/images; images expire when nothing uses them.";
@@ -110,6 +111,7 @@ problem_codes! {
     ParentNotFound 404 "parent_not_found" "There is no such parent", "Use the id of one of your edits.";
     SessionNotFound 404 "session_not_found" "There is no such session", "Make one with POST /v1/sessions.";
     WorkerNotFound 404 "worker_not_found" "There is no such worker", "Look at GET /v1/admin/workers.";
+    TenantNotFound 404 "tenant_not_found" "There is no such tenant", "Look at GET /v1/admin/tenants.";
     ModelNotFound 404 "model_not_found" "There is no such model", "Look at GET /v1/models.";
     ArtifactNotFound 404 "artifact_not_found" "The edit has no such artifact", "Look at the edit's artifacts; an edit without a region of interest has no roi.";
     MethodNotAllowed 405 "method_not_allowed" "The address does not take this method", "The Allow header says which it takes.";
@@ -133,8 +135,14 @@ problem_codes! {
     EditFailed 422 "edit_failed" "The edit can't be done", "The detail says why.";
     RateLimited 429 "rate_limited" "Too many requests", "Wait as long as Retry-After says.";
     InFlightLimit 429 "in_flight_limit" "Too many edits are under way", "Wait until some have ended.";
+    RequestRateLimit 429 "request_rate_limit" "The key sends too many requests", "Wait as long as Retry-After says; RateLimit-Remaining says how many may follow.";
+    ConcurrencyLimit 429 "concurrency_limit" "The tenant has too many requests under way", "Wait until some are answered.";
+    StreamLimit 429 "stream_limit" "The tenant has too many streams of events open", "Close some, or read edits with GET.";
+    WaitLimit 429 "wait_limit" "The tenant waits for too many pictures", "Wait until some have come, or use POST /v1/edits.";
+    UploadLimit 429 "upload_limit" "The tenant has uploaded enough for today", "Wait for the next day (UTC), as Retry-After says.";
     Internal 500 "internal" "The server failed", "Try again. If it stays, give the operator the request's id (the header X-Request-Id).";
     Unavailable 503 "unavailable" "Something that the server depends on is down", "Try again in a moment.";
     Overloaded 503 "overloaded" "The server has too much to do", "Try again in a moment.";
+    DiskFull 503 "disk_full" "A disk of the server is full", "Tell the operator; try again once there is room.";
     Timeout 504 "timeout" "The answer took too long", "Try again; with an Idempotency-Key no edit is made twice.";
 }

@@ -7,9 +7,9 @@ with image as (
     returning i.*, i.xmax = 0 as is_new
 ),
 charged as (
-    insert into usage as u (tenant_id, day, bytes)
-    select tenant_id, (now() at time zone 'utc')::date, bytes from image where is_new
+    insert into usage as u (tenant_id, day, bytes, uploaded)
+    select tenant_id, (now() at time zone 'utc')::date, bytes, bytes from image where is_new
     on conflict (tenant_id, day) do update
-    set bytes = u.bytes + excluded.bytes
+    set bytes = u.bytes + excluded.bytes, uploaded = u.uploaded + excluded.uploaded
 )
 select * from image

@@ -1,7 +1,7 @@
 -- Everything a submission names, seen under the locks on its tenants. A `lateral` with a limit is a lookup for each row,
 -- whatever the planner thinks of the tables.
 select
-    t.in_flight, t.in_flight_limit, t.rate_per_second,
+    t.in_flight, t.in_flight_limit, t.rate_per_second, t.rate_burst,
     least(t.rate_burst::double precision,
         t.rate_tokens + t.rate_per_second * extract(epoch from greatest(clock_timestamp() - t.rate_at, interval '0')))
         ::double precision as tokens,

@@ -37,6 +37,7 @@ pub(super) struct Account {
     pub(super) in_flight: u32,
     pub(super) limit: u32,
     pub(super) rate_per_second: f64,
+    pub(super) rate_burst: u32,
     pub(super) tokens: f64,
 }
 
@@ -93,7 +94,10 @@ impl Gate {
             let retry_after =
                 Duration::from_secs_f64((1.0 - account.tokens) / account.rate_per_second)
                     + Duration::from_millis(1);
-            return Submitted::RateLimited { retry_after };
+            return Submitted::RateLimited {
+                retry_after,
+                burst: account.rate_burst,
+            };
         }
         account.in_flight += 1;
         account.tokens -= 1.0;

@@ -35,6 +35,7 @@ fn looked(row: &PgRow) -> Result<Look> {
             in_flight: small(row, "in_flight")?,
             limit: small(row, "in_flight_limit")?,
             rate_per_second: get(row, "rate_per_second")?,
+            rate_burst: small(row, "rate_burst")?,
             tokens,
         }),
         None => None,

@@ -32,6 +32,8 @@ macro_rules! suite {
 
 suite! {
     access::tenants_have_limits_and_keys
+    access::keys_expire_and_show_their_use
+    access::what_is_stored_is_counted
     access::images_are_one_row_for_one_content
     access::workers_beat_drain_and_go
     submit::an_edit_is_written_once

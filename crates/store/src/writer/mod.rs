@@ -233,8 +233,12 @@ async fn write<S: Statement>(
     }
 }
 
-/// Whether the same statement may be answered later. Where there is no end of patience an operator's change counts, too.
+/// Whether the same statement may be answered later. Where there is no end of patience an operator's change counts, too; where
+/// there is one, a full disk is not waited for: the caller is told of it.
 fn may_pass<S: Statement>(error: &Error) -> bool {
+    if S::PATIENCE.is_some() && error.is_disk_full() {
+        return false;
+    }
     error.is_transient() || (S::PATIENCE.is_none() && error.kind() == ErrorKind::Setup)
 }
 

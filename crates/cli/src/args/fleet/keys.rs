@@ -1,11 +1,16 @@
 //! `limekiln keys`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
+use limekiln_store::Limits;
 use uuid::Uuid;
 
+use super::services::span;
 use super::{DatabaseArgs, TelemetryArgs};
+use crate::args::number::{self, Bytes};
 
-/// Make, list and revoke API keys
+/// Make, list and revoke API keys; set the limits of tenants
 #[derive(Args, Debug)]
 pub(crate) struct KeysArgs {
     #[command(subcommand)]
@@ -18,6 +23,7 @@ pub(crate) enum Keys {
     Create(CreateArgs),
     List(ListArgs),
     Revoke(RevokeArgs),
+    Limits(LimitsArgs),
 }
 
 impl Keys {
@@ -27,6 +33,7 @@ impl Keys {
             Self::Create(args) => &args.telemetry,
             Self::List(args) => &args.telemetry,
             Self::Revoke(args) => &args.telemetry,
+            Self::Limits(args) => &args.telemetry,
         }
     }
 }
@@ -48,8 +55,49 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) label: String,
 
+    /// How long the key works, such as 90d [default: until it is revoked]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub(crate) expires: Option<Duration>,
+
+    /// Print key, id and tenant as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) limits: TenantLimitsArgs,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+/// Show a tenant's limits and what it has used of them, after setting those that are given
+///
+/// Gateways follow within seconds.
+#[derive(Args, Debug)]
+pub(crate) struct LimitsArgs {
+    /// Name of the tenant
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: String,
+
+    /// Print limits and use as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) limits: TenantLimitsArgs,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+/// Limits of a tenant. Those that are not given stay as they are.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct TenantLimitsArgs {
     /// Edits a second that the tenant may submit [default: 20]
-    #[arg(long, value_name = "N", value_parser = crate::args::number::rate)]
+    #[arg(long, value_name = "N", value_parser = number::rate)]
     pub(crate) rate: Option<f64>,
 
     /// Edits that the tenant may submit at once before --rate limits them [default: 100]
@@ -60,14 +108,38 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) in_flight: Option<u32>,
 
-    /// Print key, id and tenant as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Requests a second of each key, at each gateway [default: 200]
+    #[arg(long, value_name = "N", value_parser = number::rate)]
+    pub(crate) requests: Option<f64>,
 
-    #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
-    #[command(flatten)]
-    pub(crate) telemetry: TelemetryArgs,
+    /// Requests of each key at once before --requests limits them [default: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) requests_burst: Option<u32>,
+
+    /// New pictures that the tenant may upload on a day (UTC), such as 10GiB or unlimited [default: unlimited]
+    #[arg(long, value_name = "BYTES", value_parser = number::bytes)]
+    pub(crate) uploads: Option<Bytes>,
+
+    /// Pictures and results that the tenant may have stored, such as 100GiB or unlimited [default: unlimited]
+    #[arg(long, value_name = "BYTES", value_parser = number::bytes)]
+    pub(crate) storage: Option<Bytes>,
+}
+
+impl TenantLimitsArgs {
+    /// These limits, with those that were given in their place.
+    pub(crate) fn over(&self, limits: &Limits) -> Limits {
+        Limits {
+            rate_per_second: self.rate.unwrap_or(limits.rate_per_second),
+            rate_burst: self.burst.unwrap_or(limits.rate_burst),
+            in_flight: self.in_flight.unwrap_or(limits.in_flight),
+            requests_per_second: self.requests.unwrap_or(limits.requests_per_second),
+            requests_burst: self.requests_burst.unwrap_or(limits.requests_burst),
+            upload_bytes_daily: self
+                .uploads
+                .map_or(limits.upload_bytes_daily, |bytes| bytes.0),
+            stored_bytes: self.storage.map_or(limits.stored_bytes, |bytes| bytes.0),
+        }
+    }
 }
 
 /// List keys (never their secrets)

@@ -18,7 +18,9 @@ pub(crate) use coordinate::{CoordinateArgs, RetentionArgs};
 pub(crate) use dev::DevArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use drain::DrainArgs;
-pub(crate) use keys::{CreateArgs, Keys, KeysArgs, ListArgs, RevokeArgs};
+pub(crate) use keys::{
+    CreateArgs, Keys, KeysArgs, LimitsArgs, ListArgs, RevokeArgs, TenantLimitsArgs,
+};
 pub(crate) use queue::QueueArgs;
 pub(crate) use serve::{ApiArgs, Downloads, ServeArgs};
 pub(crate) use services::{DatabaseArgs, S3Args, ServicesArgs};

@@ -10,7 +10,7 @@ use super::{ServicesArgs, TelemetryArgs};
 /// Run the gateway: the HTTP API
 ///
 /// Needs Postgres, RabbitMQ and S3. Run as many as you like behind a load balancer; limits are exact across them.
-/// Serves /metrics, /healthz and /readyz on the same port. On SIGTERM it takes no new connections and finishes the requests under way.
+/// Metrics, health in detail and the admin routes are on a port of their own (--status). On SIGTERM it takes no new connections and finishes the requests under way.
 #[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
     /// Address to listen on
@@ -21,6 +21,19 @@ pub(crate) struct ServeArgs {
         default_value = "127.0.0.1:8080"
     )]
     pub(crate) listen: SocketAddr,
+
+    /// Serve /metrics, /healthz, /readyz in detail and /v1/admin here; keep it away from strangers
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "LIMEKILN_STATUS",
+        default_value = "127.0.0.1:9090"
+    )]
+    pub(crate) status: SocketAddr,
+
+    /// Serve /v1/admin on --listen too; it asks for a key of the role admin in either place
+    #[arg(long, env = "LIMEKILN_ADMIN_PUBLIC")]
+    pub(crate) admin_public: bool,
 
     #[command(flatten)]
     pub(crate) api: ApiArgs,
@@ -61,6 +74,10 @@ pub(crate) struct ApiArgs {
     /// come back when that takes long
     #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MEMORY_MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
     pub(crate) upload_memory_mib: u32,
+
+    /// The part of a gateway's requests, streams and waits that one tenant may hold; 1 for a fleet of one tenant
+    #[arg(long, value_name = "PART", env = "LIMEKILN_TENANT_SHARE", default_value_t = 0.25, value_parser = crate::args::number::share)]
+    pub(crate) tenant_share: f64,
 }
 
 /// How results reach clients.

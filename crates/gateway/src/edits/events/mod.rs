@@ -36,8 +36,8 @@ const HEADERS: [(HeaderName, &str); 2] = [
 ///
 /// A stream of server-sent events: `id` is the event's number, `event` its kind, `data` the event as JSON. After a lost
 /// connection, send the last number as `Last-Event-ID`, as browsers do: no event is missed and none comes twice. Events of
-/// the kind `preview` have no number and are not stored. The stream ends after the edit's last event; with the number of
-/// that event the answer is 204.
+/// the kind `preview` have no number and are not stored. The stream ends after the edit's last event, and with its key; with
+/// the number of the last event the answer is 204.
 #[utoipa::path(
     get, path = "/v1/edits/{id}/events", operation_id = "watchEdit", tag = "edits",
     params(
@@ -48,7 +48,7 @@ const HEADERS: [(HeaderName, &str); 2] = [
         (status = 200, description = "The events", content((SentEvent = "text/event-stream"))),
         (status = 204, description = "The edit has ended, and all its events were received"),
     ),
-    extensions(("x-problems" = json!([ProblemCode::EditNotFound]))),
+    extensions(("x-problems" = json!([ProblemCode::EditNotFound, ProblemCode::StreamLimit]))),
 )]
 pub(crate) async fn watch(
     extract::State(state): extract::State<State>,
@@ -56,6 +56,10 @@ pub(crate) async fn watch(
     PathId(id): PathId<EditId>,
     LastEventId(last): LastEventId,
 ) -> Result<Response, Problem> {
+    let shares = &state.shares.watchers;
+    let share = shares.take(caller.tenant, 1).ok_or_else(|| {
+        Problem::share(ProblemCode::StreamLimit, shares.each(), "streams are open")
+    })?;
     let permit = state.watchers.clone().try_acquire_owned().map_err(|_| {
         let detail = "too many streams are open: try again later";
         Problem::new(ProblemCode::Overloaded, detail)
@@ -67,9 +71,13 @@ pub(crate) async fn watch(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let watcher = Watcher::start(&state, id, sent).await;
-    let messages = stream::unfold((watcher, permit), |(mut watcher, permit)| async move {
-        let message = watcher.next().await?;
-        Some((event(&message), (watcher, permit)))
+    let held = (permit, share, state.key_lives.watch(caller.key));
+    let messages = stream::unfold((watcher, held), |(mut watcher, held)| async move {
+        let message = tokio::select! {
+            message = watcher.next() => message?,
+            () = held.2.ended() => return None,
+        };
+        Some((event(&message), (watcher, held)))
     });
     let retry = stream::iter([Ok(Event::default().retry(RETRY))]);
     // A comment during silence shows both sides that the other is still there.

@@ -13,7 +13,7 @@ pub(super) fn keys(ground: &Ground) -> Vec<Case> {
         case("no key", get(), 401, "unauthorized"),
         case(
             "unknown key",
-            get().key("lk_00000000000000000000000000000000"),
+            get().key(&format!("lk_{}", "0".repeat(64))),
             401,
             "unauthorized",
         ),
@@ -74,6 +74,12 @@ pub(super) fn keys(ground: &Ground) -> Vec<Case> {
         case(
             "dead letters with a tenant's key",
             admin("GET", "/v1/admin/dead-letters"),
+            403,
+            "forbidden",
+        ),
+        case(
+            "tenants with a tenant's key",
+            admin("GET", "/v1/admin/tenants"),
             403,
             "forbidden",
         ),

@@ -74,6 +74,9 @@ impl Gateway {
         let mut settings = Settings::new("rooms".parse().unwrap());
         settings.presets = ["fast", "paper"].map(str::to_owned).to_vec();
         settings.downloads = Downloads::Proxy;
+        // As `limekiln dev`: everything on one port.
+        settings.admin_public = true;
+        settings.status_public = true;
         change(&mut settings);
         let services = Services {
             store: store.clone(),
@@ -119,6 +122,24 @@ impl Gateway {
 
     pub(crate) async fn send(&self, request: Request) -> Reply {
         http::send(self.address, request).await
+    }
+
+    /// Sends a request to a status port of this gateway.
+    pub(crate) async fn send_status(&self, request: Request) -> Reply {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = limekiln_gateway::operator_router(self.state.clone());
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        let reply = http::send(address, request).await;
+        serving.abort();
+        reply
+    }
+
+    /// Replaces the tenant's limits.
+    pub(crate) async fn limit(&self, limits: Limits) {
+        let store = &self.context.store;
+        let set = store.tenant_limits_set(self.tenant, &limits).await;
+        assert!(set.unwrap().is_some());
     }
 
     /// Uploads a small picture.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use limekiln_jobs::api::Role;
 use limekiln_jobs::{ErrorKind, Retryable, SessionId, TenantId, WorkerId};
 
@@ -86,7 +88,10 @@ pub(in crate::tests) async fn tenants_have_limits_and_keys(store: &Store) {
             tenant: tenant.id,
             key: key.id,
             role: Role::Admin,
-            name
+            name,
+            expires_at: None,
+            limits: more,
+            stored_bytes: None,
         }
     );
     assert_eq!(store.key_find("lk_other").await.unwrap(), None);
@@ -113,6 +118,85 @@ pub(in crate::tests) async fn tenants_have_limits_and_keys(store: &Store) {
         store.key_create(TenantId::new(), Role::Tenant, "").await,
         Err(Error::NoTenant)
     ));
+}
+
+pub(in crate::tests) async fn keys_expire_and_show_their_use(store: &Store) {
+    let ours = TestContext::new(store).await;
+    let create = async |lifetime| {
+        let key = store.key_create_for(ours.tenant, Role::Tenant, "", lifetime);
+        key.await.unwrap()
+    };
+    let hour = create(Some(Duration::from_secs(3600))).await;
+    let over = create(Some(Duration::ZERO)).await;
+    let ever = create(None).await;
+    let caller = store.key_find(hour.secret.expose()).await.unwrap().unwrap();
+    assert!(caller.expires_at.is_some());
+    assert_eq!(store.key_find(over.secret.expose()).await.unwrap(), None);
+    let all = [hour.id, over.id, ever.id];
+    let mut alive = store.keys_alive(&all).await.unwrap();
+    alive.sort();
+    assert_eq!(alive, [hour.id, ever.id]);
+    assert!(store.key_revoke(ever.id).await.unwrap());
+    assert_eq!(store.keys_alive(&all).await.unwrap(), [hour.id]);
+
+    store.keys_used(&[hour.id]).await.unwrap();
+    let listed = store.key_list(Some(ours.tenant)).await.unwrap();
+    let used: Vec<_> = listed
+        .iter()
+        .filter(|key| key.used_at.is_some())
+        .map(|key| key.id)
+        .collect();
+    assert_eq!(used, [hour.id]);
+}
+
+pub(in crate::tests) async fn what_is_stored_is_counted(store: &Store) {
+    let ours = TestContext::new(store).await;
+    let before = store.tenant_use(ours.tenant).await.unwrap();
+    let fresh = NewImage {
+        bytes: 1000,
+        ..picture(ours.tenant, b"a thousand bytes")
+    };
+    for _ in 0..2 {
+        store.image_create(ours.tenant, &fresh).await.unwrap();
+        let used = store.tenant_use(ours.tenant).await.unwrap();
+        assert_eq!(
+            used.stored_bytes,
+            before.stored_bytes + 1000,
+            "counted once"
+        );
+        assert_eq!(
+            used.uploaded_bytes_today,
+            before.uploaded_bytes_today + 1000
+        );
+    }
+    store
+        .count(
+            "test",
+            sqlx::query("delete from images where tenant_id = $1 and bytes = 1000")
+                .bind(ours.tenant.uuid()),
+        )
+        .await
+        .unwrap();
+    let used = store.tenant_use(ours.tenant).await.unwrap();
+    assert_eq!(used.stored_bytes, before.stored_bytes, "room again");
+    assert_eq!(
+        used.uploaded_bytes_today,
+        before.uploaded_bytes_today + 1000,
+        "a deletion gives no upload back"
+    );
+    // What is stored is known with the key of a tenant that has a limit.
+    let limits = Limits {
+        stored_bytes: Some(5),
+        ..Limits::default()
+    };
+    let limited = store.tenant_limits_set(ours.tenant, &limits).await.unwrap();
+    assert_eq!(limited.unwrap().limits, limits);
+    let key = store
+        .key_create(ours.tenant, Role::Tenant, "")
+        .await
+        .unwrap();
+    let caller = store.key_find(key.secret.expose()).await.unwrap().unwrap();
+    assert_eq!(caller.stored_bytes, Some(before.stored_bytes));
 }
 
 pub(in crate::tests) async fn images_are_one_row_for_one_content(store: &Store) {
@@ -213,18 +297,12 @@ pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
     assert!(!find().await.unwrap().alive);
     assert_eq!(
         store
-            .workers_prune(std::time::Duration::from_secs(3600))
+            .workers_prune(Duration::from_secs(3600))
             .await
             .unwrap(),
         0
     );
-    assert!(
-        store
-            .workers_prune(std::time::Duration::ZERO)
-            .await
-            .unwrap()
-            >= 1
-    );
+    assert!(store.workers_prune(Duration::ZERO).await.unwrap() >= 1);
     assert_eq!(find().await, None);
     let other = context.worker(1).await;
     store.worker_gone(other).await.unwrap();

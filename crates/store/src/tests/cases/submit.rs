@@ -163,6 +163,7 @@ pub(in crate::tests) async fn limits_are_exact(store: &Store) {
             rate_per_second: 1e6,
             rate_burst: 1000,
             in_flight: 3,
+            ..Limits::default()
         },
     )
     .await;
@@ -211,13 +212,14 @@ pub(in crate::tests) async fn limits_are_exact(store: &Store) {
             rate_per_second: 0.001,
             rate_burst: 2,
             in_flight: 100,
+            ..Limits::default()
         },
     )
     .await;
     let submissions: Vec<_> = (0..3).map(|_| slow.submission()).collect();
     let answers = store.edits_submit(&submissions).await.unwrap();
     assert_eq!(created(&answers), 2);
-    let Submitted::RateLimited { retry_after } = answers[2] else {
+    let Submitted::RateLimited { retry_after, .. } = answers[2] else {
         panic!("{answers:?}")
     };
     assert!(

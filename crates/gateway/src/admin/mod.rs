@@ -1,5 +1,7 @@
 //! `/v1/admin`: what operators see and do.
 
+pub(crate) mod tenants;
+
 use axum::{Json, extract};
 use limekiln_jobs::api::{
     DeadLetterPage, DeadLetterQuery, Drained, Paused, Queues, RetriedEdit, Workers,
