@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, TenantId};
+use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, ImageId, TenantId};
 
 use crate::{Error, Result};
 
@@ -16,6 +16,14 @@ impl Key {
     /// A tenant's image, mask or other upload, by its content: `t/<tenant>/images/<digest>`.
     pub fn image(tenant: TenantId, digest: &Digest) -> Self {
         Self(format!("t/{tenant}/images/{digest}"))
+    }
+
+    /// The same content under a key that nothing had before, for when the other is being deleted:
+    /// `t/<tenant>/images/<digest>-<the random end of an id>`.
+    pub fn image_again(tenant: TenantId, digest: &Digest, id: ImageId) -> Self {
+        let [.., a, b, c, d] = id.uuid().into_bytes();
+        let end = u32::from_be_bytes([a, b, c, d]);
+        Self(format!("t/{tenant}/images/{digest}-{end:08x}"))
     }
 
     /// What one claim of an edit makes: `t/<tenant>/edits/<edit>/<epoch>/<name>`, such as `result.png`.
@@ -161,6 +169,7 @@ mod tests {
         let epoch = Epoch::new(3);
         for key in [
             Key::image(tenant, &digest),
+            Key::image_again(tenant, &digest, ImageId::new()),
             Key::artifact(tenant, edit, Epoch::LAST, ArtifactKind::Attention),
             Key::checkpoint(tenant, edit, epoch, u32::MAX),
             Key::edit(tenant, edit, epoch, "roi.png").unwrap(),

@@ -67,6 +67,8 @@ impl Gauges {
         }
         let paused = self.store.fleet_paused().await?;
         metrics::gauge!("limekiln_fleet_paused").set(if paused { 1.0 } else { 0.0 });
+        let age = self.store.blob_deletions_age().await?;
+        metrics::gauge!("limekiln_deletions_oldest_seconds").set(age.as_secs_f64());
         Ok(())
     }
 }

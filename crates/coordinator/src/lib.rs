@@ -16,6 +16,8 @@
 //! | `live` | events of what happened here, published to watchers |
 //! | `webhooks` | deliveries as jobs: [`sign`] and [`verify`], [`url_check`], addresses of the public internet only |
 //! | `retention` | pruning by age |
+//! | `deletions` | blobs whose rows were deleted |
+//! | `erase` | tenants that an operator had erased |
 //! | `sweep` | blobs that no row refers to |
 //! | `gauges` | depth, ages and windows, for Prometheus |
 //! | `error` | [`Error`] |
@@ -35,6 +37,8 @@
 //! | `limekiln_retried_total` | counter | | retries that came due |
 //! | `limekiln_unblocked_total` | counter | `outcome` | turns that could go on, or failed with their parent |
 //! | `limekiln_pruned_total` | counter | `what` | rows and blobs removed by age |
+//! | `limekiln_deleted_blobs_total` | counter | | blobs removed because their rows were deleted |
+//! | `limekiln_erased_total` | counter | `what` | rows of tenants that are being erased |
 //! | `limekiln_swept_total` | counter | | blobs removed that no row referred to |
 //! | `limekiln_webhooks_total` | counter | `outcome` | deliveries tried: `delivered`, `failed`, `refused` (never tried again), `given_up` |
 //! | `limekiln_webhook_seconds` | histogram | | a delivery, lookup to answer |
@@ -48,11 +52,14 @@
 //! | `limekiln_fleet_busy_slots` | gauge | | edits they say they run |
 //! | `limekiln_fleet_workers` | gauge | `state` | workers: `alive`, `draining`, `dead` |
 //! | `limekiln_fleet_paused` | gauge | | 1 while the release is stopped |
+//! | `limekiln_deletions_oldest_seconds` | gauge | | how long blobs have waited to be deleted |
 //!
-//! The last eight are read from Postgres by every coordinator: take their maximum, not their sum.
+//! The last nine are read from Postgres by every coordinator: take their maximum, not their sum.
 
 mod announcer;
 mod control_loop;
+mod deletions;
+mod erase;
 mod error;
 mod gauges;
 mod live;

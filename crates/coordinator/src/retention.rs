@@ -1,11 +1,9 @@
 //! Pruning by age: events, checkpoints, ended edits, images, deliveries, workers that are gone.
 //!
-//! Rows go here; their blobs go with the sweep, which looks at each blob's own age, because the same image may just be
-//! coming in again. Only checkpoints' blobs go at once: nothing is ever written to such a key again.
+//! Rows go here, and their blobs are listed for [`deletions`](crate::deletions) in the same statements.
 
 use std::time::Duration;
 
-use limekiln_blobs::{Blobs, Key};
 use limekiln_store::Store;
 use tokio::time::Instant;
 
@@ -20,7 +18,6 @@ const WORKERS: Duration = Duration::from_secs(86_400);
 /// The loop that removes what is old enough, a statement of each kind a round.
 pub(crate) struct Prune {
     pub(crate) store: Store,
-    pub(crate) blobs: Blobs,
     pub(crate) retention: Retention,
 }
 
@@ -46,13 +43,10 @@ impl ControlLoop for Prune {
             counts.push(("edits", store.edits_prune(age, LIMIT).await?));
         }
         if let Some(age) = images {
-            counts.push((
-                "images",
-                store.images_expire(age, LIMIT).await?.len() as u64,
-            ));
+            counts.push(("images", store.images_expire(age, LIMIT).await?));
         }
-        let keys = store.checkpoints_expire(checkpoints, LIMIT).await?;
-        counts.push(("checkpoints", keys.len() as u64));
+        let expired = store.checkpoints_expire(checkpoints, LIMIT).await?;
+        counts.push(("checkpoints", expired));
         let more = counts.iter().any(|(_, count)| *count >= u64::from(LIMIT));
         counts.push(("workers", store.workers_prune(WORKERS).await?));
         for (what, count) in counts {
@@ -61,27 +55,10 @@ impl ControlLoop for Prune {
                 tracing::debug!(what, count, "pruned");
             }
         }
-        // Last, for S3 may be away while Postgres is not. The sweep finds what isn't deleted now.
-        blobs_drop(store, &self.blobs, keys).await?;
         Ok(if more {
             Next::paced(began)
         } else {
             Next::After(self.retention.prune_every)
         })
     }
-}
-
-/// Deletes blobs, save those that a row refers to all the same.
-async fn blobs_drop(store: &Store, blobs: &Blobs, keys: Vec<String>) -> Result<(), Error> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let mut gone = Vec::with_capacity(keys.len());
-    for key in store.blobs_unreferenced(&keys).await? {
-        match key.parse::<Key>() {
-            Ok(key) => gone.push(key),
-            Err(error) => tracing::error!(key, %error, "a row named a blob that can't be"),
-        }
-    }
-    Ok(blobs.delete(&gone).await?)
 }

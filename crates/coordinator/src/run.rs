@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::announcer::Announcer;
 use crate::control_loop::{self, ControlLoop};
+use crate::deletions::Deletions;
+use crate::erase::Erase;
 use crate::gauges::Gauges;
 use crate::reannounce::Reannounce;
 use crate::release::Release;
@@ -96,8 +98,17 @@ async fn coordinate(
     ));
     loops.start(Prune {
         store: store.clone(),
-        blobs: blobs.clone(),
         retention: retention.clone(),
+    });
+    loops.start(Erase {
+        store: store.clone(),
+        broker: broker.clone(),
+        every: retention.delete_every,
+    });
+    loops.start(Deletions {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        every: retention.delete_every,
     });
     loops.start(Sweep {
         store: store.clone(),

@@ -42,6 +42,8 @@ pub struct Retention {
     pub edits: Option<Duration>,
     /// Images that no edit has used for this long. `None` keeps them for ever.
     pub images: Option<Duration>,
+    /// Pause between two looks at what was deleted and whose blobs have to go, and at tenants to erase.
+    pub delete_every: Duration,
     /// Pause between two sweeps for blobs that no row refers to.
     pub sweep_every: Duration,
     /// Younger blobs are left alone: their rows may be on the way.
@@ -88,6 +90,7 @@ impl Default for Retention {
             checkpoints: HOUR,
             edits: None,
             images: Some(30 * DAY),
+            delete_every: Duration::from_secs(2),
             sweep_every: 6 * HOUR,
             sweep_grace: DAY,
         }
@@ -123,6 +126,7 @@ impl Settings {
             self.upkeep_every,
             self.gauges_every,
             self.retention.prune_every,
+            self.retention.delete_every,
             self.retention.sweep_every,
         ];
         if pauses.iter().any(|pause| *pause < Duration::from_millis(1)) {

@@ -4,16 +4,16 @@ use axum::Json;
 use axum::extract::{self, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use limekiln_jobs::api::{ImageLinks, ImageView};
+use limekiln_jobs::api::{DeleteQuery, ImageLinks, ImageView};
 use limekiln_jobs::{ImageId, TenantId};
 use limekiln_pictures::Format;
-use limekiln_store::Image;
+use limekiln_store::{Deleted, Image};
 
 use crate::State;
 use crate::auth::Tenant;
 use crate::body::{self, BufferedBody};
 use crate::download::{self, Blob};
-use crate::params::PathId;
+use crate::params::{PathId, Query};
 use crate::problem::{Problem, ProblemCode};
 use crate::{quotas, upload};
 
@@ -83,6 +83,38 @@ pub(crate) async fn get(
     PathId(id): PathId<ImageId>,
 ) -> Result<Json<ImageView>, Problem> {
     Ok(Json(view(find(&state, caller.tenant, id).await?)))
+}
+
+/// Delete an image
+///
+/// It is gone with this answer, and its file within minutes. Edits that name it, ended or not, keep it: delete those first, or
+/// all at once with `cascade`. Deleting what is not there is no error, so a request may be sent again.
+#[utoipa::path(
+    delete, path = "/v1/images/{id}", operation_id = "deleteImage", tag = "images",
+    params(("id" = ImageId, Path, description = "Id of the image"), DeleteQuery),
+    responses((status = 204, description = "There is no such image any more")),
+    extensions(("x-problems" = json!([ProblemCode::ImageInUse, ProblemCode::EditNotEnded]))),
+)]
+pub(crate) async fn delete(
+    extract::State(state): extract::State<State>,
+    Tenant(caller): Tenant,
+    PathId(id): PathId<ImageId>,
+    Query(query): Query<DeleteQuery>,
+) -> Result<StatusCode, Problem> {
+    let cascade = query.cascade.unwrap_or(false);
+    let store = &state.services.store;
+    match store.image_delete(caller.tenant, id, cascade).await? {
+        Deleted::Gone | Deleted::Missing => Ok(StatusCode::NO_CONTENT),
+        Deleted::Live => Err(Problem::new(
+            ProblemCode::EditNotEnded,
+            "an edit that names the image, or a turn that builds on one, has not ended: cancel it first",
+        )),
+        Deleted::InUse if cascade => Err(Problem::new(
+            ProblemCode::ImageInUse,
+            "more than 1,000 edits would have to go with the image: delete edits first",
+        )),
+        Deleted::InUse => Err(Problem::plain(ProblemCode::ImageInUse)),
+    }
 }
 
 /// Download the file of an image, as it was uploaded

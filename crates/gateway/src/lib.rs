@@ -17,7 +17,7 @@
 //! | `auth` | API keys |
 //! | `params`, `body`, `strict_json` | extractors: parameters; bodies bounded in bytes, time and memory; JSON as JSON Schema understands it |
 //! | `images`, `upload`, `download` | `/v1/images`; pictures in, checked in memory set aside before; files out |
-//! | `edits` | `/v1/edits`: submitted, shown, followed (server-sent events), cancelled; their files |
+//! | `edits` | `/v1/edits`: submitted, shown, followed (server-sent events), cancelled, deleted; their files |
 //! | `openai` | OpenAI's image-edit API on the same edits |
 //! | `sessions`, `models`, `account`, `admin`, `health` | the rest of the API |
 //! | `openapi`, `docs` | its description at `/openapi.json`, and a page that shows it |

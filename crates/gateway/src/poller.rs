@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Most edits that one statement asks about.
 const BATCH: usize = 1000;
+/// The number of the newest event of an edit that was deleted.
+const GONE: u64 = u64::MAX;
 
 /// The edits that are watched. Its task runs as long as there are any.
 #[derive(Clone)]
@@ -89,7 +91,7 @@ impl Poller {
             let Some(edits) = self.edits() else { return };
             for batch in edits.chunks(BATCH) {
                 match self.0.store.events_heads(batch).await {
-                    Ok(newest) => self.publish(&newest),
+                    Ok(newest) => self.publish(batch, &newest),
                     Err(error) => {
                         tracing::debug!(%error, "the newest events of watched edits can't be read");
                         break;
@@ -108,13 +110,16 @@ impl Poller {
             .then(|| watched.edits.keys().copied().collect())
     }
 
-    fn publish(&self, numbers: &[(EditId, u64)]) {
+    /// Those that were asked for and have no number were deleted.
+    fn publish(&self, asked: &[EditId], numbers: &[(EditId, u64)]) {
+        let numbers: HashMap<EditId, u64> = numbers.iter().copied().collect();
         let watched = self.lock();
-        for (edit, seq) in numbers {
+        for edit in asked {
+            let seq = numbers.get(edit).copied().unwrap_or(GONE);
             if let Some(slot) = watched.edits.get(edit) {
                 slot.newest.send_if_modified(|newest| {
-                    let newer = *seq > *newest;
-                    *newest = (*newest).max(*seq);
+                    let newer = seq > *newest;
+                    *newest = (*newest).max(seq);
                     newer
                 });
             }
@@ -123,6 +128,11 @@ impl Poller {
 }
 
 impl NewestSeq {
+    /// Whether the edit was deleted: it has no more events.
+    pub(crate) fn is_gone(&self) -> bool {
+        *self.newest.borrow() == GONE
+    }
+
     /// Returns once there is an event with a number above `sent`. Cancel safe.
     pub(crate) async fn above(&mut self, sent: u64) {
         // The sender stays in the map as long as this subscription lives, so waiting can't fail.

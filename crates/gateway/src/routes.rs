@@ -98,10 +98,10 @@ fn public(state: &State) -> OpenApiRouter<State> {
 /// For tenants.
 fn tenants(state: &State) -> OpenApiRouter<State> {
     let bounded = OpenApiRouter::new()
-        .routes(routes!(images::get))
+        .routes(routes!(images::get, images::delete))
         .routes(routes!(images::content))
         .routes(routes!(edits::submit::create, edits::read::list))
-        .routes(routes!(edits::read::get))
+        .routes(routes!(edits::read::get, edits::delete::delete))
         .routes(routes!(edits::cancel::cancel))
         .routes(routes!(edits::events::watch))
         .routes(routes!(edits::artifacts::result))

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use image::GrayImage;
 use limekiln_blobs::Key;
-use limekiln_jobs::{Digest, TenantId};
+use limekiln_jobs::{Digest, ImageId, TenantId};
 use limekiln_memory::{Share, TooLarge, mib};
 use limekiln_pictures::{Error, Format, Limits, Probe};
 use limekiln_store::{Image, NewImage};
@@ -148,23 +148,28 @@ pub(crate) async fn put(
     bytes: Bytes,
     checked: &Checked,
 ) -> Result<Image, Problem> {
-    let digest = checked.digest;
-    let (key, count) = (Key::image(tenant, &digest), bytes.len() as u64);
+    let (digest, count) = (checked.digest, bytes.len() as u64);
     let media_type = checked.format.media_type();
-    state
-        .services
-        .blobs
-        .put_digested(&key, bytes, digest, media_type)
-        .await?;
-    let image = NewImage {
-        key: key.into(),
-        digest,
-        media_type: media_type.to_owned(),
-        bytes: count,
-        width: checked.size.0,
-        height: checked.size.1,
+    let mut key = Key::image(tenant, &digest);
+    let image = loop {
+        let (blobs, body) = (&state.services.blobs, bytes.clone());
+        blobs.put_digested(&key, body, digest, media_type).await?;
+        let image = NewImage {
+            key: key.clone().into(),
+            digest,
+            media_type: media_type.to_owned(),
+            bytes: count,
+            width: checked.size.0,
+            height: checked.size.1,
+        };
+        match state.services.store.image_create(tenant, &image).await {
+            // The same picture was deleted minutes ago, and what lies under that key goes with it.
+            Err(limekiln_store::Error::BlobGoing(_)) if key == Key::image(tenant, &digest) => {
+                key = Key::image_again(tenant, &digest, ImageId::new());
+            }
+            done => break done?,
+        }
     };
-    let image = state.services.store.image_create(tenant, &image).await?;
     metrics::counter!("limekiln_upload_bytes_total").increment(count);
     Ok(image)
 }

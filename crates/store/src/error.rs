@@ -50,6 +50,14 @@ pub enum Error {
     /// There is no such tenant.
     #[error("there is no such tenant")]
     NoTenant,
+    /// The blob is about to be deleted, so no row may refer to it.
+    #[error("the blob {0} is being deleted: put it under another key")]
+    BlobGoing(String),
+    /// A component's role is missing, and this one may not create it.
+    #[error(
+        "there is no role {0} and this one may not create roles: have it made (`create role {0} login password '...'`), then run this again"
+    )]
+    Role(String),
     /// A value the database would refuse.
     #[error("{field}: {message}")]
     Invalid {
@@ -84,8 +92,11 @@ impl Retryable for Error {
             | Self::SchemaOld { .. }
             | Self::Migrate(_)
             | Self::ServerOld { .. }
+            | Self::Role(_)
             | Self::Embedded(_) => ErrorKind::Setup,
-            Self::NameTaken(_) | Self::NoTenant | Self::Invalid { .. } => ErrorKind::Request,
+            Self::NameTaken(_) | Self::NoTenant | Self::BlobGoing(_) | Self::Invalid { .. } => {
+                ErrorKind::Request
+            }
             Self::Row { .. } | Self::Random(_) => ErrorKind::Internal,
         }
     }

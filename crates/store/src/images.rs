@@ -52,7 +52,8 @@ impl Store {
     /// Records an upload. The same content of the same tenant is the same row, made young again.
     ///
     /// # Errors
-    /// [`Error::NoTenant`].
+    /// [`Error::NoTenant`]; [`Error::BlobGoing`] when an image of this content was deleted minutes ago: the blob must be put
+    /// under another key.
     pub async fn image_create(&self, tenant: TenantId, image: &NewImage) -> Result<Image> {
         let row = self
             .row(
@@ -68,7 +69,21 @@ impl Store {
                     .bind(int(image.height)),
             )
             .await?;
-        row.as_ref().map_or(Err(Error::NoTenant), self::image)
+        if let Some(row) = &row {
+            return self::image(row);
+        }
+        let going = "select exists (select from blob_deletions where key = $1)";
+        let going: bool = self
+            .value(
+                "image_going",
+                sqlx::query_scalar(going).bind(clean(&image.key)),
+            )
+            .await?;
+        Err(if going {
+            Error::BlobGoing(image.key.clone())
+        } else {
+            Error::NoTenant
+        })
     }
 
     /// The tenant's image of this id.

@@ -65,7 +65,7 @@ impl Store {
     /// Creates a key that works until it is revoked.
     ///
     /// # Errors
-    /// [`crate::Error::NoTenant`].
+    /// [`crate::Error::NoTenant`], also when the tenant is being erased.
     pub async fn key_create(&self, tenant: TenantId, role: Role, label: &str) -> Result<NewKey> {
         self.key_create_for(tenant, role, label, None).await
     }
@@ -89,7 +89,8 @@ impl Store {
                 sqlx::query(
                     "insert into api_keys (id, tenant_id, hash, role, label, expires_at)
                     select $1, t.id, $3, $4, left($5, 200), now() + make_interval(secs => $6)
-                    from tenants t where t.id = $2",
+                    from tenants t
+                    where t.id = $2 and t.erasing_at is null",
                 )
                 .bind(id.uuid())
                 .bind(tenant.uuid())

@@ -16,6 +16,8 @@
 //! | `edits`, `events`, `artifacts` | what clients read |
 //! | `queue`, `usage`, `workers`, `fleet` | what operators read and set |
 //! | `webhooks`, `retention` | deliveries; what may be forgotten |
+//! | `deletion`, `erasure` | what clients delete, and the list of blobs that go; tenants that are erased |
+//! | `roles` | a role for each component, with the rights it needs |
 //! | `bench` | what only benchmarks need (feature `bench`) |
 //! | `embedded` | Postgres in process, for `limekiln dev` |
 //!
@@ -49,9 +51,11 @@ pub mod bench;
 mod claim;
 mod conn;
 mod control;
+mod deletion;
 mod edits;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod erasure;
 mod error;
 mod events;
 mod fleet;
@@ -64,6 +68,7 @@ mod queue;
 mod reap;
 mod release;
 mod retention;
+mod roles;
 mod row;
 mod secret;
 mod sessions;
@@ -82,9 +87,11 @@ mod writer;
 pub use artifacts::{ArtifactRef, NewArtifact};
 pub use claim::Claimed;
 pub use control::{Cancel, Retried};
+pub use deletion::{BlobDeletion, Deleted};
 pub use edits::Filter;
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
+pub use erasure::{Ended, TenantCounts};
 pub use error::{Error, Result};
 pub use images::{Image, NewImage};
 pub use keys::{Caller, Key, NewKey};
@@ -93,6 +100,7 @@ pub use limekiln_jobs::api::TenantLimits as Limits;
 pub use outcome::{Completion, Failed};
 pub use reap::Moved;
 pub use release::Announcement;
+pub use roles::{Component, Roles};
 pub use secret::Secret;
 pub use sessions::Session;
 pub use store::{Server, Settings, Store};

@@ -26,8 +26,8 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Deletes up to `limit` edits that ended longer than `age` ago, with their events and artifacts. An edit that
-    /// others build on goes after those; an edit of a session used within `age` stays.
+    /// Deletes up to `limit` edits that ended longer than `age` ago, with their events and artifacts, and lists their blobs
+    /// for deletion. An edit that others build on goes after those; an edit of a session used within `age` stays.
     pub async fn edits_prune(&self, age: Duration, limit: u32) -> Result<u64> {
         let pruned = self
             .pruned(
@@ -47,28 +47,17 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Deletes up to `limit` image rows not uploaded or used within `age` that no edit refers to any more; returns the
-    /// keys of their blobs. Delete blobs through [`Store::blobs_unreferenced`], and only when they are old: the same
-    /// image may be coming in again.
-    pub async fn images_expire(&self, age: Duration, limit: u32) -> Result<Vec<String>> {
-        self.keys(
-            "images_expire",
-            include_str!("sql/images_expire.sql"),
-            age,
-            limit,
-        )
-        .await
+    /// Deletes up to `limit` image rows not uploaded or used within `age` that no edit refers to any more, and lists their
+    /// blobs for deletion; returns how many.
+    pub async fn images_expire(&self, age: Duration, limit: u32) -> Result<u64> {
+        let sql = include_str!("sql/images_expire.sql");
+        self.pruned("images_expire", sql, age, limit).await
     }
 
-    /// Drops checkpoints of up to `limit` ended edits; returns the keys of their blobs, which nothing refers to now.
-    pub async fn checkpoints_expire(&self, age: Duration, limit: u32) -> Result<Vec<String>> {
-        self.keys(
-            "checkpoints_expire",
-            include_str!("sql/checkpoints_expire.sql"),
-            age,
-            limit,
-        )
-        .await
+    /// Drops checkpoints of up to `limit` ended edits, and lists their blobs for deletion; returns how many.
+    pub async fn checkpoints_expire(&self, age: Duration, limit: u32) -> Result<u64> {
+        let sql = include_str!("sql/checkpoints_expire.sql");
+        self.pruned("checkpoints_expire", sql, age, limit).await
     }
 
     /// Deletes delivered and given up webhooks older than `age`.
@@ -92,7 +81,7 @@ impl Store {
         .await
     }
 
-    /// Those of `keys` that no row refers to.
+    /// Those of `keys` that no row refers to, and that are not listed for deletion.
     pub async fn blobs_unreferenced(&self, keys: &[String]) -> Result<Vec<String>> {
         let rows = self
             .rows(
@@ -116,6 +105,7 @@ impl Store {
             "workers",
             "sessions",
             "images",
+            "blob_deletions",
         ] {
             let begun = Instant::now();
             deadline(
@@ -143,21 +133,5 @@ impl Store {
             )
             .await?;
         row.map_or(Ok(0), |row| whole(&row, "pruned"))
-    }
-
-    async fn keys(
-        &self,
-        name: &'static str,
-        sql: &'static str,
-        age: Duration,
-        limit: u32,
-    ) -> Result<Vec<String>> {
-        let rows = self
-            .rows(
-                name,
-                sqlx::query(sql).bind(age.as_secs_f64()).bind(int(limit)),
-            )
-            .await?;
-        rows.iter().map(|row| get(row, "key")).collect()
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "fleet",
@@ -31,6 +31,11 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         7,
         "limits",
         include_str!("../../../migrations/0007_limits.sql"),
+    ),
+    (
+        8,
+        "erase",
+        include_str!("../../../migrations/0008_erase.sql"),
     ),
 ];
 

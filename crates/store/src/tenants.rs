@@ -24,6 +24,8 @@ pub struct Tenant {
     pub in_flight: u32,
     /// When it was created.
     pub created_at: OffsetDateTime,
+    /// Since when it is being erased.
+    pub erasing_at: Option<OffsetDateTime>,
 }
 
 impl Store {
@@ -134,7 +136,7 @@ impl Store {
         })
     }
 
-    /// Replaces a tenant's limits. `None`: there is no such tenant.
+    /// Replaces a tenant's limits. `None`: there is no such tenant, or it is being erased.
     pub async fn tenant_limits_set(&self, id: TenantId, limits: &Limits) -> Result<Option<Tenant>> {
         check(limits)?;
         let row = self
@@ -144,7 +146,7 @@ impl Store {
                     "update tenants
                     set rate_per_second = $2, rate_burst = $3, rate_tokens = least(rate_tokens, $3), in_flight_limit = $4,
                         request_rate = $5, request_burst = $6, upload_bytes_daily = $7, stored_bytes_limit = $8
-                    where id = $1
+                    where id = $1 and erasing_at is null
                     returning *",
                 )
                 .bind(id.uuid())
@@ -208,5 +210,6 @@ fn tenant(row: &PgRow) -> Result<Tenant> {
         limits: limits(row)?,
         in_flight: small(row, "in_flight")?,
         created_at: get(row, "created_at")?,
+        erasing_at: get(row, "erasing_at")?,
     })
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use sqlx::AssertSqlSafe;
 
 use crate::command::command;
 use crate::member::{Editor, Member, Role};
@@ -22,7 +23,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Makes the tables and starts two of each; all are ready.
+    /// Makes the tables and the roles, and starts two of each component in its role; all are ready.
     ///
     /// # Errors
     ///
@@ -33,7 +34,13 @@ impl Fleet {
         dir: &Path,
         http: &reqwest::Client,
     ) -> Result<Self> {
-        command(namespace, &["migrate"]).await?;
+        command(namespace, &["migrate", "--roles"]).await?;
+        for role in ["gateway", "coordinator", "worker"] {
+            let login = format!("alter role limekiln_{role} login");
+            sqlx::raw_sql(AssertSqlSafe(login))
+                .execute(&namespace.postgres)
+                .await?;
+        }
         let two = |role: Role| {
             (1..=2)
                 .map(|number| Member::start(role, number, namespace, dir))

@@ -66,6 +66,17 @@ pub enum Role {
     Worker(Editor),
 }
 
+impl Role {
+    /// The database's role that it has; all else about the services is the same for everybody.
+    fn user(self) -> &'static str {
+        match self {
+            Self::Gateway => "limekiln_gateway",
+            Self::Coordinator => "limekiln_coordinator",
+            Self::Worker(_) => "limekiln_worker",
+        }
+    }
+}
+
 /// A process of the fleet, which can be started again.
 #[derive(Debug)]
 pub struct Member {
@@ -110,7 +121,7 @@ impl Member {
             ("LIMEKILN_STALL_AFTER", format!("{}ms", STALL.as_millis())),
             ("NO_COLOR", "1".to_owned()),
         ];
-        let mut env = namespace.env.clone();
+        let mut env = namespace.env_of(role.user());
         env.extend(own.map(|(name, value)| (name.to_owned(), value)));
         let port = port_free();
         let process = run(role, port, &env, &log)?;

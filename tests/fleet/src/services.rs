@@ -122,3 +122,18 @@ pub struct Namespace {
     /// The virtual host.
     pub vhost: String,
 }
+
+impl Namespace {
+    /// What a process is told that is another user of the database.
+    #[must_use]
+    pub fn env_of(&self, user: &str) -> Vec<(String, String)> {
+        let told = |(name, value): &(String, String)| {
+            let value = match &**name {
+                "DATABASE_URL" => value.replacen("//postgres@", &format!("//{user}@"), 1),
+                _ => value.clone(),
+            };
+            (name.clone(), value)
+        };
+        self.env.iter().map(told).collect()
+    }
+}

@@ -66,6 +66,7 @@ pub(crate) enum Command {
     Drain(Box<DrainArgs>),
     Migrate(Box<MigrateArgs>),
     Keys(Box<KeysArgs>),
+    Tenants(Box<TenantsArgs>),
     Doctor(Box<DoctorArgs>),
     /// Measure the fleet
     #[command(subcommand)]

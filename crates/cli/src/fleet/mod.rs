@@ -6,7 +6,8 @@
 //! |---|---|
 //! | `serve`, `coordinate`, `work` | the three kinds of process |
 //! | `dev` | all of them in one, with the services that no argument names |
-//! | `keys` | tenants and their API keys |
+//! | `keys` | API keys, and the tenants that they make |
+//! | `tenants` | lists, shows and erases tenants |
 //! | `drain` | makes the workers of a machine finish their edits and exit |
 //! | `doctor` | checks of what a process depends on |
 //! | `submit`, `client` | sends an edit to a gateway |
@@ -28,6 +29,7 @@ mod signals;
 mod status;
 mod submit;
 mod telemetry;
+mod tenants;
 mod weights;
 mod work;
 
@@ -69,6 +71,9 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         }
         Command::Keys(args) => with("keys", args.command.telemetry(), async |_, _| {
             keys::run(&args.command).await
+        }),
+        Command::Tenants(args) => with("tenants", args.command.telemetry(), async |_, shutdown| {
+            tenants::run(&args.command, &shutdown).await
         }),
         Command::Doctor(args) => with("doctor", &args.telemetry, async |_, _| {
             doctor::run(args).await
@@ -114,10 +119,20 @@ async fn migrate(args: &MigrateArgs) -> Result<()> {
     let reach = async || services::store(&args.database).await;
     let store = services::patient("Postgres", reach).await?;
     store.migrate().await?;
+    let roles = store.roles_grant(args.roles.as_deref()).await?;
     let server = store.server().await?;
     crate::output::print(&format!(
         "the tables are at version {} (PostgreSQL {})",
         server.schema, server.version
     ));
+    if let Some(roles) = roles {
+        crate::output::print(&format!(
+            "the roles have their rights: {}",
+            roles.names.join(", ")
+        ));
+        for advice in roles.advice {
+            eprintln!("note: {advice}");
+        }
+    }
     Ok(())
 }

@@ -262,6 +262,7 @@ async fn while_the_broker_is_away_edits_stay_unannounced_and_then_go_out_for_the
     context
         .sql(
             "create table taken_back (edit uuid);
+         grant insert on taken_back to public;
          create function taken_back() returns trigger language plpgsql as $$
          begin insert into taken_back values (new.id); return new; end $$;
          create trigger taken_back before update on edits for each row

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use limekiln_coordinator::{Error, Retention, Settings, Submitter, Webhooks, run};
 use limekiln_fixture::{NEVER, PATIENCE, TestContext};
+use limekiln_store::Component;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -18,13 +19,18 @@ impl Coordinator {
         // Webhooks are sent over TLS, whose implementation is chosen once for a process.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let shutdown = CancellationToken::new();
-        let task = run(
-            settings,
-            context.store.clone(),
-            context.broker.clone(),
-            context.blobs.clone(),
-            shutdown.clone(),
-        );
+        let (context, stopped) = (context.clone(), shutdown.clone());
+        let task = async move {
+            let context = context.in_role(Component::Coordinator).await;
+            run(
+                settings,
+                context.store,
+                context.broker,
+                context.blobs,
+                stopped,
+            )
+            .await
+        };
         Self {
             shutdown,
             task: tokio::spawn(task),

@@ -5,11 +5,13 @@
 //! | `submit` | from a request to a submission, and its outcome |
 //! | `read` | one edit, and pages of them |
 //! | `cancel` | ending an edit |
+//! | `delete` | deleting an edit that ended |
 //! | `artifacts` | results, regions and the other files |
 //! | `events` | the stream of an edit's events |
 
 pub(crate) mod artifacts;
 pub(crate) mod cancel;
+pub(crate) mod delete;
 pub(crate) mod events;
 pub(crate) mod read;
 pub(crate) mod submit;

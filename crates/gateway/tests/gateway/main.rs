@@ -8,6 +8,7 @@
 
 mod account;
 mod bad_input;
+mod deletes;
 mod events;
 mod flow;
 mod keys;

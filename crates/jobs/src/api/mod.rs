@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `account` | `/v1/me` |
 //! | `admin` | `/v1/admin`: workers, queues, dead letters, pause, drain |
+//! | `delete` | what a deletion takes with it |
 //! | `edit` | `/v1/edits`; the body of its `POST` is [`EditRequest`](crate::EditRequest) |
 //! | `health` | `/readyz` |
 //! | `image` | `/v1/images` |
@@ -18,6 +19,7 @@
 
 mod account;
 mod admin;
+mod delete;
 mod edit;
 mod health;
 mod image;
@@ -33,6 +35,7 @@ pub use admin::{
     DeadLetter, DeadLetterPage, DeadLetterQuery, Drained, Paused, QueueCount, Queues, RetriedEdit,
     Worker, Workers,
 };
+pub use delete::DeleteQuery;
 pub use edit::{AcceptedEdit, EditLinks, EditPage, EditQuery, EditView};
 pub use health::{Check, Readiness};
 pub use image::{ImageLinks, ImageView};

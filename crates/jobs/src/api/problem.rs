@@ -117,6 +117,9 @@ problem_codes! {
     MethodNotAllowed 405 "method_not_allowed" "The address does not take this method", "The Allow header says which it takes.";
     BodyTimeout 408 "body_timeout" "The body took too long", "Send it again, over a faster connection.";
     EditUnfinished 409 "edit_unfinished" "The edit has no result yet", "Follow its events, or ask again later.";
+    EditNotEnded 409 "edit_not_ended" "The edit has not ended", "Cancel it first: POST /v1/edits/{id}/cancel.";
+    EditInUse 409 "edit_in_use" "Turns build on the edit", "Delete those first, or all at once with `?cascade=true`.";
+    ImageInUse 409 "image_in_use" "Edits name the image", "Delete those first, or all at once with `?cascade=true`.";
     EditEnded 409 "edit_ended" "The edit has ended", "Only edits that have not ended can be cancelled, and only those that succeeded have results.";
     EditNotFailed 409 "edit_not_failed" "The edit has not failed", "Only failed edits can be retried.";
     ParentEnded 409 "parent_ended" "The parent ended without a result", "Build on an edit that succeeded, or on an image.";

@@ -6,9 +6,16 @@ with old as materialized (
     order by e.finished_at
     limit $2
     for no key update skip locked
+),
+dropped as (
+    update edits e
+    set checkpoint_key = null, checkpoint_digest = null, checkpoint_bytes = null, checkpoint_step = 0, claim_step = 0
+    from old o
+    where e.id = o.id and e.finished_at is not null
+    returning o.checkpoint_key
+),
+listed as (
+    insert into blob_deletions (key, until) select d.checkpoint_key, now() from dropped d
+    on conflict (key) do nothing
 )
-update edits e
-set checkpoint_key = null, checkpoint_digest = null, checkpoint_bytes = null, checkpoint_step = 0, claim_step = 0
-from old o
-where e.id = o.id and e.finished_at is not null
-returning o.checkpoint_key as key
+select count(*) as pruned from dropped

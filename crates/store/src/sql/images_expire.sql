@@ -7,6 +7,13 @@ with old as materialized (
     order by i.used_at
     limit $2
     for update skip locked
+),
+gone as (
+    delete from images i using old o where i.id = o.id
+    returning i.blob_key
+),
+listed as (
+    insert into blob_deletions (key, until) select g.blob_key, now() + interval '15 min' from gone g
+    on conflict (key) do nothing
 )
-delete from images i using old o where i.id = o.id
-returning i.blob_key as key
+select count(*) as pruned from gone

@@ -27,6 +27,7 @@ pub(super) async fn postgres() -> Store {
 }
 
 /// A tenant with an image, and a model that is nobody else's.
+#[derive(Clone)]
 pub(super) struct TestContext {
     pub(super) store: Store,
     pub(super) tenant: TenantId,

@@ -7,6 +7,7 @@ mod context;
 mod embedded;
 mod model;
 mod plans;
+mod roles;
 
 /// Every case, run on real Postgres as a test of its own and on the embedded one after the other.
 macro_rules! suite {
@@ -57,4 +58,8 @@ suite! {
     reads::webhooks_are_jobs
     reads::rows_that_cannot_be_are_refused
     retention::the_old_goes_and_the_needed_stays
+    deletion::edits_go_with_all_that_is_left_of_them
+    deletion::what_is_in_use_stays
+    deletion::a_picture_deleted_and_uploaded_again_lies_elsewhere
+    deletion::a_tenant_goes_in_steps
 }

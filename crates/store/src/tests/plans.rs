@@ -51,6 +51,17 @@ const HOT: &[(&str, &str)] = &[
     ),
     ("", include_str!("../sql/queue_counts.sql")),
     ("text[]", include_str!("../sql/blobs_unreferenced.sql")),
+    ("text[]", include_str!("../sql/blobs_referenced.sql")),
+    ("text[]", include_str!("../sql/blob_deletions_done.sql")),
+    ("int", include_str!("../sql/blob_deletions_claim.sql")),
+    (
+        "uuid, uuid, uuid, bool, int",
+        include_str!("../sql/edits_delete.sql"),
+    ),
+    ("uuid, uuid", include_str!("../sql/image_delete.sql")),
+    ("uuid, int", include_str!("../sql/tenant_edits_cancel.sql")),
+    ("uuid, int", include_str!("../sql/tenant_edits_delete.sql")),
+    ("uuid, int", include_str!("../sql/tenant_images_delete.sql")),
     ("float8, int", include_str!("../sql/events_prune.sql")),
     ("float8, int", include_str!("../sql/edits_prune.sql")),
     ("float8, int", include_str!("../sql/images_expire.sql")),
@@ -98,7 +109,14 @@ async fn hot_statements_only_use_indexes() {
                 .unwrap();
             let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
             let plan = plan.join("\n");
-            let tables = ["edits", "edit_events", "artifacts", "images", "tenants"];
+            let tables = [
+                "edits",
+                "edit_events",
+                "artifacts",
+                "images",
+                "tenants",
+                "blob_deletions",
+            ];
             for table in tables {
                 assert!(
                     !plan.contains(&format!("Seq Scan on {table}")),

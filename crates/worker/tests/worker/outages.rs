@@ -5,7 +5,6 @@ use std::time::Duration;
 use limekiln_blobs::Blobs;
 use limekiln_fixture::{PATIENCE, TestContext, png};
 use limekiln_jobs::{EventKind, StateName};
-use limekiln_store::Store;
 use limekiln_testbed::{Postgres, Proxy, S3};
 use limekiln_worker::Signal;
 
@@ -16,10 +15,9 @@ use crate::running::{Running, settings};
 async fn cut_connections_to_postgres_double_and_lose_nothing() {
     let coordinated = TestContext::new().await;
     let proxy = Proxy::start(Postgres::shared().port());
-    let behind = limekiln_store::Settings::new(proxy.before(&coordinated.database_url));
     let context = TestContext {
-        store: Store::connect(&behind).await.unwrap(),
-        ..coordinated.clone()
+        acquire_timeout: Duration::from_secs(5),
+        ..coordinated.behind(&proxy).await
     };
     let mut many = settings(&context);
     many.slots = 16;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use limekiln_fixture::{PATIENCE, TestContext};
+use limekiln_store::Component;
 use limekiln_worker::{Error, Factory, Settings, Signal, Signals, run};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::task::JoinHandle;
@@ -42,14 +43,12 @@ impl Running {
         let (signals, receiver) = Signals::channel();
         settings.signals = signals;
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(run(
-            settings,
-            context.store.clone(),
-            context.broker.clone(),
-            context.blobs.clone(),
-            factory,
-            shutdown.clone(),
-        ));
+        let (context, stopped) = (context.clone(), shutdown.clone());
+        let task = tokio::spawn(async move {
+            let context = context.in_role(Component::Worker).await;
+            let (store, broker, blobs) = (context.store, context.broker, context.blobs);
+            run(settings, store, broker, blobs, factory, stopped).await
+        });
         Self {
             task,
             shutdown,

@@ -11,6 +11,7 @@ mod serve;
 mod services;
 mod submit;
 mod telemetry;
+mod tenants;
 mod work;
 
 pub(crate) use coordinate::{CoordinateArgs, RetentionArgs};
@@ -26,6 +27,9 @@ pub(crate) use serve::{ApiArgs, Downloads, ServeArgs};
 pub(crate) use services::{DatabaseArgs, S3Args, ServicesArgs};
 pub(crate) use submit::SubmitArgs;
 pub(crate) use telemetry::{LogFormat, StatusArgs, TelemetryArgs};
+pub(crate) use tenants::{
+    Tenants, TenantsArgs, TenantsEraseArgs, TenantsListArgs, TenantsShowArgs,
+};
 pub(crate) use work::{EditorArg, EditorArgs, LeaseArgs, WorkArgs};
 
 use clap::Args;
@@ -36,6 +40,15 @@ use clap::Args;
 /// to date. Upgrades expand first, so that commands of the version before keep working: run it before the new version.
 #[derive(Args, Debug)]
 pub(crate) struct MigrateArgs {
+    /// Give each component a role of its own: PREFIX_gateway, PREFIX_coordinator and PREFIX_worker
+    ///
+    /// Roles that are missing are created, unless this role may not; then have them made first. Each gets the rights that its
+    /// statements need: none changes tables, and a worker reads neither keys nor secrets of webhooks. Later migrations know it
+    /// and grant what is new. Afterwards set their passwords (`alter role limekiln_worker login password '...'`), or grant
+    /// the roles to users that log in. `keys`, `tenants` and `migrate` need the role that migrates.
+    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "limekiln")]
+    pub(crate) roles: Option<String>,
+
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]

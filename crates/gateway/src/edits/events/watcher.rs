@@ -60,7 +60,7 @@ impl Watcher {
         }
     }
 
-    /// The next update. `None` after the edit's last event, when the gateway stops, and when Postgres stays away.
+    /// The next update. `None` after the edit's last event, when it was deleted, when the gateway stops, and when Postgres stays away.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         loop {
             if let Some(event) = self.read.pop_front() {
@@ -107,6 +107,7 @@ impl Watcher {
             read = self.state.services.store.events_after(self.edit, self.sent, PAGE) => read,
         };
         match read {
+            Ok(events) if events.is_empty() && self.newest.is_gone() => None,
             Ok(events) => {
                 self.backoff.reset();
                 self.behind = events.len() == PAGE as usize;

@@ -12,7 +12,7 @@ use limekiln_fixture::TestContext;
 use limekiln_gateway::{Downloads, Services, Settings, State};
 use limekiln_jobs::api::Role;
 use limekiln_jobs::{EditId, ImageId, TenantId};
-use limekiln_store::Limits;
+use limekiln_store::{Component, Limits};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -78,11 +78,12 @@ impl Gateway {
         settings.admin_public = true;
         settings.status_public = true;
         change(&mut settings);
+        let store = context.in_role(Component::Gateway).await.store;
         let services = Services {
             store: store.clone(),
             broker: context.broker.clone(),
             blobs: context.blobs.clone(),
-            submitter: Submitter::new(store.clone(), context.broker.clone()),
+            submitter: Submitter::new(store, context.broker.clone()),
             metrics: None,
         };
         let state = State::new(services, settings);

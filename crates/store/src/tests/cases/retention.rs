@@ -80,12 +80,19 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
     assert_eq!(context.kinds(young).await.len(), 3);
     assert_eq!(context.kinds(live).await.len(), 2);
 
-    let keys = store.checkpoints_expire(DAY, 1000).await.unwrap();
-    assert!(keys.contains(&offered.checkpoint.key), "{keys:?}");
-    assert_eq!(store.blobs_unreferenced(&keys).await.unwrap(), keys);
+    // What goes is on the list of blobs to delete, and so no orphan.
+    let listed = async |key: &str| {
+        let listed = sqlx::query("select 1 from blob_deletions where key = $1").bind(key);
+        let orphans = store.blobs_unreferenced(&[key.to_owned()]).await.unwrap();
+        store.row("test", listed).await.unwrap().is_some() && orphans.is_empty()
+    };
+    assert!(store.checkpoints_expire(DAY, 1000).await.unwrap() >= 1);
+    assert!(listed(&offered.checkpoint.key).await);
 
     // Its edits name the image, one of them live.
-    assert!(store.images_expire(DAY, 1000).await.unwrap().is_empty());
+    store.images_expire(DAY, 1000).await.unwrap();
+    let image = store.image_get(context.tenant, context.image).await;
+    assert!(image.unwrap().is_some());
     assert!(store.edits_prune(DAY, 1000).await.unwrap() >= 1);
     let there = async |edit| {
         store
@@ -113,6 +120,7 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
             .unwrap()
             .is_none()
     );
+    assert!(listed(&format!("t/{}/edits/{lone}/", context.tenant)).await);
     let orphaned = result(lone, limekiln_jobs::Epoch::new(1)).key;
     let kept = result(young, limekiln_jobs::Epoch::new(1)).key;
     assert_eq!(
@@ -132,7 +140,8 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
     let aged = sqlx::query("update images set used_at = now() - interval '2 days' where id = $1")
         .bind(unused.id.uuid());
     store.count("test", aged).await.unwrap();
-    assert_eq!(store.images_expire(DAY, 1000).await.unwrap(), [unused.key]);
+    assert!(store.images_expire(DAY, 1000).await.unwrap() >= 1);
+    assert!(listed(&unused.key).await);
     assert!(
         store
             .image_get(context.tenant, context.image)
