@@ -59,7 +59,7 @@ def what_runs_on_is_watched_and_what_is_needed_is_waited_for():
             assert address == f"0.0.0.0:{test[2]}", name
     for name, service in OURS.items():
         needs = service["depends_on"]
-        assert needs.get("postgres") or needs["migrate"]["condition"] == "service_completed_successfully", name
+        assert (needs.get("roles") or needs["migrate"])["condition"] == "service_completed_successfully", name
         for need, how in needs.items():
             watched = "healthcheck" in SERVICES[need]
             assert (how["condition"] == "service_healthy") == watched, f"{name} needs {need}"
@@ -86,12 +86,26 @@ def addresses_are_those_of_services():
             host = re.search(r"(?:@|//)([a-z0-9-]+):\d+", own[variable])[1]
             assert host in SERVICES, f"{name} {variable}: {own[variable]}"
     postgres, rabbitmq, s3 = (SERVICES[name]["environment"] for name in ["postgres", "rabbitmq", "s3"])
-    own = environment(SERVICES["gateway"])
-    assert f"{postgres['POSTGRES_USER']}:{postgres['POSTGRES_PASSWORD']}@" in own["DATABASE_URL"]
-    assert own["DATABASE_URL"].endswith("/" + postgres["POSTGRES_DB"])
+    own, owner = environment(SERVICES["gateway"]), environment(SERVICES["migrate"])["DATABASE_URL"]
+    assert f"{postgres['POSTGRES_USER']}:{postgres['POSTGRES_PASSWORD']}@" in owner
+    assert owner.endswith("/" + postgres["POSTGRES_DB"])
     assert f"{rabbitmq['RABBITMQ_DEFAULT_USER']}:{rabbitmq['RABBITMQ_DEFAULT_PASS']}@" in own["AMQP_URL"]
     assert (s3["ROOT_ACCESS_KEY"], s3["ROOT_SECRET_KEY"]) == (own["AWS_ACCESS_KEY_ID"], own["AWS_SECRET_ACCESS_KEY"])
     assert f":{own['S3_ENDPOINT'].rsplit(':')[-1]}" in SERVICES["s3"]["command"]
+
+
+@check
+def each_component_has_a_role_of_its_own_and_only_migrate_owns_the_tables():
+    assert SERVICES["migrate"]["command"] == ["migrate", "--roles"]
+    made, owner = SERVICES["roles"]["command"][-1], environment(SERVICES["migrate"])["DATABASE_URL"]
+    for name, service in OURS.items():
+        if name == "migrate":
+            continue
+        component = name.removesuffix("-gpu")
+        # The name and the password that the service `roles` sets.
+        assert f"'{component}'" in made, name
+        expected = re.sub(r"//[^@]+@", f"//limekiln_{component}:{component}@", owner)
+        assert environment(service)["DATABASE_URL"] == expected, name
 
 
 @check

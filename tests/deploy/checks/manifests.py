@@ -1,6 +1,8 @@
 """The Kustomize overlays: they render, are what the API server takes, and hang together."""
 
 import copy
+import fnmatch
+import ipaddress
 import json
 import re
 
@@ -13,7 +15,7 @@ from harness import ROOT, check, refuses, rendered
 OVERLAYS = {name: f"deploy/kustomize/overlays/{name}" for name in ["cpu", "gpu"]}
 # The oldest release that is supported somewhere, and the newest that the schemas know.
 KUBERNETES = ["1.29", "1.37"]
-SECRET = {"DATABASE_URL", "KEDA_DATABASE_URL", "AMQP_URL", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+SECRET = {"DATABASE_URL", "AMQP_URL", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
 def each():
@@ -91,7 +93,8 @@ def what_is_named_is_there():
                 if "configMapRef" in source:
                     assert source["configMapRef"]["name"] in maps, f"{overlay} {name}: {source}"
                 else:
-                    assert source["secretRef"]["name"] == "limekiln", f"{overlay} {name}: {source}"
+                    # A secret of its own for each component.
+                    assert source["secretRef"]["name"] == name, f"{overlay} {name}: {source}"
             volumes = {volume["name"] for volume in spec.get("volumes", [])}
             assert {mount["name"] for mount in container.get("volumeMounts", [])} == volumes, name
             ports = {port["name"] for port in container.get("ports", [])}
@@ -104,7 +107,7 @@ def what_is_named_is_there():
                 assert trigger["authenticationRef"]["name"] in of(objects, "TriggerAuthentication"), name
         for name, item in of(objects, "TriggerAuthentication").items():
             for target in item["spec"]["secretTargetRef"]:
-                assert target["name"] == "limekiln" and target["key"] in SECRET, name
+                assert target["name"] == "limekiln-keda" and target["key"] in SECRET, name
         assert len({item["metadata"]["namespace"] for item in objects}) == 1, overlay
 
 
@@ -126,6 +129,8 @@ def selectors_find_pods_of_exactly_one_kind():
                 expected = {name}
                 if name == "limekiln-status":
                     expected = {"limekiln-gateway", "limekiln-coordinator", "limekiln-worker", "limekiln-migrate"}
+                if name == "limekiln-egress":
+                    expected = set(labels)
                 assert found == expected, f"{overlay} {kind} {name} selects {found}"
         # Nothing of the fleet is left open.
         closed = set()
@@ -172,7 +177,7 @@ def strangers_reach_the_api_alone():
         for name, service in of(objects, "Service").items():
             assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"], f"{overlay} {name}"
         for name, policy in of(objects, "NetworkPolicy").items():
-            for rule in policy["spec"]["ingress"]:
+            for rule in policy["spec"].get("ingress", []):
                 status = {"port": "status"} in rule["ports"]
                 assert status == ("from" in rule), f"{overlay} {name}: {rule}"
 
@@ -226,6 +231,93 @@ def processes_are_probed_and_leave_in_time():
             annotations = item["spec"]["template"]["metadata"]["annotations"]
             ports = {str(port["containerPort"]) for port in container["ports"]}
             assert annotations["prometheus.io/port"] in ports, name
+
+
+def reached(policies, address):
+    """Whether one of the policies lets a pod of ours connect to an address outside the cluster's namespaces."""
+    address = ipaddress.ip_address(address)
+    for policy in policies:
+        for rule in policy["spec"].get("egress", []):
+            if any(port.get("port") == 53 for port in rule.get("ports", [])):
+                continue
+            for peer in rule["to"]:
+                block = peer.get("ipBlock")
+                if not block or address not in ipaddress.ip_network(block["cidr"]):
+                    continue
+                if not any(address in ipaddress.ip_network(one) for one in block.get("except", [])):
+                    return True
+    return False
+
+
+PRIVATE = ["169.254.169.254", "10.96.0.1", "172.20.0.1", "192.168.1.1", "100.64.0.1", "127.0.0.1", "fd00:ec2::254", "fe80::1", "::ffff:10.0.0.1"]
+
+
+@check
+def nobody_reaches_metadata_or_the_clusters_own_addresses():
+    for overlay, objects in each():
+        policies = [item for item in of(objects, "NetworkPolicy").values() if "Egress" in item["spec"]["policyTypes"]]
+        assert policies, overlay
+        for policy in policies:
+            # An empty rule or a rule without peers is an open door.
+            assert all(rule.get("to") for rule in policy["spec"]["egress"]), policy["metadata"]["name"]
+        for address in PRIVATE:
+            assert not reached(policies, address), f"{overlay}: {address}"
+        for address in ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"]:
+            assert reached(policies, address), f"{overlay}: {address}"
+
+
+@check
+def services_with_private_addresses_are_a_component_of_their_own(tmp=ROOT / "target/deploy-tools/private"):
+    tmp.mkdir(parents=True, exist_ok=True)
+    parts = {"resources": ["../../../deploy/kustomize/overlays/cpu"], "components": ["../../../deploy/kustomize/components/private-services"]}
+    (tmp / "kustomization.yaml").write_text(yaml.safe_dump(parts))
+    objects = rendered(str(tmp))
+    for item in objects:
+        validate(item)
+    policies = of(objects, "NetworkPolicy").values()
+    assert reached(policies, "10.96.0.1") and not reached(policies, "169.254.169.254")
+    for rule in of(objects, "NetworkPolicy")["limekiln-private-services"]["spec"]["egress"]:
+        assert rule["ports"], "not to every port"
+
+
+@check
+def only_the_job_makes_tables():
+    for overlay, objects in each():
+        for name, _, container in containers(objects):
+            assert (container["args"] == ["migrate", "--roles"]) == (name == "limekiln-migrate"), f"{overlay} {name}"
+
+
+def allows(component, action, key):
+    """Whether the component's policy allows the action on a blob; `None` as key asks of the bucket itself."""
+    policy = json.loads((ROOT / f"deploy/s3/{component}.json").read_text())
+    assert policy["Version"] == "2012-10-17"
+    wanted = "arn:aws:s3:::limekiln" + (f"/{key}" if key else "")
+    for statement in policy["Statement"]:
+        assert statement["Effect"] == "Allow" and set(statement) == {"Sid", "Effect", "Action", "Resource"}
+        assert all(re.fullmatch(r"s3:[A-Z][A-Za-z]+", one) for one in statement["Action"]), statement
+        if action in statement["Action"] and any(fnmatch.fnmatchcase(wanted, one) for one in statement["Resource"]):
+            return True
+    return False
+
+
+@check
+def rights_in_the_bucket_are_what_each_component_does():
+    image, result, checkpoint = "t/1/images/2", "t/1/edits/2/3/result.png", "t/1/edits/2/3/checkpoint-4"
+    every = [image, result, checkpoint]
+    may = {
+        "gateway": {"s3:GetObject": every, "s3:PutObject": [image], "s3:DeleteObject": []},
+        "worker": {"s3:GetObject": every, "s3:PutObject": [result, checkpoint], "s3:DeleteObject": [checkpoint]},
+        "coordinator": {"s3:GetObject": every, "s3:PutObject": [], "s3:DeleteObject": every},
+    }
+    for component, actions in may.items():
+        # `HEAD` of a bucket, which each process asks for at its start, is this right.
+        assert allows(component, "s3:ListBucket", None), component
+        for action, keys in actions.items():
+            for key in every:
+                assert allows(component, action, key) == (key in keys), f"{component} {action} {key}"
+        for action in ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]:
+            assert not allows(component, action, "models/sd/unet.safetensors"), component
+    assert allows("coordinator", "s3:ListBucketMultipartUploads", None)
 
 
 @check
