@@ -14,17 +14,21 @@ SERVICES = FILE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("limekiln:")}
 
 
+def defaulted(text):
+    """With the default in the place of every `${NAME:-default}`."""
+    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", text)
+
+
 def parsed(text):
     """Read by the compose specification's rules; unknown fields and undefined names are errors."""
-    file = PyOptions(apply_merge=True).from_yaml(text)
+    file = PyOptions(apply_merge=True).from_yaml(defaulted(text))
     file.validate()
     return file
 
 
 def environment(service):
     """The variables of a service, with the defaults of `${NAME:-default}`."""
-    substitute = lambda value: re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", str(value))  # noqa: E731
-    return {name: substitute(value) for name, value in service["environment"].items()}
+    return {name: defaulted(str(value)) for name, value in service["environment"].items()}
 
 
 @check
@@ -106,6 +110,12 @@ def each_component_has_a_role_of_its_own_and_only_migrate_owns_the_tables():
         assert f"'{component}'" in made, name
         expected = re.sub(r"//[^@]+@", f"//limekiln_{component}:{component}@", owner)
         assert environment(service)["DATABASE_URL"] == expected, name
+
+
+@check
+def nothing_takes_the_whole_machine():
+    for name, service in SERVICES.items():
+        assert re.fullmatch(r"(\$\{[A-Z_]+:-)?\d+[mg]\}?", service["mem_limit"]), name
 
 
 @check
