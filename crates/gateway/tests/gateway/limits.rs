@@ -6,6 +6,7 @@ use limekiln_fixture::PATIENCE;
 use limekiln_store::Limits;
 use limekiln_testbed::until;
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::bad_input::form;
 use crate::support::http::{self, Open, Reply, Request};
@@ -55,6 +56,25 @@ async fn streams_of_one_tenant_leave_room_for_others() {
     .await;
 }
 
+/// Sends the same unfinished request again and again until one is refused. Those before wait for the rest of their bodies.
+async fn stall(gateway: &Gateway, slow: &Request) -> (Vec<Open>, Reply) {
+    let mut stalled = Vec::new();
+    loop {
+        assert!(stalled.len() < 32, "one tenant holds everything");
+        let mut open = Open::connect(gateway.address).await;
+        open.write(&slow.bytes(), false).await;
+        let answered = timeout(Duration::from_millis(200), async {
+            let mut reply = open.head().await;
+            reply.body = open.rest(&reply).await;
+            reply
+        });
+        if let Ok(reply) = answered.await {
+            return (stalled, reply);
+        }
+        stalled.push(open);
+    }
+}
+
 async fn other_edit(gateway: &Gateway) -> String {
     let upload = Request::new("POST", "/v1/images").key(&gateway.other);
     let image = gateway
@@ -69,22 +89,13 @@ async fn other_edit(gateway: &Gateway) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stalled_uploads_of_one_tenant_leave_room_for_others() {
     let gateway = Gateway::with(|settings| settings.limits.requests = 8).await;
-    let head = format!(
-        "POST /v1/images HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: image/png\r\n\
-         content-length: 1000\r\n\r\nhalf",
-        gateway.key
+    let slow = Request::new("POST", "/v1/images").key(&gateway.key);
+    let slow = slow.body("image/png", "half").length(1000);
+    let (stalled, refused) = stall(&gateway, &slow).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str(), quota(&refused)[0]),
+        (429, "concurrency_limit", 2)
     );
-    let mut stalled = Vec::new();
-    for _ in 0..2 {
-        let mut open = Open::connect(gateway.address).await;
-        open.write(head.as_bytes(), false).await;
-        stalled.push(open);
-    }
-    until("a full share", PATIENCE, async || {
-        let reply = gateway.get("/v1/me").await;
-        reply.status == 429 && reply.code() == "concurrency_limit" && quota(&reply)[0] == 2
-    })
-    .await;
     let theirs = Request::new("GET", "/v1/me").key(&gateway.other);
     assert_eq!(gateway.send(theirs).await.status, 200);
     drop(stalled);
