@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use limekiln_jobs::{Class, Digest, EditId, ModelName, Spec, TenantId, WorkerId};
+use limekiln_jobs::{Class, Digest, EditId, ModelName, Needs, Spec, TenantId, WorkerId};
 use limekiln_store::{
     Completion, Limits, NewImage, NewWorker, Progressed, Result, Settings, Store, Submission,
     Submitted,
@@ -80,6 +80,7 @@ async fn run(store: &Store, edits: usize) -> Result<()> {
                 slots: 128,
                 version: "0".to_owned(),
                 device: "none".to_owned(),
+                can: Needs::default(),
             };
             store.worker_register(&new, Duration::from_secs(15)).await?;
             loop {

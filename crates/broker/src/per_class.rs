@@ -1,4 +1,4 @@
-//! One value for each class of edits.
+//! One value for each class of edits. What a newer version's class means, nobody here knows: it goes with `bulk`.
 
 use std::ops::{Index, IndexMut};
 
@@ -17,7 +17,7 @@ impl<T> Index<Class> for PerClass<T> {
     fn index(&self, class: Class) -> &T {
         match class {
             Class::Interactive => &self.interactive,
-            Class::Bulk => &self.bulk,
+            Class::Bulk | Class::Other(_) => &self.bulk,
         }
     }
 }
@@ -26,7 +26,7 @@ impl<T> IndexMut<Class> for PerClass<T> {
     fn index_mut(&mut self, class: Class) -> &mut T {
         match class {
             Class::Interactive => &mut self.interactive,
-            Class::Bulk => &mut self.bulk,
+            Class::Bulk | Class::Other(_) => &mut self.bulk,
         }
     }
 }

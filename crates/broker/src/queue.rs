@@ -14,6 +14,11 @@ pub(crate) const DEAD: &str = "limekiln.dead";
 
 /// The queue of a model's edits of one class. At most 90 characters.
 pub(crate) fn queue_name(model: &ModelName, class: Class) -> String {
+    // Queues of classes that newer versions brought are not declared here.
+    let class = match class {
+        Class::Other(_) => Class::Bulk,
+        known => known,
+    };
     format!("limekiln.edits.{model}.{class}")
 }
 

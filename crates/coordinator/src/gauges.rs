@@ -32,12 +32,14 @@ impl Gauges {
                 [count.waiting, count.queued, count.announced, count.running],
             );
             ages(&queue, count.oldest_queued_s, count.lease_overdue_s);
+            unable(&queue, count.unable);
             self.models.insert(count.model);
             self.queues.insert(queue);
         }
         for queue in gone {
             show(&queue, [0; 4]);
             ages(&queue, 0.0, 0.0);
+            unable(&queue, 0);
         }
         Ok(())
     }
@@ -101,6 +103,11 @@ fn show((model, class): &(String, &'static str), counts: [u64; 4]) {
     {
         metrics::gauge!("limekiln_queue_edits", "model" => model.clone(), "class" => *class, "state" => state).set(count as f64);
     }
+}
+
+fn unable((model, class): &(String, &'static str), count: u64) {
+    metrics::gauge!("limekiln_queue_unable_edits", "model" => model.clone(), "class" => *class)
+        .set(count as f64);
 }
 
 fn ages((model, class): &(String, &'static str), oldest_s: f64, overdue_s: f64) {

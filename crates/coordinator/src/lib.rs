@@ -34,6 +34,7 @@
 //! | `limekiln_announce_failed_total` | counter | | announcements the broker didn't confirm |
 //! | `limekiln_release_seconds` | histogram | | one look at the queue, publishing included |
 //! | `limekiln_reaped_total` | counter | `outcome` | leases that ran out |
+//! | `limekiln_reaper_holding` | gauge | | 1 while no lease is taken, since an outage has just ended |
 //! | `limekiln_retried_total` | counter | | retries that came due |
 //! | `limekiln_unblocked_total` | counter | `outcome` | turns that could go on, or failed with their parent |
 //! | `limekiln_pruned_total` | counter | `what` | rows and blobs removed by age |
@@ -47,6 +48,7 @@
 //! | `limekiln_queue_edits` | gauge | `model`, `class`, `state` | edits that have not ended: `waiting`, `queued` (not announced), `announced`, `running` |
 //! | `limekiln_queue_oldest_seconds` | gauge | `model`, `class` | age of the oldest queued edit |
 //! | `limekiln_lease_overdue_seconds` | gauge | `model`, `class` | longest time since a lease ran out without being taken |
+//! | `limekiln_queue_unable_edits` | gauge | `model`, `class` | queued edits that no living worker can do |
 //! | `limekiln_window_edits` | gauge | `model` | how many may be announced and unclaimed |
 //! | `limekiln_fleet_slots` | gauge | `model` | edits the living workers run at once |
 //! | `limekiln_fleet_busy_slots` | gauge | | edits they say they run |

@@ -76,7 +76,8 @@ async fn coordinate(
     loops.start(Reap {
         store: store.clone(),
         broker: broker.clone(),
-        every: settings.lease_ttl / 3,
+        lease: settings.lease_ttl,
+        holding: false,
     });
     loops.start(Retries {
         store: store.clone(),

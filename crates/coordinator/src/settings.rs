@@ -11,7 +11,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Settings of [`run`](crate::run).
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The workers' lease time; dead leases are looked for three times in it.
+    /// The workers' lease time, where a worker does not say. Dead leases are looked for six times in the shortest, and left
+    /// alone for one after an outage of Postgres.
     pub lease_ttl: Duration,
     /// Edits announced ahead per model when no worker is there, so that an empty pool can scale from zero.
     pub min_window: u32,

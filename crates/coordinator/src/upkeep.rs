@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use limekiln_broker::Broker;
 use limekiln_jobs::StateName;
-use limekiln_store::{Moved, Store};
+use limekiln_store::{Moved, Reaped, Store};
 use tokio::time::{Instant, sleep};
 
 use crate::Error;
@@ -18,18 +18,43 @@ const LIMIT: u32 = 256;
 /// Wakes come with every batch of submissions; waiting turns are looked at less often.
 const TURNS_PAUSE: Duration = Duration::from_millis(50);
 
+/// Rounds of the reaper in the time of a lease: an outage is told from a pause by half of it.
+const ROUNDS: u32 = 6;
+/// The shortest pause of the reaper, whatever the leases.
+const REAP_PAUSE: Duration = Duration::from_millis(50);
+
 /// The loop that takes leases that ran out.
 pub(crate) struct Reap {
     pub(crate) store: Store,
     pub(crate) broker: Broker,
-    pub(crate) every: Duration,
+    /// Of workers that are not known.
+    pub(crate) lease: Duration,
+    /// Whether leases are left alone after an outage.
+    pub(crate) holding: bool,
+}
+
+impl Reap {
+    fn hold(&mut self, holding: bool) {
+        metrics::gauge!("limekiln_reaper_holding").set(if holding { 1.0 } else { 0.0 });
+        if holding && !self.holding {
+            tracing::info!(
+                "no lease is taken for the time of one: nobody looked for a while, and their workers may not have been able to renew them"
+            );
+        }
+        self.holding = holding;
+    }
 }
 
 impl ControlLoop for Reap {
     const NAME: &'static str = "reap";
 
     async fn round(&mut self) -> Result<Next, Error> {
-        let moved = self.store.edits_reap(LIMIT).await?;
+        let Reaped {
+            moved,
+            lease,
+            holding,
+        } = self.store.reaper_round(LIMIT, self.lease).await?;
+        self.hold(holding);
         for one in &moved {
             metrics::counter!("limekiln_reaped_total", "outcome" => one.state.as_str())
                 .increment(1);
@@ -46,7 +71,8 @@ impl ControlLoop for Reap {
             tracing::warn!(edits = moved.len(), ?workers, "leases ran out");
         }
         moves_publish(&self.store, &self.broker, &moved).await;
-        Ok(next(moved.len(), self.every))
+        let pause = (lease.min(self.lease) / ROUNDS).max(REAP_PAUSE);
+        Ok(next(moved.len(), pause))
     }
 }
 

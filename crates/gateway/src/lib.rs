@@ -76,6 +76,6 @@ mod write_timeout;
 pub use health::status_router;
 pub use routes::{openapi, operator_router, router};
 pub use serve::{Error, serve};
-pub use settings::{Downloads, Limits, Settings, SpecCheck, Timeouts};
+pub use settings::{Downloads, Limits, Resolve, Settings, Timeouts};
 pub use state::{Services, State};
 pub use status::Status;

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limekiln_jobs::{ModelName, Spec};
+use limekiln_jobs::{Failure, ModelName, Resolved, Spec};
 use url::Url;
 
-/// Checks a preset with its replaced fields before an edit is queued, and says what is wrong with them. The command hands it
+/// Resolves a preset with its replaced fields before an edit is queued, or says what is wrong with them. The command hands it
 /// in, because it knows presets and the gateway does not.
-pub type SpecCheck = Arc<dyn Fn(&Spec) -> Result<(), String> + Send + Sync>;
+pub type Resolve = Arc<dyn Fn(&Spec) -> Result<Resolved, Failure> + Send + Sync>;
 
 /// Settings of a gateway.
 #[derive(Clone)]
@@ -21,8 +21,8 @@ pub struct Settings {
     pub preset: String,
     /// Presets that edits may name. Where none are given, any name is accepted, and the worker checks it.
     pub presets: Vec<String>,
-    /// Checks presets with their replaced fields.
-    pub spec_check: Option<SpecCheck>,
+    /// Resolves presets with their replaced fields. Without it the worker does, by their names.
+    pub resolve: Option<Resolve>,
     /// How results reach the client.
     pub downloads: Downloads,
     /// Address that clients know the gateway by, for the API's description.
@@ -44,7 +44,7 @@ impl Settings {
             models: vec![model],
             preset: Spec::PRESET_DEFAULT.to_owned(),
             presets: Vec::new(),
-            spec_check: None,
+            resolve: None,
             downloads: Downloads::Redirect,
             public_url: None,
             admin_public: false,
@@ -61,7 +61,7 @@ impl fmt::Debug for Settings {
             .field("models", &self.models)
             .field("preset", &self.preset)
             .field("presets", &self.presets)
-            .field("spec_check", &self.spec_check.is_some())
+            .field("resolve", &self.resolve.is_some())
             .field("downloads", &self.downloads)
             .field("public_url", &self.public_url.as_ref().map(Url::as_str))
             .field("admin_public", &self.admin_public)

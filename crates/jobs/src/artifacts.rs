@@ -4,7 +4,7 @@ use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-crate::text_enum::text_enum! {
+crate::text_enum::open_text_enum! {
     /// Kind of an artifact. An edit has at most one of each kind.
     pub enum ArtifactKind, "an artifact" {
         /// The edited picture.
@@ -23,7 +23,7 @@ crate::text_enum::text_enum! {
 }
 
 impl ArtifactKind {
-    /// Name of the file that it is saved as.
+    /// Name of the file that it is saved as. A kind that this version does not know has none of its own.
     pub const fn file_name(self) -> &'static str {
         match self {
             Self::Result => "result.png",
@@ -32,6 +32,7 @@ impl ArtifactKind {
             Self::Attention => "attention.png",
             Self::Overlay => "overlay.png",
             Self::Report => "report.json",
+            Self::Other(_) => "artifact.bin",
         }
     }
 
@@ -39,6 +40,7 @@ impl ArtifactKind {
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Report => "application/json",
+            Self::Other(_) => "application/octet-stream",
             _ => "image/png",
         }
     }

@@ -46,7 +46,7 @@ pub struct EditEvent {
     pub data: Value,
 }
 
-crate::text_enum::text_enum! {
+crate::text_enum::open_text_enum! {
     /// What happened to an edit.
     pub enum EventKind, "an event" {
         /// Accepted. It starts once the edit that it builds on has succeeded.

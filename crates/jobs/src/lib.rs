@@ -18,7 +18,8 @@
 //! | [`artifacts`] | the files that an edit leaves behind |
 //! | [`retry`] | what kinds of errors there are, and how calls to services that fail are tried again |
 //! | [`api`] | everything else that the HTTP API takes and gives |
-//! | `text_enum` | enums that are stored and sent as words |
+//! | [`needs`] | what an edit needs of the program that runs it |
+//! | `text_enum`, `word` | enums that are stored and sent as words, those of newer versions too |
 //!
 //! # An edit's life
 //!
@@ -35,7 +36,7 @@
 //!      |       |                           +--------------+    Fail, ours [2]      |
 //!      |       |                           |   running    | -----------------------+
 //!      |       |                           | lease, epoch | <-+
-//!      |       |                           +--------------+ --+ Renew, Progress, Checkpoint
+//!      |       |                           +--------------+ --+ Renew, Progress, Checkpoint, StartOver
 //!      | Parent-                            |            |
 //!      | Ended |                   Complete |            | Fail, the user's; at the last attempt
 //!      |       | Retry,                     v            | Fail, ours, and Expire [1]
@@ -49,7 +50,8 @@
 //!  waiting, queued, running -- Cancel --> cancelled, at once
 //! ```
 //!
-//! 1. A death charges one attempt, unless a newer checkpoint was stored since the claim; a hand-back never does.
+//! 1. A death charges one attempt, unless a newer checkpoint was stored since the claim (and the edit has not started over as
+//!    often as it may be tried); a hand-back never does.
 //! 2. A failure of ours always charges one, and waits as [`fn@backoff`] says.
 //!
 //! Whatever a worker does names the epoch of its claim and is refused under any other, so after the reaper, a hand-back or a
@@ -65,11 +67,13 @@ pub mod events;
 pub mod ids;
 pub mod live;
 pub mod machine;
+pub mod needs;
 pub mod request;
 pub mod retry;
 pub mod spec;
 pub mod state;
 mod text_enum;
+mod word;
 
 pub use api::{EditLinks, EditView, Invalid};
 pub use artifacts::{ArtifactKind, ArtifactView};
@@ -80,8 +84,10 @@ pub use events::{EditEvent, EventKind, Progress};
 pub use ids::{BatchId, EditId, ImageId, KeyId, SessionId, TenantId, WebhookId, WorkerId};
 pub use live::Live;
 pub use machine::{Effect, Event, Rejected, apply};
+pub use needs::Needs;
 pub use request::EditRequest;
 pub use retry::{ErrorKind, Retryable};
-pub use spec::{ModelName, Spec};
+pub use spec::{ModelName, Resolved, Spec};
 pub use state::{Epoch, Failure, FailureClass, Job, Lease, State, StateName, Wait};
 pub use text_enum::UnknownName;
+pub use word::Word;

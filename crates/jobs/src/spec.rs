@@ -7,19 +7,24 @@
 //! ```
 
 use crate::digest::Digest;
+use crate::needs::Needs;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::str::FromStr;
 use utoipa::ToSchema;
 
-/// An edit for the engine. Fields it does not know are ignored and missing ones have defaults, so that old and new
-/// workers read what new and old gateways wrote.
+/// An edit for the engine. Missing fields have defaults, so that new workers read what old gateways wrote. Fields of newer
+/// gateways are kept in `rest`: whoever would run such an edit without knowing them would make another picture than was
+/// asked for, so nobody does.
+///
+/// A field that is added here is left out of the JSON where it says nothing new, and its name goes into [`Spec::LATER`].
 ///
 /// ```
 /// # use limekiln_jobs::Spec;
-/// let spec: Spec = serde_json::from_str(r#"{"instruction": "make the sofa red", "from_the_future": 1}"#).unwrap();
+/// let spec: Spec = serde_json::from_str(r#"{"instruction": "make the sofa red", "of_the_future": 1}"#).unwrap();
 /// assert_eq!((spec.preset.as_str(), spec.seed), (Spec::PRESET_DEFAULT, 0));
+/// assert_eq!(spec.needs().to_string(), "of_the_future");
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -43,6 +48,22 @@ pub struct Spec {
     /// Whether pixels outside the region stay exactly the input's.
     #[serde(default)]
     pub keep_outside: bool,
+    /// The preset with its replaced fields, as the gateway had it when the edit was accepted: what a worker runs, whatever
+    /// its own preset of that name says. Packed by the engine's own crate. Edits of older gateways have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Map<String, Value>>,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// What a gateway learns of an edit's preset and fields before it accepts the edit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resolved {
+    /// For [`Spec::resolved`].
+    pub preset: Map<String, Value>,
+    /// What the preset's fields need of a worker.
+    pub needs: Needs,
 }
 
 impl Spec {
@@ -56,7 +77,18 @@ impl Spec {
             mask: None,
             size: None,
             keep_outside: false,
+            resolved: None,
+            rest: Map::new(),
         }
+    }
+
+    /// Needs of fields that this version knows and the first workers did not. None yet.
+    pub const LATER: [&str; 0] = [];
+
+    /// What its own fields need of a worker. What those of its preset need, the engine's crate knows.
+    pub fn needs(&self) -> Needs {
+        // Fields that came after the baseline and are in use, by name; there are none but those of a newer version yet.
+        self.rest.keys().map(String::as_str).collect()
     }
 
     /// Preset of a request that names none.
@@ -164,8 +196,20 @@ mod tests {
             mask: Some(Digest::of(b"mask")),
             size: Some(512),
             keep_outside: true,
+            resolved: Some(serde_json::from_str(r#"{"from": "paper"}"#).unwrap()),
+            rest: Map::new(),
         };
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<Spec>(&json).unwrap(), spec);
+        assert!(spec.needs().is_empty());
+    }
+
+    #[test]
+    fn a_field_of_the_future_is_kept_and_needed() {
+        let json = r#"{"instruction":"make the sofa red","preset":"fast","seed":7,"keep_outside":false,"upscale":2}"#;
+        let spec: Spec = serde_json::from_str(json).unwrap();
+        assert_eq!(spec.rest["upscale"], 2);
+        assert_eq!(spec.needs().to_string(), "upscale");
+        assert_eq!(serde_json::to_string(&spec).unwrap(), json);
     }
 }

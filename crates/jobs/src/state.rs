@@ -79,6 +79,8 @@ pub struct Job {
     pub checkpoint_step: u32,
     /// `checkpoint_step` as of its last claim.
     pub claim_step: u32,
+    /// How often it started over because its checkpoint could not be used.
+    pub restarts: u16,
     /// Number of its newest event; the first is 1.
     pub seq: u64,
 }
@@ -156,7 +158,7 @@ impl fmt::Display for Failure {
     }
 }
 
-crate::text_enum::text_enum! {
+crate::text_enum::open_text_enum! {
     /// Who or what a failure is due to, and so whether the edit is tried again.
     pub enum FailureClass, "a class of failures" {
         /// The request. Another attempt would not help.
@@ -170,7 +172,7 @@ crate::text_enum::text_enum! {
     }
 }
 
-crate::text_enum::text_enum! {
+crate::text_enum::open_text_enum! {
     /// State of an edit.
     pub enum StateName, "a state" {
         /// It waits for the edit that it builds on, or for its next attempt.
@@ -242,6 +244,7 @@ impl Job {
             max_attempts: max_attempts.max(1),
             checkpoint_step: 0,
             claim_step: 0,
+            restarts: 0,
             seq: 1,
         }
     }

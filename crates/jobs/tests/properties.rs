@@ -21,6 +21,7 @@ enum Op {
     Renew { back: u32, ttl_s: u64 },
     Progress { back: u32 },
     Checkpoint { back: u32, step: u32 },
+    StartOver { back: u32 },
     Complete { back: u32 },
     Fail { back: u32, class: FailureClass },
     HandBack { back: u32 },
@@ -45,6 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (back(), 0_u64..40).prop_map(|(back, ttl_s)| Op::Renew { back, ttl_s }),
         3 => back().prop_map(|back| Op::Progress { back }),
         3 => (back(), 0_u32..60).prop_map(|(back, step)| Op::Checkpoint { back, step }),
+        1 => back().prop_map(|back| Op::StartOver { back }),
         1 => back().prop_map(|back| Op::Complete { back }),
         3 => (back(), class).prop_map(|(back, class)| Op::Fail { back, class }),
         3 => back().prop_map(|back| Op::HandBack { back }),
@@ -91,6 +93,7 @@ fn event(op: &Op, job: &Job) -> Event {
             epoch: at(back),
             step,
         },
+        Op::StartOver { back } => Event::StartOver { epoch: at(back) },
         Op::Complete { back } => Event::Complete { epoch: at(back) },
         Op::Fail { back, class } => Event::Fail {
             epoch: at(back),
@@ -109,6 +112,7 @@ fn fence(event: &Event) -> Option<Epoch> {
         Event::Renew { epoch, .. }
         | Event::Progress { epoch }
         | Event::Checkpoint { epoch, .. }
+        | Event::StartOver { epoch }
         | Event::Complete { epoch }
         | Event::Fail { epoch, .. }
         | Event::HandBack { epoch } => Some(epoch),
@@ -205,8 +209,9 @@ proptest! {
             let charged = match event {
                 Event::Claim { .. } => { checkpoints = 0; 0 }
                 Event::Checkpoint { .. } => { checkpoints += 1; 0 }
+                Event::StartOver { .. } => { checkpoints = 0; 0 }
                 Event::Fail { failure, .. } => u16::from(failure.class != FailureClass::User),
-                Event::Expire => u16::from(checkpoints == 0),
+                Event::Expire => u16::from(checkpoints == 0 || before.restarts >= before.max_attempts),
                 _ => 0,
             };
             let base = if *event == Event::Retry { 0 } else { before.attempts };
@@ -232,7 +237,7 @@ proptest! {
             }).collect();
             let expected = match event {
                 Event::Progress { .. } => vec![(before.seq + 1, EventKind::Progress)],
-                Event::Renew { .. } | Event::Checkpoint { .. } => vec![],
+                Event::Renew { .. } | Event::Checkpoint { .. } | Event::StartOver { .. } => vec![],
                 _ => vec![(before.seq + 1, after.state.event())],
             };
             prop_assert_eq!(after.seq, before.seq + expected.len() as u64);
@@ -301,5 +306,28 @@ proptest! {
         if events > 0 {
             prop_assert_eq!(job.state.name() == StateName::Succeeded, lucky);
         }
+    }
+
+    /// An edit whose checkpoints never work and whose workers die after each new one ends, too.
+    #[test]
+    fn starting_over_is_no_way_to_live_for_ever(max_attempts in 1_u16..10) {
+        let mut job = Job::new(EditId::new(), max_attempts);
+        let mut now = START;
+        let mut claims = 0;
+        while !job.state.is_terminal() {
+            claims += 1;
+            prop_assert!(claims <= 2 * max_attempts + 1);
+            let epoch = job.epoch.next().unwrap();
+            for event in [
+                Event::Claim { worker: WorkerId::new(), ttl: Duration::from_secs(15) },
+                Event::StartOver { epoch },
+                Event::Checkpoint { epoch, step: 5 },
+                Event::Expire,
+            ] {
+                now += time::Duration::minutes(1);
+                job = apply(&job, event, now).map_err(|why| TestCaseError::fail(why.to_string()))?.0;
+            }
+        }
+        prop_assert_eq!(job.attempts, max_attempts);
     }
 }

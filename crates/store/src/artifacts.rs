@@ -2,7 +2,7 @@
 
 use limekiln_jobs::{ArtifactKind, Digest, EditId, TenantId};
 
-use crate::row::{digest, get, name, small_opt, whole};
+use crate::row::{digest, get, small_opt, whole, word};
 use crate::{Result, Store};
 
 /// A blob that an edit's completion refers to.
@@ -51,7 +51,7 @@ impl Store {
             .await?;
         row.map(|row| {
             Ok(ArtifactRef {
-                kind: name(&row, "kind")?,
+                kind: word(&row, "kind")?,
                 key: get(&row, "blob_key")?,
                 digest: digest(&row, "digest")?,
                 bytes: whole(&row, "bytes")?,

@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use limekiln_jobs::{Class, EditId, Epoch, ModelName, SessionId, Spec, TenantId, WorkerId};
+use limekiln_jobs::{
+    Class, EditId, Epoch, Failure, FailureClass, ModelName, SessionId, Spec, TenantId, WorkerId,
+};
 
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 
 use crate::arrays::rounds;
 use crate::release::input;
-use crate::row::{blob, digest, epoch, get, id, id_opt, json, name, small, tiny, whole};
-use crate::{BlobRef, Checkpoint, Result, Store};
+use crate::row::{
+    blob, digest, epoch, get, id, id_opt, json, name, small, tiny, unreadable, whole, word,
+};
+use crate::{BlobRef, Checkpoint, Failed, Result, Store};
 
 /// An edit under a lease, with all a worker needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +53,8 @@ pub struct Claimed {
 impl Store {
     /// Claims the named edits, as far as they are queued: the next epoch, a lease for `ttl`.
     ///
-    /// Answers are in the order of `edits`; `None` is an edit that cannot be claimed, for whatever reason.
+    /// Answers are in the order of `edits`; `None` is an edit that cannot be claimed, for whatever reason: it may need what
+    /// the worker has not said that it can.
     /// An id that is named twice is claimed once.
     pub async fn edits_claim(
         &self,
@@ -85,6 +90,19 @@ impl Store {
         .await
     }
 
+    /// Edits that were announced to this worker and need what it can't do go back to the line; returns how many there were.
+    pub async fn edits_return(&self, worker: WorkerId, edits: &[EditId]) -> Result<u64> {
+        let mut edits: Vec<_> = edits.iter().map(|edit| edit.uuid()).collect();
+        edits.sort_unstable();
+        self.count(
+            "edits_return",
+            sqlx::query(include_str!("sql/edits_return.sql"))
+                .bind(worker.uuid())
+                .bind(edits),
+        )
+        .await
+    }
+
     async fn lease(
         &self,
         name: &'static str,
@@ -110,11 +128,33 @@ impl Store {
                     .bind(ttl.as_secs_f64()),
             )
             .await?;
+        let mut failed = Vec::new();
         for row in &rows {
-            let claimed = claimed(row)?;
-            if let Some(&at) = places.get(&claimed.edit) {
-                answers[at] = Some(claimed);
+            match claimed(row) {
+                Ok(claimed) => {
+                    if let Some(&at) = places.get(&claimed.edit) {
+                        answers[at] = Some(claimed);
+                    }
+                }
+                // The claim is committed, and the other edits of it are well.
+                Err(error) => {
+                    unreadable(name, &error);
+                    failed.push(Failed {
+                        edit: id(row, "id")?,
+                        epoch: epoch(row, "epoch")?,
+                        failure: Failure::new(
+                            FailureClass::Internal,
+                            "row_unreadable",
+                            error.to_string(),
+                        ),
+                    });
+                }
             }
+        }
+        if !failed.is_empty()
+            && let Err(error) = self.edits_fail(&failed).await
+        {
+            tracing::warn!(%error, edits = failed.len(), "edits that can't be read keep their leases until these run out");
         }
         Ok(answers)
     }
@@ -142,7 +182,7 @@ fn claimed(row: &PgRow) -> Result<Claimed> {
         session: id_opt(row, "session_id")?,
         epoch: epoch(row, "epoch")?,
         model: name(row, "model")?,
-        class: name(row, "class")?,
+        class: word(row, "class")?,
         spec,
         input: input(row)?,
         mask,

@@ -2,7 +2,7 @@
 
 use limekiln_jobs::{EditId, Epoch, StateName, TenantId, WorkerId};
 
-use crate::row::{epoch, get, id_opt, name, whole};
+use crate::row::{epoch, get, id_opt, whole, word};
 use crate::{Result, Store};
 
 /// What became of a cancel.
@@ -49,7 +49,7 @@ impl Store {
         let Some(row) = row else {
             return Ok(Cancel::Missing);
         };
-        let was: StateName = name(&row, "state")?;
+        let was: StateName = word(&row, "state")?;
         if get::<Option<i64>>(&row, "seq")?.is_none() {
             return Ok(Cancel::AlreadyEnded(was));
         }
@@ -76,7 +76,7 @@ impl Store {
             return Ok(Retried::Missing);
         };
         if get::<Option<i64>>(&row, "seq")?.is_none() {
-            return Ok(Retried::NotFailed(name(&row, "was")?));
+            return Ok(Retried::NotFailed(word(&row, "was")?));
         }
         Ok(Retried::Queued {
             seq: whole(&row, "seq")?,

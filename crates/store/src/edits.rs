@@ -9,7 +9,7 @@ use limekiln_jobs::{
 };
 use sqlx::postgres::PgRow;
 
-use crate::row::{digest, get, id, id_opt, json, name, small_opt, tiny, whole};
+use crate::row::{bad, digest, get, id, id_opt, json, readable, small_opt, tiny, whole, word};
 use crate::{Result, Store};
 
 /// Most edits on a page.
@@ -43,7 +43,11 @@ impl Store {
                     .bind(tenant.uuid()),
             )
             .await?;
-        Ok(self.views(row.as_slice()).await?.pop())
+        let view = self.views(row.as_slice()).await?.pop();
+        match (row, view) {
+            (Some(_), None) => Err(bad("edits", format!("edit {id}: see the log"))),
+            (_, view) => Ok(view),
+        }
     }
 
     /// Up to `limit` (at most 100) of the tenant's edits, older than `after`.
@@ -84,7 +88,8 @@ impl Store {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let edits = self.views(&rows).await?;
-        let mut next = edits.last().filter(|_| more).map(|edit| edit.id);
+        let last = rows.last().map(|row| id(row, "id")).transpose()?;
+        let mut next = last.filter(|_| more);
         if next.is_none() && named.is_none() && (filter.state.is_some() || filter.model.is_some()) {
             let last = sqlx::query(
                 "select id from edits
@@ -116,7 +121,7 @@ impl Store {
         row.map(|row| whole(&row, "places")).transpose()
     }
 
-    /// Rows of `edits` with their artifacts.
+    /// Rows of `edits` with their artifacts, as far as they can be read.
     pub(crate) async fn views(&self, rows: &[PgRow]) -> Result<Vec<EditView>> {
         let mut artifacts: HashMap<EditId, Vec<ArtifactView>> = HashMap::new();
         let mut with_results = Vec::new();
@@ -133,26 +138,26 @@ impl Store {
                         .bind(with_results),
                 )
                 .await?;
-            for row in &found {
-                artifacts
-                    .entry(id(row, "edit_id")?)
-                    .or_default()
-                    .push(ArtifactView {
-                        kind: name(row, "kind")?,
-                        media_type: get(row, "media_type")?,
-                        bytes: whole(row, "bytes")?,
-                        digest: digest(row, "digest")?,
-                    });
+            for (edit, artifact) in readable("artifacts", &found, artifact) {
+                artifacts.entry(edit).or_default().push(artifact);
             }
         }
-        rows.iter()
-            .map(|row| {
-                let mut of = artifacts.remove(&id(row, "id")?).unwrap_or_default();
-                of.sort_unstable_by_key(|artifact| artifact.kind);
-                view(row, of)
-            })
-            .collect()
+        Ok(readable("edits", rows, |row| {
+            let mut of = artifacts.remove(&id(row, "id")?).unwrap_or_default();
+            of.sort_unstable_by_key(|artifact| artifact.kind);
+            view(row, of)
+        }))
     }
+}
+
+fn artifact(row: &PgRow) -> Result<(EditId, ArtifactView)> {
+    let artifact = ArtifactView {
+        kind: word(row, "kind")?,
+        media_type: get(row, "media_type")?,
+        bytes: whole(row, "bytes")?,
+        digest: digest(row, "digest")?,
+    };
+    Ok((id(row, "edit_id")?, artifact))
 }
 
 fn view(row: &PgRow, artifacts: Vec<ArtifactView>) -> Result<EditView> {
@@ -161,9 +166,9 @@ fn view(row: &PgRow, artifacts: Vec<ArtifactView>) -> Result<EditView> {
     let error: Option<serde_json::Value> = get(row, "error")?;
     Ok(EditView {
         id,
-        state: name(row, "state")?,
+        state: word(row, "state")?,
         model: get(row, "model")?,
-        class: name(row, "class")?,
+        class: word(row, "class")?,
         instruction: spec.instruction,
         preset: spec.preset,
         seed: spec.seed,

@@ -38,6 +38,16 @@ pub enum Error {
     /// A migration failed.
     #[error("migration: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A migration could not get at its table.
+    #[error(
+        "migration {migration} waits for a lock that {by} holds: end that session, then run `limekiln migrate` again"
+    )]
+    MigrationBlocked {
+        /// Which one.
+        migration: String,
+        /// Who holds what it needs.
+        by: String,
+    },
     /// The server is too old.
     #[error("the server is PostgreSQL {found}; 14 or newer is needed")]
     ServerOld {
@@ -87,9 +97,13 @@ impl Retryable for Error {
         match self {
             Self::Database(error) => database_kind(error),
             Self::Timeout { .. } | Self::DiskFull(_) => ErrorKind::Transient,
-            Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => database_kind(error),
+            Self::Migrate(
+                sqlx::migrate::MigrateError::Execute(error)
+                | sqlx::migrate::MigrateError::ExecuteMigration(error, _),
+            ) => database_kind(error),
             Self::Url(_)
             | Self::SchemaOld { .. }
+            | Self::MigrationBlocked { .. }
             | Self::Migrate(_)
             | Self::ServerOld { .. }
             | Self::Role(_)

@@ -2,7 +2,7 @@
 
 use limekiln_jobs::{EditEvent, EditId};
 
-use crate::row::{big, get, id, int, name, whole};
+use crate::row::{big, get, id, int, whole, word};
 use crate::{Result, Store};
 
 impl Store {
@@ -25,7 +25,7 @@ impl Store {
                     edit,
                     seq: whole(row, "seq")?,
                     at: get(row, "at")?,
-                    kind: name(row, "kind")?,
+                    kind: word(row, "kind")?,
                     data: get(row, "data")?,
                 })
             })

@@ -3,7 +3,7 @@
 use limekiln_jobs::EditId;
 use limekiln_jobs::api::{DeadLetter, DeadLetterPage};
 
-use crate::row::{get, id, id_opt, int, json, name, tiny};
+use crate::row::{get, id, id_opt, int, json, name, readable, tiny, word};
 use crate::{Result, Store};
 
 impl Store {
@@ -50,26 +50,21 @@ impl Store {
                 .bind(int(limit)),
             )
             .await?;
-        let dead_letters = rows
-            .iter()
-            .map(|row| {
-                Ok(DeadLetter {
-                    edit: id(row, "id")?,
-                    tenant: id(row, "tenant_id")?,
-                    model: name(row, "model")?,
-                    class: name(row, "class")?,
-                    failure: json(get(row, "error")?, "error")?,
-                    attempts: tiny(row, "attempts")?,
-                    worker: id_opt(row, "worker_id")?,
-                    finished_at: get(row, "finished_at")?,
-                })
+        let dead_letters = readable("dead_letters", &rows, |row| {
+            Ok(DeadLetter {
+                edit: id(row, "id")?,
+                tenant: id(row, "tenant_id")?,
+                model: name(row, "model")?,
+                class: word(row, "class")?,
+                failure: json(get(row, "error")?, "error")?,
+                attempts: tiny(row, "attempts")?,
+                worker: id_opt(row, "worker_id")?,
+                finished_at: get(row, "finished_at")?,
             })
-            .collect::<Result<Vec<_>>>()?;
-        let full = dead_letters.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-        let next = dead_letters
-            .last()
-            .filter(|_| full)
-            .map(|letter| letter.edit);
+        });
+        let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+        let last = rows.last().map(|row| id(row, "id")).transpose()?;
+        let next = last.filter(|_| full);
         Ok(DeadLetterPage { dead_letters, next })
     }
 }

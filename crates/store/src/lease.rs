@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use limekiln_jobs::{Digest, EditId, Epoch, WorkerId};
+use limekiln_jobs::{Digest, EditId, Epoch, Needs, WorkerId};
+use serde_json::Value;
 
 use crate::arrays::{column, fences, rounds};
 use crate::row::{big, clean, get, id, int};
 use crate::{Result, Store, Write};
+
+/// Edits of one statement where all leases end.
+const ENDED: u32 = 1000;
 
 /// A saved state of an edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,8 +186,57 @@ impl Store {
         Ok(writes)
     }
 
+    /// Gives leases back of edits that need what their worker does not know: queued again, no attempt charged, and kept from
+    /// workers that can't do these needs.
+    pub async fn edits_pass_on(&self, leases: &[(EditId, Epoch, Needs)]) -> Result<Vec<Write>> {
+        let mut writes = vec![Write::Missing; leases.len()];
+        for round in rounds(leases.iter().map(|lease| lease.0)) {
+            let of = || round.iter().map(|&at| &leases[at]);
+            let (ids, epochs) = fences(of().map(|(edit, epoch, _)| (*edit, *epoch)));
+            let needs = column(of(), |(_, _, needs)| -> Value {
+                needs.iter().map(clean).collect()
+            });
+            let rows = self
+                .rows(
+                    "edits_pass_on",
+                    sqlx::query(include_str!("sql/edits_pass_on.sql"))
+                        .bind(&ids)
+                        .bind(epochs)
+                        .bind(needs),
+                )
+                .await?;
+            self.answer(&round, &ids, &rows, &mut writes, |_, _| false)
+                .await?;
+        }
+        Ok(writes)
+    }
+
+    /// Edits start over at step 0: the checkpoints of these keys can't be used, and nothing refers to them afterwards.
+    pub async fn edits_start_over(&self, leases: &[(EditId, Epoch, String)]) -> Result<Vec<Write>> {
+        let mut writes = vec![Write::Missing; leases.len()];
+        for round in rounds(leases.iter().map(|lease| lease.0)) {
+            let of = || round.iter().map(|&at| &leases[at]);
+            let (ids, epochs) = fences(of().map(|(edit, epoch, _)| (*edit, *epoch)));
+            let rows = self
+                .rows(
+                    "edits_start_over",
+                    sqlx::query(include_str!("sql/edits_start_over.sql"))
+                        .bind(&ids)
+                        .bind(epochs)
+                        .bind(column(of(), |(_, _, key)| clean(key))),
+                )
+                .await?;
+            // Said before, and the answer was lost: the lease holds.
+            self.answer(&round, &ids, &rows, &mut writes, |at, row| {
+                row.state == "running" && row.epoch == int(leases[at].1.get())
+            })
+            .await?;
+        }
+        Ok(writes)
+    }
+
     /// Ends all leases there are: for a process that knows that no worker but its own uses this database, and whose
-    /// workers have not started. Returns how many there were; the reaper does the rest.
+    /// workers have not started. Returns how many there were; they are taken at once, since nobody is left to renew them.
     pub async fn leases_end_all(&self) -> Result<u64> {
         let ended: i64 = self
             .value(
@@ -195,6 +248,7 @@ impl Store {
                 ),
             )
             .await?;
+        while !self.edits_reap(ENDED).await?.is_empty() {}
         Ok(ended.unsigned_abs())
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | `store` | [`Store`]: settings, pool, migrations, what the server is |
+//! | `store` | [`Store`]: settings, pool, what the server is |
+//! | `migrate` | the schema brought up to date, while the fleet runs |
 //! | `error`, `write` | [`Error`]; what a fenced write says ([`Write`]) |
 //! | `conn`, `query`, `row`, `arrays` | a connection; a statement on it; columns as types; many edits as the arrays of one statement |
 //! | `tenants`, `keys`, `images`, `sessions` | who asks, and what edits start from |
@@ -42,6 +43,7 @@
 //! | name | what it counts |
 //! |---|---|
 //! | `limekiln_store_statement_seconds{statement}` | time of a statement, once it has a connection |
+//! | `limekiln_store_rows_unreadable_total{what}` | rows that were left out: damaged, or of a newer version |
 //! | `limekiln_disk_full_total{service="postgres"}` | statements that failed for lack of disk space |
 
 mod arrays;
@@ -62,6 +64,7 @@ mod fleet;
 mod images;
 mod keys;
 mod lease;
+mod migrate;
 mod outcome;
 mod query;
 mod queue;
@@ -98,7 +101,7 @@ pub use keys::{Caller, Key, NewKey};
 pub use lease::{Checkpoint, Checkpointed, Progressed};
 pub use limekiln_jobs::api::TenantLimits as Limits;
 pub use outcome::{Completion, Failed};
-pub use reap::Moved;
+pub use reap::{Moved, Reaped};
 pub use release::Announcement;
 pub use roles::{Component, Roles};
 pub use secret::Secret;

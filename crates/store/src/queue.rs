@@ -1,8 +1,9 @@
 //! How much there is to do.
 
+use limekiln_jobs::Needs;
 use limekiln_jobs::api::QueueCount;
 
-use crate::row::{get, name, whole};
+use crate::row::{get, json, name, readable, whole, word};
 use crate::{Result, Store};
 
 impl Store {
@@ -14,19 +15,20 @@ impl Store {
                 sqlx::query(include_str!("sql/queue_counts.sql")),
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(QueueCount {
-                    model: name(row, "model")?,
-                    class: name(row, "class")?,
-                    waiting: whole(row, "waiting")?,
-                    queued: whole(row, "queued")?,
-                    announced: whole(row, "announced")?,
-                    running: whole(row, "running")?,
-                    oldest_queued_s: get(row, "oldest_queued_s")?,
-                    lease_overdue_s: get(row, "lease_overdue_s")?,
-                })
+        Ok(readable("queues", &rows, |row| {
+            let unable_needs: Vec<Needs> = json(get(row, "unable_needs")?, "unable_needs")?;
+            Ok(QueueCount {
+                model: name(row, "model")?,
+                class: word(row, "class")?,
+                waiting: whole(row, "waiting")?,
+                queued: whole(row, "queued")?,
+                announced: whole(row, "announced")?,
+                running: whole(row, "running")?,
+                unable: whole(row, "unable")?,
+                unable_needs: unable_needs.into_iter().flatten().collect(),
+                oldest_queued_s: get(row, "oldest_queued_s")?,
+                lease_overdue_s: get(row, "lease_overdue_s")?,
             })
-            .collect()
+        }))
     }
 }

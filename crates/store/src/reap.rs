@@ -1,11 +1,13 @@
 //! Edits that move on as time passes: leases that ran out, retries that are due, turns whose parent ended.
 
+use std::time::Duration;
+
 use limekiln_jobs::{EditId, Epoch, StateName, TenantId, WorkerId};
 
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 
-use crate::row::{epoch, id, id_opt, int, name, whole};
+use crate::row::{epoch, get, id, id_opt, int, readable, whole, word};
 use crate::{Result, Store};
 
 /// An edit that was moved on.
@@ -25,15 +27,59 @@ pub struct Moved {
     pub worker: Option<WorkerId>,
 }
 
+/// What a reaper's round did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaped {
+    /// The edits whose leases were taken.
+    pub moved: Vec<Moved>,
+    /// The shortest lease there is. A look several times in it tells an outage from a pause.
+    pub lease: Duration,
+    /// An outage ended a moment ago: leases are not taken yet.
+    pub holding: bool,
+}
+
 impl Store {
-    /// Takes leases that have expired: queued again, or failed as poison.
+    /// Takes leases that have expired: queued again, or failed as poison. Whoever does this again and again should make
+    /// [`Store::reaper_round`]s, which know of outages.
     pub async fn edits_reap(&self, limit: u32) -> Result<Vec<Moved>> {
-        self.moved(
-            "edits_reap",
-            sqlx::query(include_str!("sql/edits_reap.sql")),
-            limit,
-        )
-        .await
+        let (moved, _) = self.reaped(limit, None).await?;
+        Ok(moved)
+    }
+
+    /// The same for a reaper. An outage of Postgres, in which no lease could be renewed, is noted as a gap between the rounds
+    /// of all reapers; leases are then left alone until their workers had the time of a lease to renew them, `lease` for
+    /// workers that are not known.
+    pub async fn reaper_round(&self, limit: u32, lease: Duration) -> Result<Reaped> {
+        let (moved, pulse) = self.reaped(limit, Some(lease)).await?;
+        let (lease, holding) = pulse.unwrap_or((lease, false));
+        Ok(Reaped {
+            moved,
+            lease,
+            holding,
+        })
+    }
+
+    async fn reaped(
+        &self,
+        limit: u32,
+        lease: Option<Duration>,
+    ) -> Result<(Vec<Moved>, Option<(Duration, bool)>)> {
+        let statement = sqlx::query(include_str!("sql/edits_reap.sql"))
+            .bind(int(limit))
+            .bind(lease.map(|lease| lease.as_secs_f64()));
+        let rows = self.rows("edits_reap", statement).await?;
+        let mut pulse = None;
+        let mut taken = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(ttl_s) = get::<Option<f64>>(&row, "ttl_s")? {
+                let lease = Duration::try_from_secs_f64(ttl_s).unwrap_or(Duration::MAX);
+                pulse = Some((lease, get(&row, "holding")?));
+            }
+            if get::<Option<uuid::Uuid>>(&row, "id")?.is_some() {
+                taken.push(row);
+            }
+        }
+        Ok((readable("edits_reap", &taken, moved), pulse))
     }
 
     /// Queues failed attempts whose retry time has come.
@@ -63,7 +109,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Moved>> {
         let rows = self.rows(name, statement.bind(int(limit))).await?;
-        rows.iter().map(moved).collect()
+        Ok(readable(name, &rows, moved))
     }
 }
 
@@ -72,7 +118,7 @@ fn moved(row: &PgRow) -> Result<Moved> {
         edit: id(row, "id")?,
         tenant: id(row, "tenant_id")?,
         epoch: epoch(row, "epoch")?,
-        state: name(row, "state")?,
+        state: word(row, "state")?,
         seq: whole(row, "seq")?,
         worker: id_opt(row, "worker_id")?,
     })

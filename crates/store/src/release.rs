@@ -6,7 +6,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgRow;
 
 use crate::conn::deadline;
-use crate::row::{blob, get, id, int, name, small};
+use crate::row::{blob, get, id, int, name, readable, small, word};
 use crate::{BlobRef, Result, Store};
 
 /// Coordinators release one after the other: each has to see what the one before it announced, so the lock comes in a
@@ -35,6 +35,8 @@ pub struct Announcement {
 impl Store {
     /// Marks up to `limit` queued edits as announced and returns them, in fair order.
     ///
+    /// Edits that need what no living worker of their model can do stay in the line.
+    ///
     /// Per model as many are announced and unclaimed at a time as twice the slots of its living workers, and never
     /// less than `min_window`. Several coordinators may call this at once; together they never exceed the window.
     pub async fn edits_release(
@@ -57,7 +59,7 @@ impl Store {
         })
         .await?;
         conn.done_with("edits_release");
-        rows.iter().map(announcement).collect()
+        Ok(readable("edits_release", &rows, announcement))
     }
 
     /// Takes announcements back whose publish failed; returns how many were still unclaimed.
@@ -80,7 +82,7 @@ impl Store {
                 sqlx::query(include_str!("sql/edits_announce_again.sql")).bind(int(limit)),
             )
             .await?;
-        rows.iter().map(announcement).collect()
+        Ok(readable("edits_announce_again", &rows, announcement))
     }
 }
 
@@ -89,7 +91,7 @@ fn announcement(row: &PgRow) -> Result<Announcement> {
         edit: id(row, "id")?,
         tenant: id(row, "tenant_id")?,
         model: name(row, "model")?,
-        class: name(row, "class")?,
+        class: word(row, "class")?,
         input: input(row)?,
         trace: get(row, "trace")?,
         announcement: small(row, "announcements")?,

@@ -67,7 +67,14 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
         ],
     ),
     ("webhooks", ["", "select, update, delete", ""]),
-    ("fleet", ["select, update", "select", "select"]),
+    (
+        "fleet",
+        [
+            "select, update",
+            "select, update (reaped_at, leases_held_since)",
+            "select",
+        ],
+    ),
     (
         "blob_deletions",
         ["select, insert", "select, insert, update, delete", ""],

@@ -37,6 +37,28 @@ pub(crate) fn parse<T: FromStr<Err: Display>>(text: &str, what: &'static str) ->
     text.parse().map_err(|error: T::Err| bad(what, error))
 }
 
+/// A word of a list that newer programs may add to.
+pub(crate) fn word<T: for<'a> From<&'a str>>(row: &PgRow, column: &'static str) -> Result<T> {
+    Ok(T::from(get::<&str>(row, column)?))
+}
+
+/// What can be read of these rows. One that can't spoils no other: it is left out, and told of.
+pub(crate) fn readable<T>(
+    what: &'static str,
+    rows: &[PgRow],
+    mut read: impl FnMut(&PgRow) -> Result<T>,
+) -> Vec<T> {
+    rows.iter()
+        .filter_map(|row| read(row).map_err(|error| unreadable(what, &error)).ok())
+        .collect()
+}
+
+/// Tells of a row that is left out.
+pub(crate) fn unreadable(what: &'static str, error: &Error) {
+    metrics::counter!("limekiln_store_rows_unreadable_total", "what" => what).increment(1);
+    tracing::error!(what, %error, "a row is left out: it is damaged, or of a newer version");
+}
+
 /// A count: never negative.
 pub(crate) fn whole<T: TryFrom<i64>>(row: &PgRow, column: &'static str) -> Result<T> {
     let value = get::<i64>(row, column)?;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use limekiln_jobs::{
-    BatchId, Class, Digest, EditId, ImageId, Job, ModelName, SessionId, Spec, StateName, TenantId,
+    BatchId, Class, Digest, EditId, ImageId, Job, ModelName, Needs, SessionId, Spec, StateName,
+    TenantId,
 };
 use time::OffsetDateTime;
 
@@ -41,6 +42,8 @@ pub struct Submission {
     pub class: Class,
     /// What the engine is told.
     pub spec: Spec,
+    /// What its preset needs of a worker, beside what the spec's own fields do.
+    pub needs: Needs,
     /// Attempts before it is given up, from 1.
     pub max_attempts: u16,
     /// The URL that is told when it ends.
@@ -114,6 +117,7 @@ impl Submission {
             model,
             class: Class::Interactive,
             spec,
+            needs: Needs::default(),
             max_attempts: Job::MAX_ATTEMPTS_DEFAULT,
             webhook_url: None,
             idempotency: None,

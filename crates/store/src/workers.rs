@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use limekiln_jobs::api::Worker;
-use limekiln_jobs::{ModelName, WorkerId};
+use limekiln_jobs::{ModelName, Needs, WorkerId};
 
-use crate::row::{clean, get, id, int, parse, small};
+use crate::row::{clean, get, id, int, parse, readable, small};
 use crate::{Result, Store};
 
 /// A worker that has just started.
@@ -23,6 +23,8 @@ pub struct NewWorker {
     pub version: String,
     /// The device it computes on.
     pub device: String,
+    /// Needs of edits that it can do.
+    pub can: Needs,
 }
 
 /// The answer to a worker that says that it lives.
@@ -41,11 +43,12 @@ impl Store {
         self.count(
             "worker_register",
             sqlx::query(
-                "insert into workers (id, name, models, slots, version, device, ttl)
-                values ($1, $2, $3, $4, $5, $6, make_interval(secs => $7))
+                "insert into workers (id, name, models, slots, version, device, ttl, can)
+                values ($1, $2, $3, $4, $5, $6, make_interval(secs => $7), $8)
                 on conflict (id) do update
                 set name = excluded.name, models = excluded.models, slots = excluded.slots,
-                    version = excluded.version, device = excluded.device, ttl = excluded.ttl, seen_at = now()",
+                    version = excluded.version, device = excluded.device, ttl = excluded.ttl, can = excluded.can,
+                    seen_at = now()",
             )
             .bind(worker.id.uuid())
             .bind(clean(&worker.name))
@@ -53,7 +56,8 @@ impl Store {
             .bind(int(worker.slots))
             .bind(clean(&worker.version))
             .bind(clean(&worker.device))
-            .bind(ttl.as_secs_f64()),
+            .bind(ttl.as_secs_f64())
+            .bind(worker.can.iter().map(clean).collect::<Vec<_>>()),
         )
         .await?;
         Ok(())
@@ -88,27 +92,27 @@ impl Store {
                 ),
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                let models: Vec<String> = get(row, "models")?;
-                Ok(Worker {
-                    id: id(row, "id")?,
-                    name: get(row, "name")?,
-                    models: models
-                        .iter()
-                        .map(|model| parse(model, "models"))
-                        .collect::<Result<_>>()?,
-                    slots: small(row, "slots")?,
-                    busy: small(row, "busy")?,
-                    version: get(row, "version")?,
-                    device: get(row, "device")?,
-                    draining: get(row, "draining")?,
-                    alive: get(row, "alive")?,
-                    started_at: get(row, "started_at")?,
-                    seen_at: get(row, "seen_at")?,
-                })
+        Ok(readable("workers", &rows, |row| {
+            let models: Vec<String> = get(row, "models")?;
+            let can: Vec<String> = get(row, "can")?;
+            Ok(Worker {
+                id: id(row, "id")?,
+                name: get(row, "name")?,
+                models: models
+                    .iter()
+                    .map(|model| parse(model, "models"))
+                    .collect::<Result<_>>()?,
+                slots: small(row, "slots")?,
+                busy: small(row, "busy")?,
+                version: get(row, "version")?,
+                device: get(row, "device")?,
+                can: can.into_iter().collect(),
+                draining: get(row, "draining")?,
+                alive: get(row, "alive")?,
+                started_at: get(row, "started_at")?,
+                seen_at: get(row, "seen_at")?,
             })
-            .collect()
+        }))
     }
 
     /// Tells one worker, or all there are, to drain (or no longer to); returns how many it concerned.

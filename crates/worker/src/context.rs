@@ -1,6 +1,7 @@
 //! What every edit of a worker shares.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use limekiln_blobs::{Blobs, Cache};
 use limekiln_broker::Broker;
@@ -35,6 +36,8 @@ pub(crate) struct Context {
     /// Cancelled when the shutdown begins.
     pub(crate) closing: CancellationToken,
     pub(crate) admission: watch::Sender<Admission>,
+    /// Edits in a row that came here and can't be done here.
+    pub(crate) unable: AtomicU32,
 }
 
 impl Context {

@@ -29,11 +29,16 @@ pub(crate) async fn run(ctx: Arc<Context>, registration: NewWorker) -> Error {
                 after: ctx.settings.stall_after,
             };
         }
-        if let Err(error) = renew(&ctx, &stalled).await {
+        let held = u32::try_from(ctx.leases.count()).unwrap_or(u32::MAX);
+        // Side by side: after an outage no lease waits for a connection that is dead.
+        let (renewed, reported) = tokio::join!(
+            renew(&ctx, &stalled),
+            timeout(ttl / 3, report_alive(&ctx.store, &registration, held, ttl)),
+        );
+        if let Err(error) = renewed {
             tracing::warn!(%error, "leases are not renewed: trying again at the next heartbeat");
         }
-        let held = u32::try_from(ctx.leases.count()).unwrap_or(u32::MAX);
-        match timeout(ttl, report_alive(&ctx.store, &registration, held, ttl)).await {
+        match reported {
             Ok(Ok(reply)) => ctx.set_admission(match (stalled.is_empty(), reply.drain) {
                 (false, _) => Admission::Stalled,
                 (true, true) => Admission::Draining,

@@ -15,6 +15,7 @@
 //! | `attempt` | one edit from its message to its ack: claim, fetch, compute, checkpoint, upload, settle |
 //! | `engine` | the thread that owns the editor, fed by a channel |
 //! | `editor` | [`Editor`]: what that thread runs; [`LimeEditor`] |
+//! | `resolve` | an edit's preset: resolved by the gateway, read back here |
 //! | `memory` | what an edit holds in memory, taken from the worker's budget before |
 //! | `prepared` | pictures read and made into requests, beside the engine |
 //! | `ledger` | writes to Postgres, batched over all edits of the worker |
@@ -34,6 +35,7 @@ mod ledger;
 mod memory;
 mod metrics;
 mod prepared;
+mod resolve;
 mod run;
 mod settings;
 mod signals;
@@ -44,6 +46,7 @@ pub use editor::{
 };
 pub use error::{Error, Result};
 pub use prepared::{Prepared, Sizing};
+pub use resolve::{Unready, can, resolve};
 pub use run::run;
 pub use settings::Settings;
 pub use signals::{Signal, Signals};

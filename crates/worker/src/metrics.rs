@@ -9,11 +9,12 @@
 //! | `limekiln_stage_seconds{stage}` | histogram | time of each part of an edit: fetch, memory (waiting for it), read, start, step, save, put_checkpoint, preview, finish, draw, put, complete |
 //! | `limekiln_steps_total` | counter | denoising steps, over all edits |
 //! | `limekiln_claims_total{outcome}` | counter | messages whose edit was claimed, or unclaimable |
-//! | `limekiln_attempts_total{outcome}` | counter | attempts that ended: completed, failed, stopped, handed_back, abandoned (the outcome could not be written) |
+//! | `limekiln_attempts_total{outcome}` | counter | attempts that ended: completed, failed, stopped, handed_back, passed_on (the edit needs a newer version), abandoned (the outcome could not be written) |
 //! | `limekiln_stale_total{write}` | counter | writes that were refused because the lease was gone |
 //! | `limekiln_renewals_total` | counter | leases renewed |
 //! | `limekiln_checkpoints_total` | counter | checkpoints that Postgres refers to |
 //! | `limekiln_checkpoint_bytes` | histogram | sizes of these checkpoints |
+//! | `limekiln_started_over_total` | counter | edits that started over because their checkpoint could not be used |
 //! | `limekiln_previews_total` | counter | previews published |
 //! | `limekiln_engine_panics_total` | counter | calls of the engine that panicked |
 //! | `limekiln_engine_stalls_total` | counter | calls of the engine that were found to hang |
@@ -52,6 +53,10 @@ pub(crate) fn renewed(count: u64) {
 pub(crate) fn checkpoint(bytes: u64) {
     ::metrics::counter!("limekiln_checkpoints_total").increment(1);
     ::metrics::histogram!("limekiln_checkpoint_bytes").record(bytes as f64);
+}
+
+pub(crate) fn started_over() {
+    ::metrics::counter!("limekiln_started_over_total").increment(1);
 }
 
 pub(crate) fn preview() {

@@ -1,6 +1,7 @@
 //! A worker from its registration to its end.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -84,6 +85,7 @@ async fn start(
         slots: settings.slots,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         device: engine.device.clone(),
+        can: settings.can.clone(),
     };
     let mut backoff = RETRY.start();
     while let Err(error) = store
@@ -119,6 +121,7 @@ async fn start(
         slots,
         closing: CancellationToken::new(),
         admission: watch::Sender::new(Admission::Open),
+        unable: AtomicU32::new(0),
         settings,
     };
     Ok(Started {

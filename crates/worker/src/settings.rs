@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use limekiln_jobs::ModelName;
+use limekiln_jobs::{ModelName, Needs};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Result, Signals};
+use crate::{Error, Result, Signals, can};
 
 /// The settings of a worker.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Settings {
     pub name: String,
     /// The models whose edits it takes; its editor holds them all.
     pub models: Vec<ModelName>,
+    /// Needs of edits that it can do: by default all that this program knows.
+    pub can: Needs,
     /// The most edits in the engine at once, 1 to 4096.
     pub slots: u32,
     /// How long a lease lasts. It is renewed every third of that, and a worker that is silent for longer loses its edits.
@@ -54,6 +56,7 @@ impl Settings {
         Self {
             name: name.into(),
             models,
+            can: can(),
             slots: 1,
             lease_ttl: Duration::from_secs(15),
             checkpoint_every: Duration::from_secs(3),

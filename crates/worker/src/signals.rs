@@ -28,6 +28,10 @@ pub enum Signal {
     Stopped(EditId, Epoch),
     /// The lease was handed back.
     HandedBack(EditId, Epoch),
+    /// The edit needs what this worker can't do, and was handed back for another.
+    PassedOn(EditId, Epoch),
+    /// The checkpoint can't be used: the edit starts over.
+    StartedOver(EditId, Epoch),
     /// A call of the engine takes too long; its leases are no longer renewed.
     Stalled,
 }

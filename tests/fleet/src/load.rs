@@ -89,7 +89,6 @@ pub fn null(
             "model": "null",
             "image": images[tenant],
             "instruction": format!("null: steps={steps} step_ms={step_ms}"),
-            "max_attempts": 10,
             "seed": number,
         });
         let mut planned = Planned {
@@ -169,8 +168,7 @@ pub fn lime(name: &str, image: &[(Uuid, String)], count: usize) -> Vec<Planned> 
                     "model": "rooms",
                     "image": image,
                     "instruction": instruction,
-                    "max_attempts": 10,
-                    "seed": number,
+                            "seed": number,
                     // Some three seconds of a core.
                     "options": { "edit": { "steps": 14 } },
                 }),

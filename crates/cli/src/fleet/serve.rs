@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use limekiln_coordinator::Submitter;
 use limekiln_gateway::{Downloads, Settings, State};
-use limekiln_jobs::{ModelName, Spec};
+use limekiln_jobs::ModelName;
 use limekiln_lime::Preset;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -87,7 +87,7 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
         .ok_or_else(|| Usage("--models: name at least one".to_owned()))?;
     let mut settings = Settings::new(first);
     settings.models = models;
-    settings.spec_check = Some(Arc::new(spec_check));
+    settings.resolve = Some(Arc::new(limekiln_worker::resolve));
     settings.public_url = args.public_url.clone();
     settings.presets = Preset::NAMES.map(str::to_owned).to_vec();
     settings.limits.upload_bytes = (args.upload_mib as usize) << 20;
@@ -98,14 +98,4 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
         Some(args::Downloads::Redirect) | None => Downloads::Redirect,
     };
     Ok(settings)
-}
-
-/// The engine's own check of the preset and the fields that replace its own, so that the gateway refuses what a worker
-/// would refuse.
-fn spec_check(spec: &Spec) -> Result<(), String> {
-    let preset = Preset::named(&spec.preset).map_err(|error| error.to_string())?;
-    preset
-        .with(&serde_json::Value::Object(spec.options.clone()))
-        .and_then(|preset| preset.validate())
-        .map_err(|error| error.to_string())
 }

@@ -134,7 +134,10 @@ async fn follow(client: &Client, id: EditId) -> Result<()> {
 /// Downloads the files that the edit has beside its result.
 async fn artifacts(client: &Client, edit: &EditView, folder: &Path) -> Result<()> {
     let kinds = edit.artifacts.iter().map(|artifact| artifact.kind);
-    for kind in kinds.filter(|kind| *kind != ArtifactKind::Result) {
+    // Files of kinds that came later than this command have no names here.
+    let named =
+        |kind: &ArtifactKind| ArtifactKind::ALL.contains(kind) && *kind != ArtifactKind::Result;
+    for kind in kinds.filter(named) {
         let bytes = client.artifact_get(edit.id, kind).await?;
         output::write(&folder.join(kind.file_name()), &bytes)?;
     }

@@ -16,6 +16,7 @@ mod release;
 mod retention;
 mod running;
 mod settings;
+mod stalls;
 mod submit;
 mod upkeep;
 mod webhooks;

@@ -6,7 +6,7 @@ use axum::{Json, extract};
 use limekiln_jobs::api::AcceptedEdit;
 use limekiln_jobs::request::SEED_MAX;
 use limekiln_jobs::{
-    Digest, EditId, EditLinks, EditRequest, Job, ModelName, Spec, StateName, TenantId,
+    Digest, EditId, EditLinks, EditRequest, Job, ModelName, Needs, Spec, StateName, TenantId,
 };
 use limekiln_store::{Idempotency, Submission, Submitted};
 use time::OffsetDateTime;
@@ -91,17 +91,20 @@ pub(crate) async fn submission(
         let message = format!("is none of the presets {}", settings.presets.join(", "));
         return Err(Problem::field("preset", message));
     }
-    let spec = Spec {
-        instruction: request.instruction,
+    let mut spec = Spec {
         preset,
         options: request.options.unwrap_or_default(),
         seed: request.seed.unwrap_or_else(|| drawn_seed(id)),
-        mask: None,
         size: request.size,
         keep_outside: request.keep_outside,
+        ..Spec::new(request.instruction)
     };
-    if let Some(check) = &settings.spec_check {
-        check(&spec).map_err(|message| Problem::new(ProblemCode::OptionsInvalid, message))?;
+    let mut needs = Needs::default();
+    if let Some(resolve) = &settings.resolve {
+        let resolved = resolve(&spec)
+            .map_err(|failure| Problem::new(ProblemCode::OptionsInvalid, failure.message))?;
+        spec.resolved = Some(resolved.preset);
+        needs = resolved.needs;
     }
     Ok(Submission {
         id,
@@ -114,6 +117,7 @@ pub(crate) async fn submission(
         model: model(state, request.model.as_deref()).await?,
         class: request.class,
         spec,
+        needs,
         max_attempts: request.max_attempts.unwrap_or(Job::MAX_ATTEMPTS_DEFAULT),
         webhook_url: request.webhook.map(String::from),
         idempotency,

@@ -131,7 +131,8 @@ impl Drop for Pending {
 async fn ended(state: &State, tenant: TenantId, edit: EditId) -> Result<EditView, Problem> {
     loop {
         let view = read::find(state, tenant, edit).await?;
-        if view.state.is_terminal() {
+        // A state that is not known here has ended where it has a time of its end.
+        if view.state.is_terminal() || view.finished_at.is_some() {
             return Ok(view);
         }
         let mut watcher = Watcher::start(state, edit, view.seq).await;

@@ -20,4 +20,5 @@ mod outages;
 mod ports;
 mod slow;
 mod support;
+mod versions;
 mod watchers;

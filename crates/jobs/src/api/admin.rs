@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::class::Class;
 use crate::ids::{EditId, TenantId, WorkerId};
+use crate::needs::Needs;
 use crate::spec::ModelName;
 use crate::state::Failure;
 
@@ -36,6 +37,10 @@ pub struct Worker {
     /// Device that it computes on.
     #[schema(example = "cpu")]
     pub device: String,
+    /// What it can do that the first workers could not: fields and values of edits, by their paths.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub can: Needs,
     /// Whether it was told to take no more edits.
     pub draining: bool,
     /// Whether its heartbeats still come.
@@ -68,6 +73,13 @@ pub struct QueueCount {
     pub waiting: u64,
     /// Edits that are queued and not announced to the workers yet.
     pub queued: u64,
+    /// Of these, edits that wait because no living worker can do what they need, such as a field that came later than it.
+    #[serde(default)]
+    pub unable: u64,
+    /// What these edits need.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["preset.edit.sharpen"]))]
+    pub unable_needs: Needs,
     /// Edits that are announced to the workers and not taken yet.
     pub announced: u64,
     /// Edits that a worker runs.

@@ -35,6 +35,8 @@ pub struct AcceptedEdit {
 #[into_params(parameter_in = Query)]
 pub struct EditQuery {
     /// Lists only edits in this state.
+    #[serde(default, deserialize_with = "crate::text_enum::asked_opt")]
+    #[param(schema_with = StateName::known_schema)]
     pub state: Option<StateName>,
     /// Lists only edits of this session.
     #[param(value_type = Option<SessionId>)]

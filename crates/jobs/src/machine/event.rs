@@ -41,6 +41,11 @@ pub enum Event {
         /// Steps done in the checkpoint, counted through both stages.
         step: u32,
     },
+    /// Its worker can't use the checkpoint (of another version, damaged, gone), and starts over at step 0.
+    StartOver {
+        /// Epoch of the claim that the worker acts under.
+        epoch: Epoch,
+    },
     /// Its worker stored the results.
     Complete {
         /// Epoch of the claim that the worker acts under.

@@ -67,6 +67,23 @@ pub(super) fn checkpoint(job: &Job, epoch: Epoch, step: u32) -> Transition {
     ))
 }
 
+pub(super) fn start_over(job: &Job, epoch: Epoch) -> Transition {
+    fenced(job, epoch)?;
+    let restarts = job
+        .restarts
+        .saturating_add(u16::from(job.checkpoint_step > 0));
+    // Steps count from 0 again, or the checkpoints that follow would be refused as older ones.
+    Ok((
+        Job {
+            checkpoint_step: 0,
+            claim_step: 0,
+            restarts,
+            ..job.clone()
+        },
+        Vec::new(),
+    ))
+}
+
 pub(super) fn complete(job: &Job, epoch: Epoch) -> Transition {
     fenced(job, epoch)?;
     Ok(become_state(job.clone(), State::Succeeded))
@@ -111,8 +128,9 @@ pub(super) fn expire(job: &Job, now: OffsetDateTime) -> Transition {
         worker: lease.worker,
         epoch: job.epoch,
     };
-    // Every checkpoint is newer than the last, so an edit that kills all its workers cannot go uncharged for ever.
-    let progressed = job.checkpoint_step > job.claim_step;
+    // Every checkpoint is newer than the last, but for those after a start over, of which only so many excuse a death. So an
+    // edit that kills all its workers cannot go uncharged for ever.
+    let progressed = job.checkpoint_step > job.claim_step && job.restarts < job.max_attempts;
     let attempts = if progressed {
         job.attempts
     } else {

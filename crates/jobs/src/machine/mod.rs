@@ -26,6 +26,7 @@ pub fn apply(job: &Job, event: Event, now: OffsetDateTime) -> Result<(Job, Vec<E
         Event::Renew { epoch, ttl } => lease::renew(job, epoch, now + ttl),
         Event::Progress { epoch } => lease::progress(job, epoch),
         Event::Checkpoint { epoch, step } => lease::checkpoint(job, epoch, step),
+        Event::StartOver { epoch } => lease::start_over(job, epoch),
         Event::Complete { epoch } => lease::complete(job, epoch),
         Event::Fail { epoch, failure } => lease::fail(job, epoch, failure, now),
         Event::HandBack { epoch } => lease::hand_back(job, epoch),

@@ -59,6 +59,7 @@ pub(super) fn retry(job: &Job) -> Transition {
     let (job, mut effects) = become_state(
         Job {
             attempts: 0,
+            restarts: 0,
             ..job.clone()
         },
         state,

@@ -61,7 +61,8 @@ pub struct EditRequest {
     #[schema(example = "rooms", pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
     pub model: Option<String>,
     /// Whether somebody waits for the result.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::text_enum::asked")]
+    #[schema(schema_with = Class::known_schema)]
     pub class: Class,
     /// Address, http or https, to which the outcome is posted.
     #[serde(default)]

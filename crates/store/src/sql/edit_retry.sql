@@ -7,6 +7,7 @@ again as (
     set state = case when e.error ->> 'class' = 'parent' then 'waiting' else 'queued' end,
         seq = e.seq + 1,
         attempts = 0,
+        restarts = 0,
         error = null,
         finished_at = null,
         announcements = 0

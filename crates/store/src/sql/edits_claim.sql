@@ -8,6 +8,7 @@ with claimed as (
         worker_id = $1,
         lease_expires_at = clock_timestamp() + make_interval(secs => $3),
         claim_step = e.checkpoint_step,
+        able_epoch = case when e.needs = '{}' then e.able_epoch else e.epoch + 1 end,
         announced_at = null,
         next_announce_at = null,
         announcements = 0,
@@ -20,6 +21,7 @@ with claimed as (
         and e.id = any ($2)
         and e.state is not distinct from 'queued'
         and e.epoch < 2147483647
+        and e.needs <@ coalesce((select w.can from workers w where w.id = $1), '{}')
     returning e.*
 )
 select

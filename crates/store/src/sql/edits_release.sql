@@ -1,25 +1,27 @@
--- Fair order within a model: interactive before bulk, then the tenants by turns (an edit's turn is its place in its
--- tenant's line, after what the tenant already has announced or running), then age. Every read is bounded: tenants are
--- found by hopping through the index of the line, and no more of a line is read than there is room for.
+-- Fair order within a model: interactive before the rest, then the tenants by turns (an edit's turn is its place in its
+-- tenant's line, after what the tenant already has announced or running), then age. Every read is bounded: kinds (a model
+-- and what edits need of their worker) and tenants are found by hopping through the index of the lines, and no more of a line
+-- is read than there is room for.
 with recursive
-models (model) as (
+kinds (model, needs) as (
     (
-        select e.model from edits e
+        select e.model, e.needs from edits e
         where e.state = 'queued' and e.announced_at is null and ($1::text is null or e.model = $1)
-        order by e.model limit 1
+        order by e.model, e.needs limit 1
     )
     union all
-    select n.model
-    from models m
+    select n.model, n.needs
+    from kinds k
     cross join lateral (
-        select e.model from edits e
-        where e.state = 'queued' and e.announced_at is null and $1::text is null and e.model > m.model
-        order by e.model limit 1
+        select e.model, e.needs from edits e
+        where e.state = 'queued' and e.announced_at is null and (e.model, e.needs) > (k.model, k.needs)
+        order by e.model, e.needs limit 1
     ) n
+    where $1::text is null or n.model = $1
 ),
-rooms (model, room) as materialized (
+models (model, room) as materialized (
     select m.model, least($3::bigint, greatest($2::bigint, 2 * slots.n) - unclaimed.n)
-    from models m
+    from (select distinct k.model from kinds k) m
     cross join lateral (
         select coalesce(sum(w.slots), 0) as n
         from workers w
@@ -31,50 +33,75 @@ rooms (model, room) as materialized (
     ) unclaimed
     where not (select paused from fleet)
 ),
-picked as materialized (
-    select p.id, row_number() over (order by p.bulk, p.turn, p.id) as place
-    from rooms r
+-- Edits with needs have the window of the workers that can do them, and wait in the line while there are none.
+rooms (model, needs, room, of_model) as materialized (
+    select
+        k.model, k.needs,
+        case when k.needs = '{}' then m.room else least(m.room, case able.n when 0 then 0 else greatest($2, 2 * able.n) - unclaimed.n end) end,
+        m.room
+    from kinds k
+    join models m on m.model = k.model
     cross join lateral (
-        with recursive lines (class, tenant_id) as (
-            (
-                select e.class, e.tenant_id from edits e
-                where e.state = 'queued' and e.announced_at is null and e.model = r.model
-                order by e.class, e.tenant_id limit 1
+        select coalesce(sum(w.slots), 0) as n
+        from workers w
+        where k.needs <> '{}' and k.model = any (w.models) and k.needs <@ w.can
+            and not w.draining and w.seen_at > now() - 3 * w.ttl
+    ) able
+    cross join lateral (
+        select count(*) as n from edits e
+        where k.needs <> '{}' and e.state = 'queued' and e.announced_at is not null and e.model = k.model and e.needs = k.needs
+    ) unclaimed
+),
+picked as materialized (
+    select q.id, row_number() over (order by q.bulk, q.turn, q.id) as place
+    from (
+        select
+            p.id, p.bulk, p.turn, r.of_model,
+            row_number() over (partition by r.model order by p.bulk, p.turn, p.id) as nth
+        from rooms r
+        cross join lateral (
+            with recursive lines (class, tenant_id) as (
+                (
+                    select e.class, e.tenant_id from edits e
+                    where e.state = 'queued' and e.announced_at is null and e.model = r.model and e.needs = r.needs
+                    order by e.class, e.tenant_id limit 1
+                )
+                union all
+                select n.class, n.tenant_id
+                from lines l
+                cross join lateral (
+                    select e.class, e.tenant_id from edits e
+                    where e.state = 'queued' and e.announced_at is null and e.model = r.model and e.needs = r.needs
+                        and (e.class, e.tenant_id) > (l.class, l.tenant_id)
+                    order by e.class, e.tenant_id limit 1
+                ) n
             )
-            union all
-            select n.class, n.tenant_id
+            select e.id, l.class <> 'interactive' as bulk, had.n + e.place as turn
             from lines l
             cross join lateral (
-                select e.class, e.tenant_id from edits e
-                where e.state = 'queued' and e.announced_at is null and e.model = r.model
-                    and (e.class, e.tenant_id) > (l.class, l.tenant_id)
-                order by e.class, e.tenant_id limit 1
-            ) n
-        )
-        select e.id, l.class = 'bulk' as bulk, had.n + e.place as turn
-        from lines l
-        cross join lateral (
-            select
-                (select count(*) from edits a where a.state = 'queued' and a.announced_at is not null
-                    and a.model = r.model and a.tenant_id = l.tenant_id)
-                + (select count(*) from edits a where a.state = 'running'
-                    and a.model = r.model and a.tenant_id = l.tenant_id) as n
-            -- Counted once for each line, not for each edit in it.
-            offset 0
-        ) had
-        cross join lateral (
-            select q.id, row_number() over (order by q.id) as place
-            from (
-                select e.id from edits e
-                where e.state = 'queued' and e.announced_at is null
-                    and e.model = r.model and e.class = l.class and e.tenant_id = l.tenant_id
-                order by e.id limit r.room
-            ) q
-        ) e
-        order by bulk, turn, e.id
-        limit r.room
-    ) p
-    where r.room > 0
+                select
+                    (select count(*) from edits a where a.state = 'queued' and a.announced_at is not null
+                        and a.model = r.model and a.tenant_id = l.tenant_id)
+                    + (select count(*) from edits a where a.state = 'running'
+                        and a.model = r.model and a.tenant_id = l.tenant_id) as n
+                -- Counted once for each line, not for each edit in it.
+                offset 0
+            ) had
+            cross join lateral (
+                select q.id, row_number() over (order by q.id) as place
+                from (
+                    select e.id from edits e
+                    where e.state = 'queued' and e.announced_at is null
+                        and e.model = r.model and e.needs = r.needs and e.class = l.class and e.tenant_id = l.tenant_id
+                    order by e.id limit r.room
+                ) q
+            ) e
+            order by bulk, turn, e.id
+            limit r.room
+        ) p
+        where r.room > 0
+    ) q
+    where q.nth <= q.of_model
     order by place
     limit $3
 ),

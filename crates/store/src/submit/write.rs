@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::gate::{Account, Earlier, Gate, Look};
 use crate::arrays::column;
-use crate::row::{bad, clean, clean_json, get, id, id_opt, name, parse, small};
+use crate::row::{bad, clean, clean_json, get, id, id_opt, small, word};
 use crate::{Result, Submission};
 
 pub(super) async fn look(conn: &mut PgConnection, submissions: &[Submission]) -> Result<Vec<Look>> {
@@ -44,7 +44,7 @@ fn looked(row: &PgRow) -> Result<Look> {
         Some(id) => Some(Earlier {
             id,
             digest: None,
-            born: name(row, "own_born")?,
+            born: word(row, "own_born")?,
             created_at: get(row, "own_created_at")?,
         }),
         None => None,
@@ -56,16 +56,13 @@ fn looked(row: &PgRow) -> Result<Look> {
                 .map(Digest::try_from)
                 .transpose()
                 .map_err(|error| bad("request_digest", error))?,
-            born: name(row, "before_born")?,
+            born: word(row, "before_born")?,
             created_at: get(row, "before_created_at")?,
         }),
         None => None,
     };
     let parent = match get::<Option<&str>>(row, "parent_state")? {
-        Some(state) => Some((
-            parse(state, "parent_state")?,
-            id_opt(row, "parent_session")?,
-        )),
+        Some(state) => Some((state.into(), id_opt(row, "parent_session")?)),
         None => None,
     };
     Ok(Look {
@@ -127,6 +124,7 @@ pub(super) async fn insert(
         .bind(column(of(), |submission| {
             submission.trace.as_deref().map(trace)
         }))
+        .bind(column(of(), needs))
         .fetch_all(conn)
         .await?;
     rows.iter()
@@ -138,6 +136,14 @@ fn spec(submission: &Submission) -> Result<Value> {
     serde_json::to_value(&submission.spec)
         .map(clean_json)
         .map_err(|error| bad("spec", error))
+}
+
+/// Needs, a line each: an array of arrays has to be rectangular.
+fn needs(submission: &Submission) -> Option<String> {
+    let mut needs = submission.spec.needs();
+    needs.extend(submission.needs.iter().map(clean));
+    let needs: Vec<_> = needs.into_iter().collect();
+    (!needs.is_empty()).then(|| needs.join("\n"))
 }
 
 fn idempotency_key(submission: &Submission) -> Option<&str> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use limekiln_jobs::{
-    Digest, EditId, Epoch, EventKind, ImageId, ModelName, Spec, StateName, TenantId, WorkerId,
+    Digest, EditId, Epoch, EventKind, ImageId, ModelName, Needs, Spec, StateName, TenantId,
+    WorkerId,
 };
 use limekiln_testbed::Postgres;
 use sqlx::Row;
@@ -174,6 +175,11 @@ impl TestContext {
 
     /// A worker with so many slots for this model.
     pub(super) async fn worker(&self, slots: u32) -> WorkerId {
+        self.able_worker(slots, Needs::default()).await
+    }
+
+    /// The same that can do these needs.
+    pub(super) async fn able_worker(&self, slots: u32, can: Needs) -> WorkerId {
         let id = WorkerId::new();
         let worker = NewWorker {
             id,
@@ -182,6 +188,7 @@ impl TestContext {
             slots,
             version: "0.1.0".to_owned(),
             device: "cpu".to_owned(),
+            can,
         };
         self.store.worker_register(&worker, TTL).await.unwrap();
         id

@@ -5,9 +5,11 @@ mod concurrent;
 mod context;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod migrate;
 mod model;
 mod plans;
 mod roles;
+mod rules;
 
 /// Every case, run on real Postgres as a test of its own and on the embedded one after the other.
 macro_rules! suite {
@@ -48,6 +50,12 @@ suite! {
     lease::a_lost_claim_is_found_again
     lease::writes_are_fenced
     lease::checkpoints_only_grow
+    lease::a_checkpoint_that_is_of_no_use_is_forgotten
+    needs::an_edit_waits_for_a_worker_that_can_do_it
+    needs::kinds_share_the_window_of_their_model
+    needs::an_edit_that_meets_an_unable_worker_goes_on_to_another
+    needs::words_and_rows_of_the_future_spoil_no_other
+    outages::leases_are_left_alone_after_an_outage
     outcome::results_are_referenced_once
     outcome::failures_are_classed
     outcome::dead_leases_are_taken

@@ -21,6 +21,7 @@ enum Act {
     Renew(Said),
     Progress(Said),
     Checkpoint(Said, i8),
+    StartOver(Said),
     Complete(Said),
     Fail(Said, FailureClass),
     HandBack(Said),
@@ -50,6 +51,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => said().prop_map(Act::Renew),
         2 => said().prop_map(Act::Progress),
         2 => (said(), -1..3_i8).prop_map(|(said, by)| Act::Checkpoint(said, by)),
+        1 => said().prop_map(Act::StartOver),
         1 => said().prop_map(Act::Complete),
         3 => (said(), class).prop_map(|(said, class)| Act::Fail(said, class)),
         1 => said().prop_map(Act::HandBack),
@@ -185,6 +187,16 @@ async fn run(context: &TestContext, max_attempts: u16, acts: &[(usize, Act)]) {
                 };
                 agree(write, applied, twin.job.seq);
             }
+            Act::StartOver(said) => {
+                let epoch = twin.epoch(said);
+                let applied = twin.apply(Event::StartOver { epoch }, now);
+                let key = row(store, edit)
+                    .await
+                    .get::<Option<String>, _>("checkpoint_key");
+                let lease = (edit, epoch, key.unwrap_or_default());
+                let write = store.edits_start_over(&[lease]).await.unwrap()[0];
+                agree(write, applied, twin.job.seq);
+            }
             Act::Complete(said) => {
                 let epoch = twin.epoch(said);
                 let again = matches!(twin.job.state, State::Succeeded) && epoch == twin.job.epoch;
@@ -307,6 +319,7 @@ async fn same(context: &TestContext, job: &Job) {
     assert_eq!(row.get::<i16, _>("attempts").unsigned_abs(), job.attempts);
     assert_eq!(whole("checkpoint_step"), job.checkpoint_step);
     assert_eq!(whole("claim_step"), job.claim_step);
+    assert_eq!(row.get::<i16, _>("restarts").unsigned_abs(), job.restarts);
     assert_eq!(row.get::<i64, _>("seq").unsigned_abs(), job.seq);
     let retry_at = row.get::<Option<OffsetDateTime>, _>("retry_at");
     match &job.state {

@@ -40,7 +40,16 @@ const HOT: &[(&str, &str)] = &[
         include_str!("../sql/edits_release.sql"),
     ),
     ("int", include_str!("../sql/edits_announce_again.sql")),
-    ("int", include_str!("../sql/edits_reap.sql")),
+    ("int, float8", include_str!("../sql/edits_reap.sql")),
+    ("uuid, uuid[]", include_str!("../sql/edits_return.sql")),
+    (
+        "uuid[], int[], jsonb[]",
+        include_str!("../sql/edits_pass_on.sql"),
+    ),
+    (
+        "uuid[], int[], text[]",
+        include_str!("../sql/edits_start_over.sql"),
+    ),
     ("int", include_str!("../sql/edits_retry_due.sql")),
     ("int", include_str!("../sql/turns_unblock.sql")),
     ("uuid, uuid", include_str!("../sql/edit_cancel.sql")),

@@ -1,8 +1,9 @@
 //! Why an attempt ends without results.
 
-use limekiln_jobs::{Failure, FailureClass};
+use limekiln_jobs::{Failure, FailureClass, Needs};
 
 use crate::leases::Interrupt;
+use crate::resolve::Unready;
 
 /// Why an attempt ends without results.
 pub(super) enum Abort {
@@ -10,6 +11,8 @@ pub(super) enum Abort {
     Failed(Failure),
     /// The edit was stopped here, or its lease is to be handed back.
     Interrupted(Interrupt),
+    /// It needs what this worker does not know.
+    Unable(Needs),
 }
 
 /// A write was refused because this worker no longer holds the lease. The edit stops here.
@@ -18,6 +21,15 @@ pub(super) struct LeaseLost;
 impl From<Failure> for Abort {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
+    }
+}
+
+impl From<Unready> for Abort {
+    fn from(unready: Unready) -> Self {
+        match unready {
+            Unready::Failed(failure) => Self::Failed(failure),
+            Unready::Unable(needs) => Self::Unable(needs),
+        }
     }
 }
 

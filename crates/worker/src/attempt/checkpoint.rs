@@ -69,6 +69,37 @@ pub(super) async fn store(
     }
 }
 
+/// Forgets a checkpoint that could not be used, so that the steps and checkpoints which follow count again.
+pub(super) async fn start_over(
+    ctx: &Context,
+    claimed: &Claimed,
+    unused: &Checkpoint,
+) -> Result<(), LeaseLost> {
+    let (edit, epoch) = (claimed.edit, claimed.epoch);
+    let write = ctx.ledger.edit_start_over(edit, epoch, unused.key.clone());
+    match write.await {
+        Ok(Write::Applied { .. }) => {
+            metrics::started_over();
+            tracing::warn!(
+                step = unused.step,
+                "the checkpoint can't be used: the edit starts over"
+            );
+            delete(ctx, &unused.key).await;
+            ctx.settings.signals.emit(Signal::StartedOver(edit, epoch));
+            Ok(())
+        }
+        Ok(Write::Stale | Write::Missing) => {
+            metrics::stale("start_over");
+            ctx.settings.signals.emit(Signal::Stale(edit, epoch));
+            Err(LeaseLost)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "starting over is not recorded: no checkpoint is kept until the old one is passed");
+            Ok(())
+        }
+    }
+}
+
 async fn delete(ctx: &Context, key: &str) {
     let deleted = match key.parse::<Key>() {
         Ok(key) => ctx.blobs.delete(&[key]).await.map(drop),

@@ -60,6 +60,10 @@ async fn follow(
                 if !started {
                     started = true;
                     signals.emit(Signal::Started(claimed.edit, claimed.epoch, progress.first_step));
+                    let unused = claimed.checkpoint.as_ref();
+                    if let Some(unused) = unused.filter(|saved| saved.step > progress.first_step) {
+                        storing = Some(Box::pin(checkpoint::start_over(ctx, claimed, unused)));
+                    }
                 }
                 if progress.now.step > progress.first_step {
                     signals.emit(Signal::Stepped(claimed.edit, claimed.epoch, progress.now.step));

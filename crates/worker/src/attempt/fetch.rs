@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::abort::internal;
 use crate::context::Context;
 use crate::memory::{Held, Need};
+use crate::resolve::{self, Unready};
 use crate::{Prepared, Work, metrics};
 
 /// How S3 is tried again, whatever it answers: an edit would fail otherwise that an operator's change can still save.
@@ -46,7 +47,11 @@ pub(super) async fn prefetch(ctx: &Context, input: Option<&Input>) {
 
 /// Fetches what the engine needs for a claimed edit, and makes the pictures into a request, beside the engine's thread and in
 /// memory that is taken for the whole edit before.
-pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<(Work, Held), Failure> {
+pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<(Work, Held), Unready> {
+    let missing = resolve::missing(&claimed.spec, &ctx.settings.can);
+    if !missing.is_empty() {
+        return Err(Unready::Unable(missing));
+    }
     let began = Instant::now();
     let fetched = fetch(ctx, claimed).await?;
     metrics::stage("fetch", began.elapsed());
@@ -60,7 +65,7 @@ pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<(Work, Held
             let began = Instant::now();
             // The memory is held until the thread has ended, also when nobody waits for it any more.
             let read = move || {
-                Ok::<_, Failure>((
+                Ok::<_, Unready>((
                     Prepared::read(&input, mask.as_deref(), &spec, sizing)?,
                     held,
                 ))

@@ -10,6 +10,7 @@
 //! - `settle`: how the attempt ended, written to Postgres
 //! - `events`: live events to watchers
 //! - `abort`: why an attempt ends without results
+//! - `unable`: edits that came here and need what this worker can't do
 
 mod abort;
 mod checkpoint;
@@ -18,6 +19,7 @@ mod events;
 mod fetch;
 mod progress;
 mod settle;
+mod unable;
 mod upload;
 
 use std::future::pending;
@@ -60,6 +62,8 @@ pub(crate) async fn process(
             tracing::debug!(%edit, announcement = delivery.hint.announcement, "unclaimable");
             ctx.settings.signals.emit(Signal::Unclaimable(edit));
             delivery.ack();
+            drop((slot, capacity));
+            unable::give_back(&ctx, edit).await;
             return;
         }
         Err(error) => {
@@ -68,6 +72,7 @@ pub(crate) async fn process(
             return;
         }
     };
+    unable::claimed(&ctx);
     let lease = ctx.leases.register(edit, claimed.epoch, claim_sent_at);
     let span = tracing::info_span!(
         "edit",

@@ -40,6 +40,14 @@ pub(super) async fn settle(
             let write = ctx.ledger.edit_hand_back(edit, epoch).await;
             ("handed_back", Signal::HandedBack(edit, epoch), write)
         }
+        Err(Abort::Unable(needs)) => {
+            tracing::error!(
+                %needs,
+                "the edit was made by a newer version, and waits for a worker that can do it: upgrade this one"
+            );
+            let write = ctx.ledger.edit_pass_on(edit, epoch, needs).await;
+            ("passed_on", Signal::PassedOn(edit, epoch), write)
+        }
         Err(Abort::Interrupted(Interrupt::Stop)) => {
             metrics::attempt("stopped");
             tracing::info!("stopped");
@@ -55,7 +63,7 @@ pub(super) async fn settle(
                 Signal::Completed(..) => events::succeeded(ctx, edit, seq),
                 _ => events::stored(ctx, edit, seq).await,
             }
-            if matches!(signal, Signal::HandedBack(..)) {
+            if matches!(signal, Signal::HandedBack(..) | Signal::PassedOn(..)) {
                 // The edit is queued again: a coordinator need not wait for its next round to release it.
                 ctx.broker.wake();
             }

@@ -5,13 +5,15 @@ mod writes;
 
 use std::time::Duration;
 
-use limekiln_jobs::{EditId, Epoch, WorkerId};
+use limekiln_jobs::{EditId, Epoch, Needs, WorkerId};
 use limekiln_store::{
     Checkpointed, Claimed, Completion, Failed, Progressed, Store, Write, WriteError, Writer,
 };
 
 use crate::leases::Leases;
-use writes::{Checkpoints, Claims, Completions, Failures, HandBacks, Progresses};
+use writes::{
+    Checkpoints, Claims, Completions, Failures, HandBacks, PassOns, Progresses, StartOvers,
+};
 
 /// The writers that all edits of the worker share. A write waits for its answer for as long as the process lives. An edit
 /// whose write is refused is left to the reaper, which takes it when its lease runs out.
@@ -23,6 +25,8 @@ pub(crate) struct Ledger {
     completions: Writer<Completions>,
     failures: Writer<Failures>,
     hand_backs: Writer<HandBacks>,
+    pass_ons: Writer<PassOns>,
+    start_overs: Writer<StartOvers>,
 }
 
 impl Ledger {
@@ -46,6 +50,8 @@ impl Ledger {
             completions: Writer::new(Completions(store.clone())),
             failures: Writer::new(Failures(store.clone())),
             hand_backs: Writer::new(HandBacks(store.clone())),
+            pass_ons: Writer::new(PassOns(store.clone())),
+            start_overs: Writer::new(StartOvers(store.clone())),
         }
     }
 
@@ -87,5 +93,25 @@ impl Ledger {
         epoch: Epoch,
     ) -> Result<Write, WriteError> {
         self.hand_backs.write((edit, epoch)).await
+    }
+
+    /// Hands a lease back, so that a worker which can do these needs takes the edit.
+    pub(crate) async fn edit_pass_on(
+        &self,
+        edit: EditId,
+        epoch: Epoch,
+        needs: Needs,
+    ) -> Result<Write, WriteError> {
+        self.pass_ons.write((edit, epoch, needs)).await
+    }
+
+    /// Forgets the checkpoint of this key: the edit starts over.
+    pub(crate) async fn edit_start_over(
+        &self,
+        edit: EditId,
+        epoch: Epoch,
+        key: String,
+    ) -> Result<Write, WriteError> {
+        self.start_overs.write((edit, epoch, key)).await
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use limekiln_jobs::{EditId, Epoch, WorkerId};
+use limekiln_jobs::{EditId, Epoch, Needs, WorkerId};
 use limekiln_store::{
     Checkpointed, Claimed, Completion, Failed, Progressed, Result, Statement, Store, Write,
 };
@@ -98,4 +98,6 @@ fenced_writes! {
     Completions, "complete": Completion => Write = edits_complete;
     Failures, "fail": Failed => Write = edits_fail;
     HandBacks, "hand_back": (EditId, Epoch) => Write = edits_hand_back;
+    PassOns, "pass_on": (EditId, Epoch, Needs) => Write = edits_pass_on;
+    StartOvers, "start_over": (EditId, Epoch, String) => Write = edits_start_over;
 }

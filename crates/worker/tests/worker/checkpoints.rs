@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use limekiln_blobs::Key;
 use limekiln_fixture::{PATIENCE, TestContext};
-use limekiln_jobs::{Epoch, EventKind, StateName};
+use limekiln_jobs::{Digest, EditId, Epoch, EventKind, StateName};
 use limekiln_worker::Signal;
 
 use crate::gate::{Gate, gated, null};
@@ -90,7 +91,7 @@ async fn a_checkpoint_replaces_the_one_before() {
             )
             .await;
     }
-    let key = |step| limekiln_blobs::Key::checkpoint(context.tenant, edit, Epoch::new(1), step);
+    let key = |step| Key::checkpoint(context.tenant, edit, Epoch::new(1), step);
     limekiln_testbed::until("the old ones' end", PATIENCE, async || {
         !context.blobs.exists(&key(1)).await.unwrap()
             && !context.blobs.exists(&key(2)).await.unwrap()
@@ -99,5 +100,82 @@ async fn a_checkpoint_replaces_the_one_before() {
     assert!(context.blobs.exists(&key(3)).await.unwrap());
     gate.open(1);
     context.reaches(edit, StateName::Succeeded).await;
+    worker.stop().await.0.unwrap();
+}
+
+/// The edit, in the line, has a checkpoint of seven steps, whatever is at its key.
+pub(crate) async fn saved(context: &TestContext, edit: EditId, step: u32, saved: &[u8]) -> Key {
+    let key = Key::checkpoint(context.tenant, edit, Epoch::NONE, step);
+    let digest = Digest::of(saved);
+    context
+        .sql(&format!(
+            "update edits set checkpoint_key = '{key}', checkpoint_step = {step}, checkpoint_digest = decode('{digest}', 'hex'),
+                checkpoint_bytes = {} where id = '{edit}'",
+            saved.len()
+        ))
+        .await;
+    key
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_that_is_of_no_use_means_starting_over_and_costs_nothing() {
+    let context = TestContext::new().await;
+    let gate = Gate::default();
+    let mut often = settings(&context);
+    often.checkpoint_every = Duration::ZERO;
+    let mut worker = Running::start(&context, often, gated(&gate, 9)).await;
+    let (whole, other): ([u8; 4], &[u8]) = (7_u32.to_le_bytes(), b"of another version");
+    // What the row says it is, and what is there.
+    for (what, said, there, from) in [
+        ("whole", &whole[..], Some(&whole[..]), 7),
+        ("of another version", other, Some(other), 0),
+        ("damaged", &whole[..], Some(&other[..4]), 0),
+        ("missing", &whole[..], None, 0),
+    ] {
+        let edit = context.submit(context.instruction("anything")).await;
+        let key = saved(&context, edit, 7, said).await;
+        if let Some(there) = there {
+            let there = there.to_vec().into();
+            context
+                .blobs
+                .put(&key, there, "application/octet-stream")
+                .await
+                .unwrap();
+        }
+        context.enqueue(&[]).await;
+        let epoch = Epoch::new(1);
+        let started = Signal::Started(edit, epoch, from);
+        worker.wait(what, |signal| *signal == started).await;
+        if from == 0 {
+            let over = Signal::StartedOver(edit, epoch);
+            worker.wait(what, |signal| *signal == over).await;
+            assert!(!context.blobs.exists(&key).await.unwrap(), "{what}");
+        }
+        // The next step is newer than what the row has, so it is kept, and excuses the worker's death.
+        gate.open(1);
+        let kept = Signal::Checkpointed(edit, epoch, from + 1);
+        worker.wait(what, |signal| *signal == kept).await;
+        context.lease_take(edit).await;
+        let view = context.view(edit).await;
+        assert_eq!(
+            (view.state, view.attempts),
+            (StateName::Queued, 0),
+            "{what}"
+        );
+        context
+            .store
+            .edit_cancel(context.tenant, edit)
+            .await
+            .unwrap();
+        context.broker.stop(edit, epoch);
+        worker
+            .wait(
+                what,
+                |signal| matches!(signal, Signal::Stopped(at, _) if *at == edit),
+            )
+            .await;
+        // The step it was in may end now.
+        gate.open(1);
+    }
     worker.stop().await.0.unwrap();
 }

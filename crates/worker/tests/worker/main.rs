@@ -13,6 +13,7 @@ mod gate;
 mod lime;
 mod load;
 mod memory;
+mod needs;
 mod outages;
 mod running;
 mod whole;

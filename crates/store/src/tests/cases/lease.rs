@@ -169,6 +169,42 @@ pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
     assert!(view.artifacts.is_empty());
 }
 
+pub(in crate::tests) async fn a_checkpoint_that_is_of_no_use_is_forgotten(store: &Store) {
+    let context = TestContext::new(store).await;
+    let (edit, first) = context.running().await;
+    let saved = checkpoint(edit, first, 9);
+    let key = saved.checkpoint.key.clone();
+    assert!(
+        store.edits_checkpoint(&[saved]).await.unwrap()[0]
+            .0
+            .is_applied()
+    );
+    assert!(store.edits_hand_back(&[(edit, first)]).await.unwrap()[0].is_applied());
+    let epoch = context.claim(edit).await.epoch;
+    let over = async |epoch, key: &str| {
+        let lease = (edit, epoch, key.to_owned());
+        store.edits_start_over(&[lease]).await.unwrap()[0]
+    };
+    assert_eq!(over(first, &key).await, Write::Stale);
+    assert_eq!(over(epoch, &key).await, Write::Applied { seq: 4 });
+    // Steps count from 0 again, and a repeated call forgets no newer one.
+    let saved = checkpoint(edit, epoch, 3);
+    assert!(
+        store.edits_checkpoint(&[saved.clone()]).await.unwrap()[0]
+            .0
+            .is_applied()
+    );
+    assert_eq!(over(epoch, &key).await, Write::Applied { seq: 4 });
+    // That counts as progress: its worker's death is not charged.
+    lease_expire(store, edit).await;
+    store.edits_reap(1000).await.unwrap();
+    let again = context.claim(edit).await;
+    assert_eq!(
+        (again.attempts, again.checkpoint),
+        (0, Some(saved.checkpoint))
+    );
+}
+
 pub(in crate::tests) async fn checkpoints_only_grow(store: &Store) {
     let context = TestContext::new(store).await;
     let (edit, epoch) = context.running().await;

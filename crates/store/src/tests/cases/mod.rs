@@ -3,6 +3,8 @@
 pub(super) mod access;
 pub(super) mod deletion;
 pub(super) mod lease;
+pub(super) mod needs;
+pub(super) mod outages;
 pub(super) mod outcome;
 pub(super) mod reads;
 pub(super) mod release;

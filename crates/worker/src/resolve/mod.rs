@@ -1,0 +1,204 @@
+//! An edit's preset: resolved once by the gateway, stored with the edit, and read back by whoever runs it. So a preset whose
+//! numbers change answers the same in a fleet of old and new programs.
+//!
+//! # Layout
+//!
+//! - `packed`: a preset as few bytes, and what it needs of a worker
+
+mod packed;
+
+use limekiln_jobs::{Failure, FailureClass, Needs, Resolved, Spec};
+use limekiln_lime::Preset;
+use serde_json::Value;
+
+/// Why an edit can't be made ready here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unready {
+    /// Something is wrong, by the user's fault or by ours.
+    Failed(Failure),
+    /// It needs what this program does not know: a newer one has to run it.
+    Unable(Needs),
+}
+
+impl From<Failure> for Unready {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// The preset of a spec with its replaced fields, to be stored with the edit, and what they need of a worker.
+///
+/// # Errors
+///
+/// Of class user: for a preset that there is not, and for fields that do not fit it.
+pub fn resolve(spec: &Spec) -> Result<Resolved, Failure> {
+    let preset = named(spec)?;
+    let fields = packed::fields(&preset).map_err(unpackable)?;
+    Ok(Resolved {
+        needs: packed::needs(&fields),
+        preset: packed::pack(&spec.preset, &fields),
+    })
+}
+
+/// Needs that this program can do.
+pub fn can() -> Needs {
+    let preset = packed::LATER.iter().map(|need| format!("preset.{need}"));
+    Spec::LATER
+        .iter()
+        .map(|need| (*need).to_owned())
+        .chain(preset)
+        .collect()
+}
+
+/// What a spec needs that `can` lacks, as far as its own fields tell; those of its preset tell when it is read.
+pub(crate) fn missing(spec: &Spec, can: &Needs) -> Needs {
+    spec.needs().missing(can)
+}
+
+/// The preset that a worker runs: as the gateway resolved it, or, of an edit that an older gateway accepted, by its name.
+///
+/// # Errors
+///
+/// As [`Unready`] says.
+pub(crate) fn preset(spec: &Spec) -> Result<Preset, Unready> {
+    match &spec.resolved {
+        Some(resolved) => packed::unpack(resolved),
+        None => Ok(named(spec)?),
+    }
+}
+
+/// The preset of this name with the spec's options in place of its own fields.
+fn named(spec: &Spec) -> Result<Preset, Failure> {
+    let preset = Preset::named(&spec.preset).map_err(|error| invalid(error.to_string()))?;
+    if spec.options.is_empty() {
+        return Ok(preset);
+    }
+    let locates = spec.options.get("locate").is_some_and(|it| !it.is_null());
+    if preset.locate.is_none() && locates {
+        return Err(invalid(format!(
+            "options.locate: the preset {} does not locate; choose another preset",
+            preset.name
+        )));
+    }
+    preset
+        .with(&Value::Object(spec.options.clone()))
+        .map_err(|error| invalid(format!("options: {error}")))
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::new(FailureClass::User, "preset_invalid", message)
+}
+
+fn unpackable(error: serde_json::Error) -> Failure {
+    Failure::new(
+        FailureClass::Internal,
+        "preset_unpackable",
+        error.to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(preset: &str, options: Value) -> Spec {
+        serde_json::from_value(
+            json!({ "instruction": "make the sofa red", "preset": preset, "options": options }),
+        )
+        .unwrap()
+    }
+
+    /// As a gateway accepts it.
+    fn accepted(preset: &str, options: Value) -> Spec {
+        let spec = spec(preset, options);
+        let resolved = resolve(&spec).unwrap();
+        assert!(resolved.needs.is_empty(), "{}", resolved.needs);
+        Spec {
+            resolved: Some(resolved.preset),
+            ..spec
+        }
+    }
+
+    #[test]
+    fn options_replace_the_presets_own() {
+        let options = json!({"edit": {"steps": 3}, "locate": {"select": {"points": 1}}});
+        for spec in [spec("fast", options.clone()), accepted("fast", options)] {
+            let preset = preset(&spec).unwrap();
+            assert_eq!(preset.edit.steps, 3);
+            assert_eq!(preset.locate.unwrap().select.points, 1);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_the_users() {
+        for (name, options, says) in [
+            ("slow", json!({}), "slow"),
+            ("fast", json!({"edit": {"stepz": 3}}), "stepz"),
+            ("fast", json!({"edit": {"steps": "three"}}), "three"),
+            ("base", json!({"locate": {"steps": 3}}), "does not locate"),
+            ("fast", json!({"edit": 5}), "options"),
+        ] {
+            let failure = resolve(&spec(name, options)).unwrap_err();
+            assert_eq!(failure.class, FailureClass::User);
+            assert!(failure.message.contains(says), "{failure}");
+        }
+    }
+
+    #[test]
+    fn every_preset_is_stored_in_few_bytes_and_read_back() {
+        for name in Preset::NAMES {
+            let spec = accepted(name, json!({"edit": {"scales": {"text": 4.25}}}));
+            let bytes = serde_json::to_string(&spec.resolved).unwrap().len();
+            assert!(bytes < 100, "{name}: {bytes} bytes");
+            assert_eq!(preset(&spec), Ok(named(&spec).unwrap()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_worker_runs_what_was_stored_whatever_its_own_preset_says() {
+        let mut stored = accepted("fast", json!({}));
+        stored.preset = "of_the_future".to_owned();
+        assert_eq!(preset(&stored), Ok(Preset::fast()));
+        // A newer gateway whose preset of this name has other numbers.
+        let resolved = json!({"from": "fast", "with": {"edit": {"steps": 12}}});
+        stored.resolved = resolved.as_object().cloned();
+        assert_eq!(preset(&stored).unwrap().edit.steps, 12);
+    }
+
+    #[test]
+    fn what_is_of_the_future_is_named_and_not_run() {
+        for (with, needs) in [
+            (json!({"edit": {"sharpen": 0.5}}), "preset.edit.sharpen"),
+            (
+                json!({"locate": {"select": {"rule": "best"}}}),
+                "preset.locate.select.rule=best",
+            ),
+            (
+                json!({"edit": {"sharpen": {"by": 1, "how": "well"}}, "again": true}),
+                "preset.again, preset.edit.sharpen.by, preset.edit.sharpen.how",
+            ),
+        ] {
+            let resolved = json!({"from": "fast", "with": with});
+            let spec = Spec {
+                resolved: resolved.as_object().cloned(),
+                ..spec("fast", json!({}))
+            };
+            let Err(Unready::Unable(unable)) = preset(&spec) else {
+                panic!("{with} was read");
+            };
+            assert_eq!(unable.to_string(), needs);
+        }
+        // What is merely wrong is a fault of ours, and ends.
+        let resolved = json!({"from": "fast", "with": {"edit": {"steps": -1}}});
+        let spec = Spec {
+            resolved: resolved.as_object().cloned(),
+            ..spec("fast", json!({}))
+        };
+        let Err(Unready::Failed(failure)) = preset(&spec) else {
+            panic!("it was read");
+        };
+        assert_eq!(failure.class, FailureClass::Internal);
+    }
+}
