@@ -79,6 +79,7 @@ async fn run(store: &Store, edits: usize) -> Result<()> {
                 models: vec![model],
                 slots: 128,
                 version: "0".to_owned(),
+                limits: Default::default(),
                 device: "none".to_owned(),
                 can: Needs::default(),
             };

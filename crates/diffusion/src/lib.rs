@@ -14,6 +14,7 @@
 //! | [`guidance`] | the three lanes of InstructPix2Pix and how they combine |
 //! | [`scheduler`], [`noise`] | trajectories as diffusers steps them, noise as torch draws it |
 //! | [`picture`] | pictures to tensors and back |
+//! | [`pulse`] | signs of life of a long computation |
 //! | [`device`], [`model`] | where it runs, and everything loaded |
 
 pub mod checkpoint;
@@ -26,6 +27,7 @@ mod kernels;
 pub mod model;
 pub mod noise;
 pub mod picture;
+pub mod pulse;
 pub mod scheduler;
 pub mod text;
 pub mod tokenizer;

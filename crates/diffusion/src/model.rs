@@ -112,6 +112,18 @@ impl Model {
         4 * vae.max(unet)
     }
 
+    /// Pixels of the latents at which attention at the finest level takes as long as everything else of a U-Net call: it grows
+    /// with their square. By multiplications: some 400 a channel squared for the blocks of a pixel, 20 a channel for each pixel
+    /// that it attends to.
+    pub fn attention_balance(&self) -> usize {
+        20 * self
+            .unet
+            .config()
+            .levels
+            .first()
+            .map_or(1, |level| level.channels)
+    }
+
     /// How many channels the latents have.
     pub fn latent_channels(&self) -> usize {
         self.vae.config().latent_channels

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use candle_core::{Result as Computed, Tensor};
 use candle_nn::VarBuilder;
 
-use crate::Error;
 use crate::config::VaeConfig;
 use crate::kernels::{self, After, Backend, Before, Builder, Conv, GroupNorm, Linear, Padding};
 use crate::unet::resnet::{Resnet, Upsample};
+use crate::{Error, pulse};
 
 /// Epsilon of every normalisation, fixed in diffusers.
 const EPS: f64 = 1e-6;
@@ -183,8 +183,10 @@ impl Mid {
 
     fn forward(&self, x: &Tensor) -> Computed<Tensor> {
         let mut x = self.first.forward(x, None)?;
+        pulse::beat();
         if let Some(attention) = &self.attention {
             x = attention.forward(&x)?;
+            pulse::beat();
         }
         self.last.forward(&x, None)
     }
@@ -234,6 +236,7 @@ impl Encoder {
         for (resnets, down) in &self.blocks {
             for resnet in resnets {
                 x = resnet.forward(&x, None)?;
+                pulse::beat();
             }
             if let Some(down) = down {
                 x = down.forward(&x)?;
@@ -282,6 +285,7 @@ impl Decoder {
         for (resnets, up) in &self.blocks {
             for resnet in resnets {
                 x = resnet.forward(&x, None)?;
+                pulse::beat();
             }
             if let Some(up) = up {
                 let (_, _, height, width) = x.dims4()?;

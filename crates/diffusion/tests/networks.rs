@@ -163,6 +163,27 @@ fn vae_both_ways() {
 }
 
 #[test]
+fn networks_show_signs_of_life_between_their_parts() {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    let beats = Rc::new(Cell::new(0));
+    let heard = Rc::clone(&beats);
+    limekiln_diffusion::pulse::listen(move || heard.set(heard.get() + 1));
+    let golden = Golden::read(STYLES[0]);
+    let vae = vae(STYLES[0], DType::F32);
+    let levels = vae.config().block_out_channels.len();
+    vae.encode_mode(golden.get("vae.pixels")).unwrap();
+    let encoded = beats.replace(0);
+    vae.decode(golden.get("vae.latents")).unwrap();
+    assert!(
+        encoded >= levels && beats.get() >= levels,
+        "{encoded} {}",
+        beats.get()
+    );
+}
+
+#[test]
 fn half_precision_stays_close() {
     for (dtype, tolerance) in [(DType::F16, 1e-2), (DType::BF16, 8e-2)] {
         for style in STYLES {

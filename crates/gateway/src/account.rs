@@ -43,6 +43,7 @@ pub(crate) async fn me(
             requests_burst: tenant.limits.requests_burst,
             upload_bytes_daily: tenant.limits.upload_bytes_daily,
             stored_bytes: tenant.limits.stored_bytes,
+            attempts: tenant.limits.attempts,
             requests_at_once: shares.requests.each() as u64,
             streams: shares.watchers.each() as u64,
             waits: shares.waits.each() as u64,

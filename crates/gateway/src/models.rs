@@ -29,6 +29,7 @@ pub(crate) async fn list(
         workers: 0,
         slots: 0,
         busy: 0,
+        limits: None,
     };
     let configured = settings.models.iter().map(|id| (id.clone(), model(id)));
     let mut models: BTreeMap<ModelName, Model> = configured.collect();
@@ -40,6 +41,9 @@ pub(crate) async fn list(
             held.slots += u64::from(worker.slots);
             held.busy += u64::from(worker.busy);
         }
+    }
+    for (id, model) in &mut models {
+        model.limits = state.workers.limits(id).await?;
     }
     let others = settings
         .presets

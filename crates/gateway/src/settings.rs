@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use limekiln_jobs::api::ModelLimits;
 use limekiln_jobs::{Failure, ModelName, Resolved, Spec};
 use url::Url;
 
@@ -110,6 +111,8 @@ pub struct Limits {
     pub tenant_share: f64,
     /// Bytes of a request's headers.
     pub header_bytes: usize,
+    /// What edits may ask for of a model of which no worker has ever said it: a pool may have scaled from zero since the start.
+    pub unannounced: ModelLimits,
 }
 
 impl Default for Limits {
@@ -127,6 +130,12 @@ impl Default for Limits {
             openai_waits: 256,
             tenant_share: 0.25,
             header_bytes: 32 << 10,
+            unannounced: ModelLimits {
+                size: 512,
+                size_max: 2048,
+                rows_max: 1200,
+                distances_max: 1 << 30,
+            },
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | [`artifacts`] | the files that an edit leaves behind |
 //! | [`retry`] | what kinds of errors there are, and how calls to services that fail are tried again |
 //! | [`api`] | everything else that the HTTP API takes and gives |
+//! | [`cost`] | what an edit costs |
 //! | [`needs`] | what an edit needs of the program that runs it |
 //! | `text_enum`, `word` | enums that are stored and sent as words, those of newer versions too |
 //!
@@ -62,6 +63,7 @@ pub mod api;
 pub mod artifacts;
 pub mod backoff;
 pub mod class;
+pub mod cost;
 pub mod digest;
 pub mod events;
 pub mod ids;
@@ -79,6 +81,7 @@ pub use api::{EditLinks, EditView, Invalid};
 pub use artifacts::{ArtifactKind, ArtifactView};
 pub use backoff::backoff;
 pub use class::Class;
+pub use cost::Cost;
 pub use digest::Digest;
 pub use events::{EditEvent, EventKind, Progress};
 pub use ids::{BatchId, EditId, ImageId, KeyId, SessionId, TenantId, WebhookId, WorkerId};

@@ -6,6 +6,7 @@
 //! assert!("../rooms".parse::<ModelName>().is_err());
 //! ```
 
+use crate::cost::Cost;
 use crate::digest::Digest;
 use crate::needs::Needs;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -64,6 +65,8 @@ pub struct Resolved {
     pub preset: Map<String, Value>,
     /// What the preset's fields need of a worker.
     pub needs: Needs,
+    /// What the edit costs.
+    pub cost: Cost,
 }
 
 impl Spec {

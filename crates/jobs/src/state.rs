@@ -81,6 +81,8 @@ pub struct Job {
     pub claim_step: u32,
     /// How often it started over because its checkpoint could not be used.
     pub restarts: u16,
+    /// How often the engine hung on it.
+    pub hangs: u16,
     /// Number of its newest event; the first is 1.
     pub seq: u64,
 }
@@ -137,6 +139,8 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Code of an edit on which the engine hung.
+    pub const ENGINE_HUNG: &str = "engine_hung";
     /// Code of an edit whose workers died.
     pub const WORKER_DIED: &str = "worker_died";
     /// Code of an edit whose parent has no result.
@@ -165,6 +169,8 @@ crate::text_enum::open_text_enum! {
         User = "user",
         /// The service, and passing: the edit is tried again.
         Internal = "internal",
+        /// The engine hung on it, and its worker had to end. It is tried once more, and no oftener.
+        Hang = "hang",
         /// Its workers died, as often as the edit may be tried.
         Poison = "poison",
         /// The edit that it builds on did not succeed.
@@ -232,6 +238,8 @@ impl State {
 impl Job {
     /// `max_attempts` of an edit whose request names none.
     pub const MAX_ATTEMPTS_DEFAULT: u16 = 3;
+    /// Hangs of the engine at which an edit fails for good, whatever its `max_attempts`: each costs a worker.
+    pub const HANGS_MAX: u16 = 2;
 
     /// A new edit of a picture that is there: queued, with its first event.
     pub fn new(edit: EditId, max_attempts: u16) -> Self {
@@ -245,6 +253,7 @@ impl Job {
             checkpoint_step: 0,
             claim_step: 0,
             restarts: 0,
+            hangs: 0,
             seq: 1,
         }
     }

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use limekiln_jobs::{
-    EditId, Effect, Epoch, Event, EventKind, Failure, FailureClass, Job, Rejected, State, Wait,
-    WorkerId, apply, backoff,
+    EditId, Effect, Epoch, Event, EventKind, Failure, FailureClass, Job, Rejected, State,
+    StateName, Wait, WorkerId, apply, backoff,
 };
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -239,6 +239,44 @@ fn failures_of_ours_are_retried_and_the_users_are_not() {
         }],
     );
     assert_eq!((failure(&failed), failed.attempts), (&user, 0));
+}
+
+#[test]
+fn two_hangs_end_an_edit_whatever_its_attempts() {
+    let hang = |job: &Job| {
+        let job = after(job, [claim()]);
+        let failure = Failure::new(FailureClass::Hang, Failure::ENGINE_HUNG, "silence");
+        let epoch = job.epoch;
+        after(&job, [Event::Fail { epoch, failure }])
+    };
+    let due = |job: &Job| apply(job, Event::RetryDue, NOW + 100 * TTL).unwrap().0;
+    let once = hang(&Job::new(EditId::new(), 10));
+    assert_eq!(
+        (once.state.name(), once.attempts, once.hangs),
+        (StateName::Waiting, 1, 1)
+    );
+    // Another failure between the two changes nothing.
+    let between = after(&due(&once), [claim()]);
+    let epoch = between.epoch;
+    let failure = Failure::new(FailureClass::Internal, "engine_failed", "it broke");
+    let between = after(&between, [Event::Fail { epoch, failure }]);
+    assert_eq!((between.attempts, between.hangs), (2, 1));
+    let twice = hang(&due(&between));
+    assert_eq!(
+        (failure_of(&twice), twice.attempts),
+        (FailureClass::Hang, 3)
+    );
+    let again = after(&twice, [Event::Retry]);
+    assert_eq!((again.attempts, again.hangs), (0, 0));
+    // And the attempts count as ever.
+    assert_eq!(
+        failure_of(&hang(&Job::new(EditId::new(), 1))),
+        FailureClass::Hang
+    );
+}
+
+fn failure_of(job: &Job) -> FailureClass {
+    failure(job).class
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn op() -> impl Strategy<Value = Op> {
     let class = prop_oneof![
         1 => Just(FailureClass::User),
         6 => Just(FailureClass::Internal),
+        2 => Just(FailureClass::Hang),
         1 => Just(FailureClass::Poison),
         1 => Just(FailureClass::Parent),
     ];
@@ -221,8 +222,9 @@ proptest! {
                 prop_assert!(after.attempts < after.max_attempts);
             }
             if after.state.name() == StateName::Failed && charged > 0 {
-                prop_assert_eq!(after.attempts, after.max_attempts);
+                prop_assert!(after.attempts == after.max_attempts || after.hangs == Job::HANGS_MAX);
             }
+            prop_assert!(after.hangs <= Job::HANGS_MAX);
             Ok(())
         }, skip)?;
     }

@@ -13,11 +13,12 @@
 //! | [`lanes`], [`trajectory`] | which lanes run and how they combine; one denoising run that can stop anywhere |
 //! | [`edit`], [`mod@run`] | the two stages as a state machine; whole edits |
 //! | [`state`] | its saved form, and the digests of picture, region and run |
-//! | [`report`] | what happened |
+//! | [`report`], `cost` | what happened; what it will cost |
 //! | [`canvas`] | the user's picture on its way through an edit: read, asked for, finished |
 
 pub mod bias;
 pub mod canvas;
+mod cost;
 pub mod edit;
 mod error;
 pub mod fuse;

@@ -41,7 +41,7 @@ impl Store {
                 sqlx::query(
                     "select id, tenant_id, model, class, error, attempts, worker_id, finished_at
                     from edits
-                    where state = 'failed' and error ->> 'class' in ('internal', 'poison')
+                    where state = 'failed' and error ->> 'class' in ('internal', 'hang', 'poison')
                         and ($1::uuid is null or id < $1)
                     order by id desc
                     limit $2",

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use limekiln_jobs::{EditId, Epoch, Failure, FailureClass, backoff};
+use limekiln_jobs::{EditId, Epoch, Failure, FailureClass, Job, backoff};
 use serde_json::{Value, json};
 
 use crate::arrays::{column, fences, rounds};
@@ -93,7 +93,11 @@ impl Store {
                         .bind(waits(1))
                         .bind(waits(2))
                         .bind(waits(3))
-                        .bind(waits(4)),
+                        .bind(waits(4))
+                        .bind(column(of(), |failed| {
+                            i16::from(failed.failure.class == FailureClass::Hang)
+                        }))
+                        .bind(i32::from(Job::HANGS_MAX)),
                 )
                 .await?;
             self.answer(&round, &ids, &rows, &mut writes, |_, _| false)
@@ -149,6 +153,7 @@ impl Failed {
     fn error_json(&self) -> Value {
         let class = match self.failure.class {
             FailureClass::User => "user",
+            FailureClass::Hang => "hang",
             _ => "internal",
         };
         json!({

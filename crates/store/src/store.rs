@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 5] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "fleet",
@@ -30,6 +30,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 5] = [
         5,
         "needs",
         include_str!("../../../migrations/0005_needs.sql"),
+    ),
+    (
+        6,
+        "bounds",
+        include_str!("../../../migrations/0006_bounds.sql"),
     ),
     (
         7,

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use crate::row::{big, get, id, int, small, whole, whole_opt};
+use crate::row::{big, get, id, int, small, tiny, whole, whole_opt};
 use crate::secret::random;
 use crate::{Error, Result, Secret, Store};
 
@@ -49,8 +49,8 @@ impl Store {
                 sqlx::query(
                     "insert into tenants
                         (id, name, rate_per_second, rate_burst, rate_tokens, in_flight_limit, webhook_secret,
-                        request_rate, request_burst, upload_bytes_daily, stored_bytes_limit)
-                    values ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10)
+                        request_rate, request_burst, upload_bytes_daily, stored_bytes_limit, attempts_max)
+                    values ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11)
                     on conflict (name) do nothing
                     returning *",
                 )
@@ -63,7 +63,8 @@ impl Store {
                 .bind(limits.requests_per_second)
                 .bind(int(limits.requests_burst))
                 .bind(limits.upload_bytes_daily.map(big))
-                .bind(limits.stored_bytes.map(big)),
+                .bind(limits.stored_bytes.map(big))
+                .bind(i32::from(limits.attempts)),
             )
             .await?;
         created
@@ -145,7 +146,8 @@ impl Store {
                 sqlx::query(
                     "update tenants
                     set rate_per_second = $2, rate_burst = $3, rate_tokens = least(rate_tokens, $3), in_flight_limit = $4,
-                        request_rate = $5, request_burst = $6, upload_bytes_daily = $7, stored_bytes_limit = $8
+                        request_rate = $5, request_burst = $6, upload_bytes_daily = $7, stored_bytes_limit = $8,
+                        attempts_max = $9
                     where id = $1 and erasing_at is null
                     returning *",
                 )
@@ -156,7 +158,8 @@ impl Store {
                 .bind(limits.requests_per_second)
                 .bind(int(limits.requests_burst))
                 .bind(limits.upload_bytes_daily.map(big))
-                .bind(limits.stored_bytes.map(big)),
+                .bind(limits.stored_bytes.map(big))
+                .bind(i32::from(limits.attempts)),
             )
             .await?;
         row.as_ref().map(tenant).transpose()
@@ -200,6 +203,7 @@ pub(crate) fn limits(row: &PgRow) -> Result<Limits> {
         requests_burst: small(row, "request_burst")?,
         upload_bytes_daily: whole_opt(row, "upload_bytes_daily")?,
         stored_bytes: whole_opt(row, "stored_bytes_limit")?,
+        attempts: tiny(row, "attempts_max")?,
     })
 }
 

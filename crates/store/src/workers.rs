@@ -1,11 +1,14 @@
 //! Workers and their slots. What they hold decides how far ahead edits are released.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use limekiln_jobs::api::Worker;
+use limekiln_jobs::api::{ModelLimits, Worker};
 use limekiln_jobs::{ModelName, Needs, WorkerId};
 
-use crate::row::{clean, get, id, int, parse, readable, small};
+use serde_json::Value;
+
+use crate::row::{bad, clean, get, id, int, parse, readable, small};
 use crate::{Result, Store};
 
 /// A worker that has just started.
@@ -25,6 +28,8 @@ pub struct NewWorker {
     pub device: String,
     /// Needs of edits that it can do.
     pub can: Needs,
+    /// What it takes on of each of its models.
+    pub limits: BTreeMap<ModelName, ModelLimits>,
 }
 
 /// The answer to a worker that says that it lives.
@@ -40,15 +45,16 @@ impl Store {
     /// Registers a worker, or registers it anew. It counts as dead when it is not heard of for three times `ttl`.
     pub async fn worker_register(&self, worker: &NewWorker, ttl: Duration) -> Result<()> {
         let models: Vec<_> = worker.models.iter().map(ModelName::as_str).collect();
+        let limits = serde_json::to_value(&worker.limits).map_err(|error| bad("limits", error))?;
         self.count(
             "worker_register",
             sqlx::query(
-                "insert into workers (id, name, models, slots, version, device, ttl, can)
-                values ($1, $2, $3, $4, $5, $6, make_interval(secs => $7), $8)
+                "insert into workers (id, name, models, slots, version, device, ttl, can, limits)
+                values ($1, $2, $3, $4, $5, $6, make_interval(secs => $7), $8, $9)
                 on conflict (id) do update
                 set name = excluded.name, models = excluded.models, slots = excluded.slots,
                     version = excluded.version, device = excluded.device, ttl = excluded.ttl, can = excluded.can,
-                    seen_at = now()",
+                    limits = excluded.limits, seen_at = now()",
             )
             .bind(worker.id.uuid())
             .bind(clean(&worker.name))
@@ -57,7 +63,8 @@ impl Store {
             .bind(clean(&worker.version))
             .bind(clean(&worker.device))
             .bind(ttl.as_secs_f64())
-            .bind(worker.can.iter().map(clean).collect::<Vec<_>>()),
+            .bind(worker.can.iter().map(clean).collect::<Vec<_>>())
+            .bind(limits),
         )
         .await?;
         Ok(())
@@ -107,6 +114,7 @@ impl Store {
                 version: get(row, "version")?,
                 device: get(row, "device")?,
                 can: can.into_iter().collect(),
+                limits: limits(get(row, "limits")?),
                 draining: get(row, "draining")?,
                 alive: get(row, "alive")?,
                 started_at: get(row, "started_at")?,
@@ -135,4 +143,15 @@ impl Store {
         .await?;
         Ok(())
     }
+}
+
+/// What a worker says of its models. What a newer one says in another way counts as nothing said.
+fn limits(by_model: Value) -> BTreeMap<ModelName, ModelLimits> {
+    let Value::Object(by_model) = by_model else {
+        return BTreeMap::new();
+    };
+    let said = by_model.into_iter().filter_map(|(model, limits)| {
+        Some((model.parse().ok()?, serde_json::from_value(limits).ok()?))
+    });
+    said.collect()
 }

@@ -16,6 +16,7 @@ use crate::admission::Admission;
 use crate::engine::Engine;
 use crate::leases::Leases;
 use crate::ledger::Ledger;
+use crate::limits::Limits;
 
 /// What every edit of a worker shares.
 pub(crate) struct Context {
@@ -28,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) cache: Option<Cache>,
     /// What edits may hold beside the models.
     pub(crate) memory: Budget,
+    /// What edits may ask for.
+    pub(crate) limits: Limits,
     pub(crate) ledger: Ledger,
     pub(crate) engine: Engine,
     pub(crate) leases: Leases,

@@ -40,7 +40,7 @@ pub enum Error {
     /// The models leave no room for an edit.
     #[error(
         "the models hold {} MiB of the {} MiB of memory that the worker may take, and an edit at their size needs {} MiB: \
-         allow it more with --memory-mib, or choose a smaller --size",
+         give it more, by --memory-mib or the container's limit",
         mib(*.models), mib(*.limit), mib(*.needed)
     )]
     Memory {

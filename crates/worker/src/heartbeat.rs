@@ -14,7 +14,7 @@ use crate::{Error, RunId, Signal, metrics};
 /// Leases renewed by one statement.
 const BATCH: usize = 512;
 
-/// Beats three times a lease, until the engine has hung for longer than its leases last.
+/// Beats three times a lease, until the engine hangs and its edits were given up, or their leases have run out.
 pub(crate) async fn run(ctx: Arc<Context>, registration: NewWorker) -> Error {
     let ttl = ctx.settings.lease_ttl;
     let mut ticks = interval(ttl / 3);
@@ -117,7 +117,7 @@ impl StallDetector {
         let now = ctx
             .engine
             .calls
-            .stalled(ctx.settings.stall_after)
+            .stalled(Instant::now(), ctx.settings.stall_after)
             .unwrap_or_default();
         let confirmed = !now.is_empty() && now == self.suspects;
         self.suspects = now;
@@ -135,12 +135,13 @@ impl StallDetector {
             tracing::error!(
                 after_s,
                 edits = self.suspects.len(),
-                "the engine hangs: its leases are no longer renewed"
+                "the engine hangs: its edits are given up"
             );
             ctx.settings.signals.emit(Signal::Stalled);
         }
         ctx.set_admission(Admission::Stalled);
         ctx.leases.hand_back_behind(&self.suspects);
+        ctx.leases.give_up(&self.suspects);
         self.suspects.clone()
     }
 }

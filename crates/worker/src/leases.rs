@@ -16,6 +16,8 @@ pub(crate) enum Interrupt {
     Stop,
     /// The lease is to be handed back, with a last checkpoint if there is time for one.
     HandBack,
+    /// The engine hangs on the edit.
+    Hang,
 }
 
 /// All leases that this worker holds. Clones share them.
@@ -122,6 +124,15 @@ impl Leases {
             .for_each(Entry::hand_back);
     }
 
+    /// Gives up the edits of a call that hangs.
+    pub(crate) fn give_up(&self, stalled: &[RunId]) {
+        self.inner()
+            .entries
+            .values()
+            .filter(|entry| entry.runs_in(stalled))
+            .for_each(|entry| entry.interrupt_by(Interrupt::Hang));
+    }
+
     /// Whether the leases of all these runs were last renewed more than `ttl` ago.
     pub(crate) fn expired(&self, runs: &[RunId], ttl: Duration) -> bool {
         self.inner()
@@ -141,11 +152,15 @@ impl Entry {
         self.run.is_some_and(|run| runs.contains(&run))
     }
 
-    /// Asks for the lease back, unless the edit was interrupted before: a stop must stay a stop.
     fn hand_back(&self) {
+        self.interrupt_by(Interrupt::HandBack);
+    }
+
+    /// Interrupts the edit, unless it was interrupted before: a stop must stay a stop.
+    fn interrupt_by(&self, by: Interrupt) {
         self.interrupt.send_if_modified(|interrupt| {
             let first = interrupt.is_none();
-            interrupt.get_or_insert(Interrupt::HandBack);
+            interrupt.get_or_insert(by);
             first
         });
     }
@@ -202,6 +217,8 @@ mod tests {
         );
         leases.hand_back_behind(&stalled);
         assert_eq!(*culprit.interrupt.borrow(), None);
+        leases.give_up(&stalled);
+        assert_eq!(*culprit.interrupt.borrow(), Some(Interrupt::Hang));
         assert_eq!(*behind.interrupt.borrow(), Some(Interrupt::HandBack));
         assert_eq!(*outside.interrupt.borrow(), None);
         assert!(leases.expired(&stalled, Duration::ZERO));

@@ -16,6 +16,7 @@
 //! | `engine` | the thread that owns the editor, fed by a channel |
 //! | `editor` | [`Editor`]: what that thread runs; [`LimeEditor`] |
 //! | `resolve` | an edit's preset: resolved by the gateway, read back here |
+//! | `limits` | what edits may cost, announced and checked |
 //! | `memory` | what an edit holds in memory, taken from the worker's budget before |
 //! | `prepared` | pictures read and made into requests, beside the engine |
 //! | `ledger` | writes to Postgres, batched over all edits of the worker |
@@ -32,6 +33,7 @@ mod error;
 mod heartbeat;
 mod leases;
 mod ledger;
+mod limits;
 mod memory;
 mod metrics;
 mod prepared;
@@ -45,7 +47,7 @@ pub use editor::{
     Work,
 };
 pub use error::{Error, Result};
-pub use prepared::{Prepared, Sizing};
+pub use prepared::{Prepared, Sizing, Speed};
 pub use resolve::{Unready, can, resolve};
 pub use run::run;
 pub use settings::Settings;

@@ -32,7 +32,7 @@ pub(crate) fn budget(engine: &Engine, settings: &Settings) -> Result<Budget, Err
         .filter_map(|model| engine.sizing(model))
     {
         let pixels = u64::from(sizing.side_px).pow(2);
-        let needed = Need::default().with(pixels, pixels, sizing).whole();
+        let needed = Need::at(pixels, sizing).whole();
         if needed > left {
             return Err(Error::Memory {
                 models,
@@ -91,6 +91,11 @@ impl Need {
         Ok(need.with(pixels, worked, sizing))
     }
 
+    /// Of a picture that is worked at as large as it is.
+    pub(crate) fn at(pixels: u64, sizing: Sizing) -> Self {
+        Self::default().with(pixels, pixels, sizing)
+    }
+
     /// With the engine's part for `worked` pixels, and the drawing of `pixels`.
     fn with(self, pixels: u64, worked: u64, sizing: Sizing) -> Self {
         Self {
@@ -100,7 +105,7 @@ impl Need {
         }
     }
 
-    fn whole(self) -> u64 {
+    pub(crate) fn whole(self) -> u64 {
         self.read.max(self.compute).max(self.draw)
     }
 }

@@ -1,11 +1,22 @@
 //! Pictures read and made into the engine's requests, beside the engine and not on its thread.
 
+use std::time::Duration;
+
 use limekiln_jobs::{Failure, FailureClass, Spec};
 use limekiln_lime::Request;
 use limekiln_lime::canvas::{Canvas, Error, Finish, Recipe};
 use limekiln_pictures::Limits;
 
 use crate::resolve::{self, Unready};
+
+/// How fast a model is on its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speed {
+    /// What a call of all lanes took at the model's own size, decoding and encoding included.
+    pub call: Duration,
+    /// Pixels of the sized picture at which attention takes as long as everything else.
+    pub balance_px: u64,
+}
 
 /// How a model's pictures are sized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +27,8 @@ pub struct Sizing {
     pub factor: u32,
     /// Bytes of the process that the engine takes for each pixel of the sized picture; none where a device has its own.
     pub pixel_bytes: u64,
+    /// How fast the engine is; none where that is not known.
+    pub speed: Option<Speed>,
 }
 
 /// An edit that is ready for the engine.

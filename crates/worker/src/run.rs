@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::engine::Engine;
 use crate::leases::Leases;
 use crate::ledger::Ledger;
+use crate::limits::Limits;
 use crate::{Error, Factory, Result, Settings, Signal, heartbeat, memory};
 
 /// How that is tried again which must work before the worker is ready.
@@ -78,6 +79,7 @@ async fn start(
     };
     let engine = Engine::start(factory, &settings).await?;
     let memory = memory::budget(&engine, &settings)?;
+    let limits = Limits::new(&engine, &memory, &settings);
     let registration = NewWorker {
         id: worker,
         name: settings.name.clone(),
@@ -86,6 +88,7 @@ async fn start(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         device: engine.device.clone(),
         can: settings.can.clone(),
+        limits: limits.by_model(),
     };
     let mut backoff = RETRY.start();
     while let Err(error) = store
@@ -115,6 +118,7 @@ async fn start(
         blobs,
         cache,
         memory,
+        limits,
         ledger,
         engine,
         leases,
@@ -184,7 +188,7 @@ async fn serve(started: Started, shutdown: CancellationToken) -> Result<()> {
     }
 
     ctx.closing.cancel();
-    // The leases of a call that hangs are the reaper's; all others were handed back when the stall was noticed.
+    // All leases were given up when the stall was noticed; what could not be written is the reaper's.
     let hung = matches!(outcome, Err(Error::EngineHung { .. }));
     if !hung {
         ctx.leases.close();

@@ -25,10 +25,18 @@ pub struct Settings {
     pub checkpoint_every: Duration,
     /// How often a preview of a running edit is published.
     pub preview_every: Duration,
-    /// A call of the engine that takes longer than this is taken to hang. The longest call is a step, or the decoding.
+    /// A call of the engine that shows no sign of life for longer than this is taken to hang. Networks and clustering show one
+    /// between their parts.
     pub stall_after: Duration,
     /// How long S3 may be away before an edit that needs it fails (and is tried again).
     pub blobs_retry_for: Duration,
+    /// Largest `size` that edits may name; by default four times the model's own. Where memory or time do not do for it, less
+    /// is announced.
+    pub size_max: Option<u32>,
+    /// Most rows of the network's batch (lanes times steps) of an edit at the model's own size.
+    pub rows_max: u64,
+    /// Most distances that an edit's clustering may compute.
+    pub distances_max: u64,
     /// Bytes that the process may take: models, pictures, computing and drawing.
     pub memory_bytes: u64,
     /// The longest time from the shutdown to the end of [`crate::run`], whatever hangs.
@@ -46,6 +54,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// [`Settings::rows_max`] by default: the preset `paper` (525) more than twice.
+    pub const ROWS_MAX: u64 = 1200;
+    /// [`Settings::distances_max`] by default: five times those of `paper`.
+    pub const DISTANCES_MAX: u64 = 1 << 30;
+
     /// The defaults: one slot, a lease of 15 s, a checkpoint every 3 s, 10 s of grace at the shutdown, four fifths of the
     /// memory that the machine or the container has.
     pub fn new(
@@ -63,6 +76,9 @@ impl Settings {
             preview_every: Duration::from_millis(500),
             stall_after: Duration::from_secs(120),
             blobs_retry_for: Duration::from_secs(300),
+            size_max: None,
+            rows_max: Self::ROWS_MAX,
+            distances_max: Self::DISTANCES_MAX,
             memory_bytes: memory_default(),
             shutdown_grace: Duration::from_secs(10),
             blobs: true,

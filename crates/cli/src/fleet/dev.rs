@@ -29,6 +29,7 @@ const LIMITS: Limits = Limits {
     requests_burst: 1_000_000,
     upload_bytes_daily: None,
     stored_bytes: None,
+    attempts: 5,
 };
 
 /// Runs everything until `shutdown`.

@@ -113,6 +113,7 @@ async fn limits(args: &LimitsArgs) -> Result<()> {
             bound(limits.stored_bytes),
             Some(used.stored_bytes.to_string()),
         ),
+        ("attempts of an edit", limits.attempts.to_string(), None),
     ] {
         let used = used.map_or(String::new(), |used| format!("  ({used} used)"));
         print(&format!("{what:28} {limit}{used}"));

@@ -73,6 +73,9 @@ pub(super) fn settings(
     settings.stall_after = lease.stall_after;
     settings.cache_bytes_max = u64::from(lease.cache_mib) << 20;
     settings.blobs = !editor.null_no_blobs;
+    settings.size_max = editor.size_max;
+    settings.rows_max = editor.rows_max;
+    settings.distances_max = editor.distances_max;
     if let Some(mib) = editor.memory_mib {
         settings.memory_bytes = u64::from(mib) << 20;
     }

@@ -42,6 +42,7 @@ async fn four_stalls_longer_than_a_lease_cost_a_healthy_edit_nothing() {
         version: "0".to_owned(),
         device: "cpu".to_owned(),
         can: Needs::default(),
+        limits: Default::default(),
     };
     context.store.worker_register(&worker, LEASE).await.unwrap();
     let edit = context.edit().await;

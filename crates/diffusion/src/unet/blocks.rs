@@ -11,6 +11,7 @@ use super::transformer::Transformer;
 use crate::config::{Level, UnetConfig};
 use crate::control::Part;
 use crate::kernels::{Backend, Builder, Conv, Padding};
+use crate::pulse;
 
 /// A residual block and, in blocks that attend, the spatial transformer after it.
 #[derive(Clone, Debug)]
@@ -22,10 +23,13 @@ struct Layer {
 impl Layer {
     fn forward(&self, x: &Tensor, call: &mut Call<'_>) -> Result<Tensor> {
         let x = self.resnet.forward(x, Some(&call.time))?;
-        match &self.transformer {
-            Some(transformer) => transformer.forward(&x, call),
-            None => Ok(x),
-        }
+        pulse::beat();
+        let x = match &self.transformer {
+            Some(transformer) => transformer.forward(&x, call)?,
+            None => return Ok(x),
+        };
+        pulse::beat();
+        Ok(x)
     }
 }
 

@@ -3,10 +3,10 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract};
-use limekiln_jobs::api::AcceptedEdit;
+use limekiln_jobs::api::{AcceptedEdit, ModelLimits};
 use limekiln_jobs::request::SEED_MAX;
 use limekiln_jobs::{
-    Digest, EditId, EditLinks, EditRequest, Job, ModelName, Needs, Spec, StateName, TenantId,
+    Cost, Digest, EditId, EditLinks, EditRequest, Job, ModelName, Needs, Spec, StateName, TenantId,
 };
 use limekiln_store::{Idempotency, Submission, Submitted};
 use time::OffsetDateTime;
@@ -99,13 +99,19 @@ pub(crate) async fn submission(
         keep_outside: request.keep_outside,
         ..Spec::new(request.instruction)
     };
-    let mut needs = Needs::default();
+    let (mut needs, mut cost) = (Needs::default(), Cost::default());
     if let Some(resolve) = &settings.resolve {
         let resolved = resolve(&spec)
             .map_err(|failure| Problem::new(ProblemCode::OptionsInvalid, failure.message))?;
         spec.resolved = Some(resolved.preset);
-        needs = resolved.needs;
+        (needs, cost) = (resolved.needs, resolved.cost);
     }
+    let model = model(state, request.model.as_deref()).await?;
+    let refused = |error| Problem::invalid(vec![error]);
+    limits(state, &model)
+        .await?
+        .check(cost, spec.size)
+        .map_err(refused)?;
     Ok(Submission {
         id,
         tenant,
@@ -114,7 +120,7 @@ pub(crate) async fn submission(
         session: request.session,
         mask: request.mask,
         batch: None,
-        model: model(state, request.model.as_deref()).await?,
+        model,
         class: request.class,
         spec,
         needs,
@@ -123,6 +129,25 @@ pub(crate) async fn submission(
         idempotency,
         trace,
     })
+}
+
+/// What edits of this model may ask for.
+async fn limits(state: &State, model: &ModelName) -> Result<ModelLimits, Problem> {
+    let announced = state.workers.limits(model).await?;
+    Ok(announced.unwrap_or(state.settings.limits.unannounced))
+}
+
+/// `size` as far as the model goes, for requests whose sizes are not ours.
+pub(crate) async fn capped(
+    state: &State,
+    model_name: Option<&str>,
+    size: Option<u32>,
+) -> Result<Option<u32>, Problem> {
+    let Some(size) = size else {
+        return Ok(None);
+    };
+    let model = model(state, model_name).await?;
+    Ok(Some(size.min(limits(state, &model).await?.size_max)))
 }
 
 /// The model of this name, or the default one.

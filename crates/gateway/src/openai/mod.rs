@@ -22,7 +22,7 @@ use limekiln_store::{Caller, Idempotency};
 
 use crate::auth::Tenant;
 use crate::body::{self, BufferedBody};
-use crate::edits::submit::{submission, submit};
+use crate::edits::submit::{capped, submission, submit};
 use crate::params::{IdempotencyKey, Trace};
 use crate::problem::{Problem, ProblemCode, RATE_LIMIT};
 use crate::{State, memory, quotas, upload};
@@ -104,6 +104,7 @@ pub(crate) async fn edit(
         let request = EditRequest {
             image: Some(image),
             mask,
+            size: capped(&state, request.model.as_deref(), request.size).await?,
             ..request
         };
         let submission = submission(

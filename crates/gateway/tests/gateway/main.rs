@@ -13,6 +13,7 @@ mod events;
 mod flow;
 mod keys;
 mod limits;
+mod limits_of_models;
 mod memory;
 mod openai;
 mod openapi;

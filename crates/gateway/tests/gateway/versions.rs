@@ -23,6 +23,7 @@ fn resolve(spec: &Spec) -> Result<Resolved, Failure> {
     Ok(Resolved {
         preset: preset.as_object().unwrap().clone(),
         needs: sharpens.then_some("preset.sharpen").into_iter().collect(),
+        ..Resolved::default()
     })
 }
 

@@ -61,6 +61,9 @@ pub struct AccountLimits {
     pub upload_bytes_daily: Option<u64>,
     /// Bytes of pictures and results that may be stored at a time; null where there is no bound.
     pub stored_bytes: Option<u64>,
+    /// Attempts that an edit may have at most; a request for more gets these.
+    #[schema(example = 5)]
+    pub attempts: u16,
     /// Requests that one gateway answers at once for the tenant.
     #[schema(example = 128)]
     pub requests_at_once: u64,

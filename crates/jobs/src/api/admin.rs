@@ -1,9 +1,12 @@
 //! What operators see: workers, queues, dead letters.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
+use super::limits::ModelLimits;
 use crate::class::Class;
 use crate::ids::{EditId, TenantId, WorkerId};
 use crate::needs::Needs;
@@ -41,6 +44,9 @@ pub struct Worker {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub can: Needs,
+    /// What it takes on of each of its models.
+    #[serde(default)]
+    pub limits: BTreeMap<ModelName, ModelLimits>,
     /// Whether it was told to take no more edits.
     pub draining: bool,
     /// Whether its heartbeats still come.

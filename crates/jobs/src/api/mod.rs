@@ -10,6 +10,7 @@
 //! | `image` | `/v1/images` |
 //! | `model` | `/v1/models` |
 //! | `openai` | `/v1/images/edits`, in OpenAI's form |
+//! | `limits` | what the workers of a model take on |
 //! | `problem` | answers to requests that failed, and their codes |
 //! | `session` | `/v1/sessions` |
 //! | `stream` | server-sent events |
@@ -23,6 +24,7 @@ mod delete;
 mod edit;
 mod health;
 mod image;
+mod limits;
 mod model;
 mod openai;
 mod problem;
@@ -39,6 +41,7 @@ pub use delete::DeleteQuery;
 pub use edit::{AcceptedEdit, EditLinks, EditPage, EditQuery, EditView};
 pub use health::{Check, Readiness};
 pub use image::{ImageLinks, ImageView};
+pub use limits::ModelLimits;
 pub use model::{Model, Models};
 pub use openai::{ImageEditForm, ImagesResponse, OpenAiError, OpenAiPicture, OpenAiProblem};
 pub use problem::{Invalid, ProblemCode, ProblemDocument};

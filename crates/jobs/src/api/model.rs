@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::limits::ModelLimits;
 use crate::spec::ModelName;
 
 /// The models, in the form that OpenAI's clients read, and the presets.
@@ -41,4 +42,7 @@ pub struct Model {
     pub slots: u64,
     /// Number of edits that these workers run now, all models together.
     pub busy: u64,
+    /// What edits of this model may ask for. Null where no worker has said so yet.
+    #[serde(default)]
+    pub limits: Option<ModelLimits>,
 }

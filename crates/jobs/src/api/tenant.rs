@@ -33,6 +33,14 @@ pub struct TenantLimits {
     /// Bytes of pictures and results that may be stored at a time; null where there is no bound.
     #[schema(example = 107_374_182_400_i64, maximum = 9_007_199_254_740_991_i64)]
     pub stored_bytes: Option<u64>,
+    /// Attempts that an edit may have at most; a request for more gets these.
+    #[serde(default = "attempts_default")]
+    #[schema(example = 5, minimum = 1, maximum = 10)]
+    pub attempts: u16,
+}
+
+const fn attempts_default() -> u16 {
+    5
 }
 
 impl Default for TenantLimits {
@@ -45,6 +53,7 @@ impl Default for TenantLimits {
             requests_burst: 1_000,
             upload_bytes_daily: None,
             stored_bytes: None,
+            attempts: attempts_default(),
         }
     }
 }
@@ -63,6 +72,7 @@ impl TenantLimits {
         requests_burst: Self::COUNT_MAX,
         upload_bytes_daily: None,
         stored_bytes: None,
+        attempts: 10,
     };
 
     /// The first limit that can't be, and what it must be.
@@ -98,6 +108,9 @@ impl TenantLimits {
             if bytes.is_some_and(|bytes| bytes > Self::BYTES_MAX) {
                 return Err(Invalid::new(field, "must be at most 9007199254740991"));
             }
+        }
+        if !(1..=10).contains(&self.attempts) {
+            return Err(Invalid::new("attempts", "must be from 1 to 10"));
         }
         Ok(())
     }

@@ -94,10 +94,16 @@ pub(super) fn fail(job: &Job, epoch: Epoch, failure: Failure, now: OffsetDateTim
     if failure.class == FailureClass::User {
         return Ok(become_state(job.clone(), State::Failed(failure)));
     }
+    let hung = failure.class == FailureClass::Hang;
     let attempts = job.attempts.saturating_add(1);
-    let state = if attempts >= job.max_attempts {
+    let hangs = job.hangs.saturating_add(u16::from(hung));
+    let state = if attempts >= job.max_attempts || (hung && hangs >= Job::HANGS_MAX) {
         State::Failed(Failure {
-            class: FailureClass::Internal,
+            class: if hung {
+                FailureClass::Hang
+            } else {
+                FailureClass::Internal
+            },
             ..failure
         })
     } else {
@@ -108,6 +114,7 @@ pub(super) fn fail(job: &Job, epoch: Epoch, failure: Failure, now: OffsetDateTim
     Ok(become_state(
         Job {
             attempts,
+            hangs,
             ..job.clone()
         },
         state,

@@ -60,6 +60,7 @@ pub(super) fn retry(job: &Job) -> Transition {
         Job {
             attempts: 0,
             restarts: 0,
+            hangs: 0,
             ..job.clone()
         },
         state,

@@ -68,7 +68,8 @@ pub struct EditRequest {
     #[serde(default)]
     #[schema(max_length = 2048, example = "https://example.com/hooks/limekiln")]
     pub webhook: Option<Url>,
-    /// How often the edit may fail, or lose its worker, without progress before it fails for good. 3 by default.
+    /// How often the edit may fail, or lose its worker, without progress before it fails for good. 3 by default. More than the
+    /// tenant may ask for is taken as what it may. Where the engine hangs, it fails the second time.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 10, example = 3)]
     pub max_attempts: Option<u16>,

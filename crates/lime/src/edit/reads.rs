@@ -20,7 +20,7 @@ impl Locate {
     }
 
     /// The last step that is read, of a run of `steps` U-Net calls.
-    pub(super) fn last_read(&self, steps: usize) -> usize {
+    pub(crate) fn last_read(&self, steps: usize) -> usize {
         let features = if self.segmented() {
             *self.segments.steps.scaled(steps).end()
         } else {

@@ -5,6 +5,8 @@ pub(crate) mod random;
 
 use random::Random;
 
+use limekiln_diffusion::pulse;
+
 use crate::fuse::Fused;
 
 /// Rounds end when inertia improves by less than this share.
@@ -126,8 +128,9 @@ fn move_centres(fused: &Fused, labels: &[u8], centres: &mut [Vec<f32>]) {
     }
 }
 
-/// Every pixel to its nearest centre: argmin of `|c|^2 - 2 x.c`, the lower label when equal.
+/// Every pixel to its nearest centre, which is the longest part between two beats of the pulse: argmin of `|c|^2 - 2 x.c`, the lower label when equal.
 fn assign(fused: &Fused, centres: &[Vec<f32>]) -> Assignment {
+    pulse::beat();
     let side = fused.side();
     let squares: Vec<f32> = centres
         .iter()

@@ -8,6 +8,7 @@ again as (
         seq = e.seq + 1,
         attempts = 0,
         restarts = 0,
+        hangs = 0,
         error = null,
         finished_at = null,
         announcements = 0

@@ -1,20 +1,26 @@
 -- The waits are those after 1, 2, 3, and 4 or more attempts.
 update edits e
-set state = case when asked.final or e.attempts + 1 >= e.max_attempts then 'failed' else 'waiting' end,
+set state = case
+        when asked.final or e.attempts + 1 >= e.max_attempts or e.hangs + asked.hung >= $10 then 'failed'
+        else 'waiting'
+    end,
     seq = e.seq + 1,
     attempts = case when asked.final then e.attempts else e.attempts + 1 end,
+    hangs = e.hangs + asked.hung,
     lease_expires_at = null,
     error = asked.error,
     retry_at = case
-        when asked.final or e.attempts + 1 >= e.max_attempts then null
+        when asked.final or e.attempts + 1 >= e.max_attempts or e.hangs + asked.hung >= $10 then null
         else clock_timestamp() + make_interval(secs =>
             case e.attempts when 0 then wait_1 when 1 then wait_2 when 2 then wait_3 else wait_4 end)
     end,
-    finished_at = case when asked.final or e.attempts + 1 >= e.max_attempts then clock_timestamp() end
+    finished_at = case
+        when asked.final or e.attempts + 1 >= e.max_attempts or e.hangs + asked.hung >= $10 then clock_timestamp()
+    end
 from unnest(
         $1::uuid[], $2::integer[], $3::boolean[], $4::jsonb[],
-        $5::double precision[], $6::double precision[], $7::double precision[], $8::double precision[]
-    ) as asked (id, epoch, final, error, wait_1, wait_2, wait_3, wait_4)
+        $5::double precision[], $6::double precision[], $7::double precision[], $8::double precision[], $9::smallint[]
+    ) as asked (id, epoch, final, error, wait_1, wait_2, wait_3, wait_4, hung)
 where e.id = asked.id
     and e.id = any ($1)
     and e.epoch = asked.epoch

@@ -15,7 +15,8 @@ insert into edits (
     idempotency_key, request_digest, webhook_url, trace, needs
 )
 select
-    id, tenant_id, session_id, batch_id, image_id, parent_id, mask_id, model, class, spec, state, state, max_attempts,
+    id, tenant_id, session_id, batch_id, image_id, parent_id, mask_id, model, class, spec, state, state,
+    least(max_attempts, (select t.attempts_max from tenants t where t.id = a.tenant_id)),
     idempotency_key, request_digest, webhook_url, trace,
     case when needs is null then '{}' else string_to_array(needs, E'\n') end
 from unnest(

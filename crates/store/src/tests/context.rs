@@ -187,6 +187,7 @@ impl TestContext {
             models: vec![self.model.clone()],
             slots,
             version: "0.1.0".to_owned(),
+            limits: Default::default(),
             device: "cpu".to_owned(),
             can,
         };

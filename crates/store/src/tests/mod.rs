@@ -58,6 +58,7 @@ suite! {
     outages::leases_are_left_alone_after_an_outage
     outcome::results_are_referenced_once
     outcome::failures_are_classed
+    outcome::hangs_and_attempts_are_bounded
     outcome::dead_leases_are_taken
     outcome::cancel_and_retry_by_hand
     outcome::turns_follow_their_parents

@@ -43,6 +43,7 @@ fn act() -> impl Strategy<Value = Act> {
     let class = prop_oneof![
         1 => Just(FailureClass::User),
         4 => Just(FailureClass::Internal),
+        2 => Just(FailureClass::Hang),
         1 => Just(FailureClass::Poison),
     ];
     prop_oneof![
@@ -317,6 +318,7 @@ async fn same(context: &TestContext, job: &Job) {
     assert_eq!(row.get::<&str, _>("state"), job.state.name().as_str());
     assert_eq!(whole("epoch"), job.epoch.get());
     assert_eq!(row.get::<i16, _>("attempts").unsigned_abs(), job.attempts);
+    assert_eq!(row.get::<i16, _>("hangs").unsigned_abs(), job.hangs);
     assert_eq!(whole("checkpoint_step"), job.checkpoint_step);
     assert_eq!(whole("claim_step"), job.claim_step);
     assert_eq!(row.get::<i16, _>("restarts").unsigned_abs(), job.restarts);

@@ -59,6 +59,8 @@ pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<(Work, Held
         (Some(sizing), Some(input)) => {
             let (spec, mask) = (claimed.spec.clone(), fetched.mask);
             let began = Instant::now();
+            let cost = resolve::cost(&spec)?;
+            ctx.limits.check(&claimed.model, cost, spec.size)?;
             let need = Need::of(&input, mask.as_deref(), &spec, sizing)?;
             let held = Held::take(&ctx.memory, need).await?;
             metrics::stage("memory", began.elapsed());

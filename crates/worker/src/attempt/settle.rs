@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use limekiln_jobs::{Failure, FailureClass};
 use limekiln_store::{Claimed, Completion, Failed, Write};
 
 use super::abort::Abort;
@@ -35,6 +36,23 @@ pub(super) async fn settle(
             };
             let write = ctx.ledger.edit_fail(failed).await;
             ("failed", Signal::Failed(edit, epoch), write)
+        }
+        Err(Abort::Interrupted(Interrupt::Hang)) => {
+            let after_s = ctx.settings.stall_after.as_secs_f64();
+            let failure = Failure::new(
+                FailureClass::Hang,
+                Failure::ENGINE_HUNG,
+                format!(
+                    "the engine showed no sign of life for {after_s} s, and its worker had to end"
+                ),
+            );
+            let failed = Failed {
+                edit,
+                epoch,
+                failure,
+            };
+            let write = ctx.ledger.edit_fail(failed).await;
+            ("hung", Signal::Failed(edit, epoch), write)
         }
         Err(Abort::Interrupted(Interrupt::HandBack)) => {
             let write = ctx.ledger.edit_hand_back(edit, epoch).await;

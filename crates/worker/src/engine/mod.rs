@@ -63,6 +63,8 @@ impl Engine {
             let calls = Arc::clone(&calls);
             move || {
                 let _lost = guard;
+                let beating = Arc::clone(&calls);
+                limekiln_diffusion::pulse::listen(move || beating.beat());
                 thread::run(factory, models, received, &calls, intervals, ready);
             }
         };

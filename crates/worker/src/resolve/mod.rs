@@ -7,7 +7,7 @@
 
 mod packed;
 
-use limekiln_jobs::{Failure, FailureClass, Needs, Resolved, Spec};
+use limekiln_jobs::{Cost, Failure, FailureClass, Needs, Resolved, Spec};
 use limekiln_lime::Preset;
 use serde_json::Value;
 
@@ -35,9 +35,26 @@ pub fn resolve(spec: &Spec) -> Result<Resolved, Failure> {
     let preset = named(spec)?;
     let fields = packed::fields(&preset).map_err(unpackable)?;
     Ok(Resolved {
+        cost: cost_of(&preset),
         needs: packed::needs(&fields),
         preset: packed::pack(&spec.preset, &fields),
     })
+}
+
+fn cost_of(preset: &Preset) -> Cost {
+    Cost {
+        rows: preset.rows(),
+        distances: preset.distances(),
+    }
+}
+
+/// What an edit costs.
+///
+/// # Errors
+///
+/// As [`Unready`] says.
+pub(crate) fn cost(spec: &Spec) -> Result<Cost, Unready> {
+    Ok(cost_of(&preset(spec)?))
 }
 
 /// Needs that this program can do.

@@ -110,13 +110,13 @@ async fn a_killed_worker_is_rescued_and_only_death_without_progress_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hung_engine_loses_its_lease_and_ends_the_worker() {
+async fn two_hangs_of_the_engine_end_their_workers_and_the_edit() {
     let context = TestContext::new().await;
     let mut quick = settings(&context);
     quick.lease_ttl = Duration::from_millis(900);
     quick.stall_after = Duration::from_millis(400);
     let mut poison = context.instruction("null: hang");
-    poison.max_attempts = 2;
+    poison.max_attempts = 5;
     let edit = context.enqueue(&[poison]).await[0];
     let dispatcher = context.dispatcher();
     for _ in 0..2 {
@@ -129,8 +129,13 @@ async fn a_hung_engine_loses_its_lease_and_ends_the_worker() {
     }
     let view = context.reaches(edit, StateName::Failed).await;
     let failure = view.error.unwrap();
-    assert_eq!(failure.class, FailureClass::Poison, "{failure}");
-    assert_eq!(view.attempts, 2);
+    assert_eq!(
+        (failure.class, failure.code.as_str(), view.attempts),
+        (FailureClass::Hang, "engine_hung", 2),
+        "{failure}"
+    );
+    let letters = context.store.dead_letters(None, 10).await.unwrap();
+    assert_eq!(letters.dead_letters[0].edit, edit);
     drop(dispatcher);
 }
 

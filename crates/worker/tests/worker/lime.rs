@@ -15,7 +15,12 @@ use serde_json::json;
 use crate::running::{Running, settings};
 
 fn lime() -> Factory {
-    Box::new(|| -> Result<Box<dyn Editor>, BoxError> {
+    lime_at(limekiln_rooms::SIDE)
+}
+
+/// The built-in model, at another size of its own.
+fn lime_at(side_px: u32) -> Factory {
+    Box::new(move || -> Result<Box<dyn Editor>, BoxError> {
         let source = Source::Embedded(limekiln_rooms::checkpoint_files());
         let checkpoint = Checkpoint::open(&source, &OpenOptions::default())?;
         let device = DeviceChoice::Cpu.open()?;
@@ -23,7 +28,7 @@ fn lime() -> Factory {
         let model = LimeModel {
             name: TestContext::model(),
             model,
-            side_px: limekiln_rooms::SIDE,
+            side_px,
             drawings_only: true,
         };
         Ok(Box::new(LimeEditor::new(vec![model])?))
@@ -276,5 +281,53 @@ async fn a_checkpoint_of_another_version_is_resumed_or_the_edit_starts_over() {
             (0, ArtifactKind::ALL.len())
         );
     }
+    worker.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_edit_that_is_taken_is_not_seen_as_a_hang() {
+    let context = TestContext::new().await;
+    let mut bounded = patient(&context);
+    bounded.stall_after = Duration::from_secs(30);
+    bounded.size_max = Some(128);
+    bounded.rows_max = 24;
+    bounded.distances_max = 64 * 64 * 8 * 2 * 11;
+    let mut worker = Running::start(&context, bounded, lime_at(64)).await;
+    let announced = context.store.worker_list().await.unwrap().remove(0).limits;
+    let limits = announced[&TestContext::model()];
+    assert_eq!(
+        (limits.size, limits.size_max, limits.rows_max),
+        (64, 128, 24)
+    );
+
+    // Twice the side is four times the rows.
+    let asked = async |size: u32, steps: u32, rounds: u32| {
+        let mut edit = short(&context, room()).await;
+        let options = json!({
+            "edit": {"steps": steps},
+            "locate": {"steps": 1, "grid": 64, "segments": {"clusters": 8, "starts": 2, "rounds": rounds}},
+        });
+        edit.spec.size = Some(size);
+        edit.spec.options = options.as_object().unwrap().clone();
+        edit
+    };
+    let largest = asked(128, 1, 10).await;
+    let beyond = [
+        asked(129, 1, 10).await,
+        asked(128, 2, 10).await,
+        asked(64, 1, 11).await,
+    ];
+    let edits = context.enqueue(&[largest]).await;
+    context.reaches(edits[0], StateName::Succeeded).await;
+    for edit in context.enqueue(&beyond).await {
+        let view = context.reaches(edit, StateName::Failed).await;
+        let failure = view.error.unwrap();
+        assert_eq!(
+            (failure.class, failure.code.as_str()),
+            (FailureClass::User, "cost_limit"),
+            "{failure}"
+        );
+    }
+    worker.stalled_never();
     worker.stop().await.0.unwrap();
 }

@@ -14,6 +14,7 @@ const SIZING: Option<Sizing> = Some(Sizing {
     side_px: 64,
     factor: 8,
     pixel_bytes: 1 << 10,
+    speed: None,
 });
 
 /// Room for an edit of 64 x 64 pixels, 4 MiB and its canvas, and not for two.

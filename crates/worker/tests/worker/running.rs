@@ -77,6 +77,13 @@ impl Running {
             .unwrap_or_else(|_| panic!("waited for {what}"))
     }
 
+    /// Holds that the engine has not been seen to hang since the last signal that was waited for.
+    pub(crate) fn stalled_never(&mut self) {
+        while let Ok(signal) = self.signals.try_recv() {
+            assert_ne!(signal, Signal::Stalled);
+        }
+    }
+
     /// Asks it to end, and gives how, and how long that took.
     pub(crate) async fn stop(self) -> (Result<(), Error>, Duration) {
         let began = Instant::now();

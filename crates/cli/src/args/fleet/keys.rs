@@ -123,6 +123,10 @@ pub(crate) struct TenantLimitsArgs {
     /// Pictures and results that the tenant may have stored, such as 100GiB or unlimited [default: unlimited]
     #[arg(long, value_name = "BYTES", value_parser = number::bytes)]
     pub(crate) storage: Option<Bytes>,
+
+    /// Attempts that an edit may have at most; a request for more gets these [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10))]
+    pub(crate) attempts: Option<u16>,
 }
 
 impl TenantLimitsArgs {
@@ -138,6 +142,7 @@ impl TenantLimitsArgs {
                 .uploads
                 .map_or(limits.upload_bytes_daily, |bytes| bytes.0),
             stored_bytes: self.storage.map_or(limits.stored_bytes, |bytes| bytes.0),
+            attempts: self.attempts.unwrap_or(limits.attempts),
         }
     }
 }

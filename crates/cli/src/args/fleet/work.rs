@@ -50,6 +50,18 @@ pub(crate) struct EditorArgs {
     #[arg(long, value_name = "MIB", env = "LIMEKILN_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(64..=4_194_304))]
     pub(crate) memory_mib: Option<u32>,
 
+    /// Largest `size` that edits may ask for [default: four times the model's own; less where memory or time do not do for it]
+    #[arg(long, value_name = "PX", env = "LIMEKILN_SIZE_MAX", value_parser = clap::value_parser!(u32).range(64..=2048))]
+    pub(crate) size_max: Option<u32>,
+
+    /// Most steps times lanes (a guided step has three) that an edit may ask for at the model's own size; larger ones count by area
+    #[arg(long, value_name = "N", env = "LIMEKILN_ROWS_MAX", default_value_t = limekiln_worker::Settings::ROWS_MAX, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows_max: u64,
+
+    /// Most distances that an edit's segmentation may compute: grid squared, times clusters, starts and rounds
+    #[arg(long, value_name = "N", env = "LIMEKILN_DISTANCES_MAX", default_value_t = limekiln_worker::Settings::DISTANCES_MAX, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) distances_max: u64,
+
     /// Steps of an edit, with the null editor
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) null_steps: u32,

@@ -57,6 +57,7 @@ pub(in crate::tests) async fn leases_are_left_alone_after_an_outage(store: &Stor
         version: "0".to_owned(),
         device: "cpu".to_owned(),
         can: Needs::default(),
+        limits: Default::default(),
     };
     store
         .worker_register(&registered, Duration::from_secs(2))

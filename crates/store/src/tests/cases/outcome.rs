@@ -149,6 +149,45 @@ pub(in crate::tests) async fn failures_are_classed(store: &Store) {
     assert_eq!(context.in_flight().await, 0);
 }
 
+/// Two hangs end an edit, and no edit gets more attempts than its tenant may ask for.
+pub(in crate::tests) async fn hangs_and_attempts_are_bounded(store: &Store) {
+    let context = TestContext::new(store).await;
+    let limits = Limits {
+        attempts: 5,
+        ..Limits::UNLIMITED
+    };
+    store
+        .tenant_limits_set(context.tenant, &limits)
+        .await
+        .unwrap();
+    let eager = Submission {
+        max_attempts: 10,
+        ..context.submission()
+    };
+    let edit = eager.id;
+    store.edits_submit(&[eager]).await.unwrap();
+    for hangs in 1..=2 {
+        let claimed = context.claim(edit).await;
+        assert_eq!(claimed.max_attempts, 5);
+        assert!(
+            context
+                .fail(edit, claimed.epoch, FailureClass::Hang)
+                .await
+                .is_applied()
+        );
+        if hangs == 1 {
+            assert_eq!(context.state(edit).await, StateName::Waiting);
+            retry_due(store, edit).await;
+            store.edits_retry_due(1000).await.unwrap();
+        }
+    }
+    let view = store.edit_get(context.tenant, edit).await.unwrap().unwrap();
+    assert_eq!((view.state, view.attempts), (StateName::Failed, 2));
+    assert_eq!(view.error.unwrap().class, FailureClass::Hang);
+    let letters = store.dead_letters(None, 1000).await.unwrap().dead_letters;
+    assert!(letters.iter().any(|letter| letter.edit == edit));
+}
+
 pub(in crate::tests) async fn dead_leases_are_taken(store: &Store) {
     let context = TestContext::new(store).await;
     let edit = context.edit().await;

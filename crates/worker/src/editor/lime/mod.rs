@@ -21,7 +21,7 @@ use limekiln_lime::{Edit, Error as LimeError, Stage, probe};
 use limekiln_pictures::Format;
 
 use super::contract::{BoxError, Editor, Progress, Render, RunId, Work};
-use crate::prepared::{self, Prepared, Sizing};
+use crate::prepared::{self, Prepared, Sizing, Speed};
 use colors::Colors;
 
 /// A model that is loaded.
@@ -98,16 +98,25 @@ impl LoadedModel {
             ..
         } = model;
         let factor = u32::try_from(model.factor())?;
-        let sizing = Sizing {
+        let mut sizing = Sizing {
             side_px: side_px.max(factor),
             factor,
             pixel_bytes: match model.device {
                 Device::Cpu => model.bytes_per_pixel(LANES.len()) as u64,
                 Device::Cuda(_) | Device::Metal(_) => 0,
             },
+            speed: None,
         };
         let colors = Colors::fit(&model)?;
+        // The first warms up what the second is timed without.
         probe(&model, sizing.side_px, 1)?;
+        let began = Instant::now();
+        probe(&model, sizing.side_px, 1)?;
+        let factor = u64::from(factor);
+        sizing.speed = Some(Speed {
+            call: began.elapsed(),
+            balance_px: model.attention_balance() as u64 * factor.pow(2),
+        });
         Ok(Self {
             model,
             sizing,

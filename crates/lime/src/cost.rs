@@ -1,0 +1,47 @@
+//! What an edit costs, from its preset alone.
+
+use crate::lanes::{LANES, Lane, needed};
+use crate::preset::{Locate, Preset};
+
+impl Preset {
+    /// Rows of the U-Net's batch over both stages: lanes times steps, at most. A multistep solver may add a call.
+    pub fn rows(&self) -> u64 {
+        let locate = self.locate.as_ref().map_or(0, |locate| {
+            let lanes = needed(locate.scales, &[Lane::Text, Lane::Image]).len();
+            locate.steps.min(locate.last_read(locate.steps)) * lanes
+        });
+        let lanes = needed(self.edit.scales, &[]).len().min(LANES.len());
+        (locate + self.edit.steps * lanes) as u64
+    }
+
+    /// Distances that clustering computes at most: those of a start's first centres, and of all pixels in every round.
+    pub fn distances(&self) -> u64 {
+        self.locate.as_ref().map_or(0, Locate::distances)
+    }
+}
+
+impl Locate {
+    fn distances(&self) -> u64 {
+        let segments = &self.segments;
+        let pixels = (self.grid as u64).pow(2);
+        pixels * segments.clusters as u64 * segments.starts as u64 * (segments.rounds as u64 + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_cost_what_their_tables_say() {
+        let rows = |name| Preset::named(name).unwrap().rows();
+        assert_eq!(rows("base"), 300);
+        assert_eq!(rows("paper"), 75 * 3 + 100 * 3);
+        assert_eq!(rows("fast"), 5 * 3 + 20 * 3);
+        assert_eq!(Preset::base().distances(), 0);
+        assert_eq!(Preset::paper().distances(), 256 * 256 * 8 * 4 * 101);
+        let mut alone = Preset::base();
+        alone.edit.scales.text = 1.0;
+        assert_eq!(alone.rows(), 100, "the text lane alone");
+    }
+}
