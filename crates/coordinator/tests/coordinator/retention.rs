@@ -234,7 +234,9 @@ async fn pruning_leaves_what_a_live_session_or_a_live_edit_needs() {
     .await;
     until("the old checkpoint gone", PATIENCE, async || {
         // It is listed, and due in half a minute.
-        context.sql("update blob_deletions set due_at = now()").await;
+        context
+            .sql("update blob_deletions set due_at = now()")
+            .await;
         !context.blobs.exists(&old_checkpoint).await.unwrap()
     })
     .await;
