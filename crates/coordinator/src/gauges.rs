@@ -67,6 +67,8 @@ impl Gauges {
         for (state, count) in counts {
             metrics::gauge!("limekiln_fleet_workers", "state" => state).set(count as f64);
         }
+        let overdue_s = self.store.webhooks_overdue_s().await?;
+        metrics::gauge!("limekiln_webhooks_overdue_seconds").set(overdue_s);
         let paused = self.store.fleet_paused().await?;
         metrics::gauge!("limekiln_fleet_paused").set(if paused { 1.0 } else { 0.0 });
         let age = self.store.blob_deletions_age().await?;

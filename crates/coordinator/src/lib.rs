@@ -14,7 +14,7 @@
 //! | `announcer`, `wakes` | the messages of both, and those that cut a pause short |
 //! | `upkeep` | dead leases, retries that came due, turns whose parents ended |
 //! | `live` | events of what happened here, published to watchers |
-//! | `webhooks` | deliveries as jobs: [`sign`] and [`verify`], [`url_check`], addresses of the public internet only |
+//! | `webhooks` | deliveries as jobs: signed, in a line for each endpoint; [`url_check`], addresses of the public internet only |
 //! | `retention` | pruning by age |
 //! | `deletions` | blobs whose rows were deleted |
 //! | `erase` | tenants that an operator had erased |
@@ -41,8 +41,9 @@
 //! | `limekiln_deleted_blobs_total` | counter | | blobs removed because their rows were deleted |
 //! | `limekiln_erased_total` | counter | `what` | rows of tenants that are being erased |
 //! | `limekiln_swept_total` | counter | | blobs removed that no row referred to |
-//! | `limekiln_webhooks_total` | counter | `outcome` | deliveries tried: `delivered`, `failed`, `refused` (never tried again), `given_up` |
+//! | `limekiln_webhooks_total` | counter | `outcome` | deliveries tried: `delivered`, `failed`, `refused` (never tried again), `given_up` (the last attempt failed) |
 //! | `limekiln_webhook_seconds` | histogram | | a delivery, lookup to answer |
+//! | `limekiln_webhook_endpoints_down` | gauge | | endpoints that gave no answer again and again, of this coordinator |
 //! | `limekiln_duty_failed_total` | counter | `duty` | rounds of a loop that failed |
 //! | `limekiln_duty_up` | gauge | `duty` | 0 during an outage |
 //! | `limekiln_queue_edits` | gauge | `model`, `class`, `state` | edits that have not ended: `waiting`, `queued` (not announced), `announced`, `running` |
@@ -55,8 +56,9 @@
 //! | `limekiln_fleet_workers` | gauge | `state` | workers: `alive`, `draining`, `dead` |
 //! | `limekiln_fleet_paused` | gauge | | 1 while the release is stopped |
 //! | `limekiln_deletions_oldest_seconds` | gauge | | how long blobs have waited to be deleted |
+//! | `limekiln_webhooks_overdue_seconds` | gauge | | how long the delivery that is due for longest has been due |
 //!
-//! The last nine are read from Postgres by every coordinator: take their maximum, not their sum.
+//! The last ten are read from Postgres by every coordinator: take their maximum, not their sum.
 
 mod announcer;
 mod control_loop;
@@ -80,4 +82,4 @@ pub use error::Error;
 pub use run::run;
 pub use settings::{Retention, Settings, Webhooks};
 pub use submit::Submitter;
-pub use webhooks::{BadSignature, Refused, SIGNATURE_HEADER, is_public, sign, url_check, verify};
+pub use webhooks::{Refused, is_public, url_check};

@@ -1,4 +1,4 @@
-//! Pruning by age: events, checkpoints, ended edits, images, deliveries, workers that are gone.
+//! Pruning by age: events, checkpoints, ended edits, images, deliveries, their former secrets, workers that are gone.
 //!
 //! Rows go here, and their blobs are listed for [`deletions`](crate::deletions) in the same statements.
 
@@ -48,6 +48,7 @@ impl ControlLoop for Prune {
         let expired = store.checkpoints_expire(checkpoints, LIMIT).await?;
         counts.push(("checkpoints", expired));
         let more = counts.iter().any(|(_, count)| *count >= u64::from(LIMIT));
+        counts.push(("webhook_secrets", store.webhook_secrets_prune().await?));
         counts.push(("workers", store.workers_prune(WORKERS).await?));
         for (what, count) in counts {
             metrics::counter!("limekiln_pruned_total", "what" => what).increment(count);

@@ -58,14 +58,19 @@ pub struct Webhooks {
     pub allow_private: bool,
     /// Limit of one delivery, from name lookup to the last byte read of the answer.
     pub timeout: Duration,
-    /// Deliveries tried before giving up.
+    /// Requests sent before a delivery is given up.
     pub attempts: u32,
     /// Deliveries on their way at once.
     pub concurrency: usize,
     /// Deliveries on their way at once to one host and port.
     pub per_endpoint: usize,
-    /// Wait after the first failure; each later one waits three times as long, 1 hour at most, give or take a fifth.
+    /// Deliveries on their way at once for one tenant, to however many endpoints.
+    pub per_tenant: usize,
+    /// Wait after the first failure; each later one waits five times as long, a day at most, give or take a fifth.
     pub backoff: Duration,
+    /// First pause between two tries of an endpoint that gave no answer again and again; each later one is twice as long,
+    /// a minute at most.
+    pub down: Duration,
 }
 
 impl Default for Settings {
@@ -103,10 +108,12 @@ impl Default for Webhooks {
         Self {
             allow_private: false,
             timeout: Duration::from_secs(10),
-            attempts: 8,
+            attempts: 10,
             concurrency: 64,
             per_endpoint: 4,
+            per_tenant: 16,
             backoff: Duration::from_secs(5),
+            down: Duration::from_secs(5),
         }
     }
 }
@@ -137,11 +144,12 @@ impl Settings {
             return refuse("sweep_grace must be at least a minute, or uploads in flight are lost");
         }
         let hooks = &self.webhooks;
-        if hooks.attempts == 0 || hooks.concurrency == 0 || hooks.per_endpoint == 0 {
+        let at_once = [hooks.concurrency, hooks.per_endpoint, hooks.per_tenant];
+        if hooks.attempts == 0 || at_once.contains(&0) {
             return refuse("webhooks need at least one attempt and one delivery at once");
         }
-        if hooks.timeout.is_zero() || hooks.backoff.is_zero() {
-            return refuse("timeout and backoff of webhooks must be longer than nothing");
+        if [hooks.timeout, hooks.backoff, hooks.down].contains(&Duration::ZERO) {
+            return refuse("times of webhooks must be longer than nothing");
         }
         Ok(())
     }

@@ -16,7 +16,7 @@
 //! | `reap`, `control` | leases that ran out, retries that are due, turns that may start; cancel, retry by hand |
 //! | `edits`, `events`, `artifacts` | what clients read |
 //! | `queue`, `usage`, `workers`, `fleet` | what operators read and set |
-//! | `webhooks`, `retention` | deliveries; what may be forgotten |
+//! | `webhooks`, `webhook_secrets`, `retention` | deliveries; what signs them; what may be forgotten |
 //! | `deletion`, `erasure` | what clients delete, and the list of blobs that go; tenants that are erased |
 //! | `roles` | a role for each component, with the rights it needs |
 //! | `bench` | what only benchmarks need (feature `bench`) |
@@ -82,6 +82,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod webhook_secrets;
 mod webhooks;
 mod workers;
 mod write;
@@ -110,7 +111,8 @@ pub use store::{Server, Settings, Store};
 pub use submission::{Idempotency, Submission, Submitted};
 pub use tenants::Tenant;
 pub use usage::UsageDay;
-pub use webhooks::Delivery;
+pub use webhook_secrets::{Rotated, WebhookSecrets};
+pub use webhooks::{Delivery, WebhookEndpoint};
 pub use workers::{HeartbeatReply, NewWorker};
 pub use write::{BlobRef, Write};
 pub use writer::{Statement, WriteError, Writer};

@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::Result;
 
 /// A secret; `Debug` does not show it.
@@ -22,15 +25,26 @@ impl Secret {
 
 /// 256 bits that nobody can guess, in hexadecimal after a prefix that says what they are.
 pub(crate) fn random(prefix: &str) -> Result<Secret> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| crate::Error::Random(error.to_string()))?;
     let mut text = String::with_capacity(prefix.len() + 64);
     text.push_str(prefix);
-    for byte in bytes {
+    for byte in bits()? {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
     }
     Ok(Secret(text))
+}
+
+/// The same in base64.
+pub(crate) fn random_base64(prefix: &str) -> Result<Secret> {
+    let mut text = prefix.to_owned();
+    BASE64_STANDARD.encode_string(bits()?, &mut text);
+    Ok(Secret(text))
+}
+
+fn bits() -> Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| crate::Error::Random(error.to_string()))?;
+    Ok(bytes)
 }
 
 impl fmt::Debug for Secret {

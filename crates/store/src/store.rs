@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 6] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 7] = [
     (
         1,
         "fleet",
@@ -25,6 +25,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 6] = [
         2,
         "history",
         include_str!("../../../migrations/0002_history.sql"),
+    ),
+    (
+        4,
+        "webhooks",
+        include_str!("../../../migrations/0004_webhooks.sql"),
     ),
     (
         5,

@@ -4,12 +4,11 @@ use limekiln_jobs::TenantId;
 use limekiln_jobs::api::{TenantLimits as Limits, TenantUse};
 use time::OffsetDateTime;
 
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::row::{big, get, id, int, small, tiny, whole, whole_opt};
-use crate::secret::random;
-use crate::{Error, Result, Secret, Store};
+use crate::secret::random_base64;
+use crate::{Error, Result, Store};
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +41,7 @@ impl Store {
             ));
         }
         check(limits)?;
-        let secret = random("whsec_")?;
+        let secret = random_base64("whsec_")?;
         let created = self
             .rows(
                 "tenant_create",
@@ -163,18 +162,6 @@ impl Store {
             )
             .await?;
         row.as_ref().map(tenant).transpose()
-    }
-
-    /// The secret that the tenant's webhooks are signed with.
-    pub async fn tenant_webhook_secret(&self, id: TenantId) -> Result<Option<Secret>> {
-        let row = self
-            .row(
-                "tenant_webhook_secret",
-                sqlx::query("select webhook_secret from tenants where id = $1").bind(id.uuid()),
-            )
-            .await?;
-        row.map(|row| Ok(Secret::new(row.try_get::<String, _>("webhook_secret")?)))
-            .transpose()
     }
 }
 

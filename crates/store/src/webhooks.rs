@@ -1,15 +1,25 @@
-//! Webhook deliveries: jobs of their own, so that a dead endpoint blocks nothing.
+//! Webhook deliveries: jobs of their own, in a line for each endpoint, so that a dead one blocks nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use limekiln_jobs::{EditId, EditView, TenantId, WebhookId};
-
-use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
+use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::row::{clean, get, id, int, small};
 use crate::{Result, Secret, Store, Write};
+
+/// A server as one tenant uses it. Not shared between tenants: one whose deliveries to it fail must not hold up another's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WebhookEndpoint {
+    /// Whose deliveries go there.
+    pub tenant: TenantId,
+    /// Scheme, host and port.
+    pub origin: String,
+}
 
 /// A delivery that is due, claimed for a while.
 #[derive(Debug, Clone)]
@@ -18,28 +28,68 @@ pub struct Delivery {
     pub id: WebhookId,
     /// The edit that ended.
     pub edit: EditId,
-    /// The tenant whose edit that is.
-    pub tenant: TenantId,
+    /// The endpoint whose line it stands in.
+    pub endpoint: WebhookEndpoint,
     /// The URL it is sent to.
     pub url: String,
-    /// The secret it is signed with.
-    pub secret: Secret,
-    /// The number of this attempt, from 1; it names the claim.
+    /// The secrets it is signed with, the newest first: two while one is replaced.
+    pub secrets: Vec<Secret>,
+    /// The number of the attempt that is due, from 1.
     pub attempt: u32,
+    /// How long ago the edit ended.
+    pub age: Duration,
     /// `edit.succeeded`, `edit.failed` or `edit.cancelled`.
     pub event: String,
     /// The edit as it is now.
     pub view: EditView,
+    /// The end of the claim, which names it.
+    until: OffsetDateTime,
 }
 
 impl Store {
-    /// Claims deliveries that are due for `ttl`; after that they are due again.
-    pub async fn webhooks_claim(&self, limit: u32, ttl: Duration) -> Result<Vec<Delivery>> {
+    /// Endpoints with pending deliveries that come after this one in an order that stays, each with the number of
+    /// deliveries that are due, `count_most` at most. Fewer endpoints than `limit`: there are no more.
+    pub async fn webhooks_due(
+        &self,
+        after: Option<&WebhookEndpoint>,
+        limit: u32,
+        count_most: u32,
+    ) -> Result<Vec<(WebhookEndpoint, u32)>> {
+        let rows = self
+            .rows(
+                "webhooks_due",
+                sqlx::query(include_str!("sql/webhooks_due.sql"))
+                    .bind(after.map_or(Uuid::nil(), |after| after.tenant.uuid()))
+                    .bind(after.map_or("", |after| after.origin.as_str()))
+                    .bind(int(limit))
+                    .bind(int(count_most)),
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Ok((endpoint(row)?, small(row, "due")?)))
+            .collect()
+    }
+
+    /// Claims deliveries that are due for `ttl`, of each endpoint as many as there is room for; after that they are due
+    /// again. Only what is written of an outcome counts as an attempt.
+    pub async fn webhooks_claim(
+        &self,
+        rooms: &[(WebhookEndpoint, u32)],
+        ttl: Duration,
+    ) -> Result<Vec<Delivery>> {
+        let (mut tenants, mut origins, mut most) = (Vec::new(), Vec::new(), Vec::new());
+        for (endpoint, room) in rooms {
+            tenants.push(endpoint.tenant.uuid());
+            origins.push(endpoint.origin.as_str());
+            most.push(int(*room));
+        }
         let rows = self
             .rows(
                 "webhooks_claim",
                 sqlx::query(include_str!("sql/webhooks_claim.sql"))
-                    .bind(int(limit))
+                    .bind(tenants)
+                    .bind(origins)
+                    .bind(most)
                     .bind(ttl.as_secs_f64()),
             )
             .await?;
@@ -64,94 +114,104 @@ impl Store {
             .collect();
         let mut deliveries = Vec::with_capacity(rows.len());
         for row in &rows {
-            let edit = id(row, "edit_id")?;
             // Pruned in between, and the delivery with it.
-            let Some(view) = views.get(&edit) else {
+            let Some(view) = views.get(&id(row, "edit_id")?) else {
                 continue;
             };
-            deliveries.push(Delivery {
-                id: id(row, "id")?,
-                edit,
-                tenant: id(row, "tenant_id")?,
-                url: get(row, "url")?,
-                secret: Secret::new(get::<String>(row, "webhook_secret")?),
-                attempt: small(row, "attempts")?,
-                event: get(row, "event")?,
-                view: view.clone(),
-            });
+            deliveries.push(delivery(row, view.clone())?);
         }
         Ok(deliveries)
     }
 
     /// Records that it was delivered.
-    pub async fn webhook_done(&self, id: WebhookId, attempt: u32) -> Result<Write> {
+    pub async fn webhook_done(&self, delivery: &Delivery) -> Result<Write> {
         let statement = sqlx::query(
-            "update webhooks set state = 'delivered', finished_at = now(), error = null
-            where id = $1 and attempts = $2 and state = 'pending'",
+            "update webhooks
+            set state = 'delivered', attempts = attempts + 1, finished_at = now(), error = null
+            where id = $1 and due_at = $2 and state = 'pending'",
         );
-        self.settle(
-            "webhook_done",
-            statement.bind(id.uuid()).bind(int(attempt)),
-            id,
-            attempt,
-        )
-        .await
+        self.settle("webhook_done", delivery, statement, |statement| statement)
+            .await
     }
 
     /// Records a failed attempt; the delivery is due again after `delay`.
     pub async fn webhook_retry(
         &self,
-        id: WebhookId,
-        attempt: u32,
+        delivery: &Delivery,
         delay: Duration,
         error: &str,
     ) -> Result<Write> {
         let statement = sqlx::query(
-            "update webhooks set due_at = now() + make_interval(secs => $3), error = left($4, 1000)
-            where id = $1 and attempts = $2 and state = 'pending'",
+            "update webhooks
+            set attempts = attempts + 1, due_at = now() + make_interval(secs => $3), error = left($4, 1000)
+            where id = $1 and due_at = $2 and state = 'pending'",
         );
-        let statement = statement
-            .bind(id.uuid())
-            .bind(int(attempt))
-            .bind(delay.as_secs_f64())
-            .bind(clean(error));
-        self.settle("webhook_retry", statement, id, attempt).await
+        self.settle("webhook_retry", delivery, statement, |statement| {
+            statement.bind(delay.as_secs_f64()).bind(clean(error))
+        })
+        .await
     }
 
-    /// Records that it failed for good; the row stays visible.
-    pub async fn webhook_give_up(&self, id: WebhookId, attempt: u32, error: &str) -> Result<Write> {
+    /// Records that it failed for good; the row stays visible. `sent`: in an attempt, and not because it can't be sent.
+    pub async fn webhook_give_up(
+        &self,
+        delivery: &Delivery,
+        sent: bool,
+        error: &str,
+    ) -> Result<Write> {
         let statement = sqlx::query(
-            "update webhooks set state = 'given_up', finished_at = now(), error = left($3, 1000)
-            where id = $1 and attempts = $2 and state = 'pending'",
+            "update webhooks
+            set state = 'given_up', attempts = attempts + $3, finished_at = now(), error = left($4, 1000)
+            where id = $1 and due_at = $2 and state = 'pending'",
         );
-        let statement = statement
-            .bind(id.uuid())
-            .bind(int(attempt))
-            .bind(clean(error));
-        self.settle("webhook_give_up", statement, id, attempt).await
+        self.settle("webhook_give_up", delivery, statement, |statement| {
+            statement.bind(i32::from(sent)).bind(clean(error))
+        })
+        .await
     }
 
     /// `seq` of an applied write is the attempt.
-    async fn settle(
+    async fn settle<'q>(
         &self,
         name: &'static str,
-        statement: Query<'_, Postgres, PgArguments>,
-        id: WebhookId,
-        attempt: u32,
+        delivery: &Delivery,
+        statement: Query<'q, Postgres, PgArguments>,
+        bind: impl FnOnce(Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments>,
     ) -> Result<Write> {
-        if self.count(name, statement).await? > 0 {
+        let claim = statement.bind(delivery.id.uuid()).bind(delivery.until);
+        if self.count(name, bind(claim)).await? > 0 {
             return Ok(Write::Applied {
-                seq: u64::from(attempt),
+                seq: u64::from(delivery.attempt),
             });
         }
         let there: bool = self
             .value(
                 "webhook_there",
                 sqlx::query_scalar("select exists (select from webhooks where id = $1)")
-                    .bind(id.uuid()),
+                    .bind(delivery.id.uuid()),
             )
             .await?;
         Ok(if there { Write::Stale } else { Write::Missing })
+    }
+
+    /// How long, in seconds, the delivery that is due for longest has been due; 0 when none is.
+    pub async fn webhooks_overdue_s(&self) -> Result<f64> {
+        self.value(
+            "webhooks_overdue",
+            sqlx::query_scalar(
+                "select coalesce(
+                    (
+                        select extract(epoch from now() - w.due_at)::double precision
+                        from webhooks w
+                        where w.state = 'pending' and w.due_at <= now()
+                        order by w.due_at
+                        limit 1
+                    ),
+                    0
+                )",
+            ),
+        )
+        .await
     }
 
     /// Deliveries that were given up, as (delivery, edit, url, last error), newest first.
@@ -181,4 +241,29 @@ impl Store {
             })
             .collect()
     }
+}
+
+fn endpoint(row: &PgRow) -> Result<WebhookEndpoint> {
+    Ok(WebhookEndpoint {
+        tenant: id(row, "tenant_id")?,
+        origin: get(row, "origin")?,
+    })
+}
+
+fn delivery(row: &PgRow, view: EditView) -> Result<Delivery> {
+    let former: Option<String> = get(row, "webhook_secret_former")?;
+    let secrets: [Option<String>; 2] = [Some(get(row, "webhook_secret")?), former];
+    let age_s: f64 = get(row, "age_s")?;
+    Ok(Delivery {
+        id: id(row, "id")?,
+        edit: view.id,
+        endpoint: endpoint(row)?,
+        url: get(row, "url")?,
+        secrets: secrets.into_iter().flatten().map(Secret::new).collect(),
+        attempt: small::<u32>(row, "attempts")?.saturating_add(1),
+        age: Duration::try_from_secs_f64(age_s).unwrap_or_default(),
+        event: get(row, "event")?,
+        view,
+        until: get(row, "due_at")?,
+    })
 }

@@ -3,31 +3,24 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use limekiln_jobs::api::WebhookDelivery;
 use limekiln_jobs::retry::Policy;
-use limekiln_jobs::{EditView, WebhookId};
 use limekiln_store::{Delivery, Store};
-use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::client::{Client, Outcome};
 use crate::Webhooks;
 use crate::control_loop::jitter;
 
-/// The longest wait between two attempts.
-const BACKOFF_MOST: Duration = Duration::from_secs(3600);
+/// Each wait between two attempts is so many times the one before,
+const BACKOFF_FACTOR: f32 = 5.0;
+/// up to this.
+const BACKOFF_MOST: Duration = Duration::from_secs(24 * 3600);
+/// At this age a failed attempt is the last, so that what waits behind a dead endpoint comes to an end, tried once at least.
+const OLD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Tries to write an outcome to Postgres.
 const RECORD: Policy =
     Policy::new(Duration::from_millis(100), Duration::from_millis(1600)).tries(6);
-
-/// The body of a delivery.
-#[derive(Serialize)]
-struct Body<'a> {
-    id: WebhookId,
-    #[serde(rename = "type")]
-    event: &'a str,
-    attempt: u32,
-    edit: &'a EditView,
-}
 
 /// One attempt at a delivery.
 pub(crate) struct Attempt {
@@ -39,20 +32,12 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     pub(crate) async fn deliver(&self) -> Outcome {
-        let Delivery {
-            id,
-            url,
-            secret,
-            attempt,
-            event,
-            view,
-            ..
-        } = &self.delivery;
-        let body = match serde_json::to_vec(&Body {
-            id: *id,
-            event,
-            attempt: *attempt,
-            edit: view,
+        let delivery = &self.delivery;
+        let body = match serde_json::to_vec(&WebhookDelivery {
+            id: delivery.id,
+            event: delivery.event.clone(),
+            attempt: delivery.attempt,
+            edit: delivery.view.clone(),
         }) {
             Ok(body) => Bytes::from(body),
             Err(error) => {
@@ -62,7 +47,7 @@ impl Attempt {
         let start = Instant::now();
         let outcome = self
             .client
-            .deliver(url, secret.expose().as_bytes(), body)
+            .deliver(delivery.id, &delivery.url, &delivery.secrets, body)
             .await;
         metrics::histogram!("limekiln_webhook_seconds").record(start.elapsed());
         outcome
@@ -70,18 +55,21 @@ impl Attempt {
 
     /// Writes the outcome to Postgres. Where that fails the claim runs out, and the delivery is tried again.
     pub(crate) async fn record(&self, outcome: Outcome) {
+        let delivery = &self.delivery;
         let Delivery {
             id, edit, attempt, ..
-        } = &self.delivery;
-        let last = *attempt >= self.settings.attempts;
+        } = delivery;
+        let last = *attempt >= self.settings.attempts || delivery.age >= OLD;
         let (word, error) = match &outcome {
             Outcome::Delivered => ("delivered", ""),
             Outcome::Refused(reason) => ("refused", reason.as_str()),
+            Outcome::Gone => ("refused", "the endpoint answered 410, gone"),
             Outcome::Failed(reason) | Outcome::Unreached(reason) if last => {
                 ("given_up", reason.as_str())
             }
             Outcome::Failed(reason) | Outcome::Unreached(reason) => ("failed", reason.as_str()),
         };
+        let sent = !matches!(outcome, Outcome::Refused(_));
         metrics::counter!("limekiln_webhooks_total", "outcome" => word).increment(1);
         match word {
             "delivered" | "failed" => {
@@ -92,12 +80,12 @@ impl Attempt {
         let mut backoff = RECORD.start();
         loop {
             let written = match word {
-                "delivered" => self.store.webhook_done(*id, *attempt).await,
+                "delivered" => self.store.webhook_done(delivery).await,
                 "failed" => {
                     let wait = wait_after(&self.settings, *attempt);
-                    self.store.webhook_retry(*id, *attempt, wait, error).await
+                    self.store.webhook_retry(delivery, wait, error).await
                 }
-                _ => self.store.webhook_give_up(*id, *attempt, error).await,
+                _ => self.store.webhook_give_up(delivery, sent, error).await,
             };
             let failed = match written {
                 Ok(write) if write.is_applied() => return,
@@ -117,7 +105,7 @@ impl Attempt {
 
 /// The wait for the attempt after this one.
 fn wait_after(settings: &Webhooks, attempt: u32) -> Duration {
-    let waits = Policy::new(settings.backoff, BACKOFF_MOST).factor(3.0);
+    let waits = Policy::new(settings.backoff, BACKOFF_MOST).factor(BACKOFF_FACTOR);
     jitter(waits.delay(attempt.saturating_sub(1)))
 }
 
@@ -126,16 +114,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_up_to_an_hour() {
+    fn attempts_span_three_days() {
         let settings = Webhooks::default();
-        let waits: Vec<_> = (1..=20)
-            .map(|attempt| wait_after(&settings, attempt).as_secs_f64())
-            .collect();
-        assert!((4.0..=6.0).contains(&waits[0]), "{waits:?}");
-        assert!((12.0..=18.0).contains(&waits[1]), "{waits:?}");
-        assert!(
-            (2880.0..=4320.0).contains(&waits[7]) && waits.iter().all(|wait| *wait <= 4320.0),
-            "{waits:?}"
-        );
+        let wait_s = |attempt| wait_after(&settings, attempt).as_secs_f64();
+        assert!((4.0..=6.0).contains(&wait_s(1)) && (20.0..=30.0).contains(&wait_s(2)));
+        let days = (1..settings.attempts).map(wait_s).sum::<f64>() / 86_400.0;
+        assert!((2.4..=3.8).contains(&days), "{days} days");
+        let longest_s = BACKOFF_MOST.mul_f64(1.2).as_secs_f64();
+        assert!((1..100).all(|attempt| wait_s(attempt) <= longest_s));
     }
 }

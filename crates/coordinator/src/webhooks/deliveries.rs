@@ -1,41 +1,30 @@
 //! Deliveries that are due: claimed for a while, tried, and then done, due again later, or given up.
 //!
-//! Each is delivered at least once: when a coordinator dies between the endpoint's answer and the record of it, the
-//! delivery is sent again with the same id.
+//! Only what can set out at once is claimed, endpoint by endpoint, so nothing waits here and nothing counts as an attempt
+//! but a request. Each is delivered at least once: when a coordinator dies between the endpoint's answer and the record of
+//! it, the delivery is sent again with the same id.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use limekiln_store::{Delivery, Store};
-use tokio::task::JoinSet;
+use limekiln_store::{Delivery, Store, WebhookEndpoint};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::attempt::Attempt;
 use super::client::{Client, Outcome};
-use super::endpoints::{Admission, Endpoint, Endpoints};
+use super::endpoints::Endpoints;
 use crate::control_loop::{ControlLoop, Next};
 use crate::{Error, Webhooks};
 
-/// The most claimed deliveries that wait for a place at their endpoints, and at a single one.
-const WAITING: usize = 512;
-const WAITING_PER_ENDPOINT: usize = 64;
+/// Endpoints looked at by one statement.
+const LOOK: u32 = 1024;
+/// How long deliveries that end together are gathered before the next look.
+const GATHER: Duration = Duration::from_millis(20);
+/// What a claim lasts longer than the request, for the record of its outcome.
+const RECORD: Duration = Duration::from_secs(30);
 /// How long those under way may take when the process ends.
 const FINISH: Duration = Duration::from_secs(3);
-
-/// A claimed delivery.
-struct Claimed {
-    delivery: Delivery,
-    endpoint: Endpoint,
-    /// From then on another coordinator may claim it.
-    until: Instant,
-}
-
-/// What a task returns when it ends.
-struct Ended {
-    endpoint: Endpoint,
-    /// Whether the endpoint answered as it should; none when it wasn't tried.
-    reached: Option<bool>,
-}
 
 /// Delivers webhooks.
 pub(crate) struct Deliveries {
@@ -44,84 +33,54 @@ pub(crate) struct Deliveries {
     settings: Webhooks,
     every: Duration,
     endpoints: Endpoints,
-    /// Claimed deliveries whose endpoints are busy.
-    waiting: VecDeque<Claimed>,
-    under_way: JoinSet<Ended>,
+    /// Where the last look ended; none: at the end.
+    after: Option<WebhookEndpoint>,
+    /// Each returns whether the endpoint was reached.
+    under_way: JoinSet<bool>,
+    /// The endpoints of those under way.
+    going_to: HashMap<Id, WebhookEndpoint>,
 }
 
 impl Deliveries {
     pub(crate) fn new(store: Store, client: Client, settings: Webhooks, every: Duration) -> Self {
-        let endpoints = Endpoints::new(settings.per_endpoint);
         Self {
             store,
             client,
+            endpoints: Endpoints::new(&settings),
             settings,
             every,
-            endpoints,
-            waiting: VecDeque::new(),
+            after: None,
             under_way: JoinSet::new(),
+            going_to: HashMap::new(),
         }
     }
 
-    /// A claim outlasts the delivery and some waiting for the endpoint.
-    fn claim_ttl(&self) -> Duration {
-        self.settings.timeout * 4 + Duration::from_secs(30)
-    }
-
-    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
-        match ended {
-            Ok(Ended {
-                endpoint,
-                reached: Some(reached),
-            }) => self.endpoints.ended(&endpoint, reached, Instant::now()),
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!(%error, "a webhook's task died; the delivery comes again")
-            }
-        }
-    }
-
-    /// Starts the delivery; gives it back when it has to wait for its endpoint.
-    fn start(&mut self, claimed: Claimed) -> Option<Claimed> {
-        if Instant::now() + self.settings.timeout >= claimed.until {
-            // Too late to be done under this claim. Whoever claims it next tries it.
-            return None;
-        }
-        let tried = match self.endpoints.admit(&claimed.endpoint, Instant::now()) {
-            Admission::Busy if self.waiting_for(&claimed.endpoint) < WAITING_PER_ENDPOINT => {
-                return Some(claimed);
-            }
-            Admission::Go => Ok(()),
-            Admission::Busy => Err("not tried: more is sent to the endpoint than it takes"),
-            Admission::Down => {
-                Err("not tried: the endpoint did not answer again and again just before")
-            }
-        };
+    fn start(&mut self, delivery: Delivery) {
+        let endpoint = delivery.endpoint.clone();
+        self.endpoints.began(&endpoint);
         let attempt = Attempt {
             store: self.store.clone(),
             client: self.client.clone(),
             settings: self.settings.clone(),
-            delivery: claimed.delivery,
+            delivery,
         };
-        let endpoint = claimed.endpoint;
-        self.under_way.spawn(async move {
-            let outcome = match tried {
-                Ok(()) => attempt.deliver().await,
-                Err(reason) => Outcome::Failed(reason.to_owned()),
-            };
-            let reached = tried
-                .is_ok()
-                .then_some(!matches!(outcome, Outcome::Unreached(_)));
+        let task = self.under_way.spawn(async move {
+            let outcome = attempt.deliver().await;
+            let reached = !matches!(outcome, Outcome::Unreached(_));
             attempt.record(outcome).await;
-            Ended { endpoint, reached }
+            reached
         });
-        None
+        self.going_to.insert(task.id(), endpoint);
     }
 
-    /// How many wait for this endpoint.
-    fn waiting_for(&self, endpoint: &Endpoint) -> usize {
-        let waiting = self.waiting.iter();
-        waiting.filter(|one| one.endpoint == *endpoint).count()
+    fn ended(&mut self, ended: Result<(Id, bool), JoinError>) {
+        let (task, reached) = ended.unwrap_or_else(|error| {
+            tracing::error!(%error, "a webhook's task died; the delivery comes again");
+            (error.id(), true)
+        });
+        if let Some(endpoint) = self.going_to.remove(&task) {
+            self.endpoints.ended(&endpoint, reached, Instant::now());
+        }
     }
 
     fn free(&self) -> usize {
@@ -135,51 +94,51 @@ impl ControlLoop for Deliveries {
     const NAME: &'static str = "webhooks";
 
     async fn round(&mut self) -> Result<Next, Error> {
-        while let Some(ended) = self.under_way.try_join_next() {
+        while let Some(ended) = self.under_way.try_join_next_with_id() {
             self.ended(ended);
         }
-        for _ in 0..self.waiting.len() {
-            if self.free() == 0 {
-                break;
-            }
-            let Some(claimed) = self.waiting.pop_front() else {
-                break;
-            };
-            let still_waiting = self.start(claimed);
-            self.waiting.extend(still_waiting);
-        }
-        let room = self.free().min(WAITING.saturating_sub(self.waiting.len()));
-        if room == 0 {
+        metrics::gauge!("limekiln_webhook_endpoints_down").set(self.endpoints.down() as f64);
+        let free = self.free();
+        if free == 0 {
             return Ok(Next::After(self.every));
         }
-        let ttl = self.claim_ttl();
-        let until = Instant::now() + ttl;
-        let claimed = self
+        let began = Instant::now();
+        let per_endpoint = u32::try_from(self.settings.per_endpoint).unwrap_or(u32::MAX);
+        let due = self
             .store
-            .webhooks_claim(u32::try_from(room).unwrap_or(u32::MAX), ttl)
+            .webhooks_due(self.after.as_ref(), LOOK, per_endpoint)
             .await?;
-        let more = claimed.len() >= room;
-        for delivery in claimed {
-            let endpoint = Endpoint::new(delivery.tenant, &delivery.url);
-            let waiting = self.start(Claimed {
-                delivery,
-                endpoint,
-                until,
-            });
-            self.waiting.extend(waiting);
+        let from_the_start = self.after.is_none();
+        self.after = match due.last() {
+            Some((last, _)) if due.len() >= LOOK as usize => Some(last.clone()),
+            _ => None,
+        };
+        let plan = self.endpoints.plan(due, free, began);
+        let planned: u32 = plan.iter().map(|(_, room)| room).sum();
+        if let Some((last, _)) = plan.last() {
+            if planned as usize >= free {
+                self.after = Some(last.clone());
+            }
+            let ttl = self.settings.timeout + RECORD;
+            for delivery in self.store.webhooks_claim(&plan, ttl).await? {
+                self.start(delivery);
+            }
         }
-        Ok(if more && self.free() > 0 {
-            Next::Now
-        } else {
+        Ok(if from_the_start && self.after.is_none() {
             Next::After(self.every)
+        } else {
+            Next::paced(began)
         })
     }
 
     async fn pause(&mut self, pause: Duration) {
         tokio::select! {
             () = sleep(pause) => {}
-            // Something waits for a place, and here is one.
-            Some(ended) = self.under_way.join_next(), if !self.waiting.is_empty() || self.free() == 0 => self.ended(ended),
+            // Here is a place for what else is due.
+            Some(ended) = self.under_way.join_next_with_id() => {
+                self.ended(ended);
+                sleep(GATHER).await;
+            }
         }
     }
 

@@ -11,4 +11,3 @@ mod signature;
 pub use address::{Refused, is_public, url_check};
 pub(crate) use client::Client;
 pub(crate) use deliveries::Deliveries;
-pub use signature::{BadSignature, SIGNATURE_HEADER, sign, verify};

@@ -1,163 +1,114 @@
-//! The signature of a webhook: `t=<unix seconds>,v1=<hex of hmac-sha256(secret, "<t>.<body>")>`.
+//! How a delivery is signed: by the Standard Webhooks scheme, and once more in the header of earlier versions.
 //!
 //! The time is signed too, so that a delivery someone recorded can't be played again later.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use limekiln_jobs::WebhookId;
+use limekiln_store::Secret;
 use sha2::Sha256;
+use standardwebhooks::{
+    HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook, WebhookError,
+};
 
-/// The header that carries the signature.
-pub const SIGNATURE_HEADER: &str = "limekiln-signature";
+/// The header of earlier versions, for receivers that check it. It goes with the next release.
+const EARLIER_HEADER: &str = "limekiln-signature";
 
-/// Why a delivery is not to be believed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum BadSignature {
-    /// Not of the form `t=...,v1=...`.
-    #[error("the signature header is not of the form t=<unix seconds>,v1=<hex>")]
-    Malformed,
-    /// Older, or further ahead, than tolerated.
-    #[error("the signature's time is too far from now")]
-    Expired,
-    /// Made with another secret, or over another body.
-    #[error("the signature does not match the body")]
-    Mismatch,
-}
-
-fn mac(secret: &[u8], unix_s: i64, body: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes a key of any length: longer ones are hashed first.
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");
-    mac.update(unix_s.to_string().as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    mac
-}
-
-/// The header's value for `body`, signed at `unix_s` (seconds since 1970).
-pub fn sign(secret: &[u8], unix_s: i64, body: &[u8]) -> String {
-    let mut header = format!("t={unix_s},v1=");
-    for byte in mac(secret, unix_s, body).finalize().into_bytes() {
-        // Writing to a String never fails.
-        let _ = write!(header, "{byte:02x}");
-    }
-    header
-}
-
-/// What a receiver does: checks the header's value against the raw body. `tolerance` bounds the distance between the
-/// signed time and `now_unix_s`; five minutes are usual.
-pub fn verify(
-    secret: &[u8],
-    header: &str,
+/// The headers that sign `body`, sent at `unix_s` (seconds since 1970), with each of the secrets.
+///
+/// # Errors
+/// A body that is no UTF-8.
+pub(crate) fn headers(
+    id: WebhookId,
+    unix_s: i64,
+    secrets: &[Secret],
     body: &[u8],
-    now_unix_s: i64,
-    tolerance: Duration,
-) -> Result<(), BadSignature> {
-    let mut at = None;
-    let mut given = Vec::new();
-    for part in header.split(',') {
-        match part.trim().split_once('=') {
-            Some(("t", value)) => at = value.parse::<i64>().ok(),
-            Some(("v1", value)) => given.push(hex(value).ok_or(BadSignature::Malformed)?),
-            _ => {} // a later version's part
+) -> Result<[(&'static str, String); 4], WebhookError> {
+    let id = id.to_string();
+    let mut signatures = Vec::with_capacity(secrets.len());
+    for secret in secrets {
+        signatures.push(webhook(secret)?.sign(&id, unix_s, body)?);
+    }
+    Ok([
+        (HEADER_WEBHOOK_ID, id),
+        (HEADER_WEBHOOK_TIMESTAMP, unix_s.to_string()),
+        (HEADER_WEBHOOK_SIGNATURE, signatures.join(" ")),
+        (EARLIER_HEADER, earlier(unix_s, secrets, body)),
+    ])
+}
+
+/// The key is what the secret says in base64 after `whsec_`; the bytes of one that says nothing in base64.
+fn webhook(secret: &Secret) -> Result<Webhook, WebhookError> {
+    let secret = secret.expose();
+    Webhook::new(secret).or_else(|_| Webhook::from_bytes(secret.as_bytes().to_vec()))
+}
+
+/// `t=<unix seconds>`, and `v1=<hex of hmac-sha256(secret, "<t>.<body>")>` for each secret, whose whole text is the key.
+fn earlier(unix_s: i64, secrets: &[Secret], body: &[u8]) -> String {
+    let mut header = format!("t={unix_s}");
+    for secret in secrets {
+        // HMAC takes a key of any length: longer ones are hashed first.
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+            .expect("a key of any length");
+        mac.update(unix_s.to_string().as_bytes());
+        mac.update(b".");
+        mac.update(body);
+        header.push_str(",v1=");
+        for byte in mac.finalize().into_bytes() {
+            // Writing to a String never fails.
+            let _ = write!(header, "{byte:02x}");
         }
     }
-    let at = at.ok_or(BadSignature::Malformed)?;
-    if given.is_empty() {
-        return Err(BadSignature::Malformed);
-    }
-    if at.abs_diff(now_unix_s) > tolerance.as_secs() {
-        return Err(BadSignature::Expired);
-    }
-    // Several v1 parts are how a secret is rotated; each comparison takes the same time whatever differs.
-    if given
-        .iter()
-        .any(|tag| mac(secret, at, body).verify_slice(tag).is_ok())
-    {
-        Ok(())
-    } else {
-        Err(BadSignature::Mismatch)
-    }
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
+    header
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TOLERANCE: Duration = Duration::from_secs(300);
+    const ID: &str = "01939e0c-8a52-7c31-9d0f-3b1d6c2a4e57";
+    const BODY: &[u8] = br#"{"id":1}"#;
 
+    fn signed(secrets: &[&str]) -> [(&'static str, String); 4] {
+        let secrets: Vec<_> = secrets.iter().map(|secret| Secret::new(*secret)).collect();
+        headers(ID.parse().unwrap(), 1_700_000_000, &secrets, BODY).unwrap()
+    }
+
+    /// By Python's `hmac.digest(key, f'{ID}.1700000000.{{"id":1}}'.encode(), "sha256")`.
     #[test]
-    fn a_known_value() {
-        // printf '1700000000.{"id":1}' | openssl dgst -sha256 -hmac s3cret
+    fn a_known_value_for_each_form_of_a_secret() {
+        let [id, at, signature, _] = signed(&[
+            "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+            // As tenants of earlier versions have it: 64 hex digits, which are base64 too.
+            "whsec_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+            "by hand!",
+        ]);
+        assert_eq!(id, ("webhook-id", ID.to_owned()));
+        assert_eq!(at, ("webhook-timestamp", "1700000000".to_owned()));
         assert_eq!(
-            sign(b"s3cret", 1_700_000_000, br#"{"id":1}"#),
-            "t=1700000000,v1=ee0658aa4e37018df69c24227df01e0f680eb3b87c7f1f9bd936e283cfe01d9b"
+            signature,
+            (
+                "webhook-signature",
+                concat!(
+                    "v1,4ANJdoK+/i/47IK91DAeMLq/znsGeteQhh5yEdG+trA= ",
+                    "v1,9Cmsyp4/7DNwnkF6Fb04uQH7s+oCpp7/9SyZOOI0DuY= ",
+                    "v1,p+p6p2DrH3V8oAFXd876Z7vFZvTOmcRGjx9Qo5TiFww="
+                )
+                .to_owned()
+            )
         );
     }
 
     #[test]
-    fn only_the_signed_body_the_right_secret_and_a_near_time_pass() {
-        let header = sign(b"secret", 1000, b"body");
-        let check = |secret: &[u8], header: &str, body: &[u8], now| {
-            verify(secret, header, body, now, TOLERANCE)
-        };
-        assert_eq!(check(b"secret", &header, b"body", 1000), Ok(()));
-        assert_eq!(check(b"secret", &header, b"body", 1300), Ok(()));
+    fn the_earlier_header_is_what_it_was() {
+        // printf '1700000000.{"id":1}' | openssl dgst -sha256 -hmac s3cret
+        let tag = "ee0658aa4e37018df69c24227df01e0f680eb3b87c7f1f9bd936e283cfe01d9b";
         assert_eq!(
-            check(b"secret", &header, b"body", 1301),
-            Err(BadSignature::Expired)
+            signed(&["s3cret"])[3],
+            ("limekiln-signature", format!("t=1700000000,v1={tag}"))
         );
-        assert_eq!(
-            check(b"secret", &header, b"body", 699),
-            Err(BadSignature::Expired)
-        );
-        assert_eq!(
-            check(b"secret", &header, b"bodY", 1000),
-            Err(BadSignature::Mismatch)
-        );
-        assert_eq!(
-            check(b"Secret", &header, b"body", 1000),
-            Err(BadSignature::Mismatch)
-        );
-        let moved = header.replace("t=1000", "t=1001");
-        assert_eq!(
-            check(b"secret", &moved, b"body", 1000),
-            Err(BadSignature::Mismatch)
-        );
-        let both = format!(
-            "t=1000,v1={},{}",
-            "0".repeat(64),
-            header.split_once(',').unwrap().1
-        );
-        assert_eq!(
-            check(b"secret", &both, b"body", 1000),
-            Ok(()),
-            "a rotated secret's second tag"
-        );
-        for broken in [
-            "",
-            "t=1000",
-            "v1=00",
-            "t=x,v1=00",
-            "t=1000,v1=zz",
-            "t=1000,v1=é",
-            &header[..header.len() - 1],
-        ] {
-            assert_eq!(
-                check(b"secret", broken, b"body", 1000),
-                Err(BadSignature::Malformed),
-                "{broken}"
-            );
-        }
+        let [.., (_, two)] = signed(&["other", "s3cret"]);
+        assert!(two.ends_with(&format!(",v1={tag}")) && two.matches(",v1=").count() == 2);
     }
 }

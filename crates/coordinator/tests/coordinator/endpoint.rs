@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use limekiln_store::Secret;
 use serde_json::Value;
+use standardwebhooks::Webhook;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,16 +21,18 @@ impl Received {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub(crate) fn header(&self, name: &str) -> &str {
-        let line = self
-            .head
-            .lines()
-            .find_map(|line| line.strip_prefix(&format!("{name}: ")));
-        line.unwrap_or_else(|| panic!("no {name} in {}", self.head))
+    /// Whether it is signed with the secret, by the Standard Webhooks scheme.
+    pub(crate) fn is_signed(&self, secret: &Secret) -> bool {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let headers = lines
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        let webhook = Webhook::new(secret.expose()).unwrap();
+        webhook.verify(&self.body, &headers).is_ok()
     }
 }
 
-/// Answers the n-th request with the n-th status, and all later ones with the last. Status 0 never answers.
+/// Answers the n-th request with the n-th status, and all later ones with the last. Status 0 never answers, 1 hangs up.
 pub(crate) struct Endpoint {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
@@ -93,6 +97,9 @@ async fn answer(
     let status = statuses[n.min(statuses.len() - 1)];
     if status == 0 {
         return std::future::pending().await;
+    }
+    if status == 1 {
+        return;
     }
     let answer =
         format!("HTTP/1.1 {status} Status\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");

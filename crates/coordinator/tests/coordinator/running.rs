@@ -74,6 +74,7 @@ pub(crate) fn settings() -> Settings {
         },
         webhooks: Webhooks {
             backoff: Duration::from_millis(10),
+            down: Duration::from_millis(100),
             allow_private: true,
             ..Webhooks::default()
         },

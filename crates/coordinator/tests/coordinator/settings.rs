@@ -31,6 +31,20 @@ fn settings_that_cannot_work_are_refused() {
             ..settings()
         },
         Settings {
+            webhooks: Webhooks {
+                per_tenant: 0,
+                ..settings().webhooks
+            },
+            ..settings()
+        },
+        Settings {
+            webhooks: Webhooks {
+                down: Duration::ZERO,
+                ..settings().webhooks
+            },
+            ..settings()
+        },
+        Settings {
             retention: Retention {
                 sweep_grace: Duration::ZERO,
                 sweep_every: NEVER,

@@ -15,6 +15,7 @@
 //! | `session` | `/v1/sessions` |
 //! | `stream` | server-sent events |
 //! | `tenant` | `/v1/admin/tenants`: limits, use and keys of tenants |
+//! | `webhook` | `/v1/webhooks`, and what is posted when an edit ended |
 //!
 //! The comments of these types and fields are what the API page shows. Fields that newer gateways add are ignored here.
 
@@ -31,6 +32,7 @@ mod problem;
 mod session;
 mod stream;
 mod tenant;
+mod webhook;
 
 pub use account::{Account, AccountLimits, DayUsage, Role, TenantUse};
 pub use admin::{
@@ -48,3 +50,4 @@ pub use problem::{Invalid, ProblemCode, ProblemDocument};
 pub use session::{SessionLinks, SessionView};
 pub use stream::SentEvent;
 pub use tenant::{KeyView, TenantLimits, TenantPage, TenantQuery, TenantView};
+pub use webhook::{FormerSecret, RotateQuery, WebhookDelivery, WebhookSecrets};

@@ -123,6 +123,7 @@ problem_codes! {
     EditEnded 409 "edit_ended" "The edit has ended", "Only edits that have not ended can be cancelled, and only those that succeeded have results.";
     EditNotFailed 409 "edit_not_failed" "The edit has not failed", "Only failed edits can be retried.";
     ParentEnded 409 "parent_ended" "The parent ended without a result", "Build on an edit that succeeded, or on an image.";
+    SecretRotating 409 "secret_rotating" "The secret was replaced a short while ago", "GET /v1/webhooks/secret shows both. Replace it again once the former one has ended, or with overlap_hours=0, which ends the former one.";
     BodyTooLarge 413 "body_too_large" "The body is too large", "Send less; GET /v1/me shows the limits.";
     MediaTypeUnsupported 415 "media_type_unsupported" "The body's media type is not accepted here", "Name it in Content-Type, as the API's description says.";
     MediaTypeMismatch 415 "media_type_mismatch" "The body is not of the type it claims", "Send the picture's own type, or application/octet-stream.";

@@ -64,7 +64,7 @@ pub struct EditRequest {
     #[serde(default, deserialize_with = "crate::text_enum::asked")]
     #[schema(schema_with = Class::known_schema)]
     pub class: Class,
-    /// Address, http or https, to which the outcome is posted.
+    /// Address, http or https, to which the outcome is posted, signed with the secret of `GET /v1/webhooks/secret`.
     #[serde(default)]
     #[schema(max_length = 2048, example = "https://example.com/hooks/limekiln")]
     pub webhook: Option<Url>,

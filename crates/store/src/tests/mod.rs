@@ -64,8 +64,10 @@ suite! {
     outcome::turns_follow_their_parents
     reads::pages_and_strangers
     reads::counts_and_places
-    reads::webhooks_are_jobs
     reads::rows_that_cannot_be_are_refused
+    webhooks::deliveries_are_jobs
+    webhooks::endpoints_have_lines_of_their_own
+    webhooks::a_secret_is_replaced_in_two_steps
     retention::the_old_goes_and_the_needed_stays
     deletion::edits_go_with_all_that_is_left_of_them
     deletion::what_is_in_use_stays

@@ -79,6 +79,14 @@ const HOT: &[(&str, &str)] = &[
         "uuid, uuid, text, text, bigint, bigint",
         include_str!("../sql/edits_list.sql"),
     ),
+    (
+        "uuid, text, int, int",
+        include_str!("../sql/webhooks_due.sql"),
+    ),
+    (
+        "uuid[], text[], int[], float8",
+        include_str!("../sql/webhooks_claim.sql"),
+    ),
 ];
 
 #[tokio::test]
@@ -125,6 +133,7 @@ async fn hot_statements_only_use_indexes() {
                 "images",
                 "tenants",
                 "blob_deletions",
+                "webhooks",
             ];
             for table in tables {
                 assert!(
@@ -132,6 +141,8 @@ async fn hot_statements_only_use_indexes() {
                     "{sql}\n{plan}"
                 );
             }
+            // An endpoint's deliveries are found in its line, and not among those of all.
+            assert!(!plan.contains("webhooks_due"), "{sql}\n{plan}");
             // What is named is found by its name: no index is read from end to end, but for the small ones of what is
             // alive. That holds on the empty table as well, whose plans are kept while it fills.
             let mut lines = plan.lines().peekable();

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderName};
+use limekiln_jobs::WebhookId;
+use limekiln_store::Secret;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{StatusCode, redirect};
 use time::OffsetDateTime;
 use url::Url;
 
 use super::address::{Refused, is_public, url_check};
 use super::resolve::{Lookup, Resolver, system};
-use super::signature::{SIGNATURE_HEADER, sign};
+use super::signature;
 use crate::{Error, Webhooks};
 
 /// How an attempt at a delivery ended.
@@ -25,7 +27,9 @@ pub(crate) enum Outcome {
     Failed(String),
     /// No answer came: nobody there, or too slow. Another try may do.
     Unreached(String),
-    /// No try will do: the address is not allowed, or the endpoint said it is gone (410).
+    /// The endpoint said that it is gone (410): no other try will do.
+    Gone,
+    /// It can't be sent: the address is not allowed.
     Refused(String),
 }
 
@@ -77,8 +81,14 @@ impl Client {
         })
     }
 
-    /// Posts the body, signed now.
-    pub(crate) async fn deliver(&self, url: &str, secret: &[u8], body: Bytes) -> Outcome {
+    /// Posts the body, signed now with each of the secrets.
+    pub(crate) async fn deliver(
+        &self,
+        id: WebhookId,
+        url: &str,
+        secrets: &[Secret],
+        body: Bytes,
+    ) -> Outcome {
         let url: Url = match url.parse() {
             Ok(url) => url,
             Err(error) => return Outcome::Refused(format!("no url: {error}")),
@@ -87,20 +97,20 @@ impl Client {
         if let Err(refused) = url_check(&url, self.allow_private) {
             return Outcome::Refused(refused.to_string());
         }
-        let signature = sign(secret, OffsetDateTime::now_utc().unix_timestamp(), &body);
-        let sent = self
-            .http
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header(HeaderName::from_static(SIGNATURE_HEADER), signature)
-            .body(body)
-            .send()
-            .await;
-        match sent {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let headers = match signature::headers(id, now, secrets, &body) {
+            Ok(headers) => headers,
+            Err(error) => return Outcome::Refused(format!("it can't be signed: {error}")),
+        };
+        let mut request = self.http.post(url).header(CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        match request.body(body).send().await {
             // The answer's body is of no interest: dropped unread, it can't be too long.
             Ok(response) => match response.status() {
                 status if status.is_success() => Outcome::Delivered,
-                StatusCode::GONE => Outcome::Refused("the endpoint answered 410, gone".to_owned()),
+                StatusCode::GONE => Outcome::Gone,
                 status => Outcome::Failed(format!("the endpoint answered {}", status.as_u16())),
             },
             Err(error) => failure(&error),

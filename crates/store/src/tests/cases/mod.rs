@@ -10,3 +10,4 @@ pub(super) mod reads;
 pub(super) mod release;
 pub(super) mod retention;
 pub(super) mod submit;
+pub(super) mod webhooks;
