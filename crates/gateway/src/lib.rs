@@ -19,7 +19,7 @@
 //! | `images`, `upload`, `download` | `/v1/images`; pictures in, checked in memory set aside before; files out |
 //! | `edits` | `/v1/edits`: submitted, shown, followed (server-sent events), cancelled, deleted; their files |
 //! | `openai` | OpenAI's image-edit API on the same edits |
-//! | `sessions`, `models`, `account`, `admin`, `health` | the rest of the API |
+//! | `sessions`, `models`, `account`, `webhooks`, `admin`, `health` | the rest of the API |
 //! | `openapi`, `docs` | its description at `/openapi.json`, and a page that shows it |
 //!
 //! What the API takes and gives is in [`limekiln_jobs::api`].
@@ -70,6 +70,7 @@ pub mod state;
 pub mod status;
 mod strict_json;
 mod upload;
+mod webhooks;
 mod worker_cache;
 mod write_timeout;
 

@@ -15,7 +15,7 @@ use crate::openapi::Api;
 use crate::problem::{Problem, ProblemCode};
 use crate::{
     State, account, admin, admission, docs, edits, health, images, layers, models, openai,
-    openapi as description, sessions,
+    openapi as description, sessions, webhooks,
 };
 
 /// What the public port serves. [`serve`](crate::serve()) adds the bounds on connections.
@@ -112,6 +112,8 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(edits::artifacts::report))
         .routes(routes!(sessions::create))
         .routes(routes!(sessions::get))
+        .routes(routes!(webhooks::secret))
+        .routes(routes!(webhooks::rotate))
         .routes(routes!(models::list))
         .routes(routes!(account::me))
         .route_layer(from_fn_with_state(state.clone(), admission::bounded));

@@ -144,6 +144,7 @@ async fn three_services_and_two_of_each_process() -> Result<()> {
     ensure!(stranger.status == 404, "{stranger:?}");
     deleted(&cluster, edit, turn).await?;
     erased(&cluster).await?;
+    webhook_secret(&cluster).await?;
     cluster.fleet.is_whole()
 }
 
@@ -241,6 +242,39 @@ async fn blobs(cluster: &Cluster, part: &str) -> Result<usize> {
         .iter()
         .filter(|blob| blob.key.as_str().contains(part));
     Ok(keys.count())
+}
+
+/// What the operator's command shows and replaces is what the tenant's own route shows.
+async fn webhook_secret(cluster: &Cluster) -> Result<()> {
+    let keys = async |rest: &[&str]| {
+        let all = [&["keys", "webhook-secret", "--tenant", "tenant-0"], rest];
+        command(&cluster.namespace, &all.concat()).await
+    };
+    let shown = async || {
+        let path = "/v1/webhooks/secret";
+        let answer = cluster.clients[0].send(Method::GET, path, |request| request);
+        answer.await?.json()
+    };
+    let first = keys(&[]).await?;
+    ensure!(shown().await?["secret"] == first, "{first}");
+    let both = keys(&["--rotate", "--overlap-hours", "1"]).await?;
+    let (second, former) = both.split_once('\n').context("no former secret")?;
+    ensure!(
+        second != first && former.starts_with(&format!("{first}  until ")),
+        "{both}"
+    );
+    ensure!(shown().await?["former"]["secret"] == first, "{both}");
+    let early = keys(&["--rotate"]).await;
+    ensure!(
+        early.is_err_and(|error| error.to_string().contains("--overlap-hours 0")),
+        "replaced twice"
+    );
+    let json = keys(&["--rotate", "--overlap-hours", "0", "--json"]).await?;
+    ensure!(
+        shown().await? == serde_json::from_str::<Value>(&json)?,
+        "{json}"
+    );
+    Ok(())
 }
 
 /// `limekiln dev` on a folder.

@@ -1,18 +1,22 @@
-//! `limekiln keys`: makes, lists and revokes API keys, sets and shows limits.
+//! `limekiln keys`: makes, lists and revokes API keys, sets and shows limits, shows and replaces the secrets of webhooks.
+
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use limekiln_jobs::KeyId;
-use limekiln_jobs::api::Role;
-use limekiln_store::{Limits, Store, Tenant};
+use limekiln_jobs::api::{FormerSecret, Role, WebhookSecrets};
+use limekiln_store::{Limits, Rotated, Store, Tenant};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::services;
-use crate::args::{CreateArgs, Keys, LimitsArgs, ListArgs, RevokeArgs, TenantLimitsArgs};
+use crate::args::{
+    CreateArgs, Keys, LimitsArgs, ListArgs, RevokeArgs, TenantLimitsArgs, WebhookSecretArgs,
+};
 use crate::output::print;
 
-/// Makes, lists or revokes keys, or sets and shows limits.
+/// Makes, lists or revokes keys, sets and shows limits, or shows and replaces a secret.
 ///
 /// # Errors
 ///
@@ -23,6 +27,7 @@ pub(crate) async fn run(command: &Keys) -> Result<()> {
         Keys::List(args) => list(args).await,
         Keys::Revoke(args) => revoke(args).await,
         Keys::Limits(args) => limits(args).await,
+        Keys::WebhookSecret(args) => webhook_secret(args).await,
     }
 }
 
@@ -182,6 +187,45 @@ async fn revoke(args: &RevokeArgs) -> Result<()> {
             "there is no key {}: `limekiln keys list` shows them",
             args.id
         );
+    }
+    Ok(())
+}
+
+async fn webhook_secret(args: &WebhookSecretArgs) -> Result<()> {
+    let store = services::store(&args.database).await?;
+    store.schema_check().await?;
+    let tenant = store.tenant_by_name(&args.tenant).await?;
+    let tenant = tenant.with_context(|| {
+        let name = &args.tenant;
+        format!("there is no tenant {name}: `limekiln keys list` shows those that have keys")
+    })?;
+    if args.rotate {
+        let overlap = Duration::from_secs(u64::from(args.overlap_hours) * 3600);
+        let rotated = store.webhook_secret_rotate(tenant.id, overlap).await?;
+        if let Some(Rotated::Early(_)) = rotated {
+            bail!(
+                "the secret was replaced a short while ago, and the one before still signs: without --rotate both are shown; \
+                 --overlap-hours 0 ends the one before"
+            );
+        }
+    }
+    let secrets = store.webhook_secrets(tenant.id).await?;
+    let secrets = secrets.context("the tenant was removed meanwhile")?;
+    let shown = WebhookSecrets {
+        secret: secrets.secret.expose().to_owned(),
+        former: secrets.former.map(|(secret, until)| FormerSecret {
+            secret: secret.expose().to_owned(),
+            until,
+        }),
+    };
+    if args.json {
+        print(&serde_json::to_string(&shown)?);
+        return Ok(());
+    }
+    print(&shown.secret);
+    if let Some(former) = shown.former {
+        let until = former.until.format(&Rfc3339)?;
+        print(&format!("{}  until {until}", former.secret));
     }
     Ok(())
 }

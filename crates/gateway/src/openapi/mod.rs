@@ -1,11 +1,12 @@
 //! The API's description (OpenAPI), made from the code: every status, and every problem code behind it.
 
 mod schemas;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
 use limekiln_jobs::EditEvent;
-use limekiln_jobs::api::{OpenAiError, ProblemDocument, SentEvent};
+use limekiln_jobs::api::{OpenAiError, ProblemDocument, SentEvent, WebhookDelivery};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -26,12 +27,13 @@ use crate::settings::Settings;
         (name = "images", description = "Pictures and masks to edit with"),
         (name = "edits", description = "Edits, their events and their results"),
         (name = "sessions", description = "Edits that build on each other"),
+        (name = "webhooks", description = "What tells you that an edit ended, and the secret that signs it"),
         (name = "openai", description = "OpenAI's image-edit API, for its own clients"),
         (name = "account", description = "Your tenant, and the models and presets it may use"),
         (name = "admin", description = "For operators, with keys of the role admin"),
         (name = "operations", description = "For probes and Prometheus, without a key"),
     ),
-    components(schemas(EditEvent, SentEvent, ProblemDocument, OpenAiError)),
+    components(schemas(EditEvent, SentEvent, ProblemDocument, OpenAiError, WebhookDelivery)),
     modifiers(&Bearer),
 )]
 pub(crate) struct Api;
@@ -68,6 +70,7 @@ pub(crate) fn document(api: &utoipa::openapi::OpenApi, settings: &Settings) -> V
         .collect();
     // A status port has none of what is tightened.
     if document["paths"].get(openai::PATH).is_some() {
+        document["webhooks"] = webhooks::ended();
         schemas::tighten(&mut document, settings);
     }
     let paths = document["paths"].as_object_mut().into_iter().flatten();

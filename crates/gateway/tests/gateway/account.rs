@@ -242,3 +242,37 @@ async fn everything_but_the_description_is_kept_from_caches_and_sniffers() {
     assert_eq!(docs.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(docs.header("x-request-id").map(str::len), Some(36));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_secret_of_webhooks_is_shown_and_replaced() {
+    let gateway = Gateway::start().await;
+    let secret = async |gateway: &Gateway| gateway.get("/v1/webhooks/secret").await.json();
+    let first = secret(&gateway).await;
+    assert_eq!(first["former"], json!(null));
+    assert!(first["secret"].as_str().unwrap().starts_with("whsec_"));
+    let rotate = async |query: &str| {
+        let path = format!("/v1/webhooks/secret/rotate{query}");
+        gateway.send(gateway.request("POST", &path)).await
+    };
+    for wrong in ["?overlap_hours=169", "?overlap_hours=-1", "?hours=1"] {
+        assert_eq!(rotate(wrong).await.code(), "parameter_invalid", "{wrong}");
+    }
+    assert_eq!(secret(&gateway).await, first);
+    let second = rotate("").await.json();
+    assert_ne!(second["secret"], first["secret"]);
+    assert_eq!(second["former"]["secret"], first["secret"]);
+    let again = rotate("").await;
+    assert_eq!(
+        (again.status, again.code().as_str()),
+        (409, "secret_rotating")
+    );
+    assert_eq!(secret(&gateway).await, second);
+    let third = rotate("?overlap_hours=0").await.json();
+    assert_eq!(third["former"], json!(null));
+    assert_eq!(secret(&gateway).await, third);
+    // Each tenant has its own, and nobody's is for strangers.
+    let other = Request::new("GET", "/v1/webhooks/secret").key(&gateway.other);
+    assert_ne!(gateway.send(other).await.json()["secret"], third["secret"]);
+    let nobody = Request::new("GET", "/v1/webhooks/secret");
+    assert_eq!(gateway.send(nobody).await.status, 401);
+}

@@ -10,7 +10,7 @@ use super::services::span;
 use super::{DatabaseArgs, TelemetryArgs};
 use crate::args::number::{self, Bytes};
 
-/// Make, list and revoke API keys; set the limits of tenants
+/// Make, list and revoke API keys; set the limits of tenants; show and replace the secrets of their webhooks
 #[derive(Args, Debug)]
 pub(crate) struct KeysArgs {
     #[command(subcommand)]
@@ -24,6 +24,7 @@ pub(crate) enum Keys {
     List(ListArgs),
     Revoke(RevokeArgs),
     Limits(LimitsArgs),
+    WebhookSecret(WebhookSecretArgs),
 }
 
 impl Keys {
@@ -34,6 +35,7 @@ impl Keys {
             Self::List(args) => &args.telemetry,
             Self::Revoke(args) => &args.telemetry,
             Self::Limits(args) => &args.telemetry,
+            Self::WebhookSecret(args) => &args.telemetry,
         }
     }
 }
@@ -170,6 +172,33 @@ pub(crate) struct RevokeArgs {
     /// The key's id, as `limekiln keys list` prints it
     #[arg(value_name = "ID")]
     pub(crate) id: Uuid,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+/// Show the secret that a tenant's webhooks are signed with, or replace it
+///
+/// Prints the secret on stdout; on a second line the one before and the time until which it signs too, if there is one.
+#[derive(Args, Debug)]
+pub(crate) struct WebhookSecretArgs {
+    /// Name of the tenant
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: String,
+
+    /// Replace the secret first
+    #[arg(long)]
+    pub(crate) rotate: bool,
+
+    /// Hours for which webhooks are signed with the secret before as well; 0 ends all before at once
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(..=168), requires = "rotate")]
+    pub(crate) overlap_hours: u32,
+
+    /// Print the secrets as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,

@@ -21,6 +21,7 @@ pub(crate) use doctor::DoctorArgs;
 pub(crate) use drain::DrainArgs;
 pub(crate) use keys::{
     CreateArgs, Keys, KeysArgs, LimitsArgs, ListArgs, RevokeArgs, TenantLimitsArgs,
+    WebhookSecretArgs,
 };
 pub(crate) use queue::QueueArgs;
 pub(crate) use serve::{ApiArgs, Downloads, ServeArgs};
