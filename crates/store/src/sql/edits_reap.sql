@@ -14,19 +14,31 @@ pulse as (
     where $2 is not null
     returning f.leases_held_since as since, k.ttl
 ),
+-- Materialized apart: by the index of what runs, whatever the planner thinks of the table.
+due as materialized (
+    select e.id, e.worker_id from edits e where e.state = 'running' and e.lease_expires_at <= now()
+),
 expired as materialized (
-    select e.id, e.worker_id
-    from edits e
-    where e.state = 'running' and e.lease_expires_at <= now()
-        and not exists (
+    select e.id, e.worker_id, e.excused
+    from (
+        select d.id
+        from due d
+        where not exists (
             select from pulse p
             where p.since > now() - coalesce(
-                (select w.ttl from workers w where w.id = e.worker_id), make_interval(secs => $2)
+                (select w.ttl from workers w where w.id = d.worker_id), make_interval(secs => $2)
             )
         )
-    order by e.id
-    limit $1
-    for no key update skip locked
+        order by d.id
+        limit $1
+    ) d
+    cross join lateral (
+        -- Progress since the claim excuses a death, but for an edit that starts over again and again.
+        select q.id, q.worker_id, q.checkpoint_step > q.claim_step and q.restarts < q.max_attempts as excused
+        from edits q
+        where q.id = d.id and q.state is not distinct from 'running' and q.lease_expires_at <= now()
+        for no key update skip locked
+    ) e
 ),
 moved as (
     update edits e
@@ -41,12 +53,7 @@ moved as (
             else e.error
         end,
         finished_at = case when not x.excused and e.attempts + 1 >= e.max_attempts then clock_timestamp() end
-    from (
-        -- Progress since the claim excuses a death, but for an edit that starts over again and again.
-        select x.id, x.worker_id, b.checkpoint_step > b.claim_step and b.restarts < b.max_attempts as excused
-        from expired x
-        cross join lateral (select * from edits b where b.id = x.id limit 1) b
-    ) x
+    from expired x
     where e.id = x.id and e.id = any (array(select id from expired))
         and e.state is not distinct from 'running'
     returning e.id, e.tenant_id, e.epoch, e.state, e.seq, x.worker_id
