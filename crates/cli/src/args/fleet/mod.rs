@@ -39,6 +39,8 @@ use clap::Args;
 ///
 /// Safe to run at any time and from several places at once: it takes a lock, and does nothing when the tables are up
 /// to date. Upgrades expand first, so that commands of the version before keep working: run it before the new version.
+/// A step that needs a table for itself waits two seconds for it, lets the fleet go on and tries again, for a quarter of
+/// an hour at most; the log names the session that is in its way.
 #[derive(Args, Debug)]
 pub(crate) struct MigrateArgs {
     /// Give each component a role of its own: PREFIX_gateway, PREFIX_coordinator and PREFIX_worker
