@@ -5,13 +5,16 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use limekiln_jobs::TenantId;
 use limekiln_memory::Share;
+use limekiln_store::Caller;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use crate::State;
 use crate::memory::body_too_large;
 use crate::problem::{Problem, ProblemCode};
+use crate::shares;
 use crate::strict_json::StrictJson;
 
 /// Memory that a body begins with.
@@ -21,11 +24,14 @@ const ROOM_FIRST: usize = 1 << 10;
 pub(crate) struct BufferedBody {
     pub(crate) bytes: Bytes,
     pub(crate) share: Share,
+    /// What the tenant holds of the memory, so that its slow bodies leave room for others'.
+    pub(crate) held: shares::Share,
 }
 
 /// Reads a body of at most `bytes_max`.
 pub(crate) async fn read(
     state: &State,
+    tenant: TenantId,
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
@@ -49,6 +55,15 @@ pub(crate) async fn read(
     }
     let deadline = Instant::now() + times.body;
     let mut room = ROOM_FIRST;
+    let bodies = &state.shares.bodies;
+    let full = || {
+        Problem::share(
+            ProblemCode::ConcurrencyLimit,
+            bodies.each(),
+            "bytes of bodies are on their way",
+        )
+    };
+    let mut held = bodies.take(tenant, room).ok_or_else(full)?;
     let mut share = state.memory.share(room as u64, body_too_large).await?;
     let mut whole = BytesMut::new();
     let mut pieces = body.into_data_stream();
@@ -70,6 +85,9 @@ pub(crate) async fn read(
         // Memory is taken in growing steps, so that a body does not wait for it often.
         if whole.len() > room {
             let more = (whole.len() - room).max(room.min(1 << 20));
+            if !held.grow(more) {
+                return Err(full());
+            }
             state.memory.grow(&mut share, more as u64).await?;
             room += more;
         }
@@ -77,6 +95,7 @@ pub(crate) async fn read(
     Ok(BufferedBody {
         bytes: whole.freeze(),
         share,
+        held,
     })
 }
 
@@ -100,8 +119,11 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
                 "send JSON, with Content-Type: application/json",
             ));
         }
+        let caller = parts.extensions.get::<Caller>();
+        let caller = caller.ok_or_else(|| Problem::plain(ProblemCode::Unauthorized))?;
         let body = read(
             state,
+            caller.tenant,
             &parts.headers,
             body,
             state.settings.limits.json_bytes,

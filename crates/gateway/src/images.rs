@@ -60,7 +60,11 @@ pub(crate) async fn create(
         body::declared_bytes(&parts.headers).unwrap_or(1),
     )
     .await?;
-    let BufferedBody { bytes, share } = body::read(&state, &parts.headers, body, bytes_max).await?;
+    let BufferedBody {
+        bytes,
+        share,
+        held: _held,
+    } = body::read(&state, caller.tenant, &parts.headers, body, bytes_max).await?;
     let checked = upload::check(&state, &share, bytes.clone(), declared).await?;
     quotas::upload(&state, &caller, bytes.len() as u64).await?;
     let image = upload::put(&state, caller.tenant, bytes, &checked).await?;

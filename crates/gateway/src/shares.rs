@@ -6,59 +6,82 @@ use std::sync::{Arc, Mutex, PoisonError};
 use limekiln_jobs::TenantId;
 
 /// How much each tenant holds of one thing.
-pub(crate) struct Shares {
-    each: usize,
-    held: Arc<Held>,
-}
+pub(crate) struct Shares(Arc<Inner>);
 
-/// Tenants that hold nothing are not in it.
-type Held = Mutex<HashMap<TenantId, usize>>;
+struct Inner {
+    each: usize,
+    /// Tenants that hold nothing are not in it.
+    held: Mutex<HashMap<TenantId, usize>>,
+}
 
 /// What a tenant holds, until it is dropped.
 pub(crate) struct Share {
     tenant: TenantId,
     amount: usize,
-    held: Arc<Held>,
+    shares: Arc<Inner>,
 }
 
 impl Shares {
     /// Each tenant may hold this part of `total`, and at least one.
     pub(crate) fn new(total: usize, part: f64) -> Self {
+        Self::at_least(total, part, 1)
+    }
+
+    /// Each tenant may hold this part of `total`, and at least so much.
+    pub(crate) fn at_least(total: usize, part: f64, least: usize) -> Self {
         let each = (total as f64 * part.clamp(0.0, 1.0)).ceil() as usize;
-        Self {
-            each: each.max(1),
-            held: Arc::default(),
-        }
+        Self(Arc::new(Inner {
+            each: each.max(least),
+            held: Mutex::default(),
+        }))
     }
 
     /// What each tenant may hold.
     pub(crate) fn each(&self) -> usize {
-        self.each
+        self.0.each
     }
 
     /// Takes `amount` for the tenant, unless it would hold more than its share.
     pub(crate) fn take(&self, tenant: TenantId, amount: usize) -> Option<Share> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = held
-            .get(&tenant)
-            .copied()
-            .unwrap_or(0)
-            .checked_add(amount)?;
-        if now > self.each {
-            return None;
-        }
-        held.insert(tenant, now);
-        Some(Share {
+        self.0.add(tenant, amount).then(|| Share {
             tenant,
             amount,
-            held: self.held.clone(),
+            shares: self.0.clone(),
         })
+    }
+}
+
+impl Inner {
+    /// Whether the tenant may hold so much more; then it does.
+    fn add(&self, tenant: TenantId, amount: usize) -> bool {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = held.get(&tenant).copied().unwrap_or(0);
+        let more = now.checked_add(amount).filter(|more| *more <= self.each);
+        if let Some(more) = more {
+            held.insert(tenant, more);
+        }
+        more.is_some()
+    }
+}
+
+impl Share {
+    /// Takes so much more for the same tenant, unless it would hold more than its share; whether it did.
+    pub(crate) fn grow(&mut self, more: usize) -> bool {
+        let grown = self.shares.add(self.tenant, more);
+        if grown {
+            self.amount += more;
+        }
+        grown
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self
+            .shares
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(now) = held.get_mut(&self.tenant) {
             *now = now.saturating_sub(self.amount);
             if *now == 0 {
@@ -84,7 +107,11 @@ mod tests {
         drop(first);
         assert!(shares.take(one, 1).is_some());
         drop(second);
-        assert!(shares.held.lock().unwrap().is_empty(), "nobody is kept");
+        assert!(shares.0.held.lock().unwrap().is_empty(), "nobody is kept");
+        let mut grown = shares.take(one, 1).unwrap();
+        assert!(grown.grow(1) && !grown.grow(1));
+        drop(grown);
+        assert!(shares.take(one, 2).is_some());
         assert_eq!(Shares::new(2, 0.1).each(), 1);
         assert_eq!(Shares::new(2048, 1.0).each(), 2048);
     }

@@ -19,6 +19,9 @@ use crate::shares::Shares;
 use crate::status::Status;
 use crate::worker_cache::WorkerCache;
 
+/// What a form has beside its pictures, and memory that is taken in steps, at most.
+const BODY_SLACK_BYTES: usize = 2 << 20;
+
 /// The services that a gateway stands on.
 pub struct Services {
     /// Postgres.
@@ -71,6 +74,8 @@ pub(crate) struct TenantShares {
     pub(crate) requests: Shares,
     pub(crate) watchers: Shares,
     pub(crate) waits: Shares,
+    /// Bytes of bodies in memory.
+    pub(crate) bodies: Shares,
     /// Downloads through the gateway, which hold connections.
     pub(crate) downloads: Shares,
 }
@@ -105,6 +110,12 @@ impl State {
                 requests: Shares::new(limits.requests, limits.tenant_share),
                 watchers: Shares::new(limits.watchers, limits.tenant_share),
                 waits: Shares::new(limits.openai_waits, limits.tenant_share),
+                // One form with two pictures must always fit.
+                bodies: Shares::at_least(
+                    limits.upload_memory_bytes,
+                    limits.tenant_share,
+                    2 * limits.upload_bytes + BODY_SLACK_BYTES,
+                ),
                 downloads: Shares::new(limits.connections, limits.tenant_share),
             },
             keys: KeyCache::new(timeouts.key_cache),

@@ -82,8 +82,11 @@ pub(crate) async fn edit(
     quotas::upload(&state, &caller, 1).await?;
     quotas::edit(&caller)?;
     let bytes_max = 2 * state.settings.limits.upload_bytes + form::TEXT_BYTES_MAX;
-    let BufferedBody { bytes, mut share } =
-        body::read(&state, &parts.headers, body, bytes_max).await?;
+    let BufferedBody {
+        bytes,
+        mut share,
+        held,
+    } = body::read(&state, caller.tenant, &parts.headers, body, bytes_max).await?;
     // The fields are copies.
     let fields_bytes = bytes.len() as u64;
     state.memory.grow(&mut share, fields_bytes).await?;
@@ -93,7 +96,7 @@ pub(crate) async fn edit(
     let digest = form.digest();
     let as_url = form.response_format == ResponseFormat::Url;
     let (image, mask) = stored(&state, &caller, &share, form).await?;
-    drop(share);
+    drop((share, held));
 
     let mut pending = Pending::new(&state, &caller, key.is_none());
     for (index, request) in requests.into_iter().enumerate() {

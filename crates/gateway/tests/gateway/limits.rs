@@ -106,6 +106,23 @@ async fn stalled_uploads_of_one_tenant_leave_room_for_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_bodies_of_one_tenant_leave_memory_for_others() {
+    let gateway = Gateway::with(|settings| {
+        settings.limits.upload_memory_bytes = 32 << 20;
+        settings.limits.upload_bytes = 3 << 20;
+    })
+    .await;
+    // A quarter of it holds no more than three of these, of which nothing more comes.
+    let slow = Request::new("POST", "/v1/images").key(&gateway.key);
+    let slow = slow.body("image/png", vec![b'x'; 5 << 19]).length(3 << 20);
+    let (_stalled, refused) = stall(&gateway, &slow).await;
+    assert_eq!((refused.status, quota(&refused)[0]), (429, 8 << 20));
+    let theirs = Request::new("POST", "/v1/images").key(&gateway.other);
+    let theirs = theirs.body("image/png", pictures::room());
+    assert_eq!(gateway.send(theirs).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn waits_of_one_tenant_leave_room_for_others() {
     let gateway = Gateway::with(|settings| settings.limits.openai_waits = 4).await;
     let room = pictures::room();
