@@ -1,9 +1,14 @@
 //! The one handle, on either half.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use limekiln_jobs::{Digest, ErrorKind, Retryable, retry::Policy};
+use time::OffsetDateTime;
 use url::Url;
 
 use crate::{
@@ -64,7 +69,7 @@ impl Blobs {
     pub async fn folder(dir: &Path, bucket: &str, fsync: Fsync) -> Result<Self> {
         bucket_check(bucket)?;
         let folder = Folder::open(dir, bucket, fsync)?;
-        folder.leftovers_remove(Duration::ZERO, u16::MAX).await?;
+        folder.leftovers_remove(SystemTime::now(), u16::MAX).await?;
         Ok(Self {
             half: Half::Folder(folder),
             prefix: Arc::default(),
@@ -120,11 +125,15 @@ impl Blobs {
         }
     }
 
-    /// Store and bucket in words, for a report.
-    pub(crate) fn target(&self) -> String {
-        match &self.half {
+    /// Store, bucket and prefix in words, for a report.
+    pub fn target(&self) -> String {
+        let store = match &self.half {
             Half::S3(s3) => s3.target(),
             Half::Folder(folder) => folder.target(),
+        };
+        match &*self.prefix {
+            "" => store,
+            prefix => format!("{store}, under `{prefix}`"),
         }
     }
 
@@ -153,6 +162,19 @@ impl Blobs {
         }
         metrics::counter!("limekiln_blob_written_bytes_total").increment(bytes);
         Ok(Stored { digest, bytes })
+    }
+
+    /// Stores the blob unless there is one of this key; whether it was stored. Of puts at the same time one stores, but on a
+    /// server that knows no conditional puts: read back what matters.
+    pub async fn put_new(&self, key: &Key, body: Bytes, media_type: &str) -> Result<bool> {
+        let name = self.name(key);
+        let work = async {
+            match &self.half {
+                Half::S3(s3) => s3.put_new(&name, body, media_type).await,
+                Half::Folder(folder) => folder.put_new(&name, body, media_type).await,
+            }
+        };
+        metered("put a new blob", self.patience, work).await
     }
 
     /// The whole blob, at most `limit_bytes` of it, checked against `expect` when given.
@@ -275,14 +297,20 @@ impl Blobs {
         Ok(())
     }
 
-    /// Removes what puts that were never finished left behind (uploads in parts, temporary files) and that is older than
-    /// `age`; returns how many, at most `limit`.
-    pub async fn uploads_abort(&self, age: Duration, limit: u16) -> Result<u64> {
+    /// Removes what puts under `prefix` that were never finished left behind (uploads in parts; in a folder temporary
+    /// files, whatever they were to be) and that began before `before`; returns how many, at most `limit`.
+    pub async fn uploads_abort(
+        &self,
+        prefix: &Prefix,
+        before: OffsetDateTime,
+        limit: u16,
+    ) -> Result<u64> {
         let limit = limit.clamp(1, PAGE_MAX);
+        let start = format!("{}{prefix}", self.prefix);
         let work = async {
             match &self.half {
-                Half::S3(s3) => s3.uploads_abort(&self.prefix, age, limit).await,
-                Half::Folder(folder) => folder.leftovers_remove(age, limit).await,
+                Half::S3(s3) => s3.uploads_abort(&start, before, limit).await,
+                Half::Folder(folder) => folder.leftovers_remove(before.into(), limit).await,
             }
         };
         metered("abort uploads", self.patience, work).await
@@ -312,6 +340,9 @@ mod tests {
         assert_eq!(blobs.prefixed("two").unwrap().name(&key), "two/t/x");
         assert_eq!(blobs.prefixed("").unwrap().name(&key), "t/x");
         assert!(blobs.prefixed("../two").is_err());
+        // It would lie among the keys of the fleet that has no prefix, or has `one`.
+        assert!(blobs.prefixed("t").is_err());
+        assert!(blobs.prefixed("one/t/two").is_err());
         assert_eq!(blobs.bucket("other").unwrap().name(&key), "t/x");
         assert!(blobs.bucket("No Bucket").is_err());
     }

@@ -7,6 +7,9 @@ use crate::{Error, Result};
 /// The most bytes of a key: as base64, which the folder's side files are named by, it still is a file name.
 const KEY_BYTES: usize = 160;
 
+/// The segment that every tenant's keys start with.
+pub(crate) const TENANTS: &str = "t";
+
 /// The name of one blob: segments of `a-z A-Z 0-9 . _ -` between slashes, none of them made of dots alone.
 /// So no key leads out of its store, whatever that is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,7 +101,7 @@ impl Prefix {
 
     /// Everything of every tenant: `t/`.
     pub fn tenants() -> Self {
-        Self("t/".to_owned())
+        Self(format!("{TENANTS}/"))
     }
 
     /// Everything of one tenant.

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use url::Url;
 
-use crate::{Error, Key, Result};
+use crate::{Error, Key, Result, key::TENANTS};
 
 /// Tries of one request, the first included, unless the settings say otherwise.
 pub(crate) const ATTEMPTS: u32 = 3;
@@ -18,7 +18,8 @@ pub struct Settings {
     pub region: Option<String>,
     /// The bucket.
     pub bucket: String,
-    /// Put before every key with a slash, such as `staging`; empty for none.
+    /// Put before every key with a slash, such as `staging`; empty for none. No segment of it is `t`, by which every
+    /// fleet's own keys start: so no fleet's prefix lies among another's keys.
     pub prefix: String,
     /// `http://host/bucket/key` instead of `http://bucket.host/key`. Most servers that are not AWS need it.
     pub path_style: bool,
@@ -86,7 +87,13 @@ pub(crate) fn prefix_check(prefix: &str) -> Result<()> {
         return Ok(());
     }
     let checked = prefix.parse::<Key>().map(drop);
-    checked.map_err(|error| Error::Settings(format!("prefix: {error}")))
+    checked.map_err(|error| Error::Settings(format!("prefix: {error}")))?;
+    if prefix.split('/').any(|segment| segment == TENANTS) {
+        return Err(Error::Settings(format!(
+            "prefix: `{prefix}` has the segment `{TENANTS}`, under which a fleet keeps its pictures; choose another"
+        )));
+    }
+    Ok(())
 }
 
 /// An access key and its secret.

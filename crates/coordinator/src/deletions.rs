@@ -3,7 +3,8 @@
 //!
 //! A key by itself is one that an upload may use again, so it is deleted once, and only while no row refers to it; until the
 //! list forgets it no upload takes it. What lies under a prefix belongs to one edit or to a tenant that is gone; it is deleted
-//! twice, because a worker that lost its lease may have been putting a result.
+//! twice, because a worker that lost its lease may have been putting a result. Nothing goes while the bucket is another
+//! fleet's, or newer than the database (`marker`).
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::Error;
 use crate::control_loop::{ControlLoop, Next};
+use crate::marker::standing;
 
 /// Deletions claimed in one round.
 const LIMIT: u32 = 256;
@@ -99,6 +101,10 @@ impl ControlLoop for Deletions {
     async fn round(&mut self) -> Result<Next, Error> {
         let began = Instant::now();
         let claimed = self.store.blob_deletions_claim(LIMIT).await?;
+        // What was listed before a database was restored may be in use by now.
+        if !claimed.is_empty() && !standing(&self.store, &self.blobs).await?.may_delete_listed() {
+            return Ok(Next::After(self.every));
+        }
         let full = claimed.len() >= LIMIT as usize;
         let (mut done, mut more, mut failed) = (Vec::new(), Vec::new(), None);
         let this = &*self;

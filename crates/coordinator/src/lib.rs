@@ -18,6 +18,7 @@
 //! | `retention` | pruning by age |
 //! | `deletions` | blobs whose rows were deleted |
 //! | `erase` | tenants that an operator had erased |
+//! | `marker` | whose the bucket is: [`claim`], [`adopt`], [`restore_accept`]; and whether anything may be deleted |
 //! | `sweep` | blobs that no row refers to |
 //! | `gauges` | depth, ages and windows, for Prometheus |
 //! | `error` | [`Error`] |
@@ -41,6 +42,7 @@
 //! | `limekiln_deleted_blobs_total` | counter | | blobs removed because their rows were deleted |
 //! | `limekiln_erased_total` | counter | `what` | rows of tenants that are being erased |
 //! | `limekiln_swept_total` | counter | | blobs removed that no row referred to |
+//! | `limekiln_sweep_held` | gauge | `reason` | 1 while no blob is deleted: the bucket is another fleet's (`foreign`) or has lost its marker (`unclaimed`), the database was `restored` from before, too many look like `orphans` |
 //! | `limekiln_webhooks_total` | counter | `outcome` | deliveries tried: `delivered`, `failed`, `refused` (never tried again), `given_up` (the last attempt failed) |
 //! | `limekiln_webhook_seconds` | histogram | | a delivery, lookup to answer |
 //! | `limekiln_webhook_endpoints_down` | gauge | | endpoints that gave no answer again and again, of this coordinator |
@@ -58,7 +60,7 @@
 //! | `limekiln_deletions_oldest_seconds` | gauge | | how long blobs have waited to be deleted |
 //! | `limekiln_webhooks_overdue_seconds` | gauge | | how long the delivery that is due for longest has been due |
 //!
-//! The last ten are read from Postgres by every coordinator: take their maximum, not their sum.
+//! The last ten, and `limekiln_sweep_held`, are read from Postgres by every coordinator: take their maximum, not their sum.
 
 mod announcer;
 mod control_loop;
@@ -67,6 +69,7 @@ mod erase;
 mod error;
 mod gauges;
 mod live;
+mod marker;
 mod reannounce;
 mod release;
 mod retention;
@@ -79,7 +82,8 @@ mod wakes;
 mod webhooks;
 
 pub use error::Error;
+pub use marker::{Adopted, Marker, Standing, adopt, claim, restore_accept, standing};
 pub use run::run;
-pub use settings::{Retention, Settings, Webhooks};
+pub use settings::{ORPHANS_MOST, Retention, Settings, Webhooks};
 pub use submit::Submitter;
 pub use webhooks::{Refused, is_public, url_check};

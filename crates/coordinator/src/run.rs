@@ -16,10 +16,11 @@ use crate::control_loop::{self, ControlLoop};
 use crate::deletions::Deletions;
 use crate::erase::Erase;
 use crate::gauges::Gauges;
+use crate::marker::Keep;
 use crate::reannounce::Reannounce;
 use crate::release::Release;
 use crate::retention::Prune;
-use crate::sweep::Sweep;
+use crate::sweep::{Phase, Sweep};
 use crate::upkeep::{Reap, Retries, Turns};
 use crate::wakes::WakeListener;
 use crate::webhooks::{Client, Deliveries};
@@ -111,14 +112,22 @@ async fn coordinate(
         blobs: blobs.clone(),
         every: retention.delete_every,
     });
-    loops.start(Sweep {
+    loops.start(Keep {
         store: store.clone(),
-        blobs,
-        every: retention.sweep_every,
-        grace: retention.sweep_grace,
-        after: None,
-        deleted: 0,
+        blobs: blobs.clone(),
+        every: settings.marker_every,
+        said: None,
     });
+    if retention.sweep {
+        loops.start(Sweep {
+            store: store.clone(),
+            blobs,
+            every: retention.sweep_every,
+            grace: retention.sweep_grace,
+            orphans_most: retention.orphans_most,
+            phase: Phase::Started,
+        });
+    }
     loops.start(Gauges {
         store,
         every: settings.gauges_every,

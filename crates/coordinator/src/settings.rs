@@ -8,6 +8,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// The share of blobs that may look like orphans before it is the database that looks wrong.
+pub const ORPHANS_MOST: f64 = 0.05;
+
 /// Settings of [`run`](crate::run).
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -22,6 +25,8 @@ pub struct Settings {
     pub release_idle: Duration,
     /// Pause between looks at retries that came due, turns that can go on, and announcements nobody claimed.
     pub upkeep_every: Duration,
+    /// Pause between two writes of the marker that says whose the bucket is.
+    pub marker_every: Duration,
     /// Pause between two readings of the gauges.
     pub gauges_every: Duration,
     /// What is kept, and for how long.
@@ -45,10 +50,14 @@ pub struct Retention {
     pub images: Option<Duration>,
     /// Pause between two looks at what was deleted and whose blobs have to go, and at tenants to erase.
     pub delete_every: Duration,
-    /// Pause between two sweeps for blobs that no row refers to.
+    /// Whether blobs that no row refers to are deleted.
+    pub sweep: bool,
+    /// Pause between two walks through the blobs, of all coordinators together.
     pub sweep_every: Duration,
-    /// Younger blobs are left alone: their rows may be on the way.
+    /// A blob that no row refers to goes when that was so on two walks this far apart: its row may be on the way.
     pub sweep_grace: Duration,
+    /// When more than this share of all blobs looks like orphans, none is deleted.
+    pub orphans_most: f64,
 }
 
 /// Delivery of webhooks.
@@ -81,6 +90,7 @@ impl Default for Settings {
             release_tick: Duration::from_millis(250),
             release_idle: Duration::from_secs(1),
             upkeep_every: Duration::from_millis(500),
+            marker_every: MINUTE,
             gauges_every: Duration::from_secs(5),
             retention: Retention::default(),
             webhooks: Webhooks::default(),
@@ -97,8 +107,10 @@ impl Default for Retention {
             edits: None,
             images: Some(30 * DAY),
             delete_every: Duration::from_secs(2),
+            sweep: true,
             sweep_every: 6 * HOUR,
             sweep_grace: DAY,
+            orphans_most: ORPHANS_MOST,
         }
     }
 }
@@ -132,6 +144,7 @@ impl Settings {
             self.release_tick,
             self.release_idle,
             self.upkeep_every,
+            self.marker_every,
             self.gauges_every,
             self.retention.prune_every,
             self.retention.delete_every,
@@ -142,6 +155,9 @@ impl Settings {
         }
         if self.retention.sweep_grace < MINUTE {
             return refuse("sweep_grace must be at least a minute, or uploads in flight are lost");
+        }
+        if !(0.0..=1.0).contains(&self.retention.orphans_most) {
+            return refuse("orphans_most must be a share from 0 to 1");
         }
         let hooks = &self.webhooks;
         let at_once = [hooks.concurrency, hooks.per_endpoint, hooks.per_tenant];

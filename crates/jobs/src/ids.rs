@@ -62,6 +62,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// Id of a fleet: of one database, and of the bucket, or the prefix in one, that its pictures lie under.
+    FleetId;
     /// Id of a tenant, which owns keys, images and edits and is charged for them.
     TenantId;
     /// Id of an API key.

@@ -84,7 +84,7 @@ pub use class::Class;
 pub use cost::Cost;
 pub use digest::Digest;
 pub use events::{EditEvent, EventKind, Progress};
-pub use ids::{BatchId, EditId, ImageId, KeyId, SessionId, TenantId, WebhookId, WorkerId};
+pub use ids::{BatchId, EditId, FleetId, ImageId, KeyId, SessionId, TenantId, WebhookId, WorkerId};
 pub use live::Live;
 pub use machine::{Effect, Event, Rejected, apply};
 pub use needs::Needs;

@@ -19,6 +19,7 @@
 //! | `webhooks`, `webhook_secrets`, `retention` | deliveries; what signs them; what may be forgotten |
 //! | `deletion`, `erasure` | what clients delete, and the list of blobs that go; tenants that are erased |
 //! | `roles` | a role for each component, with the rights it needs |
+//! | `mark`, `sweep`, `blob_rows` | whose the bucket is, which blobs may be deleted, which rows refer to blobs |
 //! | `bench` | what only benchmarks need (feature `bench`) |
 //! | `embedded` | Postgres in process, for `limekiln dev` |
 //!
@@ -50,6 +51,7 @@ mod arrays;
 mod artifacts;
 #[cfg(any(test, feature = "bench"))]
 pub mod bench;
+mod blob_rows;
 mod claim;
 mod conn;
 mod control;
@@ -64,6 +66,7 @@ mod fleet;
 mod images;
 mod keys;
 mod lease;
+mod mark;
 mod migrate;
 mod outcome;
 mod query;
@@ -78,6 +81,7 @@ mod sessions;
 mod store;
 mod submission;
 mod submit;
+mod sweep;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -89,6 +93,7 @@ mod write;
 mod writer;
 
 pub use artifacts::{ArtifactRef, NewArtifact};
+pub use blob_rows::{BlobRow, BlobTable};
 pub use claim::Claimed;
 pub use control::{Cancel, Retried};
 pub use deletion::{BlobDeletion, Deleted};
@@ -101,6 +106,7 @@ pub use images::{Image, NewImage};
 pub use keys::{Caller, Key, NewKey};
 pub use lease::{Checkpoint, Checkpointed, Progressed};
 pub use limekiln_jobs::api::TenantLimits as Limits;
+pub use mark::Mark;
 pub use outcome::{Completion, Failed};
 pub use reap::{Moved, Reaped};
 pub use release::Announcement;
@@ -109,6 +115,7 @@ pub use secret::Secret;
 pub use sessions::Session;
 pub use store::{Server, Settings, Store};
 pub use submission::{Idempotency, Submission, Submitted};
+pub use sweep::{Walked, WalkedBlob};
 pub use tenants::Tenant;
 pub use usage::UsageDay;
 pub use webhook_secrets::{Rotated, WebhookSecrets};

@@ -106,6 +106,7 @@ impl Store {
             "sessions",
             "images",
             "blob_deletions",
+            "sweep_candidates",
         ] {
             let begun = Instant::now();
             deadline(

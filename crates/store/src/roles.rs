@@ -71,9 +71,13 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
         "fleet",
         [
             "select, update",
-            "select, update (reaped_at, leases_held_since)",
-            "select",
+            "select, update (reaped_at, leases_held_since, marked_at, newest_edit, walk_began_at, sweep_stopped)",
+            "select, update (marked_at, newest_edit)",
         ],
+    ),
+    (
+        "sweep_candidates",
+        ["", "select, insert, update, delete", ""],
     ),
     (
         "blob_deletions",

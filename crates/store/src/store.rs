@@ -8,6 +8,7 @@ use std::time::Duration;
 use limekiln_jobs::retry::Policy;
 use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use time::OffsetDateTime;
 use tokio::time::sleep;
 
 use crate::conn::Conn;
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 7] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 8] = [
     (
         1,
         "fleet",
@@ -25,6 +26,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 7] = [
         2,
         "history",
         include_str!("../../../migrations/0002_history.sql"),
+    ),
+    (
+        3,
+        "sweep",
+        include_str!("../../../migrations/0003_sweep.sql"),
     ),
     (
         4,
@@ -204,6 +210,12 @@ impl Store {
     pub async fn ping(&self) -> Result<()> {
         let _: i32 = self.value("ping", sqlx::query_scalar("select 1")).await?;
         Ok(())
+    }
+
+    /// The server's clock.
+    pub async fn now(&self) -> Result<OffsetDateTime> {
+        self.value("now", sqlx::query_scalar("select clock_timestamp()"))
+            .await
     }
 
     /// What the server is.

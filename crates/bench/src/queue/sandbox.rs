@@ -63,6 +63,7 @@ impl Sandbox {
         let store = Store::connect(&database).await?;
         store.migrate().await?;
         services.blobs.bucket_ensure().await?;
+        limekiln_coordinator::claim(&store, &services.blobs).await?;
         let model = services.name.parse::<ModelName>();
         let mut sandbox = Self {
             scratch,

@@ -3,7 +3,7 @@ use std::{
     io::{self, Write},
     path::Path,
     sync::{Arc, Weak},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -22,12 +22,38 @@ const PIECE_BYTES: usize = 1 << 20;
 /// Tries to move a file into a directory that deletions keep removing.
 const MOVES: u32 = 10;
 
+/// Where a put may store its blob.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the place of the blob of that name, if there is one.
+    Any,
+    /// Where there is none.
+    Free,
+}
+
 /// What may lie beside a blob: its media type, and what the S3 server of before kept of one put in parts.
 const SIDES: [&str; 2] = ["metadata.json", "internal.json"];
 
 impl Folder {
     /// Stores a blob whole or not at all. A put that is dropped in the middle leaves nothing.
     pub(crate) async fn put(&self, name: &str, body: Bytes, media_type: &str) -> Result<()> {
+        self.put_as(Place::Any, name, body, media_type)
+            .await
+            .map(drop)
+    }
+
+    /// The same, unless there is such a blob; whether it was stored.
+    pub(crate) async fn put_new(&self, name: &str, body: Bytes, media_type: &str) -> Result<bool> {
+        self.put_as(Place::Free, name, body, media_type).await
+    }
+
+    async fn put_as(
+        &self,
+        place: Place,
+        name: &str,
+        body: Bytes,
+        media_type: &str,
+    ) -> Result<bool> {
         // Before a side file is written for a blob that can't be.
         if let Some(error) = self.no_bucket() {
             return Err(error);
@@ -36,18 +62,24 @@ impl Folder {
         let waiting = Arc::new(());
         let waiter = Arc::downgrade(&waiting);
         self.blocking("put a blob", move |folder| {
-            folder.put_now(&name, &body, &media_type, &waiter)
+            folder.put_now(place, &name, &body, &media_type, &waiter)
         })
         .await
     }
 
     fn put_now(
         &self,
+        place: Place,
         name: &str,
         body: &[u8],
         media_type: &str,
         waiter: &Weak<()>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
+        let path = self.path(name);
+        // The side file of the blob that is there stays as it is.
+        if place == Place::Free && path.try_exists()? {
+            return Ok(false);
+        }
         let file = self.written(body, waiter)?;
         let [media_side, internal_side] = SIDES.map(|end| self.side(name, end));
         // The side file comes first: where the blob is seen its type is known.
@@ -59,10 +91,10 @@ impl Folder {
             self.dir.sync(&self.dir.data)?;
         }
         removed(&internal_side)?;
-        let path = self.path(name);
         let dir = path.parent().unwrap_or(&path);
-        self.moved(file, &path, dir)?;
-        self.dir.sync(dir)
+        let stored = self.moved(place, file, &path, dir)?;
+        self.dir.sync(dir)?;
+        Ok(stored)
     }
 
     /// A temporary file with these bytes, on the disk; dropped, it is removed.
@@ -91,11 +123,27 @@ impl Folder {
         Ok(file)
     }
 
-    /// Moves the file to its place, whose directories are made when they are missing.
-    fn moved(&self, mut file: NamedTempFile, path: &Path, dir: &Path) -> io::Result<()> {
+    /// Moves the file to its place, whose directories are made when they are missing; whether the place was one to take.
+    fn moved(
+        &self,
+        place: Place,
+        mut file: NamedTempFile,
+        path: &Path,
+        dir: &Path,
+    ) -> io::Result<bool> {
         for _ in 0..MOVES {
-            match file.persist(path) {
-                Ok(_) => return Ok(()),
+            let moved = match place {
+                Place::Any => file.persist(path),
+                Place::Free => file.persist_noclobber(path),
+            };
+            match moved {
+                Ok(_) => return Ok(true),
+                Err(failed)
+                    if place == Place::Free
+                        && failed.error.kind() == io::ErrorKind::AlreadyExists =>
+                {
+                    return Ok(false);
+                }
                 Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => {
                     file = failed.file;
                     self.dirs_make(dir)?;
@@ -157,16 +205,15 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes up to `limit` files older than `age` that belong to puts which were never finished; returns how many.
-    pub(crate) async fn leftovers_remove(&self, age: Duration, limit: u16) -> Result<u64> {
+    /// Removes up to `limit` files written until `before` that belong to puts which were never finished; returns how many.
+    pub(crate) async fn leftovers_remove(&self, before: SystemTime, limit: u16) -> Result<u64> {
         self.blocking("abort uploads", move |folder| {
-            folder.leftovers_remove_now(age, limit)
+            folder.leftovers_remove_now(before, limit)
         })
         .await
     }
 
-    fn leftovers_remove_now(&self, age: Duration, limit: u16) -> io::Result<u64> {
-        let before = SystemTime::now().checked_sub(age);
+    fn leftovers_remove_now(&self, before: SystemTime, limit: u16) -> io::Result<u64> {
         let mut count = 0;
         for entry in fs::read_dir(&self.dir.data)? {
             let entry = entry?;
@@ -175,7 +222,7 @@ impl Folder {
                 continue;
             }
             match entry.metadata().and_then(|metadata| metadata.modified()) {
-                Ok(modified) if Some(modified) <= before => {
+                Ok(modified) if modified <= before => {
                     removed(&entry.path())?;
                     count += 1;
                 }

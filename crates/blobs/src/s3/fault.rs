@@ -9,8 +9,9 @@ use super::client::S3;
 use crate::Error;
 
 /// Codes of requests that did not arrive whole, or of a server with too much to do: another try may succeed.
-const TRANSIENT: [&str; 12] = [
+const TRANSIENT: [&str; 13] = [
     "BadDigest",
+    "ConditionalRequestConflict",
     "IncompleteBody",
     "InternalError",
     "InvalidDigest",

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use time::OffsetDateTime;
@@ -128,14 +126,13 @@ impl S3 {
             .await
     }
 
-    /// Aborts uploads in parts that began more than `age` ago and were never finished; returns how many.
+    /// Aborts uploads in parts that began before `before` and were never finished; returns how many.
     pub(crate) async fn uploads_abort(
         &self,
         prefix: &str,
-        age: Duration,
+        before: OffsetDateTime,
         limit: u16,
     ) -> Result<u64> {
-        let before = OffsetDateTime::now_utc() - age;
         let listed = self
             .client
             .list_multipart_uploads()

@@ -121,6 +121,37 @@ async fn abort(s3: &S3, name: &str, upload: &str) {
 }
 
 impl S3 {
+    /// Stores the blob unless there is one of this name; whether it was stored.
+    pub(crate) async fn put_new(&self, name: &str, body: Bytes, media_type: &str) -> Result<bool> {
+        let sent = self
+            .client
+            .put_object()
+            .bucket(&self.settings.bucket)
+            .key(name)
+            .content_type(media_type)
+            .if_none_match("*")
+            .body(ByteStream::from(body.clone()))
+            .send()
+            .await;
+        let Err(error) = sent else {
+            return Ok(true);
+        };
+        let status = error.raw_response().map(|raw| raw.status().as_u16());
+        match status {
+            Some(412) => Ok(false),
+            // A server that has no conditional puts.
+            Some(501) => match self.head(name).await {
+                Ok(_) => Ok(false),
+                Err(Error::NotFound { .. }) => {
+                    self.put_whole(name, body, media_type).await?;
+                    Ok(true)
+                }
+                Err(error) => Err(error),
+            },
+            _ => Err(self.fault("put a new blob", None, error)),
+        }
+    }
+
     async fn put_whole(&self, name: &str, body: Bytes, media_type: &str) -> Result<()> {
         self.client
             .put_object()

@@ -8,6 +8,7 @@ use std::{
 use limekiln_blobs::{Blobs, Fsync, Key, Prefix};
 use limekiln_jobs::{Digest, ErrorKind, Retryable};
 use limekiln_testbed::until;
+use time::OffsetDateTime;
 
 use crate::context::{TestContext, noise};
 
@@ -220,13 +221,18 @@ async fn what_a_dead_process_left_is_swept_when_old_enough() {
     let data = context.dir().join("data");
     std::fs::write(data.join(".tmp.dead"), "half").unwrap();
     let hour = Duration::from_secs(3_600);
-    assert_eq!(context.blobs.uploads_abort(hour, 100).await.unwrap(), 0);
+    let old = async || {
+        let before = OffsetDateTime::now_utc() - hour;
+        let aborted = context.blobs.uploads_abort(&Prefix::all(), before, 100);
+        aborted.await.unwrap()
+    };
+    assert_eq!(old().await, 0);
     let file = std::fs::File::options()
         .write(true)
         .open(data.join(".tmp.dead"))
         .unwrap();
     file.set_modified(SystemTime::now() - 2 * hour).unwrap();
-    assert_eq!(context.blobs.uploads_abort(hour, 100).await.unwrap(), 1);
+    assert_eq!(old().await, 1);
     assert_eq!(names(&data), ["kiln"]);
 }
 

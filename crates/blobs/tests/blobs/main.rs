@@ -38,6 +38,7 @@ suites!(
     both: [
         blobs_come_back,
         the_last_put_wins,
+        one_of_many_new_puts_wins,
         large_blobs_go_in_parts,
         what_is_not_expected_is_refused,
         listings_are_paged_in_order,

@@ -11,6 +11,7 @@ mod deletions;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod endpoint;
+mod marker;
 mod outage;
 mod release;
 mod retention;
@@ -18,5 +19,6 @@ mod running;
 mod settings;
 mod stalls;
 mod submit;
+mod sweep;
 mod upkeep;
 mod webhooks;

@@ -66,6 +66,7 @@ pub(crate) fn settings() -> Settings {
         release_tick: Duration::from_millis(50),
         release_idle: Duration::from_millis(100),
         upkeep_every: Duration::from_millis(50),
+        marker_every: Duration::from_millis(50),
         gauges_every: Duration::from_millis(100),
         retention: Retention {
             prune_every: NEVER,

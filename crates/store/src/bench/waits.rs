@@ -17,12 +17,6 @@ pub struct Waits {
 }
 
 impl Store {
-    /// The server's clock.
-    pub async fn now(&self) -> Result<OffsetDateTime> {
-        self.value("now", sqlx::query_scalar("select clock_timestamp()"))
-            .await
-    }
-
     /// How long edits of the model waited that were submitted after `since`. Reads every row of the table.
     pub async fn start_waits(&self, model: &ModelName, since: OffsetDateTime) -> Result<Waits> {
         let (p50_ms, p99_ms, unsuccessful): (f64, f64, i64) = self

@@ -73,4 +73,6 @@ suite! {
     deletion::what_is_in_use_stays
     deletion::a_picture_deleted_and_uploaded_again_lies_elsewhere
     deletion::a_tenant_goes_in_steps
+    sweep::candidates_are_orphans_of_two_walks_a_grace_apart
+    sweep::marks_only_grow_and_outlive_their_edits
 }

@@ -71,6 +71,10 @@ const HOT: &[(&str, &str)] = &[
     ("uuid, int", include_str!("../sql/tenant_edits_cancel.sql")),
     ("uuid, int", include_str!("../sql/tenant_edits_delete.sql")),
     ("uuid, int", include_str!("../sql/tenant_images_delete.sql")),
+    (
+        "text[], bigint[], bigint",
+        include_str!("../sql/sweep_mark.sql"),
+    ),
     ("float8, int", include_str!("../sql/events_prune.sql")),
     ("float8, int", include_str!("../sql/edits_prune.sql")),
     ("float8, int", include_str!("../sql/images_expire.sql")),
@@ -134,6 +138,7 @@ async fn hot_statements_only_use_indexes() {
                 "tenants",
                 "blob_deletions",
                 "webhooks",
+                "sweep_candidates",
             ];
             for table in tables {
                 assert!(

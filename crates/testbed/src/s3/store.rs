@@ -98,12 +98,24 @@ impl S3 for Store {
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let mut input = req.input;
         parsed(&input.key)?;
-        if input.if_match.is_some() || input.if_none_match.is_some() {
-            return Err(s3_error!(NotImplemented, "conditional puts"));
+        if input.if_match.is_some() {
+            return Err(s3_error!(
+                NotImplemented,
+                "puts in the place of one version"
+            ));
         }
         let body = checked::collect(input.body.take(), input.content_length).await?;
         checked::check(&input, req.trailing_headers.as_ref(), &body)?;
         let media_type = input.content_type.as_deref();
+        if input.if_none_match.is_some() {
+            let media_type = media_type.unwrap_or("application/octet-stream");
+            let bucket = self.bucket(&input.bucket)?;
+            let stored = bucket.put_new(&parsed(&input.key)?, body, media_type).await;
+            return match stored.map_err(refused)? {
+                true => Ok(S3Response::new(PutObjectOutput::default())),
+                false => Err(s3_error!(PreconditionFailed)),
+            };
+        }
         self.put(&input.bucket, &input.key, body, media_type)
             .await?;
         Ok(S3Response::new(PutObjectOutput::default()))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use limekiln_blobs::{Key, Prefix};
 use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, ErrorKind, Retryable, TenantId};
+use time::OffsetDateTime;
 
 use super::{MIB, keys};
 use crate::context::{TestContext, noise};
@@ -85,6 +86,23 @@ pub(crate) async fn blobs_come_back(context: &TestContext) {
     }
 }
 
+pub(crate) async fn one_of_many_new_puts_wins(context: &TestContext) {
+    let key = context.key("first");
+    let put = async |text: &'static str| {
+        let put = context.blobs.put_new(&key, text.into(), "text/plain").await;
+        put.unwrap().then_some(text)
+    };
+    let stored = tokio::join!(put("one"), put("two"), put("three"), put("four"));
+    let stored = [stored.0, stored.1, stored.2, stored.3];
+    let winners: Vec<_> = stored.into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    assert_eq!(put("five").await, None);
+    let kept = context.blobs.get(&key, None, 100).await.unwrap();
+    assert_eq!(kept, winners[0]);
+    let head = context.blobs.head(&key).await.unwrap().unwrap();
+    assert_eq!(head.media_type.as_deref(), Some("text/plain"));
+}
+
 pub(crate) async fn the_last_put_wins(context: &TestContext) {
     let key = context.key("twice");
     context
@@ -151,7 +169,7 @@ pub(crate) async fn large_blobs_go_in_parts(context: &TestContext) {
     assert_eq!(
         context
             .blobs
-            .uploads_abort(Duration::ZERO, 100)
+            .uploads_abort(&Prefix::all(), OffsetDateTime::now_utc(), 100)
             .await
             .unwrap(),
         0

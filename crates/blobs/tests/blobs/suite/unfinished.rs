@@ -6,6 +6,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use limekiln_blobs::Prefix;
 use limekiln_jobs::Digest;
 use limekiln_testbed::until;
+use time::OffsetDateTime;
 
 use super::{MIB, keys};
 use crate::context::{TestContext, noise};
@@ -40,7 +41,11 @@ pub(crate) async fn abandoned_uploads_are_swept(context: &TestContext) {
     assert_eq!(
         context
             .blobs
-            .uploads_abort(Duration::from_secs(3_600), 100)
+            .uploads_abort(
+                &Prefix::all(),
+                OffsetDateTime::now_utc() - Duration::from_secs(3_600),
+                100
+            )
             .await
             .unwrap(),
         0
@@ -52,7 +57,7 @@ pub(crate) async fn abandoned_uploads_are_swept(context: &TestContext) {
         async || {
             context
                 .blobs
-                .uploads_abort(Duration::ZERO, 100)
+                .uploads_abort(&Prefix::all(), OffsetDateTime::now_utc(), 100)
                 .await
                 .unwrap();
             let left = client

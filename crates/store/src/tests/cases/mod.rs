@@ -10,4 +10,5 @@ pub(super) mod reads;
 pub(super) mod release;
 pub(super) mod retention;
 pub(super) mod submit;
+pub(super) mod sweep;
 pub(super) mod webhooks;

@@ -1,0 +1,80 @@
+//! The rows that refer to blobs, page by page, for whoever compares them with the bucket.
+
+use uuid::Uuid;
+
+use crate::row::{get, int};
+use crate::{Result, Store};
+
+/// Which rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobTable {
+    /// Images.
+    Images,
+    /// Results of edits.
+    Artifacts,
+    /// Checkpoints of edits; edits without one come along with no key.
+    Checkpoints,
+}
+
+impl BlobTable {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Images, Self::Artifacts, Self::Checkpoints];
+
+    fn page(self) -> &'static str {
+        match self {
+            Self::Images => {
+                "select id, '' as kind, blob_key as key from images
+                where id > $1 and $2::text is not null order by id limit $3"
+            }
+            Self::Artifacts => {
+                "select edit_id as id, kind, blob_key as key from artifacts
+                where (edit_id, kind) > ($1, $2::text) order by edit_id, kind limit $3"
+            }
+            Self::Checkpoints => {
+                "select id, '' as kind, checkpoint_key as key from edits
+                where id > $1 and $2::text is not null order by id limit $3"
+            }
+        }
+    }
+}
+
+/// A row that may refer to a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobRow {
+    /// Of the image or the edit.
+    pub id: Uuid,
+    /// Which of the edit's artifacts; empty for another row.
+    pub kind: String,
+    /// The blob.
+    pub key: Option<String>,
+}
+
+impl Store {
+    /// Up to `limit` rows after the given one, in the order of their ids.
+    pub async fn blob_rows(
+        &self,
+        table: BlobTable,
+        after: Option<&BlobRow>,
+        limit: u32,
+    ) -> Result<Vec<BlobRow>> {
+        let (id, kind) = after.map_or((Uuid::nil(), ""), |row| (row.id, row.kind.as_str()));
+        let rows = self
+            .rows(
+                "blob_rows",
+                sqlx::query(table.page())
+                    .bind(id)
+                    .bind(kind)
+                    .bind(int(limit)),
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(BlobRow {
+                    id: get(row, "id")?,
+                    kind: get(row, "kind")?,
+                    key: get(row, "key")?,
+                })
+            })
+            .collect()
+    }
+}
