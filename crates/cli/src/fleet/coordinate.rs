@@ -49,6 +49,8 @@ pub(super) fn settings(args: &RetentionArgs) -> Settings {
     settings.retention.checkpoints = args.keep_checkpoints;
     settings.retention.edits = args.keep_edits.0;
     settings.retention.images = args.keep_images.0;
+    settings.retention.sweep_every = args.sweep_every;
+    settings.retention.sweep_grace = args.sweep_grace;
     settings.webhooks.allow_private = args.webhooks_private;
     settings
 }

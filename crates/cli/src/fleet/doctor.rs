@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::services;
+use super::{doctor_blobs, services};
 use crate::args::DoctorArgs;
 use crate::models::Choice;
 use crate::output::print;
@@ -54,6 +54,9 @@ impl Findings {
 ///
 /// When something is broken. The findings are printed before that.
 pub(crate) async fn run(args: &DoctorArgs) -> Result<()> {
+    if args.blobs {
+        return doctor_blobs::run(args).await;
+    }
     let mut findings = Findings::default();
     if args.services.database.database.is_some() {
         postgres(args, &mut findings).await;
@@ -63,6 +66,9 @@ pub(crate) async fn run(args: &DoctorArgs) -> Result<()> {
     }
     if args.services.s3.s3_endpoint.is_some() {
         s3(args, &mut findings).await;
+        if args.services.database.database.is_some() {
+            marker(args, &mut findings).await;
+        }
     }
     if !args.no_model {
         tokio::task::block_in_place(|| model(args, &mut findings));
@@ -168,6 +174,38 @@ async fn s3(args: &DoctorArgs, findings: &mut Findings) {
             None => findings.add(NAME, Level::Fine, check.name, &report.target),
             Some(problem) => findings.add(NAME, Level::Broken, check.name, problem),
         }
+    }
+}
+
+/// Whether the bucket is the database's.
+async fn marker(args: &DoctorArgs, findings: &mut Findings) {
+    const NAME: &str = "s3";
+    const SUBJECT: &str = "marker";
+    let compared = async {
+        let store = services::store(&args.services.database).await?;
+        // What is wrong with the tables is said elsewhere.
+        if store.schema_check().await.is_err() {
+            return Ok(None);
+        }
+        let blobs = services::blobs(&args.services.s3).await?;
+        let standing = limekiln_coordinator::standing(&store, &blobs).await?;
+        anyhow::Ok(Some((standing.trouble(&blobs), blobs.target())))
+    };
+    match compared.await {
+        Err(error) => findings.add(NAME, Level::Broken, SUBJECT, format!("{error:#}")),
+        Ok(None) => {}
+        Ok(Some((None, target))) => {
+            findings.add(
+                NAME,
+                Level::Fine,
+                SUBJECT,
+                format!("{target} is this database's"),
+            );
+        }
+        Ok(Some((Some(("unclaimed", words)), _))) => {
+            findings.add(NAME, Level::Warning, SUBJECT, words);
+        }
+        Ok(Some((Some((_, words)), _))) => findings.add(NAME, Level::Broken, SUBJECT, words),
     }
 }
 

@@ -5,11 +5,12 @@
 //! | module | holds |
 //! |---|---|
 //! | `serve`, `coordinate`, `work` | the three kinds of process |
-//! | `dev` | all of them in one, with the services that no argument names |
+//! | `dev` | all of them in one, on services of its own or on those that its flags name |
 //! | `keys` | API keys, and the tenants that they make |
 //! | `tenants` | lists, shows and erases tenants |
 //! | `drain` | makes the workers of a machine finish their edits and exit |
-//! | `doctor` | checks of what a process depends on |
+//! | `migrate` | the tables, and an operator's word on the bucket |
+//! | `doctor`, `doctor_blobs` | checks of what a process depends on; rows against blobs |
 //! | `submit`, `client` | sends an edit to a gateway |
 //! | `queue` | `limekiln bench queue` |
 //! | `weights` | weights from a bucket |
@@ -20,8 +21,10 @@ mod coordinate;
 #[cfg(feature = "embedded")]
 mod dev;
 mod doctor;
+mod doctor_blobs;
 mod drain;
 mod keys;
+mod migrate;
 mod queue;
 mod serve;
 mod services;
@@ -35,7 +38,7 @@ mod work;
 
 use anyhow::Result;
 
-use crate::args::{Bench, Command, MigrateArgs, SubmitArgs, TelemetryArgs};
+use crate::args::{Bench, Command, SubmitArgs, TelemetryArgs};
 use telemetry::Telemetry;
 use tokio_util::sync::CancellationToken;
 
@@ -66,9 +69,9 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Drain(args) => with("drain", &args.telemetry, async |_, shutdown| {
             drain::run(args, shutdown).await
         }),
-        Command::Migrate(args) => {
-            with("migrate", &args.telemetry, async |_, _| migrate(args).await)
-        }
+        Command::Migrate(args) => with("migrate", &args.telemetry, async |_, _| {
+            migrate::run(args).await
+        }),
         Command::Keys(args) => with("keys", args.command.telemetry(), async |_, _| {
             keys::run(&args.command).await
         }),
@@ -113,26 +116,4 @@ fn submit(args: &SubmitArgs) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(submit::run(args))
-}
-
-async fn migrate(args: &MigrateArgs) -> Result<()> {
-    let reach = async || services::store(&args.database).await;
-    let store = services::patient("Postgres", reach).await?;
-    store.migrate().await?;
-    let roles = store.roles_grant(args.roles.as_deref()).await?;
-    let server = store.server().await?;
-    crate::output::print(&format!(
-        "the tables are at version {} (PostgreSQL {})",
-        server.schema, server.version
-    ));
-    if let Some(roles) = roles {
-        crate::output::print(&format!(
-            "the roles have their rights: {}",
-            roles.names.join(", ")
-        ));
-        for advice in roles.advice {
-            eprintln!("note: {advice}");
-        }
-    }
-    Ok(())
 }

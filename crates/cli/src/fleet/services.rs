@@ -28,7 +28,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Connects to all three, and checks that the tables are there. Waits for a minute for a service that is out of
+    /// Connects to all three, and checks that the tables are there and that the bucket is their fleet's. Waits for a minute for a service that is out of
     /// reach: processes that start together, or during an outage, should not have to be started again.
     ///
     /// # Errors
@@ -67,7 +67,11 @@ impl Services {
         .await?;
         let broker = patient("RabbitMQ", broker).await?;
         let blobs = blobs(&args.s3).await?;
-        patient("S3", async || Ok(blobs.bucket_ensure().await?)).await?;
+        patient("S3", async || {
+            blobs.bucket_ensure().await?;
+            Ok(limekiln_coordinator::claim(&store, &blobs).await?)
+        })
+        .await?;
         Ok(Self {
             store,
             broker,
@@ -116,6 +120,7 @@ fn is_transient(error: &anyhow::Error) -> bool {
         of::<limekiln_store::Error>(cause)
             || of::<limekiln_broker::Error>(cause)
             || of::<limekiln_blobs::Error>(cause)
+            || of::<limekiln_coordinator::Error>(cause)
     })
 }
 
@@ -182,15 +187,19 @@ pub(crate) async fn blobs(args: &S3Args) -> Result<Blobs> {
     blobs_under(args, "").await
 }
 
-/// A handle to the bucket, with `prefix` put before every key. Nothing is sent yet.
+/// A handle to the bucket, with `folder` put before every key, behind the prefix. Nothing is sent yet.
 ///
 /// # Errors
 ///
 /// When the settings can't be right.
-pub(crate) async fn blobs_under(args: &S3Args, prefix: &str) -> Result<Blobs> {
+pub(crate) async fn blobs_under(args: &S3Args, folder: &str) -> Result<Blobs> {
     let mut settings =
         limekiln_blobs::Settings::new(args.s3_endpoint.clone(), args.s3_bucket.clone());
-    prefix.clone_into(&mut settings.prefix);
+    settings.prefix = match (args.s3_prefix.trim_matches('/'), folder) {
+        (prefix, "") => prefix.to_owned(),
+        ("", folder) => folder.to_owned(),
+        (prefix, folder) => format!("{prefix}/{folder}"),
+    };
     settings.public_endpoint = args.s3_public_endpoint.clone();
     settings.region = Some(args.s3_region.clone());
     Blobs::connect(&settings)

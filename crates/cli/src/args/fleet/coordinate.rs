@@ -53,6 +53,14 @@ pub(crate) struct RetentionArgs {
     )]
     pub(crate) keep_images: Age,
 
+    /// How often to walk through the bucket for blobs that no row refers to
+    #[arg(long, value_name = "TIME", env = "LIMEKILN_SWEEP_EVERY", default_value = "6h", value_parser = span)]
+    pub(crate) sweep_every: Duration,
+
+    /// Delete such a blob when it was one on two walks this far apart, a minute or more
+    #[arg(long, value_name = "TIME", env = "LIMEKILN_SWEEP_GRACE", default_value = "1d", value_parser = span)]
+    pub(crate) sweep_grace: Duration,
+
     /// Deliver webhooks to private and loopback addresses too
     #[arg(long, env = "LIMEKILN_WEBHOOKS_PRIVATE")]
     pub(crate) webhooks_private: bool,

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::serve::ApiArgs;
-use super::{EditorArgs, LeaseArgs, RetentionArgs, ServicesArgs, TelemetryArgs};
+use super::{EditorArgs, FlagsOnly, LeaseArgs, RetentionArgs, ServicesArgs, TelemetryArgs};
 use crate::args::ModelArgs;
 
 /// Run everything in one process, with no service to install
 ///
 /// Gateway, coordinator and worker on a data folder: Postgres and the queue run in the process, blobs are files. A restart keeps
-/// images, edits and queue, even after kill -9: an edit under way goes on from its last checkpoint. Each of
-/// DATABASE_URL, AMQP_URL and S3_ENDPOINT (or their flags) puts a real service in the place of the built-in one.
+/// images, edits and queue, even after kill -9: an edit under way goes on from its last checkpoint. --database, --amqp and
+/// --s3-endpoint, all three or none, put real services in the place of the built-in ones; DATABASE_URL and the other
+/// variables that name a fleet's services are ignored.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DevArgs {
@@ -44,7 +45,7 @@ pub(crate) struct DevArgs {
     #[command(flatten)]
     pub(crate) retention: RetentionArgs,
     #[command(flatten)]
-    pub(crate) services: ServicesArgs,
+    pub(crate) services: FlagsOnly<ServicesArgs>,
     #[command(flatten)]
     pub(crate) telemetry: TelemetryArgs,
 }

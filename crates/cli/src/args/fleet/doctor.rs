@@ -16,6 +16,11 @@ pub(crate) struct DoctorArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Compare the rows in Postgres with the blobs in the bucket, and check nothing else: reads only, counts rows without
+    /// blobs and blobs without rows, and lists the first 100 of each
+    #[arg(long)]
+    pub(crate) blobs: bool,
+
     /// Do not open the model
     #[arg(long)]
     pub(crate) no_model: bool,

@@ -39,6 +39,16 @@ pub(crate) struct S3Args {
     )]
     pub(crate) s3_bucket: String,
 
+    /// Put before every key, such as `staging`: fleets that share a bucket need one each [default: none]
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        env = "S3_PREFIX",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) s3_prefix: String,
+
     /// Region of the bucket
     #[arg(
         long,

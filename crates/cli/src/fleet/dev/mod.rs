@@ -1,20 +1,22 @@
 //! `limekiln dev`: gateway, coordinator and worker in one process, on a data folder.
+//!
+//! - `own_services`: Postgres, broker and blobs of this process, or those that the flags name
+
+mod own_services;
 
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use limekiln_blobs::{Blobs, Fsync};
-use limekiln_broker::Broker;
 use limekiln_jobs::api::Role;
-use limekiln_store::{Embedded, Limits, Store};
+use limekiln_store::{Limits, Store};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::services::Services;
 use super::telemetry::Telemetry;
-use super::{coordinate, serve, services, work};
+use super::{coordinate, serve, work};
 use crate::args::{DevArgs, Downloads};
 use crate::output::{self, print};
 
@@ -42,6 +44,8 @@ pub(crate) async fn run(
     telemetry: &Telemetry,
     shutdown: CancellationToken,
 ) -> Result<()> {
+    let named = own_services::named(args)?;
+    own_services::variables_ignored();
     let _lock = lock(&args.data)?;
     // A folder in use or a port in use is reported before anything slow starts.
     let mut api = args.api.clone();
@@ -49,8 +53,12 @@ pub(crate) async fn run(
     let listener = serve::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await?;
     let address = listener.local_addr()?;
 
-    let postgres = postgres_start(args).await?;
-    let services = connect(args, postgres.as_ref()).await?;
+    let (postgres, services) = if named {
+        (None, own_services::connect(args).await?)
+    } else {
+        let (postgres, services) = own_services::built_in(args).await?;
+        (Some(postgres), services)
+    };
     let editor = work::EditorPlan::new(&args.model, &args.editor, None)?;
     api.models = vec![editor.model_name.to_string()];
     let mut settings = serve::settings(&api)?;
@@ -62,8 +70,12 @@ pub(crate) async fn run(
 
     let cache = args.data.join("cache");
     let worker_settings = work::settings(&editor, &args.lease, &args.editor, "dev", cache);
-    let mut retention = args.retention.clone();
-    retention.webhooks_private = true;
+    let mut coordinator_settings = coordinate::settings(&args.retention);
+    coordinator_settings.webhooks.allow_private = true;
+    // An S3 that is somebody else's may hold more than this database knows of. The folder is ours alone, and no operator could
+    // be asked about it.
+    coordinator_settings.retention.sweep = !named;
+    coordinator_settings.retention.orphans_most = 1.0;
     let parts = {
         let Services {
             store,
@@ -71,7 +83,7 @@ pub(crate) async fn run(
             blobs,
         } = services.clone();
         let coordinator = limekiln_coordinator::run(
-            coordinate::settings(&retention),
+            coordinator_settings,
             store.clone(),
             broker.clone(),
             blobs.clone(),
@@ -122,49 +134,6 @@ fn lock(folder: &Path) -> Result<File> {
         ),
         Err(TryLockError::Error(error)) => Err(error).context(path.display().to_string()),
     }
-}
-
-/// The Postgres of this process, unless the arguments name another.
-async fn postgres_start(args: &DevArgs) -> Result<Option<Embedded>> {
-    if args.services.database.database.is_some() {
-        return Ok(None);
-    }
-    let folder = args.data.join("postgres");
-    let start = move || Embedded::start(&folder);
-    Ok(Some(tokio::task::spawn_blocking(start).await??))
-}
-
-/// The services that the arguments name, and the built-in ones for those that they do not.
-async fn connect(args: &DevArgs, postgres: Option<&Embedded>) -> Result<Services> {
-    let store = match postgres {
-        None => services::store(&args.services.database).await?,
-        Some(postgres) => Store::connect(&postgres.settings()).await?,
-    };
-    store.migrate().await?;
-    if postgres.is_some() {
-        // The folder is locked by this process, so whoever holds a lease died with the process before.
-        let ended = store.leases_end_all().await?;
-        if ended > 0 {
-            tracing::info!(ended, "edits that a killed process was running go on");
-        }
-    }
-    let broker = match &args.services.amqp {
-        None => Broker::local(),
-        Some(_) => services::broker(&args.services, "dev").await?,
-    };
-    let blobs = match &args.services.s3.s3_endpoint {
-        Some(_) => services::blobs(&args.services.s3).await?,
-        None => {
-            let folder = args.data.join("s3");
-            Blobs::folder(&folder, &args.services.s3.s3_bucket, Fsync::Always).await?
-        }
-    };
-    blobs.bucket_ensure().await?;
-    Ok(Services {
-        store,
-        broker,
-        blobs,
-    })
 }
 
 /// The folder's own key: that of the last start if it still works, else a new one.
