@@ -109,7 +109,10 @@ impl Plan {
     fn new(settings: &Settings) -> Self {
         let mut left = VecDeque::new();
         for editor in [Editor::Null, Editor::Lime] {
-            for fault in Fault::ALL {
+            for fault in Fault::ALL
+                .into_iter()
+                .filter(|fault| fault.concerns(editor))
+            {
                 let name = format!("{}::{}", fault.name(), editor.model());
                 if settings.wants(&name) {
                     left.push_back((editor, fault, name));

@@ -93,6 +93,8 @@ impl Services {
                 self.proxies.s3.before(self.s3.endpoint().as_str()),
             ),
             ("S3_BUCKET", bucket),
+            // Walks through the bucket all the time, whatever else happens.
+            ("LIMEKILN_SWEEP_EVERY", "1s".to_owned()),
             ("AWS_ACCESS_KEY_ID", credentials.access_key.clone()),
             ("AWS_SECRET_ACCESS_KEY", credentials.secret_key.clone()),
             ("AWS_REGION", "us-east-1".to_owned()),
@@ -108,6 +110,19 @@ impl Services {
 
 fn vhost_of(amqp: &str) -> String {
     amqp.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+impl Namespace {
+    /// The same with some of what its processes are told replaced.
+    #[must_use]
+    pub fn with(&self, changed: &[(&str, String)]) -> Self {
+        let mut other = self.clone();
+        for (name, value) in changed {
+            other.env.retain(|(old, _)| old != name);
+            other.env.push(((*name).to_owned(), value.clone()));
+        }
+        other
+    }
 }
 
 /// A database, a virtual host and a bucket that only one fleet uses.

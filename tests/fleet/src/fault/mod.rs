@@ -2,9 +2,11 @@
 //!
 //! # Layout
 //!
+//! - `buckets`: another fleet on the same bucket
 //! - `services`: Postgres, RabbitMQ, S3, the connections to them, coordinators, gateways
 //! - `workers`: workers and their engines
 
+mod buckets;
 mod services;
 mod workers;
 
@@ -15,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::load::Accepted;
 use crate::member::Editor;
 use crate::random::Random;
+use buckets::bucket_shared;
 use services::{
     connections_cut, connections_slow, coordinators_killed, gateways_killed, postgres_restarted,
     queues_purged, rabbitmq_restarted, s3_down,
@@ -48,13 +51,15 @@ pub enum Fault {
     ConnectionsCut,
     /// Connections to the services become slow, and one service silent.
     ConnectionsSlow,
+    /// Another fleet on the same bucket, restored from a backup.
+    BucketShared,
     /// Three of the others, one right after another.
     Several,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::WorkerKilled,
         Self::WorkerStopped,
         Self::WorkerFrozen,
@@ -67,6 +72,7 @@ impl Fault {
         Self::GatewaysKilled,
         Self::ConnectionsCut,
         Self::ConnectionsSlow,
+        Self::BucketShared,
         Self::Several,
     ];
 
@@ -86,8 +92,15 @@ impl Fault {
             Self::GatewaysKilled => "gateways_killed",
             Self::ConnectionsCut => "connections_cut",
             Self::ConnectionsSlow => "connections_slow",
+            Self::BucketShared => "bucket_shared",
             Self::Several => "several",
         }
+    }
+
+    /// Whether it is tried with this editor: with both, unless what the workers do makes no difference.
+    #[must_use]
+    pub fn concerns(self, editor: Editor) -> bool {
+        self != Self::BucketShared || editor == Editor::Null
     }
 
     /// What it may cost.
@@ -101,7 +114,8 @@ impl Fault {
             | Self::QueuesPurged
             | Self::S3Down
             | Self::CoordinatorsKilled
-            | Self::GatewaysKilled => Attempts::None,
+            | Self::GatewaysKilled
+            | Self::BucketShared => Attempts::None,
             Self::ConnectionsCut | Self::ConnectionsSlow | Self::Several => Attempts::Bounded,
         }
     }
@@ -130,6 +144,7 @@ impl Fault {
             Self::GatewaysKilled => gateways_killed(cluster, random).await?,
             Self::ConnectionsCut => connections_cut(cluster, random).await,
             Self::ConnectionsSlow => connections_slow(cluster, random).await,
+            Self::BucketShared => bucket_shared(cluster, random).await?,
             Self::Several => return several(cluster, random).await,
         }
         Ok(Vec::new())

@@ -1,4 +1,9 @@
-//! One edit, end to end: on three real services with two of each process, and in `limekiln dev` killed in the middle.
+//! One edit, end to end: on three real services with two of each process, and in `limekiln dev` killed in the middle. Whose
+//! a bucket is, and whose services `limekiln dev` takes.
+
+mod bucket;
+mod dev;
+mod told;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -287,6 +292,16 @@ struct Dev {
 
 impl Dev {
     async fn start(data: &TempDir, port: u16, http: &reqwest::Client) -> Result<Self> {
+        Self::start_with(data, port, http, &[]).await
+    }
+
+    /// With these variables exported.
+    async fn start_with(
+        data: &TempDir,
+        port: u16,
+        http: &reqwest::Client,
+        exported: &[(String, String)],
+    ) -> Result<Self> {
         let log = data.path().join(format!("dev-{}.log", Uuid::now_v7()));
         let port = port.to_string();
         let folder = data.path().join("data");
@@ -306,7 +321,10 @@ impl Dev {
             args.map(std::ffi::OsStr::new)
                 .into_iter()
                 .chain([folder.as_os_str()]),
-            [("NO_COLOR", "1")],
+            exported
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .chain([("NO_COLOR", "1")]),
             &log,
         );
         let hello: Value = wait_for(

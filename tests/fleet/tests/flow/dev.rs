@@ -1,0 +1,87 @@
+//! Whose services `limekiln dev` takes.
+
+use anyhow::{Context, Result, ensure};
+use limekiln_testbed::{Postgres, port_free};
+use sqlx::{Connection, PgConnection};
+
+use crate::told::Named;
+use crate::{Dev, http};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_takes_no_fleet_from_the_environment_and_none_that_is_not_its_own() -> Result<()> {
+    let http = http();
+    let production = Named::new().await;
+    production.succeeds(&["migrate"]).await?;
+    let url = Postgres::shared().url(&production.database);
+    let mut postgres = PgConnection::connect(&url).await?;
+    let data = tempfile::tempdir()?;
+    let dev = Dev::start_with(&data, port_free(), &http, &production.env).await?;
+    let said = dev.process.log_tail();
+    let line = said
+        .lines()
+        .find(|line| line.contains("from its flags alone"))
+        .with_context(|| said.clone())?;
+    for variable in ["DATABASE_URL", "AMQP_URL", "S3_ENDPOINT", "S3_BUCKET"] {
+        ensure!(line.contains(variable), "{line}");
+    }
+    let tenants: i64 = sqlx::query_scalar("select count(*) from tenants")
+        .fetch_one(&mut postgres)
+        .await?;
+    ensure!(tenants == 0, "dev made a tenant in production");
+    drop(dev);
+
+    // A folder of before there were markers opens, one whose parts are of two fleets does not.
+    let folder = data.path().join("data");
+    let bucket = folder.join("s3/data/limekiln");
+    let marker = std::fs::read_to_string(bucket.join("fleet.json"))?;
+    let own = std::fs::read_to_string(folder.join("fleet"))?;
+    ensure!(marker.contains(&own), "{marker}: {own}");
+    std::fs::create_dir_all(bucket.join("t/x/images"))?;
+    std::fs::write(bucket.join("t/x/images/y"), "a picture")?;
+    std::fs::remove_file(bucket.join("fleet.json"))?;
+    std::fs::remove_file(folder.join("fleet"))?;
+    drop(Dev::start(&data, port_free(), &http).await?);
+    let marker = std::fs::read_to_string(bucket.join("fleet.json"))?;
+    ensure!(marker.contains(&own), "{marker}: {own}");
+    std::fs::write(
+        bucket.join("fleet.json"),
+        marker.replace(&own, &uuid::Uuid::now_v7().to_string()),
+    )?;
+    let (folder, port) = (folder.display().to_string(), port_free().to_string());
+    production
+        .refused(
+            &["dev", "--data", &folder, "--port", &port],
+            1,
+            "belongs to another database",
+        )
+        .await?;
+
+    // Its flags name the same.
+    let folder = data.path().join("named").display().to_string();
+    let port = port_free().to_string();
+    let database = production.value("DATABASE_URL");
+    let (amqp, s3) = (
+        production.value("AMQP_URL"),
+        production.value("S3_ENDPOINT"),
+    );
+    let dev = ["dev", "--data", &folder, "--port", &port];
+    let some = [&dev[..], &["--database", database]].concat();
+    production
+        .refused(&some, 2, "--amqp and --s3-endpoint are missing")
+        .await?;
+    let some = [&some[..], &["--amqp", amqp]].concat();
+    production
+        .refused(&some, 2, "--s3-endpoint is missing")
+        .await?;
+    let all = [
+        &some[..],
+        &["--s3-endpoint", s3, "--s3-bucket", &production.bucket],
+    ]
+    .concat();
+    production.refused(&all, 1, "did not make").await?;
+    let tenants: i64 = sqlx::query_scalar("select count(*) from tenants")
+        .fetch_one(&mut postgres)
+        .await?;
+    ensure!(tenants == 0, "dev made a tenant in production");
+    Ok(())
+}
