@@ -222,9 +222,9 @@ async fn what_a_dead_process_left_is_swept_when_old_enough() {
     std::fs::write(data.join(".tmp.dead"), "half").unwrap();
     let hour = Duration::from_secs(3_600);
     let old = async || {
-        let before = OffsetDateTime::now_utc() - hour;
-        let aborted = context.blobs.uploads_abort(&Prefix::all(), before, 100);
-        aborted.await.unwrap()
+        let (all, before) = (Prefix::all(), OffsetDateTime::now_utc() - hour);
+        let aborted = context.blobs.uploads_abort(&all, before, 100).await;
+        aborted.unwrap()
     };
     assert_eq!(old().await, 0);
     let file = std::fs::File::options()

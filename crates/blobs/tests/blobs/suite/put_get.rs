@@ -1,7 +1,5 @@
 //! What is put is what comes back.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use limekiln_blobs::{Key, Prefix};
 use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, ErrorKind, Retryable, TenantId};
