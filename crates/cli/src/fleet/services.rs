@@ -28,8 +28,9 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Connects to all three, and checks that the tables are there and that the bucket is their fleet's. Waits for a minute for a service that is out of
-    /// reach: processes that start together, or during an outage, should not have to be started again.
+    /// Connects to all three, and checks that the tables are there and that the bucket is their fleet's. Waits for a minute
+    /// for a service that is out of reach: processes that start together, or during an outage, should not have to be started
+    /// again.
     ///
     /// # Errors
     ///
