@@ -102,7 +102,11 @@ impl ControlLoop for Deletions {
         let began = Instant::now();
         let claimed = self.store.blob_deletions_claim(LIMIT).await?;
         // What was listed before a database was restored may be in use by now.
-        if !claimed.is_empty() && !standing(&self.store, &self.blobs).await?.may_delete_listed() {
+        if !claimed.is_empty()
+            && !standing(&self.store, &self.blobs)
+                .await?
+                .may_delete_listed()
+        {
             return Ok(Next::After(self.every));
         }
         let full = claimed.len() >= LIMIT as usize;

@@ -294,7 +294,9 @@ async fn what_was_pruned_does_not_look_like_a_wrong_database() {
     coordinator.stop().await;
     assert!(!context.store.sweep_stopped().await.unwrap());
     assert_eq!(
-        context.number("select count(*) from sweep_candidates").await,
+        context
+            .number("select count(*) from sweep_candidates")
+            .await,
         0
     );
 }
