@@ -284,7 +284,7 @@ def services_with_private_addresses_are_a_component_of_their_own(tmp=ROOT / "tar
 def only_the_job_makes_tables():
     for overlay, objects in each():
         for name, _, container in containers(objects):
-            assert (container["args"] == ["migrate", "--roles"]) == (name == "limekiln-migrate"), f"{overlay} {name}"
+            assert (container["args"] == ["migrate", "--roles", "--adopt-bucket"]) == (name == "limekiln-migrate"), f"{overlay} {name}"
 
 
 def allows(component, action, key):
@@ -303,11 +303,12 @@ def allows(component, action, key):
 @check
 def rights_in_the_bucket_are_what_each_component_does():
     image, result, checkpoint = "t/1/images/2", "t/1/edits/2/3/result.png", "t/1/edits/2/3/checkpoint-4"
-    every = [image, result, checkpoint]
+    marker = "fleet.json"
+    every = [image, result, checkpoint, marker]
     may = {
         "gateway": {"s3:GetObject": every, "s3:PutObject": [image], "s3:DeleteObject": []},
         "worker": {"s3:GetObject": every, "s3:PutObject": [result, checkpoint], "s3:DeleteObject": [checkpoint]},
-        "coordinator": {"s3:GetObject": every, "s3:PutObject": [], "s3:DeleteObject": every},
+        "coordinator": {"s3:GetObject": every, "s3:PutObject": [marker], "s3:DeleteObject": [image, result, checkpoint]},
     }
     for component, actions in may.items():
         # `HEAD` of a bucket, which each process asks for at its start, is this right.
