@@ -100,7 +100,7 @@ def addresses_are_those_of_services():
 
 @check
 def each_component_has_a_role_of_its_own_and_only_migrate_owns_the_tables():
-    assert SERVICES["migrate"]["command"] == ["migrate", "--roles"]
+    assert SERVICES["migrate"]["command"] == ["migrate", "--roles", "--adopt-bucket"]
     made, owner = SERVICES["roles"]["command"][-1], environment(SERVICES["migrate"])["DATABASE_URL"]
     for name, service in OURS.items():
         if name == "migrate":
