@@ -25,7 +25,7 @@ macro_rules! suite {
     };
 }
 
-/// What holds on both halves, on S3 alone, and where Swift would take too long.
+/// What holds on both halves, on S3 alone, and where Swift would take too long or knows no conditional puts.
 macro_rules! suites {
     (both: [$($both:ident),* $(,)?], s3: [$($s3:ident),* $(,)?], ours: [$($ours:ident),* $(,)?]) => {
         suite!(folder_half: $($both,)* $($ours),*);
@@ -38,7 +38,7 @@ suites!(
     both: [
         blobs_come_back,
         the_last_put_wins,
-        one_of_many_new_puts_wins,
+        new_puts_leave_one_of_them,
         large_blobs_go_in_parts,
         what_is_not_expected_is_refused,
         listings_are_paged_in_order,
@@ -56,7 +56,10 @@ suites!(
         half_a_body_is_no_blob,
         damaged_bodies_are_refused_and_unseen,
     ],
-    ours: [deletions_may_be_more_than_a_request_takes]
+    ours: [
+        deletions_may_be_more_than_a_request_takes,
+        one_of_many_new_puts_wins,
+    ]
 );
 
 #[tokio::test]

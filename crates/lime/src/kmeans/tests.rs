@@ -194,7 +194,7 @@ fn clustering_shows_signs_of_life_between_its_parts() {
 
     let beats = Rc::new(Cell::new(0));
     let heard = Rc::clone(&beats);
-    limekiln_diffusion::pulse::listen(move || heard.set(heard.get() + 1));
+    pulse::listen(move || heard.set(heard.get() + 1));
     let fused = Fused::new(vec![layer(8, 8, 4, 1)], 8, Corners::HalfPixel);
     cluster(&fused, 4, 9, 3, 5);
     // Three first centres of each start, and a round at least.
