@@ -16,11 +16,15 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct AttentionObserver {
     pub(crate) lanes: Vec<Lane>,
+    /// Rows whose features are read.
+    pub(crate) feature_rows: Vec<usize>,
+    /// Rows whose attention is read.
+    pub(crate) map_rows: Vec<usize>,
     /// Height and width of the latents.
     pub(crate) latent: (usize, usize),
-    /// Features of the image lane, if this step is read for them.
+    /// Which features, if this step is read for them.
     pub(crate) features: Option<Segmentation>,
-    /// Attention of the text lane to the tokens at these positions, if this step is read for it.
+    /// Attention to the tokens at these positions, if this step is read for it.
     pub(crate) map: Option<(MapSettings, Vec<u32>)>,
     pub(crate) bias: Option<Bias>,
     /// Biases by size: many layers share one.
@@ -34,6 +38,8 @@ impl AttentionObserver {
     pub(crate) fn new(latent: (usize, usize), device: &Device) -> Self {
         Self {
             lanes: Vec::new(),
+            feature_rows: Vec::new(),
+            map_rows: Vec::new(),
             latent,
             features: None,
             map: None,
@@ -44,8 +50,16 @@ impl AttentionObserver {
         }
     }
 
-    fn row(&self, lane: Lane) -> Option<usize> {
-        self.lanes.iter().position(|other| *other == lane)
+    /// The lanes of a guided step; features are the image lane's, the map is the text lane's.
+    pub(crate) fn set_lanes(&mut self, lanes: Vec<Lane>) {
+        let rows = |wanted: Lane| {
+            let rows = lanes.iter().enumerate();
+            rows.filter(|(_, lane)| **lane == wanted)
+                .map(|(row, _)| row)
+                .collect()
+        };
+        (self.feature_rows, self.map_rows) = (rows(Lane::Image), rows(Lane::Text));
+        self.lanes = lanes;
     }
 
     fn in_size(&self, site: &Site, sizes: Sizes) -> bool {
@@ -109,20 +123,23 @@ impl Control for AttentionObserver {
     }
 
     fn probabilities(&mut self, site: &Site, probabilities: &Tensor) -> Result<()> {
-        let (Some((map, positions)), Some(row)) = (&self.map, self.row(Lane::Text)) else {
+        let Some((map, positions)) = &self.map else {
             return Ok(());
         };
-        let mean = probabilities.get(row)?.to_dtype(DType::F32)?.mean(0)?;
-        let positions = Tensor::from_slice(positions, positions.len(), mean.device())?;
-        let mut kept = mean.index_select(&positions, 1)?;
-        if map.normalise {
-            kept = Tensor::cat(&[kept, mean.sum_keepdim(1)?], 1)?;
+        let positions = Tensor::from_slice(positions, positions.len(), probabilities.device())?;
+        for row in &self.map_rows {
+            let mean = probabilities.get(*row)?.to_dtype(DType::F32)?.mean(0)?;
+            let mut kept = mean.index_select(&positions, 1)?;
+            if map.normalise {
+                kept = Tensor::cat(&[kept, mean.sum_keepdim(1)?], 1)?;
+            }
+            let maps = kept
+                .t()?
+                .contiguous()?
+                .reshape(((), site.height, site.width))?;
+            self.read.map((site.height, site.width), maps)?;
         }
-        let maps = kept
-            .t()?
-            .contiguous()?
-            .reshape(((), site.height, site.width))?;
-        self.read.map((site.height, site.width), maps)
+        Ok(())
     }
 
     fn wants_features(&self, tap: &Tap) -> bool {
@@ -138,15 +155,15 @@ impl Control for AttentionObserver {
     }
 
     fn features(&mut self, tap: &Tap, features: &Tensor) -> Result<()> {
-        let Some(row) = self.row(Lane::Image) else {
-            return Ok(());
-        };
-        let features = features.get(row)?;
-        let cells = match tap {
-            Tap::Attention(site) => features.reshape((site.height, site.width, ()))?,
-            Tap::Transformer(_) => features.permute((1, 2, 0))?,
-        };
-        self.read.feature(name(tap), cells)
+        for row in &self.feature_rows {
+            let features = features.get(*row)?;
+            let cells = match tap {
+                Tap::Attention(site) => features.reshape((site.height, site.width, ()))?,
+                Tap::Transformer(_) => features.permute((1, 2, 0))?,
+            };
+            self.read.feature(name(tap), cells)?;
+        }
+        Ok(())
     }
 }
 
@@ -170,12 +187,11 @@ mod tests {
 
     fn observer(preset: &Preset) -> AttentionObserver {
         let locate = preset.locate.clone().unwrap();
-        AttentionObserver {
-            lanes: LANES.to_vec(),
-            features: Some(locate.segments),
-            map: Some((locate.map, vec![2, 3])),
-            ..AttentionObserver::new((62, 41), &Device::Cpu)
-        }
+        let mut observer = AttentionObserver::new((62, 41), &Device::Cpu);
+        observer.set_lanes(LANES.to_vec());
+        observer.features = Some(locate.segments);
+        observer.map = Some((locate.map, vec![2, 3]));
+        observer
     }
 
     #[test]

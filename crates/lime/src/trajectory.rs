@@ -33,7 +33,8 @@ pub fn noise(seed: u64, shape: LatentShape, device: &Device) -> Result<(Tensor, 
     Ok((noise, rng))
 }
 
-fn draw(rng: &mut TorchRng, shape: LatentShape, device: &Device) -> Result<Tensor> {
+/// The next noise of a generator, f32 `[1, channels, h, w]` on `device`.
+pub(crate) fn draw(rng: &mut TorchRng, shape: LatentShape, device: &Device) -> Result<Tensor> {
     let (rows, channels, height, width) = shape;
     let values = rng.randn(rows * channels * height * width);
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_device(device)?)

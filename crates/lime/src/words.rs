@@ -101,6 +101,25 @@ pub fn select(encoding: &Encoding, words: usize, rule: Tokens) -> Selection {
     Selection { read, penalised }
 }
 
+impl Selection {
+    /// Reads only the pieces of these words, whatever their case; all where there is none.
+    #[must_use]
+    pub fn of_words(mut self, encoding: &Encoding, words: &[String]) -> Self {
+        if words.is_empty() {
+            return self;
+        }
+        let wanted: HashSet<String> = words.iter().map(|word| plain(word)).collect();
+        let word_at = |position: usize| {
+            let piece = encoding.pieces.get(position.checked_sub(1)?)?;
+            encoding.words.get(piece.word)
+        };
+        self.read.retain(|position| {
+            word_at(*position).is_some_and(|word| wanted.contains(&plain(word)))
+        });
+        self
+    }
+}
+
 /// The text at some positions, for a report: words' pieces as they are, and what surrounds them by name.
 pub fn text_at(encoding: &Encoding, positions: &[usize]) -> Vec<String> {
     let mut texts = Vec::new();
@@ -186,6 +205,20 @@ mod tests {
             penalised,
             [0, 2].into_iter().chain(8..77).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn the_objects_words_alone_can_be_read() {
+        let encoding = encode("make the ot-toman red .");
+        let all = select(&encoding, 5, Tokens::Official);
+        let object = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(ToString::to_string).collect();
+            all.clone().of_words(&encoding, &words)
+        };
+        assert_eq!(object(&["Ottoman"]).read, [3, 4]);
+        assert_eq!(object(&["Ottoman"]).penalised, all.penalised);
+        assert_eq!(object(&[]), all);
+        assert!(object(&["sofa"]).read.is_empty());
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::Error;
 
 pub use config::{Prediction, SchedulerConfig, Spacing};
 pub use kind::SchedulerKind;
+pub use schedule::TrainingLevel;
 pub use solver::Scheduler;
 
 /// The scheduler of `config`, or of another class with what the config says of it (as diffusers' `from_config`).

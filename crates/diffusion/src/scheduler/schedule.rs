@@ -93,6 +93,41 @@ fn betas(config: &SchedulerConfig) -> Result<Vec<f32>, Error> {
     }
 }
 
+/// A noise level that the network was trained at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainingLevel {
+    /// What the clean latents are multiplied by, sqrt(a_t).
+    pub alpha: f64,
+    /// What the noise is multiplied by, sqrt(1 - a_t).
+    pub sigma: f64,
+    /// What a difference of two outputs for one sample is multiplied by to be a difference of predicted noises.
+    pub noise_per_output: f64,
+}
+
+impl SchedulerConfig {
+    /// The noise level of a training timestep, by the checkpoint's own betas.
+    ///
+    /// # Errors
+    ///
+    /// When the network has no such timestep, or the config is not supported.
+    pub fn training_level(&self, timestep: usize) -> Result<TrainingLevel, Error> {
+        let alphas = alphas_cumprod(self, ZeroSnr::Exact)?;
+        let alpha = *alphas.get(timestep).ok_or_else(|| {
+            Error::Scheduler(format!(
+                "timestep {timestep} was not trained: choose 0 to {}",
+                alphas.len() - 1
+            ))
+        })?;
+        let (alpha, sigma) = (f64::from(alpha).sqrt(), (1.0 - f64::from(alpha)).sqrt());
+        let (_, noise_per_output) = self.prediction()?.noise((alpha, sigma));
+        Ok(TrainingLevel {
+            alpha,
+            sigma,
+            noise_per_output,
+        })
+    }
+}
+
 /// As torch makes it: f32, from both ends towards the middle.
 fn linspace(start: f64, end: f64, n: usize) -> Vec<f32> {
     let (start, end) = (start as f32, end as f32);

@@ -19,7 +19,7 @@ use crate::{
     timings::milliseconds,
 };
 
-fn nothing() -> Error {
+pub(super) fn nothing() -> Error {
     Error::Request("this edit has nothing to locate".into())
 }
 
@@ -31,21 +31,23 @@ impl Edit {
         };
         let reads = locate.reads(self.run.step() + 1, self.run.steps());
         let read = reads.lanes(locate.map.evidence);
-        observer.lanes = if reads.last {
+        observer.set_lanes(if reads.last {
             read
         } else {
             lanes::needed(locate.scales, &read)
-        };
+        });
         observer.features = reads.features.then(|| locate.segments.clone());
-        if reads.map && locate.map.evidence == Evidence::Attention {
-            let positions = self.setup.selection(locate.map.tokens).read;
-            observer.map = Some((
-                locate.map.clone(),
-                positions
-                    .into_iter()
-                    .map(|position| position as u32)
-                    .collect(),
-            ));
+        if reads.map {
+            self.observe_map(locate, observer);
+        }
+    }
+
+    /// Tells `observer` which attention the map is made of, where it is made of attention.
+    pub(super) fn observe_map(&self, locate: &Locate, observer: &mut AttentionObserver) {
+        if locate.map.evidence == Evidence::Attention {
+            let positions = self.setup.read(&locate.map).into_iter();
+            let positions = positions.map(|position| position as u32).collect();
+            observer.map = Some((locate.map.clone(), positions));
         }
     }
 
@@ -71,6 +73,11 @@ impl Edit {
                 .run
                 .advance(&lanes::combine(output, &lanes, locate.scales)?);
         }
+        self.choose(&locate, step)
+    }
+
+    /// Makes the region of what was read in `steps` steps, and begins the edit.
+    pub(super) fn choose(&mut self, locate: &Locate, steps: usize) -> Result<()> {
         let map = self.sums.map_on(
             locate.grid,
             locate.corners,
@@ -80,7 +87,7 @@ impl Edit {
         self.located.roi = Some(roi);
         self.located.map = Some(map);
         self.sums = Default::default();
-        self.locate_steps_done = step;
+        self.locate_steps_done = steps;
         self.begin_apply()
     }
 
@@ -90,14 +97,19 @@ impl Edit {
             lanes::row(output, lanes, Lane::Text)?,
             lanes::row(output, lanes, Lane::Image)?,
         ) {
-            let difference = (text - image)?.abs()?.mean(1)?;
-            let (_, height, width) = difference.dims3()?;
-            self.sums.map((height, width), difference)?;
+            self.difference(&text, &image, 1.0)?;
         }
         Ok(())
     }
 
-    fn cluster(&mut self, locate: &Locate) -> Result<()> {
+    /// Adds `scale` times what two outputs `[1, channels, h, w]` differ by, mean over channels, to the map.
+    pub(super) fn difference(&mut self, text: &Tensor, image: &Tensor, scale: f64) -> Result<()> {
+        let difference = ((text - image)?.abs()?.mean(1)? * scale)?;
+        let (_, height, width) = difference.dims3()?;
+        Ok(self.sums.map((height, width), difference)?)
+    }
+
+    pub(super) fn cluster(&mut self, locate: &Locate) -> Result<()> {
         let began = Instant::now();
         let layers = self.sums.take_layers()?;
         if layers.is_empty() {
@@ -110,7 +122,7 @@ impl Edit {
         let clusters = kmeans::cluster(
             &fused,
             settings.clusters,
-            self.setup.request.seed,
+            self.setup.request.locate_seed(),
             settings.starts,
             settings.rounds,
         );

@@ -108,7 +108,7 @@ impl Edit {
             Stage::Locate => self
                 .setup
                 .locate()
-                .map_or(0, |locate| locate.last_read(self.run.steps())),
+                .map_or(0, |locate| locate.calls(self.run.steps())),
             Stage::Edit | Stage::Decode => self.run.steps(),
         };
         let (before, after) = match self.stage {

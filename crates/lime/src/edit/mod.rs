@@ -13,6 +13,7 @@
 //! | `reads` | which steps of stage 1 are read, and for what |
 //! | `machine` | [`Edit`]: made, resumed, asked how far it is |
 //! | `locate`, `apply` | what a step of stage 1 and of stage 2 does with the U-Net's output |
+//! | `reading` | stage 1 in one call, on the picture's own latents |
 //! | `step` | one step |
 //! | `finish`, `reported` | from latents to a picture and its report |
 
@@ -20,6 +21,7 @@ mod apply;
 mod finish;
 mod locate;
 mod machine;
+mod reading;
 mod reads;
 mod reported;
 mod request;

@@ -2,7 +2,7 @@
 
 use crate::{
     lanes::Lane,
-    preset::{Evidence, Locate, Rule},
+    preset::{Evidence, Locate, LocateFrom, Rule},
 };
 
 /// What a step (counted from 1) is read for.
@@ -15,8 +15,16 @@ pub(super) struct Reads {
 
 impl Locate {
     /// Whether the region is put together from segments.
-    fn segmented(&self) -> bool {
+    pub(super) fn segmented(&self) -> bool {
         self.select.rule != Rule::Level
+    }
+
+    /// U-Net calls of the stage, whose run would have `steps`.
+    pub(super) fn calls(&self, steps: usize) -> usize {
+        match self.from {
+            LocateFrom::Noise => self.last_read(steps),
+            LocateFrom::Input => 1,
+        }
     }
 
     /// The last step that is read, of a run of `steps` U-Net calls.

@@ -28,13 +28,13 @@ fn warnings(setup: &Setup, roi: Option<&Mask>) -> Vec<String> {
     let unread = |locate: &Locate| {
         setup.request.mask.is_none()
             && locate.map.evidence == Evidence::Attention
-            && setup.selection(locate.map.tokens).read.is_empty()
+            && setup.read(&locate.map).is_empty()
     };
     let unmoved = preset
         .edit
         .regularise
         .as_ref()
-        .is_some_and(|regularise| setup.selection(regularise.tokens).penalised.is_empty());
+        .is_some_and(|regularise| setup.nothing_penalised(regularise.tokens));
     if preset.locate.as_ref().is_some_and(unread) {
         warnings.push(
             "no word of the instruction says where to edit; edited without localisation".into(),
@@ -68,7 +68,7 @@ impl Report {
             .locate()
             .filter(|locate| locate.map.evidence == Evidence::Attention);
         let read = read
-            .map(|locate| setup.selection(locate.map.tokens).read)
+            .map(|locate| setup.read(&locate.map))
             .unwrap_or_default();
         let moved = edit
             .bias

@@ -12,7 +12,7 @@ pub struct Request {
     pub image: RgbImage,
     /// What to do, in words.
     pub instruction: String,
-    /// Seed of the noise and of the clustering.
+    /// Seed of the noise, and of the clustering unless the preset gives locating its own.
     pub seed: u64,
     /// How to do it.
     pub preset: Preset,
@@ -20,4 +20,12 @@ pub struct Request {
     pub mask: Option<GrayImage>,
     /// A solver in place of the preset's and the checkpoint's.
     pub scheduler: Option<SchedulerKind>,
+}
+
+impl Request {
+    /// Seed of stage 1: its own, or else the edit's.
+    pub(crate) fn locate_seed(&self) -> u64 {
+        let own = self.preset.locate.as_ref().and_then(|locate| locate.seed);
+        own.unwrap_or(self.seed)
+    }
 }

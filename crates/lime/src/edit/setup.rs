@@ -14,7 +14,7 @@ use super::{request::Request, stage::Stage};
 use crate::{
     bias::Bias,
     error::{Error, Result},
-    preset::{Evidence, Locate, Tokens},
+    preset::{Evidence, Locate, LocateFrom, MapSettings, Tokens},
     trajectory::{self, LatentShape, Trajectory},
     words::{self, Selection},
 };
@@ -100,9 +100,21 @@ impl Setup {
         })
     }
 
-    /// Tokens read to locate, whether or not the edit locates.
-    pub(crate) fn selection(&self, tokens: Tokens) -> Selection {
+    /// The tokens that a rule selects.
+    fn selection(&self, tokens: Tokens) -> Selection {
         words::select(&self.encoding, self.words, tokens)
+    }
+
+    /// Positions of the tokens whose attention is read to locate.
+    pub(crate) fn read(&self, map: &MapSettings) -> Vec<usize> {
+        self.selection(map.tokens)
+            .of_words(&self.encoding, &map.words)
+            .read
+    }
+
+    /// Whether no token is left to be penalised.
+    pub(crate) fn nothing_penalised(&self, tokens: Tokens) -> bool {
+        self.selection(tokens).penalised.is_empty()
     }
 
     /// Stage 1's settings, if there is a stage 1: not with a mask, and not when attention has no token to read.
@@ -113,16 +125,19 @@ impl Setup {
             .locate
             .as_ref()
             .filter(|_| self.request.mask.is_none())?;
-        let legible = locate.map.evidence == Evidence::Relevance
-            || !self.selection(locate.map.tokens).read.is_empty();
+        let legible =
+            locate.map.evidence == Evidence::Relevance || !self.read(&locate.map).is_empty();
         legible.then_some(locate)
     }
 
-    /// Solver and steps of a stage; none is the checkpoint's own solver.
+    /// Solver and steps of a stage; none is the checkpoint's own solver. A stage that is one call has no run of its own: it
+    /// stands at the start of the edit's.
     fn solver(&self, stage: Stage) -> (Option<SchedulerKind>, usize) {
         let preset = &self.request.preset;
         let (kind, steps) = match (&preset.locate, stage) {
-            (Some(locate), Stage::Locate) => (locate.scheduler, locate.steps),
+            (Some(locate), Stage::Locate) if locate.from == LocateFrom::Noise => {
+                (locate.scheduler, locate.steps)
+            }
             _ => (preset.edit.scheduler, preset.edit.steps),
         };
         (self.request.scheduler.or(kind), steps)
@@ -143,10 +158,14 @@ impl Setup {
         Ok(scheduler::build(&self.scheduler, kind, steps)?)
     }
 
-    /// A stage's run from the seed's first noise, which is the same for both.
+    /// A stage's run from the first noise of its seed, which is the same for both unless locating has a seed of its own.
     pub(crate) fn start(&self, stage: Stage) -> Result<Trajectory> {
         let scheduler = self.scheduler(stage)?;
-        Trajectory::start(scheduler, self.request.seed, self.shape, &self.device)
+        let seed = match stage {
+            Stage::Locate => self.request.locate_seed(),
+            Stage::Edit | Stage::Decode => self.request.seed,
+        };
+        Trajectory::start(scheduler, seed, self.shape, &self.device)
     }
 
     /// U-Net calls of a stage that runs to its end.

@@ -36,17 +36,26 @@ impl Edit {
     /// When all steps are done, or tensors cannot be made.
     pub fn inputs(&self) -> Result<Inputs> {
         let observer = self.observer();
-        let (scaled, timestep) = self.run.input()?;
+        if let Some(reading) = self.reading() {
+            let shown = reading.shown(&self.setup)?;
+            return self.stacked(&shown, observer);
+        }
+        let shown = vec![self.run.input()?; observer.lanes.len()];
+        self.stacked(&shown, observer)
+    }
+
+    /// The rows of one call: `shown` is what each of the observer's lanes sees, latents and timestep.
+    fn stacked(&self, shown: &[(Tensor, f64)], observer: AttentionObserver) -> Result<Inputs> {
         let blank = self.setup.picture.zeros_like()?;
-        let mut rows = Vec::with_capacity(observer.lanes.len());
-        let mut texts = Vec::with_capacity(observer.lanes.len());
-        for lane in &observer.lanes {
+        let mut rows = Vec::with_capacity(shown.len());
+        let mut texts = Vec::with_capacity(shown.len());
+        for (lane, (latents, _)) in observer.lanes.iter().zip(shown) {
             let condition = if *lane == Lane::None {
                 &blank
             } else {
                 &self.setup.picture
             };
-            rows.push(Tensor::cat(&[&scaled, condition], 1)?);
+            rows.push(Tensor::cat(&[latents, condition], 1)?);
             texts.push(if *lane == Lane::Text {
                 &self.setup.text
             } else {
@@ -55,7 +64,7 @@ impl Edit {
         }
         Ok(Inputs {
             sample: Tensor::cat(&rows, 0)?.to_dtype(self.setup.dtype)?,
-            timesteps: vec![timestep; rows.len()],
+            timesteps: shown.iter().map(|(_, timestep)| *timestep).collect(),
             text: TextContext::cat(&texts)?,
             observer,
         })
@@ -66,7 +75,10 @@ impl Edit {
     pub fn advance(&mut self, output: &Tensor, observer: AttentionObserver) -> Result<()> {
         let output = output.to_dtype(DType::F32)?;
         match self.stage {
-            Stage::Locate => self.advance_locate(&output, observer),
+            Stage::Locate => match self.reading() {
+                Some(reading) => self.advance_reading(&reading, &output, observer),
+                None => self.advance_locate(&output, observer),
+            },
             Stage::Edit => self.advance_apply(&output, &observer.lanes),
             Stage::Decode => Err(Error::Request("all steps of this edit are done".into())),
         }
@@ -101,9 +113,12 @@ impl Edit {
         let (_, _, height, width) = self.setup.shape;
         let mut observer = AttentionObserver::new((height, width), &self.setup.device);
         match self.stage {
-            Stage::Locate => self.observe_locate(&mut observer),
+            Stage::Locate => match self.reading() {
+                Some(reading) => self.observe_reading(&reading, &mut observer),
+                None => self.observe_locate(&mut observer),
+            },
             Stage::Edit | Stage::Decode => {
-                observer.lanes = lanes::needed(self.setup.request.preset.edit.scales, &[]);
+                observer.set_lanes(lanes::needed(self.setup.request.preset.edit.scales, &[]));
                 observer.bias = self.bias_now();
             }
         }

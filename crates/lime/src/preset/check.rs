@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// Most steps of a run: one for each step of training.
 const STEPS: usize = 1000;
 
+/// Most draws of noise that one call of stage 1 reads.
+const DRAWS: usize = 8;
+
 impl Preset {
     /// Errors name the field, what it is, and what it may be.
     pub fn validate(&self) -> Result<()> {
@@ -34,6 +37,21 @@ impl Preset {
 
 impl Locate {
     fn validate(&self) -> Result<()> {
+        for (field, levels) in [
+            ("locate.levels.features", &self.levels.features),
+            ("locate.levels.map", &self.levels.map),
+        ] {
+            range(&format!("the length of {field}"), levels.len(), 1, DRAWS)?;
+            for level in levels {
+                range(field, *level, 0, STEPS - 1)?;
+            }
+        }
+        range(
+            "the length of locate.map.words",
+            self.map.words.len(),
+            0,
+            77,
+        )?;
         range("locate.steps", self.steps, 1, STEPS)?;
         guide("locate.scales", self.scales)?;
         range("locate.grid", self.grid, 8, 1024)?;

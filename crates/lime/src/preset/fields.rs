@@ -31,6 +31,17 @@ pub struct Guide {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Locate {
+    /// What the U-Net is shown. With [`LocateFrom::Input`] one call is all of the stage: `steps`, `scales`, `scheduler` and the
+    /// windows of steps are not read then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from: LocateFrom,
+    /// The noise levels of [`LocateFrom::Input`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub levels: Levels,
+    /// Seed of the stage's noise and of K-means; none is the edit's own. With one, and from the input, the segments are the
+    /// same for every instruction and every seed of an edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Steps of the whole run; it stops after the last one that is read.
     pub steps: usize,
     /// Guidance of the stage's steps.
@@ -47,6 +58,41 @@ pub struct Locate {
     pub map: MapSettings,
     /// From map and segments to the region.
     pub select: Select,
+}
+
+/// What the U-Net is shown in stage 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LocateFrom {
+    /// A guided run from noise, as published (section 4.1).
+    #[default]
+    Noise,
+    /// The picture's own latents, noised to given levels, in one call without guidance.
+    Input,
+}
+
+/// Training timesteps to which the picture's latents are noised, one draw each. Draw i of features and map has the same noise,
+/// so that where both name one timestep the text and the image lane see the same latents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Levels {
+    /// Of the image lanes whose features are clustered, summed over draws.
+    pub features: Vec<usize>,
+    /// Of the lanes that the map is made of, averaged over draws.
+    pub map: Vec<usize>,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self {
+            features: vec![600],
+            map: vec![600],
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Where the samples of bilinear resizing lie.
@@ -147,6 +193,9 @@ pub struct MapSettings {
     pub steps: Window,
     /// Which tokens' attention is read.
     pub tokens: Tokens,
+    /// Of those tokens only these words of the instruction, whatever their case; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
     /// Whether each pixel is divided by its sum over all 77 tokens before any is dropped.
     pub normalise: bool,
 }

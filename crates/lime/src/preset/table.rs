@@ -36,6 +36,9 @@ impl Preset {
         Self {
             name: "paper".into(),
             locate: Some(Locate {
+                from: LocateFrom::Noise,
+                levels: Levels::default(),
+                seed: None,
                 steps: 100,
                 scales: guide(7.5, 1.5),
                 scheduler: None,
@@ -56,6 +59,7 @@ impl Preset {
                     sizes: Sizes::All,
                     steps: window(1, 75, 100),
                     tokens: Tokens::Paper,
+                    words: Vec::new(),
                     normalise: true,
                 },
                 select: Select::any_of(100),
@@ -82,6 +86,9 @@ impl Preset {
         Self {
             name: "official".into(),
             locate: Some(Locate {
+                from: LocateFrom::Noise,
+                levels: Levels::default(),
+                seed: None,
                 steps: 30,
                 scales: guide(5.5, 1.5),
                 scheduler: None,
@@ -102,6 +109,7 @@ impl Preset {
                     sizes: Sizes::BelowFull,
                     steps: window(11, 11, 30),
                     tokens: Tokens::Official,
+                    words: Vec::new(),
                     normalise: false,
                 },
                 select: Select::any_of(100),

@@ -12,7 +12,7 @@ use crate::{
 pub struct Digests {
     /// Of the model's weights and the picture's pixels: they decide the image's latents.
     pub picture: String,
-    /// Of the picture, the instruction, the seed, the solver, the mask and the preset's first stage: they decide segments,
+    /// Of the picture, the instruction, the seed of locating, the solver, the mask and the preset's first stage: they decide segments,
     /// map and region.
     pub region: String,
     /// Of the model's weights and the whole request: they decide every step.
@@ -31,6 +31,7 @@ impl Digests {
         let size = [width.to_le_bytes(), height.to_le_bytes()].concat();
         let pixels = request.image.as_raw();
         let seed = request.seed.to_le_bytes();
+        let locate_seed = request.locate_seed().to_le_bytes();
         let scheduler = request
             .scheduler
             .map_or_else(String::new, |kind| kind.to_string());
@@ -39,7 +40,7 @@ impl Digests {
         let region = digest(&[
             picture.as_bytes(),
             request.instruction.as_bytes(),
-            &seed,
+            &locate_seed,
             &serde_json::to_vec(&request.preset.locate).map_err(unwritable)?,
             scheduler.as_bytes(),
             mask,

@@ -8,4 +8,5 @@ mod base;
 mod common;
 mod edits;
 mod golden;
+mod reading;
 mod resume;

@@ -16,6 +16,13 @@ fn short(preset: Preset, locate: usize, edit: usize) -> Preset {
     preset
 }
 
+/// It locates at the picture's own latents, in one call of several draws.
+fn one_call(preset: Preset) -> Preset {
+    let levels = json!({"features": [500, 600], "map": [600]});
+    let changes = json!({"locate": {"from": "input", "seed": 0, "levels": levels}});
+    preset.with(&changes).unwrap()
+}
+
 fn bits(outcome: &Outcome) -> Vec<u32> {
     let latents: Vec<f32> = outcome.latents.flatten_all().unwrap().to_vec1().unwrap();
     latents.into_iter().map(f32::to_bits).collect()
@@ -68,6 +75,12 @@ fn every_preset_and_solver_resumes_after_every_step_to_the_same_bytes() {
             Some(SchedulerKind::Pndm),
         ),
         ("sd2", short(Preset::base(), 0, 6), None),
+        ("sd1", one_call(short(Preset::fast(), 6, 6)), None),
+        (
+            "sd2",
+            one_call(short(Preset::paper(), 6, 6)),
+            Some(SchedulerKind::Pndm),
+        ),
     ];
     for (name, preset, scheduler) in cases {
         let model = model(name);
