@@ -33,6 +33,7 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
         count: args.count as usize,
         seed: args.seed,
         presets: args.presets.clone(),
+        base: !args.no_base,
         steps: args.steps.map(usize::from),
         sweep_scales: args.sweep.then(|| args.sweep_scales.clone()),
         jobs: args.jobs.map(usize::from),

@@ -77,6 +77,9 @@ impl Choice {
         });
         let checkpoint =
             Checkpoint::open(&self.source, &self.options).context("the model can't be opened")?;
-        Ok(Model::load(checkpoint, &device, dtype.dtype())?)
+        Ok(Model {
+            window_least: self.built_in.then_some(limekiln_rooms::WINDOW_LEAST),
+            ..Model::load(checkpoint, &device, dtype.dtype())?
+        })
     }
 }

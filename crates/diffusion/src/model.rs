@@ -28,6 +28,9 @@ pub struct Model {
     pub scheduler: SchedulerConfig,
     /// What every instruction must end with (HIVE's conditional model).
     pub instruction_suffix: Option<String>,
+    /// Least side, in latent pixels, of a part of a picture that the U-Net predicts as it does within the whole. None where nobody
+    /// has measured it; whoever knows the model sets it.
+    pub window_least: Option<usize>,
     /// Device that the networks are on.
     pub device: Device,
     /// Number type of the networks' weights and activations.
@@ -60,6 +63,7 @@ impl Model {
             tokenizer,
             scheduler,
             instruction_suffix,
+            window_least: None,
             device: device.clone(),
             dtype,
         };

@@ -19,8 +19,10 @@ pub struct Settings {
     pub count: usize,
     /// Which rooms; the noise is seeded with the room's number.
     pub seed: u64,
-    /// The presets; `base` is scored beside each of them.
+    /// The presets.
     pub presets: Vec<Row>,
+    /// Whether `base` is scored beside each of them.
+    pub base: bool,
     /// Steps of each stage of every row, where not the presets' own.
     pub steps: Option<usize>,
     /// The text scales of a sweep, if there is to be one.
@@ -36,7 +38,7 @@ pub struct Settings {
 pub struct Report {
     /// The rooms, in order.
     pub scenes: Vec<Scene>,
-    /// Rows of the table; the first is `base`.
+    /// Rows of the table; the first is `base`, where it is scored.
     pub shown: Vec<Row>,
     /// All rows: those of the table, then those of the sweep alone.
     pub rows: Vec<Row>,
@@ -66,7 +68,10 @@ pub fn run(
         .collect();
     let presets = row::with_steps(&settings.presets, settings.steps);
     let scales = settings.sweep_scales.as_deref().unwrap_or_default();
-    let shown = row::rows(&presets, settings.steps);
+    let shown = match settings.base {
+        true => row::rows(&presets, settings.steps),
+        false => row::distinct(presets.iter().cloned()),
+    };
     let swept = sweep::rows(&presets, scales);
     let rows = row::distinct(shown.iter().cloned().chain(swept));
     let jobs = settings.jobs.unwrap_or_else(|| jobs_default(model));

@@ -6,6 +6,7 @@ use image::{GrayImage, RgbImage};
 use limekiln_diffusion::model::Model;
 use limekiln_diffusion::picture;
 use limekiln_lime::Request;
+use limekiln_lime::report::WindowReport;
 use limekiln_rooms::{Color, bench_pair, draw, score};
 use serde::Serialize;
 
@@ -40,8 +41,14 @@ pub struct Score {
     pub object_share: f64,
     /// Whether the object has the color asked for.
     pub success: bool,
+    /// How far its mean color is from the one asked for: Euclidean distance in RGB.
+    pub color_error: f64,
     /// Mean absolute change outside the true mask, of 255.
     pub outside: f64,
+    /// Lanes that the U-Net computed, those of a window by its share of the picture.
+    pub lanes: f64,
+    /// The window that was edited in, where the preset asks for one.
+    pub window: Option<WindowReport>,
     /// Time the edit took.
     pub seconds: f64,
 }
@@ -88,7 +95,10 @@ impl Scene {
             iou: located.map(|roi| score::iou(roi, &self.mask)).transpose()?,
             object_share: score::share(&self.mask),
             success: score::color_success(&outcome.image, &self.colored, self.color)?,
+            color_error: score::color_error(&outcome.image, &self.colored, self.color)?,
             outside: score::change_outside(&self.input, &outcome.image, &self.mask)?,
+            lanes: outcome.report.lanes,
+            window: outcome.report.window,
             seconds: start.elapsed().as_secs_f64(),
         };
         Ok((score, outcome.image))

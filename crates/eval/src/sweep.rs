@@ -203,7 +203,10 @@ mod tests {
                         iou: None,
                         object_share: 0.1,
                         success: scale > 3.0 || scene % 2 == 0,
+                        color_error: 0.0,
                         outside: if lime { scale / 2.0 } else { scale },
+                        lanes: 1.0,
+                        window: None,
                         seconds: 1.0,
                     })
                     .collect()

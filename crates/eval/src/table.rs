@@ -1,5 +1,7 @@
 //! Scores as means, and as a table to read.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use crate::row::{Row, position};
@@ -25,12 +27,18 @@ pub struct Line {
     pub iou: Option<Mean>,
     /// IoU for objects of at least 4 % of the picture.
     pub iou_large: Option<Mean>,
+    /// IoU for smaller objects.
+    pub iou_small: Option<Mean>,
     /// Share of edits with the color asked for.
     pub success: Option<Mean>,
+    /// How far the mean color is from the one asked for.
+    pub color_error: Option<Mean>,
     /// Mean absolute change outside the true mask, of 255.
     pub outside: Option<Mean>,
     /// Change outside above the VAE floor, as a share of what `base` has at its own scales.
     pub above_floor_of_base: Option<Mean>,
+    /// Lanes that the U-Net computed for an edit, those of a window by its share of the picture.
+    pub lanes: Option<Mean>,
     /// Time of an edit.
     pub seconds: Option<Mean>,
 }
@@ -40,18 +48,21 @@ pub struct Line {
 pub struct Summary {
     /// Change outside by encoding and decoding alone.
     pub floor: Option<Mean>,
-    /// The rows, `base` first.
+    /// The rows, `base` first where it is scored.
     pub rows: Vec<Line>,
 }
 
 impl Summary {
-    /// `shown` rows out of all `rows` with their `scores`; `floors` for each scene. The first shown row is `base`.
+    /// `shown` rows out of all `rows` with their `scores`; `floors` for each scene. A first shown row that locates nothing is `base`.
     pub(crate) fn new(shown: &[Row], rows: &[Row], scores: &[Vec<Score>], floors: &[f64]) -> Self {
         let found: Vec<(&Row, &Vec<Score>)> = shown
             .iter()
             .filter_map(|row| Some((row, scores.get(position(rows, row)?)?)))
             .collect();
-        let base = found.first().map(|(_, scores)| *scores);
+        let base = found
+            .first()
+            .filter(|(row, _)| row.preset.locate.is_none())
+            .map(|(_, scores)| *scores);
         let lines = found
             .iter()
             .map(|(row, scores)| line(row, scores, base, floors))
@@ -70,9 +81,12 @@ impl Summary {
             "steps",
             "IoU",
             "IoU >= 4 %",
+            "IoU < 4 %",
             "color success",
+            "color error",
             "outside",
             "above floor / base",
+            "lanes",
             "s/edit",
         ];
         let mut cells = vec![head.map(str::to_owned).to_vec()];
@@ -86,7 +100,10 @@ impl Summary {
                 none(),
                 none(),
                 none(),
+                none(),
+                none(),
                 floor,
+                none(),
                 none(),
                 none(),
             ]
@@ -99,10 +116,13 @@ impl Summary {
                 line.steps.to_string(),
                 shown(line.iou, 3),
                 shown(line.iou_large, 3),
+                shown(line.iou_small, 3),
                 shown(line.success, 2),
+                shown(line.color_error, 1),
                 shown(line.outside, 2),
                 shown(line.above_floor_of_base, 2),
-                shown(line.seconds.map(|mean| Mean { error: 0.0, ..mean }), 1),
+                shown(line.lanes.map(exact), 1),
+                shown(line.seconds.map(exact), 1),
             ]
         }));
         let large = self
@@ -120,13 +140,9 @@ impl Summary {
 }
 
 fn line(row: &Row, scores: &[Score], base: Option<&Vec<Score>>, floors: &[f64]) -> Line {
-    let iou = |least: f64| {
-        Mean::of(
-            scores
-                .iter()
-                .filter(|s| s.object_share >= least)
-                .filter_map(|s| s.iou),
-        )
+    let iou = |sizes: Range<f64>| {
+        let scores = scores.iter().filter(|s| sizes.contains(&s.object_share));
+        Mean::of(scores.filter_map(|s| s.iou))
     };
     let edit = &row.preset.edit;
     Line {
@@ -134,17 +150,25 @@ fn line(row: &Row, scores: &[Score], base: Option<&Vec<Score>>, floors: &[f64]) 
         text_scale: edit.scales.text,
         image_scale: edit.scales.image,
         steps: edit.steps,
-        iou: iou(0.0),
-        iou_large: iou(LARGE),
+        iou: iou(0.0..f64::INFINITY),
+        iou_large: iou(LARGE..f64::INFINITY),
+        iou_small: iou(0.0..LARGE),
         success: Mean::of(
             scores
                 .iter()
                 .map(|score| f64::from(u8::from(score.success))),
         ),
+        color_error: Mean::of(scores.iter().map(|score| score.color_error)),
         outside: Mean::of(scores.iter().map(|score| score.outside)),
         above_floor_of_base: base.and_then(|base| above_floor(scores, base, floors)),
+        lanes: Mean::of(scores.iter().map(|score| score.lanes)),
         seconds: Mean::of(scores.iter().map(|score| score.seconds)),
     }
+}
+
+/// A mean whose spread says nothing of noise.
+fn exact(mean: Mean) -> Mean {
+    Mean { error: 0.0, ..mean }
 }
 
 /// A ratio of means, resampled over scenes; none where `base` is not above the floor.
@@ -173,7 +197,10 @@ mod tests {
             iou,
             object_share: share,
             success,
+            color_error: 30.0,
             outside,
+            lanes: 73.0,
+            window: None,
             seconds: 1.0,
         }
     }
@@ -189,11 +216,16 @@ mod tests {
             score(0, Some(0.8), 0.1, true, 5.0),
             score(1, Some(0.2), 0.01, false, 5.0),
         ];
-        let summary = Summary::new(&rows, &rows, &[base, lime.clone(), lime], &[3.0, 3.0]);
+        let summary = Summary::new(
+            &rows,
+            &rows,
+            &[base, lime.clone(), lime.clone()],
+            &[3.0, 3.0],
+        );
         let line = &summary.rows[1];
         assert_eq!(
-            (line.iou.unwrap().mean, line.iou_large.unwrap().mean),
-            (0.5, 0.8)
+            [line.iou, line.iou_large, line.iou_small].map(|iou| iou.unwrap().mean),
+            [0.5, 0.8, 0.2]
         );
         assert_eq!(
             (
@@ -203,6 +235,8 @@ mod tests {
             (0.5, 4.0 / 18.0)
         );
         assert_eq!(summary.rows[0].above_floor_of_base.unwrap().mean, 1.0);
+        let alone = Summary::new(&rows[1..2], &rows[1..2], &[lime], &[3.0, 3.0]);
+        assert!(alone.rows[0].above_floor_of_base.is_none());
         let text = summary.text();
         assert!(
             text.contains("2 rooms, 1 with an object") && text.contains("0.500 ±0.300"),

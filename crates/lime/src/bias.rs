@@ -6,6 +6,7 @@ use limekiln_pictures::Mask;
 use crate::{
     lanes::Lane,
     preset::{Biased, Mode, Regularise, Sizes},
+    window::Rect,
 };
 
 /// The bias of one edit: `value` at `positions` inside `mask`, 0 elsewhere.
@@ -53,20 +54,18 @@ impl Bias {
         self.sizes
     }
 
-    /// The bias of a layer of `height * width` for a call of these lanes: f32 `[lanes, 1, height * width, tokens]`.
+    /// The bias of a `part` of a layer that has (height, width) in a call on the whole picture, for a call of these lanes: f32
+    /// `[lanes, 1, pixels of the part, tokens]`.
     pub fn at(
         &self,
-        height: usize,
-        width: usize,
+        (height, width): (usize, usize),
+        part: Rect,
         lanes: &[Lane],
         device: &Device,
     ) -> Result<Tensor> {
         let mask = self.mask.resized(width, height);
-        let inside: Vec<f32> = mask
-            .inside()
-            .iter()
-            .map(|inside| f32::from(u8::from(*inside)))
-            .collect();
+        let inside = part.inside(&mask).into_iter();
+        let inside: Vec<f32> = inside.map(|inside| f32::from(u8::from(inside))).collect();
         let mut values = vec![0f32; lanes.len() * self.tokens];
         for (lane, row) in lanes.iter().zip(values.chunks_exact_mut(self.tokens)) {
             if *lane == Lane::Text || self.lanes == Biased::All {
@@ -75,7 +74,7 @@ impl Bias {
                     .for_each(|&position| row[position] = self.value);
             }
         }
-        let inside = Tensor::from_vec(inside, (1, 1, height * width, 1), device)?;
+        let inside = Tensor::from_vec(inside, (1, 1, part.height * part.width, 1), device)?;
         Tensor::from_vec(values, (lanes.len(), 1, 1, self.tokens), device)?.broadcast_mul(&inside)
     }
 }
@@ -91,7 +90,7 @@ mod tests {
         let regularise = Preset::paper().edit.regularise.unwrap();
         let bias = Bias::new(&mask, &regularise, &[0, 5, 76], &[3], 77).unwrap();
         let values: Vec<Vec<Vec<f32>>> = bias
-            .at(2, 2, &LANES, &Device::Cpu)
+            .at((2, 2), Rect::whole((2, 2)), &LANES, &Device::Cpu)
             .unwrap()
             .squeeze(1)
             .unwrap()
@@ -117,7 +116,7 @@ mod tests {
         };
         let bias = Bias::new(&mask, &all, &[0], &[3], 77).unwrap();
         let sum = bias
-            .at(4, 4, &LANES, &Device::Cpu)
+            .at((4, 4), Rect::whole((4, 4)), &LANES, &Device::Cpu)
             .unwrap()
             .sum_all()
             .unwrap()

@@ -1,17 +1,16 @@
 //! What an edit costs, from its preset alone.
 
 use crate::lanes::{LANES, Lane, needed};
-use crate::preset::{Locate, Preset};
+use crate::preset::{Locate, LocateFrom, Preset};
 
 impl Preset {
-    /// Rows of the U-Net's batch over both stages: lanes times steps, at most. A multistep solver may add a call.
+    /// Rows of the U-Net's batch over both stages: lanes times steps, at most, a window's as if it were the whole picture. A
+    /// multistep solver may add a call.
     pub fn rows(&self) -> u64 {
-        let locate = self.locate.as_ref().map_or(0, |locate| {
-            let lanes = needed(locate.scales, &[Lane::Text, Lane::Image]).len();
-            locate.steps.min(locate.last_read(locate.steps)) * lanes
-        });
+        let locate = self.locate.as_ref().map_or(0, Locate::rows);
         let lanes = needed(self.edit.scales, &[]).len().min(LANES.len());
-        (locate + self.edit.steps * lanes) as u64
+        let checks = usize::from(self.edit.window.is_some());
+        (locate + (self.edit.steps + checks) * lanes) as u64
     }
 
     /// Distances that clustering computes at most: those of a start's first centres, and of all pixels in every round.
@@ -21,6 +20,16 @@ impl Preset {
 }
 
 impl Locate {
+    fn rows(&self) -> usize {
+        match self.from {
+            LocateFrom::Noise => {
+                let lanes = needed(self.scales, &[Lane::Text, Lane::Image]).len();
+                self.steps.min(self.last_read(self.steps)) * lanes
+            }
+            LocateFrom::Input => 2 * self.levels.map.len() + self.levels.features.len(),
+        }
+    }
+
     fn distances(&self) -> u64 {
         let segments = &self.segments;
         let pixels = (self.grid as u64).pow(2);

@@ -11,6 +11,7 @@
 //! | [`roi`] | the map, its points, the segments that hold them |
 //! | [`bias`], [`observer`] | equations 3 and 4 as biases; what is read during one U-Net call |
 //! | [`lanes`], [`trajectory`] | which lanes run and how they combine; one denoising run that can stop anywhere |
+//! | [`window`] | the rectangle of latents that stage 2 computes |
 //! | [`edit`], [`mod@run`] | the two stages as a state machine; whole edits |
 //! | [`state`] | its saved form, and the digests of picture, region and run |
 //! | [`report`], `cost` | what happened; what it will cost |
@@ -33,6 +34,7 @@ pub mod state;
 mod sums;
 mod timings;
 pub mod trajectory;
+pub mod window;
 pub mod words;
 
 pub use edit::{Edit, Outcome, Progress, Request, Stage};

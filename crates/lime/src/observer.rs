@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, bail};
 use limekiln_diffusion::control::{Control, Kind, Part, Site, Tap};
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     lanes::Lane,
     preset::{FeatureSource, MapSettings, Parts, Segmentation, Sizes},
     sums::Sums,
+    window::Rect,
 };
 
 /// What one call of one edit wants in attention, and what it read. Rows are the edit's lanes.
@@ -20,8 +21,10 @@ pub struct AttentionObserver {
     pub(crate) feature_rows: Vec<usize>,
     /// Rows whose attention is read.
     pub(crate) map_rows: Vec<usize>,
-    /// Height and width of the latents.
+    /// Height and width of the whole picture's latents.
     pub(crate) latent: (usize, usize),
+    /// The part of them that the call computes; none is the whole. A layer's size and mask are the whole picture's all the same.
+    pub(crate) window: Option<Rect>,
     /// Which features, if this step is read for them.
     pub(crate) features: Option<Segmentation>,
     /// Attention to the tokens at these positions, if this step is read for it.
@@ -41,6 +44,7 @@ impl AttentionObserver {
             feature_rows: Vec::new(),
             map_rows: Vec::new(),
             latent,
+            window: None,
             features: None,
             map: None,
             bias: None,
@@ -62,15 +66,32 @@ impl AttentionObserver {
         self.lanes = lanes;
     }
 
-    fn in_size(&self, site: &Site, sizes: Sizes) -> bool {
+    /// The size that the layer has in a call on the whole picture, and the part of it that this call computes.
+    fn layer(&self, site: &Site) -> Result<((usize, usize), Rect)> {
+        let size = (site.height, site.width);
+        let Some(window) = self.window else {
+            return Ok((size, Rect::whole(size)));
+        };
+        match window.in_layer(self.latent, size) {
+            Some(layer) => Ok(layer),
+            None => bail!(
+                "a layer of {}x{} is no halving of the window's {}x{}",
+                size.1,
+                size.0,
+                window.width,
+                window.height
+            ),
+        }
+    }
+
+    /// Whether a layer that has `size` in a call on the whole picture is among those.
+    fn in_size(&self, size: (usize, usize), sizes: Sizes) -> bool {
         let (height, width) = self.latent;
         match sizes {
             Sizes::All => true,
-            Sizes::BelowFull => site.height < height || site.width < width,
+            Sizes::BelowFull => size.0 < height || size.1 < width,
             // Each halving rounds up, so a quarter does too.
-            Sizes::AboveQuarter => {
-                site.height > height.div_ceil(4) || site.width > width.div_ceil(4)
-            }
+            Sizes::AboveQuarter => size.0 > height.div_ceil(4) || size.1 > width.div_ceil(4),
         }
     }
 }
@@ -97,18 +118,18 @@ fn name(tap: &Tap) -> String {
 
 impl Control for AttentionObserver {
     fn bias(&mut self, site: &Site) -> Result<Option<Tensor>> {
-        let Some(bias) = self
-            .bias
-            .as_ref()
-            .filter(|bias| self.in_size(site, bias.sizes()))
-        else {
+        let Some(bias) = &self.bias else {
             return Ok(None);
         };
+        let (whole, part) = self.layer(site)?;
+        if !self.in_size(whole, bias.sizes()) {
+            return Ok(None);
+        }
         let size = (site.height, site.width);
         if let Some(built) = self.built.get(&size) {
             return Ok(Some(built.clone()));
         }
-        let built = bias.at(site.height, site.width, &self.lanes, &self.device)?;
+        let built = bias.at(whole, part, &self.lanes, &self.device)?;
         self.built.insert(size, built.clone());
         Ok(Some(built))
     }
@@ -117,7 +138,7 @@ impl Control for AttentionObserver {
         let wants = |map: &MapSettings| {
             site.kind == Kind::CrossAttention
                 && in_part(site, map.parts)
-                && self.in_size(site, map.sizes)
+                && self.in_size((site.height, site.width), map.sizes)
         };
         self.map.as_ref().is_some_and(|(map, _)| wants(map))
     }
@@ -151,7 +172,7 @@ impl Control for AttentionObserver {
             | (Tap::Transformer(site), FeatureSource::Transformers) => site,
             _ => return false,
         };
-        in_part(site, features.parts) && self.in_size(site, features.sizes)
+        in_part(site, features.parts) && self.in_size((site.height, site.width), features.sizes)
     }
 
     fn features(&mut self, tap: &Tap, features: &Tensor) -> Result<()> {
@@ -226,8 +247,7 @@ mod tests {
     #[test]
     fn a_quarter_of_an_odd_side_is_rounded_up() {
         let observer = observer(&Preset::official());
-        let above =
-            |height, width| observer.in_size(&site(Part::Down, height, width), Sizes::AboveQuarter);
+        let above = |height, width| observer.in_size((height, width), Sizes::AboveQuarter);
         assert!(above(62, 41) && above(31, 21));
         assert!(!above(16, 11) && !above(8, 6));
     }

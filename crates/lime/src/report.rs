@@ -4,8 +4,8 @@ use image::RgbImage;
 use limekiln_pictures::Mask;
 use serde::{Deserialize, Serialize};
 
-use crate::preset::Preset;
 pub use crate::timings::Timings;
+use crate::{preset::Preset, window::Rect};
 
 /// What happened in an edit, for people and for machines.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,6 +32,11 @@ pub struct Report {
     pub roi_share: Option<f64>,
     /// Inertia of the clustering: the sum of squared distances to the centres.
     pub inertia: Option<f64>,
+    /// What stage 2 computed, where the preset asks for a window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowReport>,
+    /// Lanes that the U-Net computed in both stages, those of a window by its share of the picture.
+    pub lanes: f64,
     /// How far the result is from the input.
     pub change: Change,
     /// What the user should know.
@@ -55,6 +60,32 @@ pub struct Steps {
     pub locate: usize,
     /// U-Net calls that edited.
     pub edit: usize,
+}
+
+/// What stage 2 computed of the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct WindowReport {
+    /// The window that was chosen, in latent pixels.
+    pub rect: Option<Rect>,
+    /// By how much its first prediction inside the region differed from the whole picture's, as a share of that one's size. The call
+    /// that found out is not among `steps`.
+    pub difference: Option<f64>,
+    /// Why the whole picture was computed; none where it was not.
+    pub whole: Option<RanWhole>,
+}
+
+/// Why the whole picture was computed where the preset asks for a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RanWhole {
+    /// There is no region, or nothing in it.
+    NoRegion,
+    /// Latents outside the region are not replaced after every step.
+    NotBlended,
+    /// The window would take so much of the picture that it would not pay.
+    Area,
+    /// The window's first prediction differed by more than the bound.
+    Difference,
 }
 
 /// Mean absolute differences of the result from the input, over pixels and channels, 0 to 255.

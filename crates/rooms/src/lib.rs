@@ -32,7 +32,7 @@ pub mod task;
 pub use color::{Color, Rgb};
 pub use draw::{Part, draw, mask};
 pub use instruction::Instruction;
-pub use model::{SIDE, checkpoint_files};
+pub use model::{SIDE, WINDOW_LEAST, checkpoint_files};
 pub use object::{Object, Placement};
 pub use pair::{Pair, Target, bench_pair, train_pair};
 pub use rng::{Domain, Rng};

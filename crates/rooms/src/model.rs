@@ -24,3 +24,6 @@ pub fn checkpoint_files() -> &'static [(&'static str, &'static [u8])] {
 
 /// The side of the pictures that it was trained on, in pixels.
 pub const SIDE: u32 = 128;
+
+/// The least side of a part of a picture that its U-Net edits as it does within the whole, in latent pixels.
+pub const WINDOW_LEAST: usize = 12;

@@ -91,6 +91,18 @@ pub fn color_success(picture: &RgbImage, mask: &GrayImage, asked: Color) -> Resu
     Ok(nearest_color(mean_color(picture, mask)?) == asked)
 }
 
+/// How far the mean color inside `mask` (the object's colored part) is from `asked`: Euclidean distance in RGB (0..=255).
+///
+/// # Errors
+/// As [`mean_color`].
+pub fn color_error(picture: &RgbImage, mask: &GrayImage, asked: Color) -> Result<f64, Error> {
+    let mean = mean_color(picture, mask)?.into_iter();
+    let squares = mean
+        .zip(asked.rgb())
+        .map(|(a, b)| (a - f64::from(b)).powi(2));
+    Ok(squares.sum::<f64>().sqrt())
+}
+
 /// The mean absolute change outside a mask (the whole object), over pixels and channels, in units of 0..=255; 0 where
 /// nothing is outside.
 ///

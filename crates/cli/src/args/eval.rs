@@ -13,9 +13,10 @@ use crate::settings::preset_with;
 /// RoomBench: recolor one object in each of N rooms that the model has not seen, and score where the edit went.
 ///
 /// RoI IoU: overlap of the region found with the object's true mask (legs, stand and stems included). Color success:
-/// share of edits after which the object's colored part is nearer to the asked color than to the other 11. Outside:
-/// mean absolute change of the pixels outside the true mask, of 255; the VAE floor is what encoding and decoding
-/// alone changes. `base` is scored at its own scales, and at the edit scales, steps and scheduler of each LIME preset.
+/// share of edits after which the object's colored part is nearer to the asked color than to the other 11. Color error:
+/// distance of its mean color from the asked one, in RGB. Outside: mean absolute change of the pixels outside the true
+/// mask, of 255; the VAE floor is what encoding and decoding alone changes. Lanes: rows that the U-Net computed, those
+/// of a window by its share of the picture. `base` is scored at its own scales, and at the edit scales, steps and scheduler of each LIME preset.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EvalRoomsArgs {
@@ -44,6 +45,10 @@ pub(crate) struct EvalRoomsArgs {
         value_parser = row
     )]
     pub(crate) presets: Vec<Row>,
+
+    /// Score the presets alone, without `base`
+    #[arg(long, conflicts_with = "sweep")]
+    pub(crate) no_base: bool,
 
     /// Give every row this many steps a stage, for a first impression; windows of steps scale along
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]

@@ -228,6 +228,11 @@ impl UnetConfig {
         Ok(config)
     }
 
+    /// How many pixels of the sample one pixel of the coarsest feature map stands for, along a side.
+    pub fn halving(&self) -> usize {
+        1 << self.levels.len().saturating_sub(1)
+    }
+
     /// Checks what the networks divide by.
     ///
     /// # Errors

@@ -20,17 +20,20 @@ impl Edit {
     }
 
     pub(super) fn advance_apply(&mut self, output: &Tensor, lanes: &[Lane]) -> Result<()> {
+        let guided = lanes::combine(output, lanes, self.setup.request.preset.edit.scales)?;
+        let Some(guided) = self.unwindowed(guided)? else {
+            return Ok(());
+        };
+        self.run.advance(&guided)?;
         let edit = &self.setup.request.preset.edit;
-        self.run
-            .advance(&lanes::combine(output, lanes, edit.scales)?)?;
         if let (Some(blend), Some(roi)) = (&edit.blend, &self.located.roi)
             && blend
                 .steps
                 .scaled(self.run.steps())
                 .contains(&self.run.step())
         {
-            let (_, _, height, width) = self.setup.shape;
-            let inside = roi.resized(width, height).grown(blend.grow);
+            let (height, width) = self.setup.latent_size();
+            let inside = self.setup.grown(roi, blend);
             let outside: Vec<f32> = inside
                 .inside()
                 .iter()

@@ -29,13 +29,9 @@ impl Edit {
         let Some(locate) = self.setup.locate() else {
             return;
         };
-        let reads = locate.reads(self.run.step() + 1, self.run.steps());
-        let read = reads.lanes(locate.map.evidence);
-        observer.set_lanes(if reads.last {
-            read
-        } else {
-            lanes::needed(locate.scales, &read)
-        });
+        let (step, steps) = (self.run.step() + 1, self.run.steps());
+        let reads = locate.reads(step, steps);
+        observer.set_lanes(locate.lanes(step, steps));
         observer.features = reads.features.then(|| locate.segments.clone());
         if reads.map {
             self.observe_map(locate, observer);
@@ -142,6 +138,7 @@ impl Edit {
     fn begin_apply(&mut self) -> Result<()> {
         self.run = self.setup.start(Stage::Edit)?;
         self.bias = self.setup.bias(self.located.roi.as_ref());
+        self.windowed = self.setup.windowed(self.located.roi.as_ref());
         self.stage = Stage::Edit;
         Ok(())
     }

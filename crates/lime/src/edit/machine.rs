@@ -7,6 +7,7 @@ use limekiln_diffusion::model::Model;
 use limekiln_pictures::Mask;
 
 use super::{
+    check::Windowed,
     request::Request,
     setup::Setup,
     stage::{Progress, Stage},
@@ -33,6 +34,8 @@ pub struct Edit {
     pub(crate) located: Located,
     /// Made of the region, once it is known.
     pub(crate) bias: Option<Bias>,
+    /// Chosen when stage 2 begins, where the preset asks for it and it can be.
+    pub(crate) windowed: Option<Windowed>,
     pub(crate) timings: Timings,
 }
 
@@ -67,6 +70,9 @@ impl Edit {
         };
         let run = setup.start(stage)?;
         let mut edit = Self::at(setup, stage, run, located);
+        if stage == Stage::Edit {
+            edit.windowed = edit.setup.windowed(edit.located.roi.as_ref());
+        }
         edit.timings.encode_ms = milliseconds(began);
         Ok(edit)
     }
@@ -82,11 +88,12 @@ impl Edit {
             sums: Sums::default(),
             located,
             bias,
+            windowed: None,
             timings: Timings::default(),
         }
     }
 
-    /// The edit that was saved; its timings, sums, and how many steps stage 1 took, are the caller's to set.
+    /// The edit that was saved; its timings, sums, window, and how many steps stage 1 took, are the caller's to set.
     pub(crate) fn restore(
         setup: Setup,
         stage: Stage,
@@ -102,7 +109,7 @@ impl Edit {
         Ok(Self::at(setup, stage, run, located))
     }
 
-    /// How far the edit is.
+    /// How far the edit is. The call that checks a window is no step.
     pub fn progress(&self) -> Progress {
         let steps = match self.stage {
             Stage::Locate => self

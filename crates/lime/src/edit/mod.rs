@@ -14,10 +14,14 @@
 //! | `machine` | [`Edit`]: made, resumed, asked how far it is |
 //! | `locate`, `apply` | what a step of stage 1 and of stage 2 does with the U-Net's output |
 //! | `reading` | stage 1 in one call, on the picture's own latents |
+//! | `check` | an edit's window, and whether it predicts what the whole picture does |
+//! | `windowed` | stage 2 in a window: whether, and what its predictions become |
 //! | `step` | one step |
 //! | `finish`, `reported` | from latents to a picture and its report |
+//! | `work` | how much the U-Net computed |
 
 mod apply;
+mod check;
 mod finish;
 mod locate;
 mod machine;
@@ -28,7 +32,10 @@ mod request;
 mod setup;
 mod stage;
 mod step;
+mod windowed;
+mod work;
 
+pub(crate) use check::{Check, Windowed};
 pub use finish::Outcome;
 pub use machine::Edit;
 pub(crate) use machine::Located;

@@ -29,7 +29,7 @@ struct Row {
 
 impl Reading {
     /// Text lanes first, as in every other call.
-    fn new(locate: &Locate) -> Self {
+    pub(super) fn new(locate: &Locate) -> Self {
         let rows = |lane: Lane, levels: &[usize]| -> Vec<Row> {
             let draws = levels.iter().enumerate();
             draws
@@ -50,6 +50,11 @@ impl Reading {
             rows
         });
         Self { rows }
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
     }
 
     fn position(&self, row: Row) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! Which steps of stage 1 are read, and for what.
 
 use crate::{
-    lanes::Lane,
+    lanes::{self, Lane},
     preset::{Evidence, Locate, LocateFrom, Rule},
 };
 
@@ -37,6 +37,17 @@ impl Locate {
         features.max(*self.map.steps.scaled(steps).end()).min(steps)
     }
 
+    /// The lanes of step `step` (counted from 1) of a run of `steps`.
+    pub(super) fn lanes(&self, step: usize, steps: usize) -> Vec<Lane> {
+        let reads = self.reads(step, steps);
+        let read = reads.lanes(self.map.evidence);
+        if reads.last {
+            read
+        } else {
+            lanes::needed(self.scales, &read)
+        }
+    }
+
     /// What step `step` (counted from 1) of a run of `steps` is read for.
     pub(super) fn reads(&self, step: usize, steps: usize) -> Reads {
         Reads {
@@ -49,7 +60,7 @@ impl Locate {
 
 impl Reads {
     /// The lanes that are read.
-    pub(super) fn lanes(&self, evidence: Evidence) -> Vec<Lane> {
+    fn lanes(&self, evidence: Evidence) -> Vec<Lane> {
         let mut lanes = Vec::new();
         if self.map {
             lanes.push(Lane::Text);

@@ -90,6 +90,8 @@ impl Report {
             words: words::words_at(&setup.encoding, &read),
             roi_share: edit.located.roi.as_ref().map(Mask::share),
             inertia: edit.located.inertia,
+            window: edit.window_report(),
+            lanes: edit.lanes_computed(),
             change: Change::default(),
             warnings: warnings(setup, edit.located.roi.as_ref()),
             model: model.name.clone(),

@@ -36,6 +36,10 @@ pub(crate) struct Setup {
     /// Words of the instruction itself, without what the model asks to add.
     pub(crate) words: usize,
     pub(crate) scaling_factor: f64,
+    /// What windows are multiples of: the U-Net's whole halving.
+    pub(crate) halving: usize,
+    /// Least side of a window, where the model has its own.
+    pub(crate) window_least: Option<usize>,
     pub(crate) scheduler: SchedulerConfig,
     pub(crate) device: Device,
     pub(crate) dtype: DType,
@@ -93,6 +97,8 @@ impl Setup {
             encoding: model.tokenizer.encode(&prompt)?,
             words: model.tokenizer.encode(&request.instruction)?.words.len(),
             scaling_factor: config.scaling_factor,
+            halving: model.unet.config().halving(),
+            window_least: model.window_least,
             scheduler: model.scheduler.clone(),
             device: model.device.clone(),
             dtype: model.dtype,

@@ -29,7 +29,7 @@ pub struct Inputs {
 }
 
 impl Edit {
-    /// What the U-Net is to be called with in this step.
+    /// What the U-Net is to be called with in this step. Edits whose samples have one shape can share a call.
     ///
     /// # Errors
     ///
@@ -40,20 +40,29 @@ impl Edit {
             let shown = reading.shown(&self.setup)?;
             return self.stacked(&shown, observer);
         }
-        let shown = vec![self.run.input()?; observer.lanes.len()];
+        let (latents, timestep) = self.run.input()?;
+        let latents = match observer.window {
+            Some(window) => window.cut(&latents)?,
+            None => latents,
+        };
+        let shown = vec![(latents, timestep); observer.lanes.len()];
         self.stacked(&shown, observer)
     }
 
     /// The rows of one call: `shown` is what each of the observer's lanes sees, latents and timestep.
     fn stacked(&self, shown: &[(Tensor, f64)], observer: AttentionObserver) -> Result<Inputs> {
-        let blank = self.setup.picture.zeros_like()?;
+        let picture = match observer.window {
+            Some(window) => window.cut(&self.setup.picture)?,
+            None => self.setup.picture.clone(),
+        };
+        let blank = picture.zeros_like()?;
         let mut rows = Vec::with_capacity(shown.len());
         let mut texts = Vec::with_capacity(shown.len());
         for (lane, (latents, _)) in observer.lanes.iter().zip(shown) {
             let condition = if *lane == Lane::None {
                 &blank
             } else {
-                &self.setup.picture
+                &picture
             };
             rows.push(Tensor::cat(&[latents, condition], 1)?);
             texts.push(if *lane == Lane::Text {
@@ -84,7 +93,7 @@ impl Edit {
         }
     }
 
-    /// Takes one denoising step.
+    /// Takes one denoising step, or makes the call that checks a window.
     ///
     /// # Errors
     ///
@@ -120,6 +129,7 @@ impl Edit {
             Stage::Edit | Stage::Decode => {
                 observer.set_lanes(lanes::needed(self.setup.request.preset.edit.scales, &[]));
                 observer.bias = self.bias_now();
+                observer.window = self.window_now();
             }
         }
         observer

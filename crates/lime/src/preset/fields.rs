@@ -248,6 +248,9 @@ pub struct Apply {
     pub regularise: Option<Regularise>,
     /// Noise-space blending outside the region.
     pub blend: Option<Blend>,
+    /// Computing only around the region. It needs a region, and blending in every step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<EditWindow>,
 }
 
 /// Which scores are moved.
@@ -296,4 +299,34 @@ pub struct Blend {
     pub steps: Window,
     /// By how many latent pixels the region is grown before.
     pub grow: usize,
+}
+
+/// The rectangle of latents that stage 2 computes: with blending nothing outside the region is kept, so the U-Net is shown what lies
+/// around the region alone. The first step computes the whole picture too, and compares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EditWindow {
+    /// Least side, in latent pixels; none is the model's own.
+    pub least: Option<usize>,
+    /// By how many latent pixels it exceeds the region as blending grows it, at least.
+    pub margin: usize,
+    /// The same as a share of the region's longer side, 0 to 1; the larger of the two counts.
+    pub margin_share: f64,
+    /// The largest share of the picture that it takes, 0 to 1: a larger one would not pay, so the whole picture is computed.
+    pub area: f64,
+    /// By how much the first guided prediction inside the region may differ from that of the whole picture, as a share of its own
+    /// size. Beyond it the whole picture is computed.
+    pub bound: f64,
+}
+
+impl Default for EditWindow {
+    fn default() -> Self {
+        Self {
+            least: None,
+            margin: 4,
+            margin_share: 0.25,
+            area: 0.6,
+            bound: 0.05,
+        }
+    }
 }

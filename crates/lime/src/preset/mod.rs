@@ -17,7 +17,8 @@ mod table;
 mod window;
 
 pub use fields::{
-    Apply, Biased, Blend, Corners, Evidence, FeatureSource, Guide, Levels, Locate, LocateFrom,
-    MapSettings, Mode, Parts, Preset, Regularise, Rule, Segmentation, Select, Sizes, Tokens,
+    Apply, Biased, Blend, Corners, EditWindow, Evidence, FeatureSource, Guide, Levels, Locate,
+    LocateFrom, MapSettings, Mode, Parts, Preset, Regularise, Rule, Segmentation, Select, Sizes,
+    Tokens,
 };
 pub use window::Window;

@@ -77,6 +77,7 @@ impl Preset {
                     steps: window(1, 75, 100),
                 }),
                 blend: None,
+                window: None,
             },
         }
     }
@@ -127,6 +128,7 @@ impl Preset {
                     steps: window(1, 27, 30),
                 }),
                 blend: None,
+                window: None,
             },
         }
     }

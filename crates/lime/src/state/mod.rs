@@ -8,12 +8,14 @@
 //! | `digest` | the digests of picture, region and run |
 //! | `tensors` | the tensors of a saved edit, by name |
 //! | `located` | segments, map and region |
+//! | `window` | the window and its check |
 //! | `run` | latents, noise, the solver's history, and what was read so far |
 
 mod digest;
 mod located;
 mod run;
 mod tensors;
+mod window;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -31,6 +33,7 @@ use crate::{
 use located::LocatedHead;
 use run::RunHead;
 use tensors::Tensors;
+use window::WindowHead;
 
 pub use digest::Digests;
 
@@ -60,6 +63,9 @@ struct Head {
     located: LocatedHead,
     #[serde(flatten)]
     run: RunHead,
+    /// Of the edit's window, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<WindowHead>,
 }
 
 fn damaged(what: impl Display) -> Error {
@@ -91,6 +97,11 @@ impl Edit {
             timings: self.timings,
             located: located::save(&self.located, &mut tensors)?,
             run: run::save(self.run.save(), &self.sums, &mut tensors)?,
+            window: self
+                .windowed
+                .as_ref()
+                .map(|windowed| window::save(windowed, &mut tensors))
+                .transpose()?,
         };
         let head = serde_json::to_string(&head).map_err(|e| Error::State(e.to_string()))?;
         serialize(tensors.0, Some(HashMap::from([(HEAD.into(), head)])))
@@ -126,9 +137,15 @@ impl Edit {
         let (run, sums) =
             run::restore(&head.run, &mut tensors, setup.picture.dims(), &setup.device)
                 .map_err(part_damaged)?;
+        let windowed = head
+            .window
+            .map(|head| window::restore(&head, &mut tensors, setup.picture.dims(), &setup.device))
+            .transpose()
+            .map_err(part_damaged)?;
         let edit = Self::restore(setup, head.stage, run, located)?;
         Ok(Some(Self {
             sums,
+            windowed,
             locate_steps_done: head.locate_steps_done,
             timings: head.timings,
             ..edit

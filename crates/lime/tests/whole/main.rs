@@ -10,3 +10,4 @@ mod edits;
 mod golden;
 mod reading;
 mod resume;
+mod windowed;

@@ -18,8 +18,19 @@ use serde_json::{Map, Value, json};
 
 use super::Unready;
 
-/// Fields and words of presets that came after the baseline and that this program knows. None yet.
-pub(super) const LATER: [&str; 0] = [];
+/// Fields and words of presets that came after the baseline and that this program knows.
+pub(super) const LATER: [&str; 10] = [
+    "locate.from",
+    "locate.levels.features",
+    "locate.levels.map",
+    "locate.seed",
+    "locate.map.words",
+    "edit.window.least",
+    "edit.window.margin",
+    "edit.window.margin_share",
+    "edit.window.area",
+    "edit.window.bound",
+];
 
 /// The dictionary. Never change it: edits are stored by it.
 const DICTIONARY: &str = include_str!("dictionary.json");
