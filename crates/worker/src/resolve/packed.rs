@@ -209,6 +209,17 @@ mod tests {
     }
 
     #[test]
+    fn later_fields_are_needs_of_the_presets_that_use_them() {
+        let changes = json!({
+            "locate": {"from": "input", "levels": {"map": [500]}, "seed": 0, "map": {"words": ["sofa"]}},
+            "edit": {"window": {}},
+        });
+        let preset = Preset::fast().with(&changes).unwrap();
+        let later = LATER.iter().map(|need| format!("preset.{need}"));
+        assert_eq!(needs(&fields(&preset).unwrap()), Needs::from_iter(later));
+    }
+
+    #[test]
     fn every_word_of_the_baseline_is_one() {
         let base = &READ.presets["paper"];
         for word in WORDS {
