@@ -326,7 +326,7 @@ impl Default for EditWindow {
             margin: 4,
             margin_share: 0.25,
             area: 0.6,
-            bound: 0.05,
+            bound: 0.5,
         }
     }
 }
