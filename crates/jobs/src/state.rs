@@ -81,7 +81,7 @@ pub struct Job {
     pub claim_step: u32,
     /// How often it started over because its checkpoint could not be used.
     pub restarts: u16,
-    /// How often the engine hung on it.
+    /// How often the engine hung on it, or once on it among others. With one, it computes alone.
     pub hangs: u16,
     /// Number of its newest event; the first is 1.
     pub seq: u64,
@@ -171,6 +171,9 @@ crate::text_enum::open_text_enum! {
         Internal = "internal",
         /// The engine hung on it, and its worker had to end. It is tried once more, and no oftener.
         Hang = "hang",
+        /// The engine hung on several edits in one call, this one among them. It is tried again, not charged, and computes alone
+        /// from then on.
+        Suspect = "suspect",
         /// Its workers died, as often as the edit may be tried.
         Poison = "poison",
         /// The edit that it builds on did not succeed.

@@ -275,6 +275,41 @@ fn two_hangs_end_an_edit_whatever_its_attempts() {
     );
 }
 
+#[test]
+fn a_hang_among_others_is_charged_to_nobody_until_it_comes_alone() {
+    let fail = |job: &Job, class| {
+        let job = after(job, [claim()]);
+        let failure = Failure::new(class, Failure::ENGINE_HUNG, "silence");
+        let epoch = job.epoch;
+        after(&job, [Event::Fail { epoch, failure }])
+    };
+    let due = |job: &Job| apply(job, Event::RetryDue, NOW + 100 * TTL).unwrap().0;
+    let once = fail(&Job::new(EditId::new(), 1), FailureClass::Suspect);
+    assert_eq!(
+        (once.state.name(), once.attempts, once.hangs),
+        (StateName::Waiting, 0, 1)
+    );
+    // Alone it hangs again, or not: then nothing was charged.
+    let alone = fail(&due(&once), FailureClass::Hang);
+    assert_eq!(
+        (failure_of(&alone), alone.attempts),
+        (FailureClass::Hang, 1)
+    );
+    let innocent = after(&due(&once), [claim()]);
+    let epoch = innocent.epoch;
+    let innocent = after(&innocent, [Event::Complete { epoch }]);
+    assert_eq!(
+        (innocent.state.name(), innocent.attempts),
+        (StateName::Succeeded, 0)
+    );
+    // A worker that lets it compute among others all the same.
+    let twice = fail(&due(&once), FailureClass::Suspect);
+    assert_eq!(
+        (failure_of(&twice), twice.attempts),
+        (FailureClass::Hang, 1)
+    );
+}
+
 fn failure_of(job: &Job) -> FailureClass {
     failure(job).class
 }

@@ -36,6 +36,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(FailureClass::User),
         6 => Just(FailureClass::Internal),
         2 => Just(FailureClass::Hang),
+        1 => Just(FailureClass::Suspect),
         1 => Just(FailureClass::Poison),
         1 => Just(FailureClass::Parent),
     ];

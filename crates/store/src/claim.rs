@@ -46,6 +46,8 @@ pub struct Claimed {
     pub attempts: u16,
     /// Attempts before it is given up.
     pub max_attempts: u16,
+    /// How often the engine hung on it, or on it among others: with any, it must compute alone.
+    pub hangs: u16,
     /// `traceparent` of the request.
     pub trace: Option<String>,
 }
@@ -190,6 +192,7 @@ fn claimed(row: &PgRow) -> Result<Claimed> {
         seq: whole(row, "seq")?,
         attempts: tiny(row, "attempts")?,
         max_attempts: tiny(row, "max_attempts")?,
+        hangs: tiny(row, "hangs")?,
         trace: get(row, "trace")?,
     })
 }

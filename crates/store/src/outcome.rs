@@ -94,8 +94,10 @@ impl Store {
                         .bind(waits(2))
                         .bind(waits(3))
                         .bind(waits(4))
-                        .bind(column(of(), |failed| {
-                            i16::from(failed.failure.class == FailureClass::Hang)
+                        .bind(column(of(), |failed| match failed.failure.class {
+                            FailureClass::Hang => 1_i16,
+                            FailureClass::Suspect => 2,
+                            _ => 0,
                         }))
                         .bind(i32::from(Job::HANGS_MAX)),
                 )
@@ -154,6 +156,7 @@ impl Failed {
         let class = match self.failure.class {
             FailureClass::User => "user",
             FailureClass::Hang => "hang",
+            FailureClass::Suspect => "suspect",
             _ => "internal",
         };
         json!({

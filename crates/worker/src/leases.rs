@@ -18,6 +18,8 @@ pub(crate) enum Interrupt {
     HandBack,
     /// The engine hangs on the edit.
     Hang,
+    /// The engine hangs on a call for several edits, this one among them.
+    HangAmongOthers,
 }
 
 /// All leases that this worker holds. Clones share them.
@@ -126,11 +128,15 @@ impl Leases {
 
     /// Gives up the edits of a call that hangs.
     pub(crate) fn give_up(&self, stalled: &[RunId]) {
+        let by = match stalled {
+            [_] => Interrupt::Hang,
+            _ => Interrupt::HangAmongOthers,
+        };
         self.inner()
             .entries
             .values()
             .filter(|entry| entry.runs_in(stalled))
-            .for_each(|entry| entry.interrupt_by(Interrupt::Hang));
+            .for_each(|entry| entry.interrupt_by(by));
     }
 
     /// Whether the leases of all these runs were last renewed more than `ttl` ago.

@@ -55,7 +55,7 @@ pub enum Event {
     Fail {
         /// Epoch of the claim that the worker acts under.
         epoch: Epoch,
-        /// The reason. Workers give the classes `User`, `Internal` and `Hang`; any other counts as `Internal`.
+        /// The reason. Workers give the classes `User`, `Internal`, `Hang` and `Suspect`; any other counts as `Internal`.
         failure: Failure,
     },
     /// Its worker shuts down and gives it back.

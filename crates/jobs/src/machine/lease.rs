@@ -94,9 +94,22 @@ pub(super) fn fail(job: &Job, epoch: Epoch, failure: Failure, now: OffsetDateTim
     if failure.class == FailureClass::User {
         return Ok(become_state(job.clone(), State::Failed(failure)));
     }
-    let hung = failure.class == FailureClass::Hang;
+    let hung = matches!(failure.class, FailureClass::Hang | FailureClass::Suspect);
     let attempts = job.attempts.saturating_add(1);
     let hangs = job.hangs.saturating_add(u16::from(hung));
+    let wait = || {
+        State::Waiting(Wait::Retry {
+            until: now + backoff(attempts, job.edit, job.epoch),
+        })
+    };
+    // Any of those in the call may be to blame. Alone, it will show; a worker that does not know this is believed the second time.
+    if failure.class == FailureClass::Suspect && job.hangs == 0 {
+        let job = Job {
+            hangs,
+            ..job.clone()
+        };
+        return Ok(become_state(job, wait()));
+    }
     let state = if attempts >= job.max_attempts || (hung && hangs >= Job::HANGS_MAX) {
         State::Failed(Failure {
             class: if hung {
@@ -107,9 +120,7 @@ pub(super) fn fail(job: &Job, epoch: Epoch, failure: Failure, now: OffsetDateTim
             ..failure
         })
     } else {
-        State::Waiting(Wait::Retry {
-            until: now + backoff(attempts, job.edit, job.epoch),
-        })
+        wait()
     };
     Ok(become_state(
         Job {

@@ -44,6 +44,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(FailureClass::User),
         4 => Just(FailureClass::Internal),
         2 => Just(FailureClass::Hang),
+        1 => Just(FailureClass::Suspect),
         1 => Just(FailureClass::Poison),
     ];
     prop_oneof![

@@ -31,7 +31,7 @@ const HOT: &[(&str, &str)] = &[
         include_str!("../sql/edits_complete.sql"),
     ),
     (
-        "uuid[], int[], bool[], jsonb[], float8[], float8[], float8[], float8[]",
+        "uuid[], int[], bool[], jsonb[], float8[], float8[], float8[], float8[], int2[], int",
         include_str!("../sql/edits_fail.sql"),
     ),
     ("uuid[], int[]", include_str!("../sql/edits_hand_back.sql")),

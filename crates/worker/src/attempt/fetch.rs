@@ -86,6 +86,7 @@ pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<(Work, Held
         input: fetched.input,
         prepared,
         saved: fetched.saved,
+        alone: claimed.hangs > 0,
     };
     Ok((work, held))
 }

@@ -37,10 +37,14 @@ pub(super) async fn settle(
             let write = ctx.ledger.edit_fail(failed).await;
             ("failed", Signal::Failed(edit, epoch), write)
         }
-        Err(Abort::Interrupted(Interrupt::Hang)) => {
+        Err(Abort::Interrupted(by @ (Interrupt::Hang | Interrupt::HangAmongOthers))) => {
             let after_s = ctx.settings.stall_after.as_secs_f64();
+            let class = match by {
+                Interrupt::Hang => FailureClass::Hang,
+                _ => FailureClass::Suspect,
+            };
             let failure = Failure::new(
-                FailureClass::Hang,
+                class,
                 Failure::ENGINE_HUNG,
                 format!(
                     "the engine showed no sign of life for {after_s} s, and its worker had to end"

@@ -85,6 +85,7 @@ struct Run {
     sink: RunSink,
     /// Time on the device so far.
     device: Duration,
+    alone: bool,
     saved_at: Instant,
     saved_step: u32,
     previewed_at: Instant,
@@ -106,11 +107,18 @@ impl EngineThread<'_> {
                 if !self.handle_pending() {
                     return;
                 }
-                let count = round.len().min(self.editor.get().batch_max().max(1));
-                let batch: Vec<RunId> = round.drain(..count).collect();
+                let batch = self.batch(&mut round);
                 self.step(batch);
             }
         }
+    }
+
+    /// Takes the edits of the next call from the round: as many as a call takes, or one that must compute alone.
+    fn batch(&self, round: &mut Vec<RunId>) -> Vec<RunId> {
+        let most = self.editor.get().batch_max().max(1);
+        let alone = |id: &RunId| self.index(*id).is_some_and(|index| self.runs[index].alone);
+        let together = round.iter().take(most).take_while(|id| !alone(id)).count();
+        round.drain(..together.max(1)).collect()
     }
 
     /// Carries out the commands that have come. False once nobody is left to send any.
@@ -145,6 +153,7 @@ impl EngineThread<'_> {
     }
 
     fn start(&mut self, id: RunId, work: Work, sink: RunSink) {
+        let alone = work.alone;
         let (started, took) = self.editor.call(&[id], |editor| editor.start(id, work));
         metrics::stage("start", took);
         match started.and_then(|started| started) {
@@ -157,6 +166,7 @@ impl EngineThread<'_> {
                     progress,
                     sink,
                     device: took,
+                    alone,
                     saved_at: now,
                     saved_step: progress.step,
                     previewed_at: now,

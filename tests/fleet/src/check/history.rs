@@ -123,7 +123,8 @@ pub(super) fn walk(
                 lost = Some((claim_step, charge));
             }
             "retrying" => {
-                charged += 1;
+                // Who of several edits is to blame is not known yet.
+                charged += i64::from(event.data["error"]["class"] != "suspect");
                 ensure!(
                     event.number("attempts")? == charged,
                     "a failure charged other than one attempt"

@@ -32,7 +32,7 @@ const DAYS_PASS: &str =
 /// that nothing is of this one.
 pub(super) async fn bucket_shared(cluster: &Cluster, random: &mut Random) -> Result<()> {
     let other = Other::new(cluster).await?;
-    command(&other.namespace, &["migrate"]).await?;
+    command(&other.namespace, &["migrate", "--roles"]).await?;
     refused(cluster, &other.namespace).await?;
 
     let other = other.prefixed(cluster)?;

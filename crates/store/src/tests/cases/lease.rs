@@ -39,6 +39,7 @@ pub(in crate::tests) async fn a_claim_carries_everything(store: &Store) {
         seq: 2,
         attempts: 0,
         max_attempts: 3,
+        hangs: 0,
         trace: asked.trace,
     };
     assert_eq!(claimed, expected);
