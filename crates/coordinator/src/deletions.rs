@@ -42,24 +42,11 @@ enum Outcome {
 }
 
 impl Deletions {
-    async fn delete(&self, deletion: &BlobDeletion) -> Result<Outcome, Error> {
-        let (name, is_prefix) = match deletion.key.strip_suffix('/') {
-            Some(folder) => (folder, true),
-            None => (&*deletion.key, false),
-        };
-        let key: Key = match name.parse() {
-            Ok(key) => key,
-            Err(error) => {
-                tracing::error!(name, %error, "a row named a blob that can't be");
-                return Ok(Outcome::Done);
-            }
-        };
-        if !is_prefix {
-            if !deletion.again {
-                self.unreferenced_delete(vec![key]).await?;
-            }
+    /// Deletes what lies under a prefix. A single key that comes again is done.
+    async fn prefix_delete(&self, deletion: &BlobDeletion) -> Result<Outcome, Error> {
+        let Some(key) = deletion.key.strip_suffix('/').and_then(parsed) else {
             return Ok(Outcome::Done);
-        }
+        };
         let prefix = Prefix::folder(&key);
         let mut after: Option<String> = None;
         for _ in 0..PAGES {
@@ -94,6 +81,12 @@ impl Deletions {
     }
 }
 
+fn parsed(name: &str) -> Option<Key> {
+    name.parse()
+        .inspect_err(|error| tracing::error!(name, %error, "a row named a blob that can't be"))
+        .ok()
+}
+
 impl ControlLoop for Deletions {
     const NAME: &'static str = "delete";
     const ROUND_TIMEOUT: Duration = Duration::from_secs(300);
@@ -111,10 +104,19 @@ impl ControlLoop for Deletions {
         }
         let full = claimed.len() >= LIMIT as usize;
         let (mut done, mut more, mut failed) = (Vec::new(), Vec::new(), None);
+        // Single keys, of which expired checkpoints are many, go by one request.
+        let (single, rest): (Vec<_>, Vec<_>) = claimed
+            .into_iter()
+            .partition(|deletion| !deletion.again && !deletion.key.ends_with('/'));
+        let keys = single.iter().filter_map(|deletion| parsed(&deletion.key));
+        match self.unreferenced_delete(keys.collect()).await {
+            Ok(()) => done.extend(single.into_iter().map(|deletion| deletion.key)),
+            Err(error) => failed = Some(error),
+        }
         let this = &*self;
-        let mut ended = stream::iter(claimed)
+        let mut ended = stream::iter(rest)
             .map(|deletion| async move {
-                let outcome = this.delete(&deletion).await;
+                let outcome = this.prefix_delete(&deletion).await;
                 (deletion, outcome)
             })
             .buffer_unordered(CONCURRENCY);
@@ -138,7 +140,8 @@ impl ControlLoop for Deletions {
         match failed {
             // What went well is recorded; what did not is due again later.
             Some(error) => Err(error),
-            None if full || !more.is_empty() => Ok(Next::paced(began)),
+            // Nothing may be listed faster than it goes.
+            None if full || !more.is_empty() => Ok(Next::After(began.elapsed())),
             None => Ok(Next::After(self.every)),
         }
     }

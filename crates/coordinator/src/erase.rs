@@ -37,7 +37,7 @@ impl Erase {
             self.broker.wake();
             return Ok(());
         }
-        // Edits refer to images and sessions, so those come after the last edit.
+        // Edits refer to images and sessions, so those come after the last edit; so do batches.
         let mut deleted = ("edits", store.tenant_edits_delete(tenant, LIMIT).await?);
         if deleted.1 == 0 {
             deleted = ("images", store.tenant_images_delete(tenant, LIMIT).await?);
@@ -47,6 +47,9 @@ impl Erase {
                 "sessions",
                 store.tenant_sessions_delete(tenant, LIMIT).await?,
             );
+        }
+        if deleted.1 == 0 {
+            deleted = ("batches", store.tenant_batches_delete(tenant, LIMIT).await?);
         }
         let (what, count) = deleted;
         if count > 0 {

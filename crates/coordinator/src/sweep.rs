@@ -90,6 +90,7 @@ impl Sweep {
         if !standing(&self.store, &self.blobs).await?.may_delete() {
             return Ok(self.idle());
         }
+        let room = self.store.sweep_room(CANDIDATES).await?;
         let Some(began) = self.store.walk_begin(self.every).await? else {
             return Ok(self.idle());
         };
@@ -98,7 +99,7 @@ impl Sweep {
             after: None,
             blobs: 0,
             unknown: 0,
-            room: self.store.sweep_room(CANDIDATES).await?,
+            room,
         });
         Ok(Next::Now)
     }
@@ -141,7 +142,10 @@ impl Sweep {
 
     async fn delete(&mut self, walk: OffsetDateTime, deleted: u64) -> Result<Next, Error> {
         let began = Instant::now();
-        if !standing(&self.store, &self.blobs).await?.may_delete() {
+        // Another coordinator's walk may have found too many orphans meanwhile.
+        if !standing(&self.store, &self.blobs).await?.may_delete()
+            || self.store.sweep_stopped().await?
+        {
             self.phase = Phase::Waiting;
             return Ok(self.idle());
         }

@@ -12,8 +12,9 @@ use tokio::time::{Instant, timeout};
 
 /// How old an answer may be. Anybody may ask, so asking often must cost little.
 const AGE_MAX: Duration = Duration::from_millis(500);
-/// A key that no blob has. Whether asking for it succeeds shows whether the store answers.
-const PROBE: &str = "probe/readyz";
+/// A key that no blob has, under the prefix that every component may read. Whether asking for it succeeds shows whether the
+/// store answers.
+const PROBE: &str = "t/probe/readyz";
 
 /// Checks the services and remembers the outcome for a moment.
 pub(crate) struct ReadinessProbe {

@@ -113,7 +113,14 @@ impl Store {
             .await
     }
 
-    /// Deletes the tenant that is being erased and has no edits, images and sessions any more; its usage is added to
+    /// Deletes up to `limit` of the tenant's batches; how many went.
+    pub async fn tenant_batches_delete(&self, tenant: TenantId, limit: u32) -> Result<u64> {
+        let sql = include_str!("sql/tenant_batches_delete.sql");
+        self.tenant_rows_delete("tenant_batches_delete", sql, tenant, limit)
+            .await
+    }
+
+    /// Deletes the tenant that is being erased and has no edits, images, sessions and batches any more; its usage is added to
     /// `usage_erased`, which knows no tenants, and its blobs are due. `false` when it is gone already.
     ///
     /// # Errors

@@ -163,8 +163,8 @@ fn sqlstate_kind(code: &str) -> ErrorKind {
         "23503" => ErrorKind::Transient,
         // Wrong password, no such role or database, no permission, table or column missing, read-only server.
         "42501" | "42P01" | "42703" | "42883" | "3D000" | "3F000" => ErrorKind::Setup,
-        // A server that has just become a replica.
-        "25006" => ErrorKind::Transient,
+        // A server that has just become a replica; a statement prepared before a migration added a column.
+        "25006" | "0A000" => ErrorKind::Transient,
         // Value out of range, text the encoding does not have, datetime overflow.
         _ if code.starts_with("22") => ErrorKind::Request,
         // Connection; out of memory, disk or connections; operator intervention (shutdown, crash); system error.

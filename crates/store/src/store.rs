@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 8] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 9] = [
     (
         1,
         "fleet",
@@ -56,6 +56,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 8] = [
         8,
         "erase",
         include_str!("../../../migrations/0008_erase.sql"),
+    ),
+    (
+        9,
+        "tenants",
+        include_str!("../../../migrations/0009_tenants.sql"),
     ),
 ];
 

@@ -63,7 +63,8 @@ impl Limits {
             return Ok(());
         };
         let refused = |error: limekiln_jobs::Invalid| {
-            Failure::new(FailureClass::User, "cost_limit", error.to_string())
+            // The gateway let it pass, so that another worker may well take it.
+            Failure::new(FailureClass::Internal, "cost_limit", error.to_string())
         };
         limits.check(cost, size).map_err(refused)
     }

@@ -123,12 +123,12 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// Of class user, where the worker never has as much.
+    /// Of class internal, where this worker never has as much: another may.
     pub(crate) async fn take(budget: &Budget, need: Need) -> Result<Self, Failure> {
         let share = budget.share(need.whole()).await.map_err(|error| {
             let (needed, limit) = (mib(error.needed), mib(error.limit));
             Failure::new(
-                FailureClass::User,
+                FailureClass::Internal,
                 "memory_limit",
                 format!(
                     "the edit needs {needed} MiB of memory, and this worker has {limit} MiB for edits: send a smaller picture, \

@@ -319,6 +319,8 @@ def rights_in_the_bucket_are_what_each_component_does():
         # All look whose the bucket is; coordinators keep the marker.
         assert allows(component, "s3:GetObject", "fleet.json") and not allows(component, "s3:DeleteObject", "fleet.json")
         assert allows(component, "s3:PutObject", "fleet.json") == (component == "coordinator")
+        # What readiness asks for.
+        assert allows(component, "s3:GetObject", "t/probe/readyz"), component
         for action in ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]:
             assert not allows(component, action, "models/sd/unet.safetensors"), component
     assert allows("coordinator", "s3:ListBucketMultipartUploads", None)

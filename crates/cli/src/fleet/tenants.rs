@@ -4,6 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use limekiln_jobs::Retryable as _;
 use limekiln_store::{Store, Tenant, TenantCounts};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use crate::args::{Tenants, TenantsEraseArgs, TenantsListArgs, TenantsShowArgs};
 use crate::output::print;
 
 /// Pause between two looks at how far the coordinators are.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_secs(2);
 /// Nothing happened for this long: no coordinator seems to run.
 const STILL: Duration = Duration::from_secs(30);
 
@@ -90,12 +91,15 @@ async fn erase(args: &TenantsEraseArgs, shutdown: &CancellationToken) -> Result<
     store.schema_check().await?;
     let tenant = find(&store, &args.name).await?;
     if tenant.erasing_at.is_none() {
-        let counts = store.tenant_counts(tenant.id).await?;
+        let counts = counted(&store, &tenant).await?;
         print(&format!(
             "to erase {} ({}): {}",
             tenant.name,
             tenant.id,
-            sentence(&counts)
+            counts.map_or_else(
+                || "more than can be counted in time".to_owned(),
+                |counts| sentence(&counts)
+            )
         ));
         if !args.yes {
             let name = tenant.name.clone();
@@ -122,11 +126,13 @@ async fn erase(args: &TenantsEraseArgs, shutdown: &CancellationToken) -> Result<
 async fn wait(store: &Store, tenant: &Tenant) -> Result<()> {
     let (mut last, mut since) = (None, Instant::now());
     while store.tenant_get(tenant.id).await?.is_some() {
-        let left = store.tenant_counts(tenant.id).await?;
-        if last != Some(left) {
+        let left = counted(store, tenant).await?;
+        if let Some(left) = left
+            && last != Some(left)
+        {
             eprintln!("left: {}", sentence(&left));
             (last, since) = (Some(left), Instant::now());
-        } else if since.elapsed() > STILL {
+        } else if left.is_some() && since.elapsed() > STILL {
             eprintln!(
                 "nothing happens: does a coordinator run (`limekiln coordinate`)? it does the erasing"
             );
@@ -139,6 +145,15 @@ async fn wait(store: &Store, tenant: &Tenant) -> Result<()> {
         tenant.name
     ));
     Ok(())
+}
+
+/// What the tenant has. None where Postgres takes too long to count it, which must not keep it from being erased.
+async fn counted(store: &Store, tenant: &Tenant) -> Result<Option<TenantCounts>> {
+    match store.tenant_counts(tenant.id).await {
+        Ok(counts) => Ok(Some(counts)),
+        Err(error) if error.is_transient() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Has the name typed once more.

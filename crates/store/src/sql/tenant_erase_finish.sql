@@ -1,12 +1,6 @@
--- The last step, when edits, images and sessions are gone; if one came in meanwhile the row of the tenant can't go, and nothing
+-- The last step, when edits, images, sessions and batches are gone; if one came in meanwhile the row of the tenant can't go, and nothing
 -- does. Keys go with it.
-with left_over as materialized (
-    select b.id from batches b where b.tenant_id = $1
-),
-unbatched as (
-    delete from batches b using left_over l where b.id = l.id
-),
-used as (
+with used as (
     delete from usage u where u.tenant_id = $1
     returning u.day, u.edits, u.gpu_ms, u.bytes
 ),

@@ -324,7 +324,7 @@ async fn the_largest_edit_that_is_taken_is_not_seen_as_a_hang() {
         let failure = view.error.unwrap();
         assert_eq!(
             (failure.class, failure.code.as_str()),
-            (FailureClass::User, "cost_limit"),
+            (FailureClass::Internal, "cost_limit"),
             "{failure}"
         );
     }

@@ -82,7 +82,7 @@ async fn what_can_never_fit_is_refused_with_the_limit() {
     let failure = view.error.unwrap();
     assert_eq!(
         (failure.class, failure.code.as_str()),
-        (FailureClass::User, "memory_limit")
+        (FailureClass::Internal, "memory_limit")
     );
     assert!(failure.message.contains("6 MiB"), "{failure}");
     // A smaller picture.

@@ -139,15 +139,19 @@ fn lock(folder: &Path) -> Result<File> {
 /// The folder's own key: that of the last start if it still works, else a new one.
 async fn key(store: &Store, folder: &Path) -> Result<String> {
     let path = folder.join("key");
+    let tenant = match store.tenant_by_name(TENANT).await? {
+        // A folder of an earlier version has that version's limits, and the defaults of what came later.
+        Some(tenant) => {
+            store.tenant_limits_set(tenant.id, &LIMITS).await?;
+            tenant
+        }
+        None => store.tenant_create(TENANT, &LIMITS).await?,
+    };
     if let Ok(key) = fs::read_to_string(&path)
         && store.key_find(key.trim()).await?.is_some()
     {
         return Ok(key.trim().to_owned());
     }
-    let tenant = match store.tenant_by_name(TENANT).await? {
-        Some(tenant) => tenant,
-        None => store.tenant_create(TENANT, &LIMITS).await?,
-    };
     let key = store
         .key_create(tenant.id, Role::Admin, "limekiln dev")
         .await?;
