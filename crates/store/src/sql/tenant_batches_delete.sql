@@ -1,5 +1,5 @@
 with doomed as materialized (
-    select b.id from batches b where b.tenant_id = $1 limit $2 for update skip locked
+    select b.id from batches b where b.tenant_id = $1 limit $2
 ),
 gone as (
     delete from batches b using doomed d where b.id = d.id
