@@ -43,7 +43,7 @@ async fn a_preset_is_resolved_once_and_shown_as_it_was_sent() {
                 .request("POST", "/v1/edits")
                 .json(&body(options.clone()));
             gateway
-                .send(request.header("idempotency-key", &format!("key-{needs}")))
+                .send(request.header("idempotency-key", format!("key-{needs}")))
                 .await
         };
         let accepted = submit().await;

@@ -225,7 +225,7 @@ async fn checkpoint_write() {
         .wait("the checkpoint", |signal| *signal == kept)
         .await;
     let key = limekiln_blobs::Key::checkpoint(context.tenant, edit, Epoch::new(1), KEPT_STEP);
-    let saved = context.blob(&key.to_string()).await;
+    let saved = context.blob(key.as_ref()).await;
     std::fs::write(
         concat!(
             env!("CARGO_MANIFEST_DIR"),

@@ -191,7 +191,10 @@ pub(in crate::tests) async fn a_checkpoint_that_is_of_no_use_is_forgotten(store:
     // Steps count from 0 again, and a repeated call forgets no newer one.
     let saved = checkpoint(edit, epoch, 3);
     assert!(
-        store.edits_checkpoint(&[saved.clone()]).await.unwrap()[0]
+        store
+            .edits_checkpoint(std::slice::from_ref(&saved))
+            .await
+            .unwrap()[0]
             .0
             .is_applied()
     );
