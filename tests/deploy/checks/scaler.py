@@ -104,8 +104,8 @@ def counts_queued_and_running_edits_of_its_model():
         assert postgres.sql(asked) == "15"
         # Each part matches an index that holds only edits that have not ended, so that a table of millions costs nothing.
         plan = postgres.sql(f"set enable_seqscan = off; explain {asked}")
-        for index in ["edits_running", "edits_announced", "edits_line"]:
-            assert f"using {index} on edits" in plan, plan
+        for indexes in [["edits_running"], ["edits_announced"], ["edits_line", "edits_lines"]]:
+            assert any(f"using {index} on edits" in plan for index in indexes), plan
         # Paused: what runs still needs its workers, what waits needs none.
         postgres.sql("update fleet set paused = true")
         assert postgres.sql(asked) == "3"

@@ -31,6 +31,8 @@ pub enum End {
     Refused,
     /// By ours, after its attempts, or because it killed its workers.
     Failed,
+    /// Because the engine hangs on it.
+    Hung,
     /// Cancelled, or with a result when the cancel came too late.
     CancelledOrSucceeded,
     /// Cancelled: somebody was told so.

@@ -127,6 +127,7 @@ fn one(
         End::Succeeded => row.state == "succeeded",
         End::Refused => row.state == "failed" && code == "null_refused",
         End::Failed => row.state == "failed" && matches!(code, "null_failed" | "worker_died"),
+        End::Hung => row.state == "failed" && matches!(code, "engine_hung" | "worker_died"),
         End::Cancelled => row.state == "cancelled",
         End::CancelledOrSucceeded => matches!(row.state.as_str(), "cancelled" | "succeeded"),
     };

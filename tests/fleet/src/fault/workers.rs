@@ -139,7 +139,7 @@ pub(super) async fn engine_hung(cluster: &Cluster, random: &mut Random) -> Resul
     let name = format!("{}-hang", cluster.round());
     let mut planned = load::null_one(&name, cluster.images[0], "null: hang steps=3 step_ms=20");
     planned.body["max_attempts"] = json!(random.of(1..3));
-    planned.end = End::Failed;
+    planned.end = End::Hung;
     let edit = submit(cluster, planned).await?;
     let workers = &cluster.fleet.workers;
     let crashes = || workers.iter().map(Member::crashes).sum::<u32>();
