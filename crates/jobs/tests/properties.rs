@@ -212,7 +212,11 @@ proptest! {
                 Event::Claim { .. } => { checkpoints = 0; 0 }
                 Event::Checkpoint { .. } => { checkpoints += 1; 0 }
                 Event::StartOver { .. } => { checkpoints = 0; 0 }
-                Event::Fail { failure, .. } => u16::from(failure.class != FailureClass::User),
+                Event::Fail { failure, .. } => match failure.class {
+                    FailureClass::User => 0,
+                    FailureClass::Suspect => before.hangs.min(1),
+                    _ => 1,
+                },
                 Event::Expire => u16::from(checkpoints == 0 || before.restarts >= before.max_attempts),
                 _ => 0,
             };
