@@ -307,6 +307,8 @@ async fn the_largest_edit_that_is_taken_is_not_seen_as_a_hang() {
             "edit": {"steps": steps},
             "locate": {"steps": 1, "grid": 64, "segments": {"clusters": 8, "starts": 2, "rounds": rounds}},
         });
+        // Another worker may take it, so what is refused here would be tried again.
+        edit.max_attempts = 1;
         edit.spec.size = Some(size);
         edit.spec.options = options.as_object().unwrap().clone();
         edit
