@@ -5,7 +5,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`settings`] | what a gateway allows, and for how long |
-//! | [`state`] | what every request works with: `memory` bounds it, `shares` what one tenant may hold, `worker_cache` remembers for a moment what Postgres says, `poller` reads the events that the broker lost |
+//! | [`state`] | what every request works with: `memory` bounds it, `shares` what one tenant may hold, `worker_cache` remembers for a moment what Postgres says, `poller` reads the events that the broker lost, `watched` asks for all streams at once |
 //! | `keys` | API keys: remembered for a moment, a bucket of requests for each, streams that end with them, their last use |
 //! | [`status`] | what a process says of itself: `readiness` checks its services, `disks` remembers full ones |
 //! | [`serve`] | connections: their number, header timeouts, an orderly end; `write_timeout` against clients that stopped reading |
@@ -70,6 +70,7 @@ pub mod state;
 pub mod status;
 mod strict_json;
 mod upload;
+mod watched;
 mod webhooks;
 mod worker_cache;
 mod write_timeout;
