@@ -140,9 +140,19 @@ fn lock(folder: &Path) -> Result<File> {
 async fn key(store: &Store, folder: &Path) -> Result<String> {
     let path = folder.join("key");
     let tenant = match store.tenant_by_name(TENANT).await? {
-        // A folder of an earlier version has that version's limits, and the defaults of what came later.
         Some(tenant) => {
-            store.tenant_limits_set(tenant.id, &LIMITS).await?;
+            // A folder of an earlier version: limits that came later have their defaults.
+            let (limits, default) = (&tenant.limits, Limits::default());
+            if limits.requests_per_second == default.requests_per_second
+                && limits.requests_burst == default.requests_burst
+            {
+                let limits = Limits {
+                    requests_per_second: LIMITS.requests_per_second,
+                    requests_burst: LIMITS.requests_burst,
+                    ..limits.clone()
+                };
+                store.tenant_limits_set(tenant.id, &limits).await?;
+            }
             tenant
         }
         None => store.tenant_create(TENANT, &LIMITS).await?,
