@@ -34,7 +34,7 @@ pub enum Error {
     Foreign {
         /// The bucket, in words.
         target: String,
-        /// Whose it is.
+        /// The fleet that the bucket belongs to.
         owner: FleetId,
         /// The database's own.
         fleet: FleetId,

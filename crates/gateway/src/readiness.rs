@@ -50,7 +50,7 @@ impl ReadinessProbe {
         .await
     }
 
-    /// All of them.
+    /// The checks of all three services, Postgres first.
     pub(crate) async fn all(&self) -> Vec<Check> {
         let rest = recent(&self.rest, async || {
             let blobs = Check::optional("blobs", self.blobs().await.err());

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::row::{get, int};
 use crate::{Result, Store};
 
-/// Which rows.
+/// A kind of rows that refer to blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobTable {
     /// Images.
@@ -17,7 +17,7 @@ pub enum BlobTable {
 }
 
 impl BlobTable {
-    /// All of them.
+    /// The kinds of rows that refer to blobs.
     pub const ALL: [Self; 3] = [Self::Images, Self::Artifacts, Self::Checkpoints];
 
     fn page(self) -> &'static str {

@@ -43,7 +43,7 @@ pub enum Error {
         "migration {migration} waits for a lock that {by} holds: end that session, then run `limekiln migrate` again"
     )]
     MigrationBlocked {
-        /// Which one.
+        /// Version and name of the migration.
         migration: String,
         /// Who holds what it needs.
         by: String,

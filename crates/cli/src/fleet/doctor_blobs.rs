@@ -24,7 +24,7 @@ struct Report {
     /// Rows that refer to a blob.
     rows: u64,
     rows_without_blob: Lacking,
-    /// Blobs of tenants.
+    /// How many blobs of tenants lie in the bucket.
     blobs: u64,
     blobs_without_row: Lacking,
 }

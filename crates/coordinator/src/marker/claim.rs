@@ -13,7 +13,7 @@ const PAGE: u16 = 1000;
 /// What [`adopt`] found in the bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Adopted {
-    /// Blobs of tenants.
+    /// How many blobs of tenants lie in the bucket.
     pub blobs: u64,
     /// Those of them that no row refers to.
     pub unknown: u64,

@@ -12,9 +12,9 @@ use super::client::{Client, Outcome};
 use crate::Webhooks;
 use crate::control_loop::jitter;
 
-/// Each wait between two attempts is so many times the one before,
+/// Each wait between two attempts is so many times the one before.
 const BACKOFF_FACTOR: f32 = 5.0;
-/// up to this.
+/// The longest wait between two attempts.
 const BACKOFF_MOST: Duration = Duration::from_secs(24 * 3600);
 /// At this age a failed attempt is the last, so that what waits behind a dead endpoint comes to an end, tried once at least.
 const OLD: Duration = Duration::from_secs(7 * 24 * 3600);
