@@ -21,6 +21,8 @@ use crate::wait::wait;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a walk may take: after twenty rounds of every fault it passes 100,000 blobs, a minute's work on two busy cores.
+const WALK: Duration = Duration::from_secs(300);
 /// Edits before the backup, and after it.
 const EDITS: usize = 8;
 /// What the sweep has to think is two days old.
@@ -220,7 +222,7 @@ impl Other {
     async fn walks(&self, count: u32) -> Result<()> {
         for _ in 0..=count {
             let last = self.told("walk_began_at").await?;
-            wait("a walk", PATIENCE, async || {
+            wait("a walk", WALK, async || {
                 Ok(self.told("walk_began_at").await? != last)
             })
             .await?;
