@@ -8,13 +8,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use limekiln_lime::canvas::Canvas;
 use limekiln_pictures::{Error, Limits};
 
-/// Reads a PNG, JPEG or WebP picture and turns it upright.
+/// Reads a picture and turns it upright.
 ///
 /// # Errors
 ///
 /// Says in one line what is wrong with the file.
-pub(crate) fn canvas_open(path: &Path) -> Result<Canvas> {
-    let open = || -> Result<Canvas> { Ok(Canvas::read(&read(path)?, &Limits::FILE)?) };
+pub(crate) fn canvas_open(path: &Path, limits: &Limits) -> Result<Canvas> {
+    let open = || -> Result<Canvas> { Ok(Canvas::read(&read(path, limits)?, limits)?) };
     open().with_context(|| path.display().to_string())
 }
 
@@ -23,20 +23,20 @@ pub(crate) fn canvas_open(path: &Path) -> Result<Canvas> {
 /// # Errors
 ///
 /// As [`canvas_open`], and for a mask of another size or without any white.
-pub(crate) fn mask_open(canvas: Canvas, path: &Path) -> Result<Canvas> {
-    let open = || -> Result<Canvas> { Ok(canvas.with_mask(&read(path)?, &Limits::FILE)?) };
+pub(crate) fn mask_open(canvas: Canvas, path: &Path, limits: &Limits) -> Result<Canvas> {
+    let open = || -> Result<Canvas> { Ok(canvas.with_mask(&read(path, limits)?, limits)?) };
     open().with_context(|| path.display().to_string())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => anyhow!("no such file"),
         _ => anyhow!("can't be read: {source}"),
     })?;
     if !metadata.is_file() {
-        bail!("not a file: give a PNG, JPEG or WebP picture");
+        bail!("not a file: give a PNG, JPEG, WebP or TIFF picture");
     }
-    let (bytes, bytes_max) = (metadata.len(), Limits::FILE.bytes_max);
+    let (bytes, bytes_max) = (metadata.len(), limits.bytes_max);
     if bytes > bytes_max {
         return Err(Error::Bytes { bytes, bytes_max }.into());
     }

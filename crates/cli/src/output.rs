@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use image::DynamicImage;
-use limekiln_pictures::{Format, encode};
+use limekiln_pictures::{Format, Original, encode};
 use tempfile::NamedTempFile;
 
 /// The format that a file's extension names.
@@ -91,8 +91,10 @@ impl Target {
     /// # Errors
     ///
     /// When the file can't be written; nothing is left then.
-    pub(crate) fn write(&self, pixels: &DynamicImage) -> Result<()> {
-        let bytes = encode(pixels, self.format).with_context(|| self.path.display().to_string())?;
+    pub(crate) fn write(&self, picture: &Original) -> Result<()> {
+        let bytes = picture
+            .encode(self.format)
+            .with_context(|| self.path.display().to_string())?;
         write(&self.path, &bytes)
     }
 }

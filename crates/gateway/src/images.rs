@@ -32,11 +32,12 @@ fn view(image: Image) -> ImageView {
 
 /// Upload an image
 ///
-/// The body is the file itself: PNG, JPEG or WebP. The same file uploaded twice is one image.
+/// The body is the file itself: PNG, JPEG, WebP or TIFF. The same file uploaded twice is one image.
 #[utoipa::path(
     post, path = "/v1/images", operation_id = "createImage", tag = "images",
     request_body(description = "The file", content(
-        (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/webp"), (Vec<u8> = "application/octet-stream"),
+        (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/webp"), (Vec<u8> = "image/tiff"),
+        (Vec<u8> = "application/octet-stream"),
     )),
     responses((status = 201, description = "The image was stored", body = ImageView,
         headers(("Location" = String, description = "Path of the image")))),
@@ -127,7 +128,7 @@ pub(crate) async fn delete(
     params(("id" = ImageId, Path, description = "Id of the image")),
     responses(
         (status = 200, description = "The file", content(
-            (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/webp"))),
+            (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/webp"), (Vec<u8> = "image/tiff"))),
         (status = 304, description = "If-None-Match names the file's ETag"),
         (status = 307, description = "Location is an address of the file at the blob store, which works for some minutes and needs no key"),
     ),
@@ -163,12 +164,13 @@ fn declared_format(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
         Some("image/png") => Ok(Some(Format::Png)),
         Some("image/jpeg" | "image/jpg") => Ok(Some(Format::Jpeg)),
         Some("image/webp") => Ok(Some(Format::WebP)),
+        Some("image/tiff" | "image/tif") => Ok(Some(Format::Tiff)),
         Some("application/octet-stream") => Ok(None),
         given => Err(Problem::new(
             ProblemCode::MediaTypeUnsupported,
             format!(
-                "send the picture itself as the body, with Content-Type: image/png, image/jpeg, image/webp or \
-                 application/octet-stream, not {}",
+                "send the picture itself as the body, with Content-Type: image/png, image/jpeg, image/webp, image/tiff \
+                 or application/octet-stream, not {}",
                 given.unwrap_or("without one")
             ),
         )),

@@ -210,9 +210,10 @@ impl From<limekiln_pictures::Error> for Problem {
         let code = match &error {
             Error::Empty => ProblemCode::ImageEmpty,
             Error::Bytes { .. } => ProblemCode::BodyTooLarge,
-            Error::NotAPicture | Error::Format(_) | Error::Unsupported { .. } => {
-                ProblemCode::ImageUnsupported
-            }
+            Error::NotAPicture
+            | Error::Format { .. }
+            | Error::Unsupported { .. }
+            | Error::Brightness(_) => ProblemCode::ImageUnsupported,
             Error::Pixels { .. } | Error::Memory(_) => ProblemCode::ImagePixelsLimit,
             Error::MaskSize { .. } | Error::MaskEmpty => ProblemCode::MaskInvalid,
             Error::Encode { .. } => return Self::internal(&error),

@@ -119,8 +119,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             upload_bytes: 20 << 20,
-            side_max: 8192,
-            pixels_max: 40_000_000,
+            side_max: limekiln_pictures::Limits::SIDE_MAX,
+            pixels_max: limekiln_pictures::Limits::PIXELS_MAX,
             json_bytes: 64 << 10,
             upload_memory_bytes: 512 << 20,
             decodes: 2,

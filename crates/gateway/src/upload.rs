@@ -20,12 +20,11 @@ const LARGE_BYTES: u64 = 32 << 20;
 /// The bounds on uploaded pictures.
 fn limits(state: &State) -> Limits {
     let limits = &state.settings.limits;
-    Limits {
-        bytes_max: limits.upload_bytes as u64,
-        side_max: limits.side_max,
-        pixels_max: limits.pixels_max,
-        ..Limits::UPLOAD
-    }
+    Limits::new(
+        limits.upload_bytes as u64,
+        limits.side_max,
+        limits.pixels_max,
+    )
 }
 
 /// A picture that was read from end to end, so that it is no worker that finds it broken.

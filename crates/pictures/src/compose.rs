@@ -1,10 +1,11 @@
 //! An edit laid over its input, so that the input's own bytes stay outside the region.
 
-use image::{GrayImage, Rgb, RgbImage};
+use image::{GrayImage, ImageBuffer, Pixel};
 use serde::Serialize;
 
 use crate::mask::Mask;
-use crate::resize::lanczos;
+use crate::original::{Colors, Original, shallow};
+use crate::resize::Enlarged;
 
 /// An edit fades into the picture over this share of its longer side.
 const FEATHER_SHARE: u32 = 128;
@@ -18,15 +19,17 @@ pub struct Seam {
     pub changed_outside_px: u64,
 }
 
-/// `picture` with the `edited` one, of any size, laid over it inside `roi` (of any size; everywhere where there is none).
-pub fn paste(picture: &RgbImage, edited: &RgbImage, roi: Option<&GrayImage>) -> (RgbImage, Seam) {
-    let (width, height) = picture.dimensions();
+/// `original` with the `edited` picture, of any size and in sRGB, laid over it inside `roi` (of any size; everywhere where there
+/// is none). Edited colors come into the original's space and depth, and so does the seam.
+pub fn paste(original: &Original, edited: &Colors, roi: Option<&GrayImage>) -> (Original, Seam) {
+    let (width, height) = original.size();
     let mask = match roi {
         Some(roi) => Mask::from_image(roi).resized(width as usize, height as usize),
         None => Mask::everything(width as usize, height as usize),
     };
     let feather_px = (width.max(height) / FEATHER_SHARE).max(1);
-    let (result, changed_outside_px) = composite(picture, edited, &mask, feather_px);
+    let mut result = original.clone();
+    let changed_outside_px = composite(&mut result, original, edited, &mask, feather_px);
     let seam = Seam {
         feather_px,
         changed_outside_px,
@@ -34,45 +37,86 @@ pub fn paste(picture: &RgbImage, edited: &RgbImage, roi: Option<&GrayImage>) -> 
     (result, seam)
 }
 
-/// Lays `edited`, enlarged to the original's size, over `original` inside `mask`, which has that size. The seam runs
-/// outwards: an edit counts fully inside the region and fades to nothing over `feather_px` pixels of the original around it.
-/// Returns the picture and how many of its pixels beyond the seam differ from the original's.
+/// Lays `edited`, enlarged to the original's size, over `result` inside `mask`, which has that size; `result` is the original
+/// before. The seam runs outwards: an edit counts fully inside the region and fades to nothing over `feather_px` pixels of
+/// the original around it. Returns how many of the pixels beyond the seam differ from the original's.
 fn composite(
-    original: &RgbImage,
-    edited: &RgbImage,
+    result: &mut Original,
+    original: &Original,
+    edited: &Colors,
     mask: &Mask,
     feather_px: u32,
-) -> (RgbImage, u64) {
-    let (width, height) = original.dimensions();
-    let enlarged;
-    let edited = if edited.dimensions() == original.dimensions() {
-        edited
-    } else {
-        enlarged = lanczos(edited, width, height);
-        &enlarged
-    };
+) -> u64 {
+    let (width, height) = original.size();
     let distances = distances(mask);
     let fade = STEP * (feather_px + 1);
-    let weight =
-        |x: u32, y: u32| fade.saturating_sub(distances[y as usize * width as usize + x as usize]);
-    let out = RgbImage::from_fn(width, height, |x, y| {
-        let (from, to, weight) = (
-            original.get_pixel(x, y),
-            edited.get_pixel(x, y),
-            u64::from(weight(x, y)),
-        );
-        let whole = u64::from(fade);
-        Rgb([0, 1, 2].map(|channel| {
-            let mixed =
-                u64::from(from.0[channel]) * (whole - weight) + u64::from(to.0[channel]) * weight;
-            ((2 * mixed + whole) / (2 * whole)) as u8
-        }))
-    });
-    let differs = |&(x, y, pixel): &(u32, u32, &Rgb<u8>)| {
-        weight(x, y) == 0 && pixel != original.get_pixel(x, y)
-    };
-    let changed = out.enumerate_pixels().filter(differs).count() as u64;
-    (out, changed)
+    let enlarged = Enlarged::new(edited, width, height);
+    let space = &original.space;
+    let mut changed = 0;
+    for (y, distances) in distances.chunks_exact(width.max(1) as usize).enumerate() {
+        let weights = || {
+            distances
+                .iter()
+                .map(|distance| fade.saturating_sub(*distance))
+        };
+        if weights().any(|weight| weight > 0) {
+            let row = space.deep_from_srgb(enlarged.row(y as u32));
+            match &mut result.colors {
+                Colors::Eight(pixels) => {
+                    blend(row_mut(pixels, width, y), &row, weights(), fade, shallow);
+                }
+                Colors::Sixteen(pixels) => {
+                    blend(row_mut(pixels, width, y), &row, weights(), fade, |value| {
+                        value
+                    });
+                }
+            }
+        }
+        let (before, after) = (&original.colors, &result.colors);
+        let outside = weights().enumerate().filter(|(_, weight)| *weight == 0);
+        changed += outside
+            .filter(|(x, _)| !before.same_pixel(after, *x, y))
+            .count() as u64;
+    }
+    changed
+}
+
+fn row_mut<P: Pixel>(
+    pixels: &mut ImageBuffer<P, Vec<P::Subpixel>>,
+    width: u32,
+    y: usize,
+) -> &mut [P::Subpixel] {
+    let samples = width as usize * usize::from(P::CHANNEL_COUNT);
+    &mut pixels.as_mut()[y * samples..(y + 1) * samples]
+}
+
+/// Mixes a row of edited samples into `row`, pixel by pixel, by `weights` of `whole`.
+fn blend<T: Copy + Into<u64> + TryFrom<u64>>(
+    row: &mut [T],
+    edited: &[u16],
+    weights: impl Iterator<Item = u32>,
+    whole: u32,
+    own: impl Fn(u16) -> T,
+) {
+    let whole = u64::from(whole);
+    for ((row, edited), weight) in row
+        .chunks_exact_mut(3)
+        .zip(edited.chunks_exact(3))
+        .zip(weights)
+    {
+        let weight = u64::from(weight);
+        if weight == 0 {
+            continue;
+        }
+        for (value, edited) in row.iter_mut().zip(edited) {
+            let to: u64 = own(*edited).into();
+            let mixed = (*value).into() * (whole - weight) + to * weight;
+            // Never more than the larger of the two.
+            if let Ok(mixed) = T::try_from((2 * mixed + whole) / (2 * whole)) {
+                *value = mixed;
+            }
+        }
+    }
 }
 
 /// Distance of a step to a neighbour, in the units of [`distances`]; a diagonal step is 4.
@@ -121,9 +165,29 @@ fn distances(mask: &Mask) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use image::{Rgb, RgbImage};
     use proptest::prelude::*;
 
     use super::*;
+
+    /// As [`super::composite`], of pictures in 8 bits and sRGB.
+    fn composite(
+        original: &RgbImage,
+        edited: &RgbImage,
+        mask: &Mask,
+        feather: u32,
+    ) -> (RgbImage, u64) {
+        let original = Original::from(original.clone());
+        let mut result = original.clone();
+        let changed = super::composite(
+            &mut result,
+            &original,
+            &edited.clone().into(),
+            mask,
+            feather,
+        );
+        (result.into_picture().rgb, changed)
+    }
 
     fn picture(width: u32, height: u32, seed: u8) -> RgbImage {
         RgbImage::from_fn(width, height, |x, y| {

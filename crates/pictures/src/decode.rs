@@ -1,15 +1,14 @@
-//! Pictures from bytes: turned upright, 8 bits a channel. Dimensions are checked before a pixel is decoded, so that a small
+//! Pictures from bytes, turned upright. Dimensions are checked before a pixel is decoded, so that a small
 //! file can't claim the memory of a huge picture; and a [`Probe`] says how much memory each way to read the file takes, so
 //! that it can be set aside before.
 
-use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, GrayImage, ImageBuffer};
 
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::head::{Head, Pixels, explain};
-use crate::jpeg;
 use crate::limits::Limits;
+use crate::original::{Colors, Depth, Kind, Opacity, Original, ToSrgb, Told, Warning, shallow};
 use crate::picture::Picture;
 
 /// What a file's head says.
@@ -23,10 +22,13 @@ pub struct Probe {
     pub height: u32,
     /// Most bytes that [`check`] holds at once beside the file.
     pub check_bytes: u64,
-    /// Most bytes that [`decode`], [`mask_decode`] or [`opacity_decode`] holds at once beside the file, its result included.
+    /// Most bytes that [`Original::read`], [`mask_decode`] or [`opacity_decode`] holds at once beside the file, its result
+    /// included.
     pub decode_bytes: u64,
-    /// Bytes of the picture that [`decode`] returns, at most.
+    /// Bytes of the picture that [`Original::read`] returns, at most.
     pub picture_bytes: u64,
+    /// Bits of its samples.
+    pub depth: Depth,
 }
 
 /// Reads the head of a PNG, JPEG or WebP picture and decodes no pixel.
@@ -38,9 +40,13 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe> {
     let head = Head::read(bytes, limits)?;
     let (mut width, mut height) = head.size;
     let area = u64::from(width) * u64::from(height);
-    let picture_bytes = area * if head.alpha { 4 } else { 3 };
+    let held = head.held_bytes();
+    let picture_bytes = area * head.depth.bytes() * if head.alpha { 4 } else { 3 } + held;
     // Turning makes a copy of one of colors and transparency at a time.
-    let copy = if head.is_turned() { 3 * area } else { 0 };
+    let copy = match head.is_turned() {
+        true => 3 * area * head.depth.bytes(),
+        false => 0,
+    };
     if head.is_turned() {
         (width, height) = (height, width);
     }
@@ -51,6 +57,7 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe> {
         check_bytes: head.check_bytes,
         decode_bytes: (head.decoder_bytes + picture_bytes).max(picture_bytes + copy),
         picture_bytes,
+        depth: head.depth,
     })
 }
 
@@ -65,34 +72,95 @@ pub fn check(bytes: &[u8], limits: &Limits) -> Result<()> {
             pixels: Pixels::Rows(rows),
             ..
         } => rows.check(),
-        head => strips(head, bytes, |_| {}),
+        head => strips(head, None, |_| {}),
     }
 }
 
-/// Reads a PNG, JPEG or WebP picture and turns it upright.
+/// Reads a picture as a model sees it: upright, 8 bits, sRGB.
 ///
 /// # Errors
 ///
-/// For a file that is no such picture, is damaged, or is beyond the limits.
+/// As [`Original::read`].
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture> {
-    let head = Head::read(bytes, limits)?;
-    let (size, orientation) = (head.size, head.orientation);
-    let (mut colors, mut opacity) = (Plane::new(size, 3), Plane::new(size, 1));
-    strips(head, bytes, |strip| {
+    Ok(Original::read(bytes, limits)?.0.into_picture())
+}
+
+impl Original {
+    /// Reads a picture and turns it upright, and says what of its file does not go through. A function of the bytes alone.
+    ///
+    /// # Errors
+    ///
+    /// For a file that is no picture of a kind that is read, is damaged, or is beyond the limits.
+    pub fn read(bytes: &[u8], limits: &Limits) -> Result<(Self, Vec<Warning>)> {
+        let mut head = Head::read(bytes, limits)?;
+        let (size, orientation, format) = (head.size, head.orientation, head.format);
+        let Told {
+            space,
+            to_srgb,
+            metadata,
+            warnings,
+        } = Told::new(std::mem::take(&mut head.packets), head.kind);
+        let way = to_srgb.as_ref();
+        let (colors, alpha) = match head.depth {
+            Depth::Eight => {
+                let colors = |strip: DynamicImage, way: Option<&ToSrgb>| match way {
+                    None => strip.into_rgb8().into_raw(),
+                    Some(way) => way
+                        .pixels(&strip.into_luma16())
+                        .into_iter()
+                        .map(shallow)
+                        .collect(),
+                };
+                let (colors, alpha) = planes(head, way, colors, opacity_of, u8::MAX)?;
+                let alpha = alpha.map(|alpha| made(size, alpha).map(Opacity::Eight));
+                (Colors::Eight(made(size, colors)?), alpha)
+            }
+            Depth::Sixteen => {
+                let colors = |strip: DynamicImage, way: Option<&ToSrgb>| match way {
+                    None => strip.into_rgb16().into_raw(),
+                    Some(way) => way.pixels(&strip.into_luma16()),
+                };
+                let (colors, alpha) = planes(head, way, colors, deep_opacity_of, u16::MAX)?;
+                let alpha = alpha.map(|alpha| made(size, alpha).map(Opacity::Sixteen));
+                (Colors::Sixteen(made(size, colors)?), alpha)
+            }
+        };
+        let original = Self {
+            colors: colors.upright(orientation),
+            alpha: alpha.transpose()?.map(|alpha| alpha.upright(orientation)),
+            space,
+            metadata,
+            format,
+        };
+        Ok((original, warnings))
+    }
+}
+
+/// The values of all colors and, where not every pixel is opaque, of all opacities. Gray goes to sRGB by `way`.
+fn planes<T: Copy + PartialEq>(
+    head: Head<'_>,
+    way: Option<&ToSrgb>,
+    colors: impl Fn(DynamicImage, Option<&ToSrgb>) -> Vec<T>,
+    alphas: impl Fn(&DynamicImage) -> Vec<T>,
+    opaque: T,
+) -> Result<(Vec<T>, Option<Vec<T>>)> {
+    let gray = way.filter(|_| head.kind == Kind::Gray);
+    let (mut color, mut opacity) = (Plane::new(head.size, 3), Plane::new(head.size, 1));
+    strips(head, way, |strip| {
         if strip.color().has_alpha() {
-            opacity.add(opacity_of(&strip));
+            opacity.add(alphas(&strip));
         }
-        colors.add(strip.into_rgb8().into_raw());
+        color.add(colors(strip, gray));
     })?;
-    let rgb = RgbImage::from_raw(size.0, size.1, colors.values).ok_or_else(short)?;
-    let alpha = match opacity.values.iter().any(|&value| value != 255) {
-        true => Some(GrayImage::from_raw(size.0, size.1, opacity.values).ok_or_else(short)?),
-        false => None,
-    };
-    Ok(Picture {
-        rgb: upright(rgb.into(), orientation).into_rgb8(),
-        alpha: alpha.map(|alpha| upright(alpha.into(), orientation).into_luma8()),
-    })
+    let seen = opacity.values.iter().any(|value| *value != opaque);
+    Ok((color.values, seen.then_some(opacity.values)))
+}
+
+fn made<P: image::Pixel>(
+    (width, height): (u32, u32),
+    values: Vec<P::Subpixel>,
+) -> Result<ImageBuffer<P, Vec<P::Subpixel>>> {
+    ImageBuffer::from_raw(width, height, values).ok_or_else(short)
 }
 
 /// Reads a mask: white where the edit may act. It must have the picture's `size`; grey counts as white from 128 on,
@@ -154,36 +222,41 @@ fn gray(
         });
     }
     let mut plane = Plane::new(stored, 1);
-    strips(head, bytes, |strip| plane.add(values(strip)))?;
-    let image = GrayImage::from_raw(stored.0, stored.1, plane.values).ok_or_else(short)?;
-    Ok(upright(image.into(), orientation).into_luma8())
+    strips(head, None, |strip| plane.add(values(strip)))?;
+    let mut image = DynamicImage::ImageLuma8(made(stored, plane.values)?);
+    image.apply_orientation(orientation);
+    Ok(image.into_luma8())
 }
 
 /// Gives out the pixels from top to bottom, in strips of whole rows: one by one where the format allows it, else all at once.
-fn strips(head: Head<'_>, bytes: &[u8], mut take: impl FnMut(DynamicImage)) -> Result<()> {
-    let decoder = match head.pixels {
+/// Inks come out as sRGB, by `way` where there is one.
+fn strips(head: Head<'_>, way: Option<&ToSrgb>, mut take: impl FnMut(DynamicImage)) -> Result<()> {
+    let width = head.size.0;
+    match head.pixels {
         Pixels::Rows(rows) => return rows.each(take),
-        Pixels::Whole(decoder) => decoder,
-    };
-    let pixels =
-        DynamicImage::from_decoder(decoder).map_err(|error| explain(&error, head.format))?;
-    if head.format == Format::Jpeg && !jpeg::ends(bytes) {
-        return Err(Error::Damaged {
-            format: head.format.name(),
-            reason: "it stops in the middle".to_owned(),
-        });
+        Pixels::Inks(inks) => inks.each(way, |row| {
+            take(
+                ImageBuffer::from_raw(width, 1, row)
+                    .map_or_else(DynamicImage::default, DynamicImage::ImageRgb8),
+            );
+        })?,
+        Pixels::Whole(decoder) => {
+            take(
+                DynamicImage::from_decoder(decoder)
+                    .map_err(|error| explain(&error, head.format))?,
+            );
+        }
     }
-    take(pixels);
     Ok(())
 }
 
 /// Values of all pixels, put together from strips.
-struct Plane {
-    values: Vec<u8>,
+struct Plane<T> {
+    values: Vec<T>,
     whole: usize,
 }
 
-impl Plane {
+impl<T: Copy> Plane<T> {
     fn new((width, height): (u32, u32), channels: usize) -> Self {
         Self {
             values: Vec::new(),
@@ -191,7 +264,7 @@ impl Plane {
         }
     }
 
-    fn add(&mut self, strip: Vec<u8>) {
+    fn add(&mut self, strip: Vec<T>) {
         if strip.len() == self.whole {
             self.values = strip;
             return;
@@ -203,15 +276,17 @@ impl Plane {
     }
 }
 
-fn upright(mut image: DynamicImage, orientation: Orientation) -> DynamicImage {
-    image.apply_orientation(orientation);
-    image
-}
-
 fn opacity_of(strip: &DynamicImage) -> Vec<u8> {
     match strip {
         DynamicImage::ImageRgba8(pixels) => pixels.pixels().map(|pixel| pixel.0[3]).collect(),
         other => other.to_rgba8().pixels().map(|pixel| pixel.0[3]).collect(),
+    }
+}
+
+fn deep_opacity_of(strip: &DynamicImage) -> Vec<u16> {
+    match strip {
+        DynamicImage::ImageRgba16(pixels) => pixels.pixels().map(|pixel| pixel.0[3]).collect(),
+        other => other.to_rgba16().pixels().map(|pixel| pixel.0[3]).collect(),
     }
 }
 

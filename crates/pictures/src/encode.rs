@@ -31,6 +31,12 @@ pub fn encode(pixels: &DynamicImage, format: Format) -> Result<Vec<u8>> {
             pixels.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
         }
         Format::WebP => pixels.write_with_encoder(WebPEncoder::new_lossless(&mut bytes)),
+        Format::Tiff => {
+            return Err(Error::Encode {
+                format: format.name(),
+                reason: "it is only read".to_owned(),
+            });
+        }
     }
     .map_err(|error| refused(format, &error))?;
     Ok(bytes.into_inner())

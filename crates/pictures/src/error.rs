@@ -18,19 +18,30 @@ pub enum Error {
         bytes_max: u64,
     },
     /// Not a picture of any kind.
-    #[error("not a picture that can be read: give a PNG, JPEG or WebP file")]
+    #[error("not a picture that can be read: give a PNG, JPEG, WebP or TIFF file")]
     NotAPicture,
     /// A picture of a kind that is not read.
-    #[error("{0} pictures are not read: convert it to PNG, JPEG or WebP")]
-    Format(String),
+    #[error("{name} pictures are not read: {how}")]
+    Format {
+        /// What it is.
+        name: &'static str,
+        /// How to convert it.
+        how: &'static str,
+    },
     /// A picture of a known format that uses a feature which is not read.
     #[error("a kind of {format} that is not read ({what}): save it as plain PNG")]
     Unsupported {
-        /// `PNG`, `JPEG` or `WEBP`.
+        /// `PNG`, `JPEG`, `WEBP` or `TIFF`.
         format: &'static str,
         /// The feature.
         what: String,
     },
+    /// A picture whose numbers are for screens brighter than paper.
+    #[error(
+        "the picture is HDR ({0}), whose brightness has no place in the sRGB that models see: convert it to SDR first, such \
+         as by exporting it as sRGB or Display P3"
+    )]
+    Brightness(&'static str),
     /// A picture without area.
     #[error("the picture is {width}x{height}: it has no pixels")]
     NoPixels {
@@ -60,7 +71,7 @@ pub enum Error {
     /// A file that breaks off or contradicts its header.
     #[error("the {format} file is damaged: {reason}")]
     Damaged {
-        /// `PNG`, `JPEG` or `WEBP`.
+        /// `PNG`, `JPEG`, `WEBP` or `TIFF`.
         format: &'static str,
         /// What the codec says, in one line.
         reason: String,
@@ -107,7 +118,7 @@ pub enum Error {
     /// A picture that can't be written.
     #[error("the picture can't be encoded as {format}: {reason}")]
     Encode {
-        /// `PNG`, `JPEG` or `WEBP`.
+        /// `PNG`, `JPEG`, `WEBP` or `TIFF`.
         format: &'static str,
         /// What the codec says, in one line.
         reason: String,
@@ -125,7 +136,10 @@ impl Error {
         match self {
             Self::Empty => "image_empty",
             Self::Bytes { .. } => "image_bytes_limit",
-            Self::NotAPicture | Self::Format(_) | Self::Unsupported { .. } => "image_unsupported",
+            Self::NotAPicture
+            | Self::Format { .. }
+            | Self::Unsupported { .. }
+            | Self::Brightness(_) => "image_unsupported",
             Self::NoPixels { .. } | Self::Damaged { .. } => "image_damaged",
             Self::Pixels { .. } | Self::Memory(_) => "image_pixels_limit",
             Self::MaskSize { .. } => "mask_size",

@@ -1,6 +1,6 @@
 //! File formats.
 
-/// A format that is read and written.
+/// A format that is read. All but TIFF are written, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// PNG; of an animated one the first picture is read.
@@ -9,6 +9,8 @@ pub enum Format {
     Jpeg,
     /// WebP; of an animated one the first picture is read. Written without loss.
     WebP,
+    /// TIFF; of several pictures the first is read. Not written.
+    Tiff,
 }
 
 impl Format {
@@ -18,6 +20,7 @@ impl Format {
             Self::Png => "image/png",
             Self::Jpeg => "image/jpeg",
             Self::WebP => "image/webp",
+            Self::Tiff => "image/tiff",
         }
     }
 
@@ -37,6 +40,7 @@ impl Format {
             Self::Png => "PNG",
             Self::Jpeg => "JPEG",
             Self::WebP => "WEBP",
+            Self::Tiff => "TIFF",
         }
     }
 }

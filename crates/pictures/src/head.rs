@@ -1,14 +1,19 @@
 //! A file's head: what it says before a pixel is decoded, and what decoding will take.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{ImageDecoder, ImageError, ImageFormat, ImageReader};
+use image::{ExtendedColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
+use crate::container::{self, Packets, is_turned};
 use crate::error::{Error, Result, one_line};
 use crate::format::Format;
+use crate::inks::Inks;
 use crate::limits::Limits;
-use crate::{jpeg, png};
+use crate::original::{Depth, Kind, brightness_check, orientation};
+use crate::sniff::format_of;
+use crate::{entropy, jpeg, png};
 
 /// Most bytes for each pixel that a WebP decoder holds at once. The worst is a lossy picture with transparency: planes 1.5,
 /// transparency 1 and the green that it is read from 5, colors 4.
@@ -20,11 +25,14 @@ pub(crate) struct Head<'a> {
     /// As stored, before it is turned upright.
     pub(crate) size: (u32, u32),
     pub(crate) orientation: Orientation,
+    pub(crate) kind: Kind,
+    pub(crate) depth: Depth,
     pub(crate) alpha: bool,
     /// Most bytes that the decoder holds at once while it only checks.
     pub(crate) check_bytes: u64,
     /// Most bytes that the decoder holds at once beside the picture that it fills.
     pub(crate) decoder_bytes: u64,
+    pub(crate) packets: Packets,
     pub(crate) pixels: Pixels<'a>,
 }
 
@@ -34,6 +42,8 @@ pub(crate) enum Pixels<'a> {
     Rows(Box<png::Rows<'a>>),
     /// All at once.
     Whole(Box<dyn ImageDecoder + 'a>),
+    /// All at once, as inks.
+    Inks(Box<Inks<'a>>),
 }
 
 impl<'a> Head<'a> {
@@ -48,43 +58,56 @@ impl<'a> Head<'a> {
                 bytes_max: limits.bytes_max,
             });
         }
-        let reader = ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|_| Error::NotAPicture)?;
-        match reader.format() {
-            Some(ImageFormat::Png) => Self::png(bytes, limits),
-            Some(ImageFormat::Jpeg) => Self::whole(Format::Jpeg, bytes, reader, limits),
-            Some(ImageFormat::WebP) => Self::whole(Format::WebP, bytes, reader, limits),
-            Some(other) => Err(Error::Format(format!("{other:?}").to_uppercase())),
-            None => Err(Error::NotAPicture),
-        }
+        let head = match format_of(bytes)? {
+            Format::Png => Self::png(bytes, limits),
+            format => Self::whole(format, bytes, limits),
+        }?;
+        brightness_check(&head.packets)?;
+        Ok(head)
     }
 
     fn png(bytes: &'a [u8], limits: &Limits) -> Result<Self> {
         let size = png::size(bytes)?;
         bounded(size, limits)?;
         let rows = png::Rows::open(bytes, limits.decoder_bytes_max)?;
+        let packets = container::png::packets(bytes);
+        let held = packets.held();
         Ok(Self {
             format: Format::Png,
             size,
-            orientation: rows.orientation(),
+            orientation: orientation(&packets),
+            kind: rows.kind(),
+            depth: rows.depth(),
             alpha: rows.has_alpha(),
-            check_bytes: rows.row_bytes(),
+            check_bytes: rows.row_bytes() + held,
             decoder_bytes: rows.row_bytes() + rows.frame_bytes(),
+            packets,
             pixels: Pixels::Rows(Box::new(rows)),
         })
     }
 
-    fn whole(
-        format: Format,
-        bytes: &'a [u8],
-        mut reader: ImageReader<Cursor<&'a [u8]>>,
-        limits: &Limits,
-    ) -> Result<Self> {
+    fn whole(format: Format, bytes: &'a [u8], limits: &Limits) -> Result<Self> {
+        let codec = match format {
+            Format::Png => ImageFormat::Png,
+            Format::Jpeg => ImageFormat::Jpeg,
+            Format::WebP => ImageFormat::WebP,
+            Format::Tiff => ImageFormat::Tiff,
+        };
+        let packets = match format {
+            Format::Png => container::png::packets(bytes),
+            Format::Jpeg => container::jpeg::packets(bytes),
+            Format::WebP => container::webp::packets(bytes),
+            Format::Tiff => container::tiff::packets(bytes)?,
+        };
+        let file = match format {
+            Format::Jpeg => whole_jpeg(bytes)?,
+            _ => Cow::Borrowed(bytes),
+        };
+        let mut reader = ImageReader::with_format(Cursor::new(file.clone()), codec);
         let mut allowed = image::Limits::no_limits();
         allowed.max_alloc = Some(limits.decoder_bytes_max);
         reader.limits(allowed);
-        let mut decoder = reader
+        let decoder = reader
             .into_decoder()
             .map_err(|error| explain(&error, format))?;
         let size = decoder.dimensions();
@@ -92,37 +115,110 @@ impl<'a> Head<'a> {
         let area = u64::from(size.0) * u64::from(size.1);
         let color = decoder.color_type();
         let out = area * u64::from(color.bytes_per_pixel());
+        let held = packets.held();
+        let inks = match format {
+            Format::Jpeg => Inks::open(file.clone(), size)?,
+            _ => None,
+        };
+        let cmyk = [ExtendedColorType::Cmyk8, ExtendedColorType::Cmyk16];
+        if format == Format::Tiff && cmyk.contains(&decoder.original_color_type()) {
+            return Err(Error::Unsupported {
+                format: format.name(),
+                what: "CMYK".to_owned(),
+            });
+        }
         let check_bytes = match format {
+            // A fourth channel, which is converted a row at a time.
+            Format::Jpeg if inks.is_some() => jpeg::coefficient_bytes(bytes) + area * 4,
             // The decoder copies the file.
             Format::Jpeg => bytes.len() as u64 + jpeg::coefficient_bytes(bytes) + out,
             Format::Png | Format::WebP => area * WEBP_PIXEL_BYTES,
+            // All samples as they are stored, a strip of them, and as they are given out.
+            Format::Tiff => bytes.len() as u64 + 3 * out,
         };
         // A picture of three channels is the decoder's own buffer; others are converted.
+        // A copy with an end marker, and the decoder's own of that.
+        let check_bytes = match &file {
+            Cow::Owned(copy) => check_bytes + 2 * copy.len() as u64,
+            Cow::Borrowed(_) => check_bytes,
+        };
         let decoder_bytes = match color.channel_count() {
-            3 => check_bytes - out.min(check_bytes),
+            3 if inks.is_none() => check_bytes - out.min(check_bytes),
             _ => check_bytes,
+        };
+        // Gray goes to sRGB by way of 16 bits.
+        let decoder_bytes = match color.channel_count() {
+            1 | 2 if packets.icc.is_some() => decoder_bytes + area * 8,
+            _ => decoder_bytes,
+        };
+        let depth = match color.bytes_per_pixel() / color.channel_count() {
+            1 => Depth::Eight,
+            2 => Depth::Sixteen,
+            _ => {
+                return Err(Error::Unsupported {
+                    format: format.name(),
+                    what: "numbers of 32 bits".to_owned(),
+                });
+            }
         };
         Ok(Self {
             format,
             size,
-            // A broken EXIF block is no reason to refuse a sound picture.
-            orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
+            orientation: orientation(&packets),
+            kind: match color.channel_count() {
+                _ if inks.is_some() => Kind::Cmyk,
+                1 | 2 => Kind::Gray,
+                _ => Kind::Rgb,
+            },
+            depth,
             alpha: color.has_alpha(),
-            check_bytes,
+            check_bytes: check_bytes + held,
             decoder_bytes,
-            pixels: Pixels::Whole(Box::new(decoder)),
+            packets,
+            pixels: match inks {
+                Some(inks) => Pixels::Inks(Box::new(inks)),
+                None => Pixels::Whole(Box::new(decoder)),
+            },
         })
     }
 
     /// Whether turning it upright swaps its sides.
     pub(crate) fn is_turned(&self) -> bool {
-        matches!(
-            self.orientation,
-            Orientation::Rotate90
-                | Orientation::Rotate270
-                | Orientation::Rotate90FlipH
-                | Orientation::Rotate270FlipH
-        )
+        is_turned(self.orientation)
+    }
+
+    /// Most bytes beside pixels that whoever reads the file holds.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.packets.held()
+    }
+}
+
+impl Packets {
+    /// A packet and its copy, and the tables of a conversion.
+    fn held(&self) -> u64 {
+        2 * self.bytes()
+            + if self.icc.is_some() {
+                CONVERSION_BYTES
+            } else {
+                0
+            }
+    }
+}
+
+/// Most bytes that the tables of a conversion take.
+const CONVERSION_BYTES: u64 = 4 << 20;
+
+/// A JPEG with an end marker. A file without one is passed on with one behind its last pixel, where none is missing.
+fn whole_jpeg(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+    if jpeg::ends(bytes) {
+        return Ok(bytes.into());
+    }
+    match entropy::end(bytes) {
+        Some(end) => Ok([&bytes[..end], &[0xFF, 0xD9]].concat().into()),
+        None => Err(Error::Damaged {
+            format: Format::Jpeg.name(),
+            reason: "it stops in the middle".to_owned(),
+        }),
     }
 }
 

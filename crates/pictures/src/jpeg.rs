@@ -47,31 +47,107 @@ fn scans_all(bytes: &[u8], components: u8) -> bool {
 
 /// The marker at which the pixels start.
 const SCAN: u8 = 0xDA;
+/// What the data of segments begins with: EXIF and XMP in APP1, a piece of a profile in APP2.
+pub(crate) const EXIF: &[u8] = b"Exif\0\0";
+pub(crate) const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+pub(crate) const ICC: &[u8] = b"ICC_PROFILE\0";
 
-struct Segment<'a> {
-    marker: u8,
+/// Most bytes of a segment's data.
+const DATA_MAX: usize = 65_533;
+
+pub(crate) struct Segment<'a> {
+    pub(crate) marker: u8,
+    /// Where its marker is in the file.
+    start: usize,
     /// From the segment's length to the end of the file.
     rest: &'a [u8],
 }
 
-/// The segments up to the first scan, that one included.
-fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
-    let mut at = 2;
+impl<'a> Segment<'a> {
+    /// What the segment holds.
+    pub(crate) fn data(&self) -> Option<&'a [u8]> {
+        let length = usize::from(u16::from_be_bytes([
+            *self.rest.first()?,
+            *self.rest.get(1)?,
+        ]));
+        self.rest.get(2..length)
+    }
+
+    /// Where what follows it is in the file.
+    pub(crate) fn end(&self) -> Option<usize> {
+        Some(self.start + 4 + self.data()?.len())
+    }
+}
+
+/// The segments up to the first scan, that one included. Stray bytes between them are passed over.
+pub(crate) fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
+    segments_from(bytes, 2)
+}
+
+/// The same from a byte on.
+pub(crate) fn segments_from(bytes: &[u8], mut at: usize) -> impl Iterator<Item = Segment<'_>> {
     let mut ended = false;
     std::iter::from_fn(move || {
-        while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4)
-            && !ended
-        {
+        while !ended && let Some(&[mark, marker, high, low]) = bytes.get(at..at + 4) {
             // Markers may be padded with 0xFF bytes.
-            if marker == 0xFF {
+            if mark != 0xFF || matches!(marker, 0 | 0xFF) {
                 at += 1;
                 continue;
             }
+            let start = at;
             let rest = &bytes[at + 2..];
+            // Some markers have no data: the start, restarts, and a reserved one.
+            if matches!(marker, 0x01 | 0xD0..=0xD8) {
+                at += 2;
+                continue;
+            }
             at += 2 + usize::from(u16::from_be_bytes([high, low]));
-            ended = marker == SCAN;
-            return Some(Segment { marker, rest });
+            ended = matches!(marker, SCAN | 0xD9);
+            return Some(Segment {
+                marker,
+                start,
+                rest,
+            });
         }
         None
     })
+}
+
+/// Segments that hold EXIF, XMP and a profile. EXIF and XMP that are too large for one are left out.
+pub(crate) fn segments_of(exif: Option<&[u8]>, xmp: Option<&[u8]>, icc: Option<&[u8]>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut add = |marker: u8, parts: &[&[u8]]| {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if length <= DATA_MAX {
+            out.extend([0xFF, marker]);
+            out.extend((length as u16 + 2).to_be_bytes());
+            parts.iter().for_each(|part| out.extend_from_slice(part));
+        }
+    };
+    if let Some(exif) = exif {
+        add(0xE1, &[EXIF, exif]);
+    }
+    if let Some(xmp) = xmp {
+        add(0xE1, &[XMP, xmp]);
+    }
+    let pieces: Vec<&[u8]> = icc
+        .unwrap_or_default()
+        .chunks(DATA_MAX - ICC.len() - 2)
+        .collect();
+    if let Ok(count) = u8::try_from(pieces.len()) {
+        for (number, piece) in (1..=count).zip(&pieces) {
+            add(0xE2, &[ICC, &[number, count], piece]);
+        }
+    }
+    out
+}
+
+/// A JPEG with more segments, behind its JFIF header.
+pub(crate) fn with_segments(jpeg: &[u8], more: &[u8]) -> Vec<u8> {
+    let at = match segments(jpeg).next() {
+        Some(first) if first.marker == 0xE0 => 4 + first.data().map_or(0, <[u8]>::len) + 2,
+        _ => 2,
+    };
+    let (before, after) = jpeg.split_at(at.min(jpeg.len()));
+    [before, more, after].concat()
 }

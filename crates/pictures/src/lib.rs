@@ -7,8 +7,10 @@
 //! |---|---|
 //! | [`mod@decode`] | bytes to pictures and masks: sniffed, bounded before decoding, turned upright; or only checked |
 //! | `limits` | bounds on what is read |
-//! | `head`, `png`, `jpeg` | what a file says before its pixels, and the memory that these take; PNG by rows; JPEG's markers |
-//! | [`picture`], [`format`] | colors and transparency; file formats |
+//! | `sniff`, `head`, `png`, `jpeg`, `entropy`, `inks` | what a file is and says before its pixels, and the memory that these take; PNG by rows; JPEG's markers, and whether its pixels are all there; CMYK |
+//! | `container` | profiles, EXIF, XMP and resolution of PNG, JPEG and WebP |
+//! | [`original`] | a picture as its file holds it: own depth, own color space, metadata; and to bytes again |
+//! | [`picture`], [`format`] | colors and transparency as a model sees them; file formats |
 //! | [`size`], [`resize`] | the size that a model works at; Lanczos as PIL has it |
 //! | [`mask`] | a region at any size |
 //! | [`compose`] | an edit laid over its input |
@@ -16,19 +18,24 @@
 //! | [`mod@encode`] | pictures to bytes; previews of a few kilobytes |
 
 pub mod compose;
+mod container;
 pub mod decode;
 pub mod encode;
+mod entropy;
 mod error;
 pub mod format;
 mod head;
+mod inks;
 mod jpeg;
 mod limits;
 pub mod mask;
+pub mod original;
 pub mod paint;
 pub mod picture;
 mod png;
 pub mod resize;
 pub mod size;
+mod sniff;
 
 pub use decode::{Probe, check, decode, mask_decode, opacity_decode, probe};
 pub use encode::encode;
@@ -36,4 +43,5 @@ pub use error::{Error, Result};
 pub use format::Format;
 pub use limits::Limits;
 pub use mask::Mask;
+pub use original::{Colors, Depth, Original, Warning};
 pub use picture::Picture;

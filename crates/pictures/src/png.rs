@@ -1,13 +1,13 @@
-//! PNG, read row by row: a check keeps no pixel, and a picture is never in memory as 16 bits a channel.
+//! PNG, read row by row: a check keeps no pixel.
 
 use std::borrow::Cow;
 use std::io::Cursor;
 
-use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, Pixel};
 use png::{BitDepth, ColorType, Decoder, DecodingError, Transformations};
 
 use crate::error::{Error, Result, one_line};
+use crate::original::{Depth, Kind};
 
 /// What inflating holds beside the rows.
 const INFLATE_BYTES: u64 = 512 << 10;
@@ -27,8 +27,8 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Reads everything before the pixels. Texts and color profiles are skipped, since nothing here reads them and a small one
-    /// may inflate to very much.
+    /// Reads everything before the pixels. Texts and color profiles are skipped, since a small one may inflate to very much:
+    /// `container` reads them within bounds.
     pub(crate) fn open(bytes: &'a [u8], bytes_max: u64) -> Result<Self> {
         let limits = png::Limits {
             bytes: usize::try_from(bytes_max).unwrap_or(usize::MAX),
@@ -46,10 +46,18 @@ impl<'a> Rows<'a> {
         })
     }
 
-    pub(crate) fn orientation(&self) -> Orientation {
-        let exif = self.reader.info().exif_metadata.as_ref();
-        exif.and_then(|exif| Orientation::from_exif_chunk(exif))
-            .unwrap_or(Orientation::NoTransforms)
+    pub(crate) fn kind(&self) -> Kind {
+        match self.color.0 {
+            ColorType::Grayscale | ColorType::GrayscaleAlpha => Kind::Gray,
+            ColorType::Rgb | ColorType::Rgba | ColorType::Indexed => Kind::Rgb,
+        }
+    }
+
+    pub(crate) fn depth(&self) -> Depth {
+        match self.color.1 {
+            BitDepth::Sixteen => Depth::Sixteen,
+            _ => Depth::Eight,
+        }
     }
 
     pub(crate) fn has_alpha(&self) -> bool {

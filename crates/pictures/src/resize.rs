@@ -1,6 +1,8 @@
-//! Resizing, byte for byte as PIL does it: the models saw pictures that PIL had shrunk.
+//! Resizing, byte for byte as PIL does it: the models saw pictures that PIL had shrunk. And enlarging without steps between.
 
 use image::RgbImage;
+
+use crate::original::Colors;
 
 /// PIL's `resize(.., LANCZOS)`: a windowed sinc of three lobes, widened when shrinking, one axis after the other with
 /// 8-bit values between, in 22-bit fixed point. A side of zero gives an empty picture.
@@ -52,6 +54,73 @@ fn resize_height(picture: &RgbImage, height: u32) -> RgbImage {
     out
 }
 
+/// A picture at another size, made row by row in floating point, so that a small picture of 8 bits fills the levels of a large
+/// one of 16.
+pub(crate) struct Enlarged<'a> {
+    picture: &'a Colors,
+    across: Vec<Span>,
+    down: Vec<Span>,
+}
+
+/// The source pixels that make one destination pixel, and their weights.
+struct Span {
+    first: usize,
+    weights: Vec<f32>,
+}
+
+impl<'a> Enlarged<'a> {
+    /// Lanczos of three lobes, as [`lanczos`]. A picture that has this size is taken as it is.
+    pub(crate) fn new(picture: &'a Colors, width: u32, height: u32) -> Self {
+        let (from_width, from_height) = picture.size();
+        Self {
+            picture,
+            across: spans(from_width, width),
+            down: spans(from_height, height),
+        }
+    }
+
+    /// Row `y` of three channels, 16 bits.
+    pub(crate) fn row(&self, y: u32) -> Vec<u16> {
+        let Some(down) = self.down.get(y as usize) else {
+            return Vec::new();
+        };
+        let mut column = vec![0.0; self.picture.size().0 as usize * 3];
+        for (offset, weight) in down.weights.iter().enumerate() {
+            let row = self.picture.row((down.first + offset) as u32);
+            for (sum, value) in column.iter_mut().zip(row) {
+                *sum += weight * f32::from(value);
+            }
+        }
+        let (pixels, _) = column.as_chunks::<3>();
+        let across = self.across.iter().flat_map(|span| {
+            let mut sums = [0.0; 3];
+            for (pixel, weight) in pixels[span.first..].iter().zip(&span.weights) {
+                for (sum, value) in sums.iter_mut().zip(pixel) {
+                    *sum += weight * value;
+                }
+            }
+            sums.map(|sum| (sum + 0.5).clamp(0.0, 65_535.0) as u16)
+        });
+        across.collect()
+    }
+}
+
+fn spans(from: u32, to: u32) -> Vec<Span> {
+    if from == to {
+        let own = |first| Span {
+            first,
+            weights: vec![1.0],
+        };
+        return (0..to as usize).map(own).collect();
+    }
+    raw_windows(from, to)
+        .map(|(first, weights)| Span {
+            first,
+            weights: weights.into_iter().map(|weight| weight as f32).collect(),
+        })
+        .collect()
+}
+
 /// Binary places of a weight: as many as PIL's, whose sums have to fit 32 bits.
 const BITS: u32 = 22;
 
@@ -74,10 +143,21 @@ impl Window {
 }
 
 fn windows(from: u32, to: u32) -> Vec<Window> {
+    let fixed = |weight: f64| (weight * f64::from(1 << BITS)).round() as i32;
+    raw_windows(from, to)
+        .map(|(first, weights)| Window {
+            first,
+            weights: weights.into_iter().map(fixed).collect(),
+        })
+        .collect()
+}
+
+/// For each destination pixel the first source pixel, and weights that sum to one.
+fn raw_windows(from: u32, to: u32) -> impl Iterator<Item = (usize, Vec<f64>)> {
     let scale = f64::from(from) / f64::from(to);
     let widened = scale.max(1.0);
     let support = 3.0 * widened;
-    let window = |i: u32| {
+    (0..to).map(move |i| {
         let center = (f64::from(i) + 0.5) * scale;
         let first = (center - support + 0.5).max(0.0) as usize;
         let end = ((center + support + 0.5) as usize).min(from as usize);
@@ -85,13 +165,11 @@ fn windows(from: u32, to: u32) -> Vec<Window> {
             .map(|x| kernel((x as f64 - center + 0.5) * (1.0 / widened)))
             .collect();
         let share = 1.0 / raw.iter().sum::<f64>();
-        let fixed = |w: f64| (w * share * f64::from(1 << BITS)).round() as i32;
-        Window {
+        (
             first,
-            weights: raw.into_iter().map(fixed).collect(),
-        }
-    };
-    (0..to).map(window).collect()
+            raw.into_iter().map(|weight| weight * share).collect(),
+        )
+    })
 }
 
 fn kernel(x: f64) -> f64 {

@@ -9,7 +9,8 @@ use std::io::Cursor;
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use limekiln_pictures::compose::paste;
 use limekiln_pictures::{
-    Error, Format, Limits, Picture, check, decode, encode, mask_decode, opacity_decode, probe,
+    Error, Format, Limits, Original, Picture, check, decode, encode, mask_decode, opacity_decode,
+    probe,
 };
 
 fn encoded(pixels: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -127,7 +128,9 @@ fn outside_the_seam_a_pasted_picture_is_its_input() {
     let roi = GrayImage::from_fn(256, 256, |x, y| {
         Luma([if x < 64 && y < 64 { 255 } else { 0 }])
     });
-    let (result, seam) = paste(&picture, &edited, Some(&roi));
+    let original = Original::from(picture.clone());
+    let (result, seam) = paste(&original, &edited.into(), Some(&roi));
+    let result = result.into_picture().rgb;
     assert_eq!(result.dimensions(), (256, 256));
     assert_eq!((seam.feather_px, seam.changed_outside_px), (2, 0));
     assert_eq!(result.get_pixel(10, 10), &Rgb([0; 3]));

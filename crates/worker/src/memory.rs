@@ -3,7 +3,7 @@
 
 use limekiln_jobs::{Failure, FailureClass, Spec};
 use limekiln_memory::{Budget, Share, mib};
-use limekiln_pictures::{Limits, probe, size};
+use limekiln_pictures::{Depth, Limits, probe, size};
 
 use crate::engine::Engine;
 use crate::prepared::{Sizing, failure};
@@ -13,6 +13,9 @@ use crate::{Error, Settings};
 /// 1, the enlarged picture and what it is laid into 6; or a stage's picture and the input on white 6; and the files that are
 /// ready, of pixels that can't be compressed: result 4, region 1, overlay, segments and attention 9.
 const DRAW_PIXEL_BYTES: u64 = 24;
+/// The same for each pixel of an input of 16 bits: the picture that it is laid into, as it is stored, and its file take twice
+/// as much.
+const DEEP_PIXEL_BYTES: u64 = 40;
 /// Bytes for each pixel of the input that sizing it holds at most: the picture on white, and half shrunk.
 const SIZE_PIXEL_BYTES: u64 = 6;
 /// Edits that held more than this leave memory behind that is worth giving back.
@@ -67,14 +70,14 @@ impl Need {
         spec: &Spec,
         sizing: Sizing,
     ) -> Result<Self, Failure> {
-        let head = probe(input, &Limits::FILE).map_err(failure)?;
+        let head = probe(input, &Limits::ACCEPTED).map_err(failure)?;
         let pixels = u64::from(head.width) * u64::from(head.height);
         let mut read = head
             .decode_bytes
             .max(head.picture_bytes + SIZE_PIXEL_BYTES * pixels);
         let mut kept = head.picture_bytes;
         if let Some(mask) = mask {
-            let mask = probe(mask, &Limits::FILE).map_err(failure)?;
+            let mask = probe(mask, &Limits::ACCEPTED).map_err(failure)?;
             read = read.max(kept + mask.decode_bytes);
             kept += pixels;
             read = read.max(kept + SIZE_PIXEL_BYTES * pixels);
@@ -83,10 +86,14 @@ impl Need {
         let (width, height) =
             size::working((head.width, head.height), bound, sizing.factor).map_err(failure)?;
         let worked = u64::from(width) * u64::from(height);
+        let deeper = match head.depth {
+            Depth::Eight => 0,
+            Depth::Sixteen => (DEEP_PIXEL_BYTES - DRAW_PIXEL_BYTES) * pixels,
+        };
         let need = Self {
             read,
             compute: kept,
-            draw: kept,
+            draw: kept + deeper,
         };
         Ok(need.with(pixels, worked, sizing))
     }

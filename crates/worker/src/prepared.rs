@@ -57,9 +57,9 @@ impl Prepared {
         sizing: Sizing,
     ) -> Result<Self, Unready> {
         let preset = resolve::preset(spec)?;
-        let mut canvas = Canvas::read(input, &Limits::FILE).map_err(failure)?;
+        let mut canvas = Canvas::read(input, &Limits::ACCEPTED).map_err(failure)?;
         if let Some(mask) = mask {
-            canvas = canvas.with_mask(mask, &Limits::FILE).map_err(failure)?;
+            canvas = canvas.with_mask(mask, &Limits::ACCEPTED).map_err(failure)?;
         }
         let recipe = Recipe::new(&spec.instruction, spec.seed, preset).map_err(failure)?;
         let side_px = spec.size.unwrap_or(sizing.side_px);

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ModelArgs, PresetArgs};
+use super::{BoundsArgs, ModelArgs, PresetArgs};
 
 /// Edit one picture, where the instruction means it
 ///
-/// PNG, JPEG and WebP are read; EXIF orientation is honoured; transparency is kept where the output can hold it
-/// (PNG, WebP). The result has the working size (see --size), or with --keep-outside the picture's own size and,
+/// PNG, JPEG, WebP and TIFF are read; EXIF orientation is honoured; color profile, 16 bits, transparency and metadata
+/// are kept where the output can hold them (PNG: all). The result has the working size (see --size), or with --keep-outside the picture's own size and,
 /// outside the edited region, its own bytes.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EditArgs {
-    /// The picture to edit (PNG, JPEG or WebP)
+    /// The picture to edit (PNG, JPEG, WebP or TIFF)
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
 
@@ -48,6 +48,10 @@ pub(crate) struct EditArgs {
     #[arg(long)]
     pub(crate) keep_outside: bool,
 
+    /// Leave EXIF, XMP and resolution out of the result; its color profile stays, for without it the colors would be others
+    #[arg(long)]
+    pub(crate) strip_metadata: bool,
+
     /// Also write roi.png, segments.png, attention.png, overlay.png, report.json and latents.safetensors to DIR
     #[arg(long, value_name = "DIR")]
     pub(crate) artifacts: Option<PathBuf>,
@@ -55,6 +59,9 @@ pub(crate) struct EditArgs {
     /// Print the report as JSON on stdout
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) bounds: BoundsArgs,
 
     #[command(flatten)]
     pub(crate) preset: PresetArgs,

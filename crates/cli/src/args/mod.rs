@@ -2,6 +2,7 @@
 //!
 //! One `clap::Args` struct per concern; [`crate::settings`] turns them into validated settings, once.
 
+mod bounds;
 mod edit;
 mod eval;
 mod fleet;
@@ -10,6 +11,7 @@ mod number;
 mod preset;
 mod rooms;
 
+pub(crate) use bounds::BoundsArgs;
 pub(crate) use edit::EditArgs;
 pub(crate) use eval::EvalRoomsArgs;
 pub(crate) use fleet::*;

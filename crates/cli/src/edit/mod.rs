@@ -91,9 +91,13 @@ fn explained(error: Error) -> anyhow::Error {
 
 impl<'a> Job<'a> {
     fn new(args: &'a EditArgs) -> Result<Self> {
-        let mut canvas = input::canvas_open(&args.image)?;
+        let limits = args.bounds.limits();
+        let mut canvas = input::canvas_open(&args.image, &limits)?;
+        if args.strip_metadata {
+            canvas = canvas.without_metadata();
+        }
         if let Some(mask) = &args.mask {
-            canvas = input::mask_open(canvas, mask)?;
+            canvas = input::mask_open(canvas, mask, &limits)?;
         }
         let kept: Vec<&Path> = [Some(&args.image), args.mask.as_ref()]
             .into_iter()
@@ -127,15 +131,17 @@ impl<'a> Job<'a> {
             .iter()
             .map(|warning| match warning {
                 Warning::Photograph => format!("{warning}: {ADVICE}"),
-                Warning::Transparent { .. } | Warning::Lossy => warning.to_string(),
+                Warning::Transparent { .. } | Warning::Lossy | Warning::Lost(_) => {
+                    warning.to_string()
+                }
             })
             .collect()
     }
 
     fn finish(self, outcome: Outcome, warnings: Vec<String>) -> Result<()> {
         let finished = self.canvas.finish(outcome, self.finish, warnings);
-        let pixels = for_format(finished.result, self.target.format, self.finish);
-        self.target.write(&pixels)?;
+        let result = for_format(finished.result, self.target.format, self.finish);
+        self.target.write(&result)?;
         let artifacts = match &self.folder {
             Some(folder) => folder.write(&finished.stages)?,
             None => Vec::new(),

@@ -91,6 +91,8 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
     settings.public_url = args.public_url.clone();
     settings.presets = Preset::NAMES.map(str::to_owned).to_vec();
     settings.limits.upload_bytes = (args.upload_mib as usize) << 20;
+    settings.limits.side_max = args.bounds.side_max;
+    settings.limits.pixels_max = args.bounds.pixels_max();
     settings.limits.upload_memory_bytes = (args.upload_memory_mib as usize) << 20;
     settings.limits.tenant_share = args.tenant_share;
     settings.downloads = match args.downloads {

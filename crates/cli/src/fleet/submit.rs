@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use limekiln_jobs::{ArtifactKind, Class, EditId, EditRequest, EditView, Progress, StateName};
 use limekiln_lime::canvas::{Finish, Warning, for_format};
-use limekiln_pictures::{Limits, decode};
+use limekiln_pictures::{Limits, Original};
 use serde_json::Value;
 
 use super::client::Client;
@@ -78,7 +78,8 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         bail!("edit {id} {}{}", edit.state, reason.unwrap_or_default());
     }
     let result = client.artifact_get(id, ArtifactKind::Result).await?;
-    let result = decode(&result, &Limits::FILE).context("the result can't be read")?;
+    let (result, _) =
+        Original::read(&result, &Limits::ACCEPTED).context("the result can't be read")?;
     let finish = Finish::keeping_outside(args.keep_outside);
     // The worker's file is a PNG and keeps transparency; this one may not.
     let kept = Warning::Transparent { kept: true }.to_string();

@@ -77,10 +77,10 @@ pub struct AccountLimits {
     #[schema(example = 20_971_520)]
     pub image_bytes: u64,
     /// Largest picture in pixels, width times height.
-    #[schema(example = 40_000_000)]
+    #[schema(example = 64_000_000)]
     pub image_pixels: u64,
     /// Longest side of a picture in pixels.
-    #[schema(example = 8192)]
+    #[schema(example = 12_288)]
     pub image_side: u32,
 }
 

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use image::{DynamicImage, GrayImage, RgbImage};
 use limekiln_pictures::compose::{Seam, paste};
-use limekiln_pictures::{Format, Mask, Picture, paint};
+use limekiln_pictures::{Format, Mask, Original, paint};
 use serde::Serialize;
 
 use super::read::Canvas;
@@ -72,8 +72,8 @@ pub struct ResultReport {
 /// An edit that is done.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// The edited picture with the input's transparency.
-    pub result: Picture,
+    /// The edited picture at the input's depth and in its color space, with its transparency and metadata.
+    pub result: Original,
     /// What determined it.
     pub report: ResultReport,
     /// What the edit found on its way.
@@ -85,7 +85,7 @@ pub struct Finished {
 pub struct Stages {
     /// f32 `[1, channels, h, w]`, before decoding.
     pub latents: Tensor,
-    input: Picture,
+    input: Original,
     roi: Option<GrayImage>,
     segments: Option<Segments>,
     attention: Option<Map>,
@@ -100,11 +100,12 @@ impl Canvas {
             let roi = Mask::from_image(outcome.roi.as_ref()?);
             Some(roi.resized(width as usize, height as usize).to_image())
         });
-        let (rgb, composite) = match finish {
-            Finish::None => (outcome.image, None),
+        let edited = outcome.image.into();
+        let (result, composite) = match finish {
+            Finish::None => (self.original.with_colors(&edited), None),
             Finish::Paste => {
-                let (rgb, seam) = paste(&self.picture.rgb, &outcome.image, roi.as_ref());
-                (rgb, Some(seam))
+                let (result, seam) = paste(&self.original, &edited, roi.as_ref());
+                (result, Some(seam))
             }
         };
         let mut edit = outcome.report;
@@ -113,14 +114,14 @@ impl Canvas {
         Finished {
             report: ResultReport {
                 input_size: (width, height),
-                output_size: rgb.dimensions(),
+                output_size: result.size(),
                 composite,
                 edit,
             },
-            result: self.picture.with_colors(rgb),
+            result,
             stages: Stages {
                 latents: outcome.latents,
-                input: self.picture,
+                input: self.original,
                 roi,
                 segments: outcome.segments,
                 attention: outcome.attention,
@@ -132,7 +133,7 @@ impl Canvas {
 impl Stages {
     /// A picture of a stage, of the input's size; none where the edit had no such stage.
     pub fn view(&self, view: View) -> Option<DynamicImage> {
-        let size = self.input.rgb.dimensions();
+        let size = self.input.size();
         let roi = self.roi.as_ref();
         let painted: RgbImage = match view {
             View::Roi => return Some(roi?.clone().into()),
@@ -159,19 +160,21 @@ impl Stages {
 
 /// A result as a file of `format` holds it. Where the format has no transparency, a pasted result is laid on white, since its
 /// transparent pixels hide colors of the input; the model's own picture was made on white and is taken as it is.
-pub fn for_format(result: Picture, format: Format, finish: Finish) -> DynamicImage {
+pub fn for_format(mut result: Original, format: Format, finish: Finish) -> Original {
     if format.has_alpha() {
-        result.into()
-    } else if finish == Finish::Paste {
-        result.on_white().into()
-    } else {
-        result.rgb.into()
+        return result;
     }
+    if finish == Finish::Paste {
+        return result.flat();
+    }
+    result.alpha = None;
+    result
 }
 
 #[cfg(test)]
 mod tests {
     use image::{Luma, Rgb, Rgba};
+    use limekiln_pictures::Picture;
 
     use super::*;
 
@@ -182,7 +185,8 @@ mod tests {
             alpha: Some(GrayImage::from_pixel(2, 2, Luma([0]))),
         };
         let pixel = |format, finish| {
-            let pixels = for_format(hidden.clone(), format, finish);
+            let pixels = for_format(hidden.clone().into(), format, finish);
+            let pixels = DynamicImage::from(pixels.into_picture());
             (
                 pixels.color().has_alpha(),
                 *pixels.to_rgba8().get_pixel(0, 0),

@@ -1,28 +1,33 @@
 //! The input and the user's mask, from bytes.
 
 use image::{GrayImage, RgbImage};
-use limekiln_pictures::{Limits, Picture, Result, decode, mask_decode};
+use limekiln_pictures::original::{Original, Warning};
+use limekiln_pictures::{Limits, Result, mask_decode};
 
 /// A picture to edit, and where the user lets it be edited.
 #[derive(Clone, Debug)]
 pub struct Canvas {
-    /// The input, upright.
-    pub picture: Picture,
+    /// The input as its file holds it, upright.
+    pub original: Original,
     /// The user's mask, of the picture's size: 0 and 255.
     pub mask: Option<GrayImage>,
+    /// What of the input's file does not go through.
+    pub lost: Vec<Warning>,
 }
 
 impl Canvas {
-    /// Reads a PNG, JPEG or WebP picture. What is computed from it is a function of the bytes alone, so that every attempt
+    /// Reads a picture. What is computed from it is a function of the bytes alone, so that every attempt
     /// of an edit computes the same.
     ///
     /// # Errors
     ///
-    /// As [`decode`].
+    /// As [`Original::read`].
     pub fn read(picture: &[u8], limits: &Limits) -> Result<Self> {
+        let (original, lost) = Original::read(picture, limits)?;
         Ok(Self {
-            picture: decode(picture, limits)?,
+            original,
             mask: None,
+            lost,
         })
     }
 
@@ -39,9 +44,15 @@ impl Canvas {
         })
     }
 
+    /// The same without what the input's file says beside its pixels and colors.
+    pub fn without_metadata(mut self) -> Self {
+        self.original = self.original.without_metadata();
+        self
+    }
+
     /// Width and height of the input, in pixels.
     pub fn size(&self) -> (u32, u32) {
-        self.picture.rgb.dimensions()
+        self.original.size()
     }
 }
 
@@ -49,8 +60,9 @@ impl Canvas {
 impl From<RgbImage> for Canvas {
     fn from(rgb: RgbImage) -> Self {
         Self {
-            picture: rgb.into(),
+            original: rgb.into(),
             mask: None,
+            lost: Vec::new(),
         }
     }
 }

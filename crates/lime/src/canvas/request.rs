@@ -44,7 +44,7 @@ impl Canvas {
     pub fn request(&self, recipe: &Recipe, side_max: u32, factor: u32) -> Result<Request, Error> {
         let (width, height) = size::working(self.size(), side_max, factor)?;
         Ok(Request {
-            image: resize::lanczos(&self.picture.on_white(), width, height),
+            image: resize::lanczos(&self.original.on_white(), width, height),
             instruction: recipe.instruction.clone(),
             seed: recipe.seed,
             preset: recipe.preset.clone(),

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use image::RgbImage;
-use limekiln_pictures::Format;
+use limekiln_pictures::{Colors, Format};
 
 use super::finish::Finish;
 use super::read::Canvas;
@@ -14,7 +13,7 @@ const ALIKE: u8 = 2;
 const ALIKE_SHARE: f64 = 0.8;
 
 /// Something the user should know before waiting for the result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
     /// The model was trained on drawings alone, and the picture looks like a photograph.
     Photograph,
@@ -25,11 +24,14 @@ pub enum Warning {
     },
     /// The result's format changes the pixels that were to be kept.
     Lossy,
+    /// Something of the input's file does not go through.
+    Lost(limekiln_pictures::Warning),
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Lost(lost) => return lost.fmt(f),
             Self::Photograph => {
                 "the built-in model knows drawn rooms only; for a photograph name a real checkpoint"
             }
@@ -50,8 +52,8 @@ impl fmt::Display for Warning {
 impl Canvas {
     /// Warnings of an edit whose result is finished and written so. `drawings_only`: whether the model knows nothing else.
     pub fn warnings(&self, drawings_only: bool, finish: Finish, format: Format) -> Vec<Warning> {
-        let photograph = drawings_only && !looks_drawn(&self.picture.rgb);
-        let transparent = self.picture.alpha.is_some();
+        let photograph = drawings_only && !looks_drawn(&self.original.colors);
+        let transparent = self.original.alpha.is_some();
         let lossy = finish == Finish::Paste && !format.is_lossless();
         [
             photograph.then_some(Warning::Photograph),
@@ -62,18 +64,21 @@ impl Canvas {
         ]
         .into_iter()
         .flatten()
+        .chain(self.lost.iter().cloned().map(Warning::Lost))
         .collect()
     }
 }
 
 /// Whether most neighbouring pixels are alike, as in a drawing. A guess: a very smooth photograph counts as drawn.
-fn looks_drawn(picture: &RgbImage) -> bool {
+fn looks_drawn(picture: &Colors) -> bool {
     let (mut alike, mut all) = (0u64, 0u64);
-    for row in picture.rows() {
-        let row: Vec<_> = row.collect();
-        for pair in row.windows(2) {
-            let mut channels = pair[0].0.iter().zip(&pair[1].0);
-            alike += u64::from(channels.all(|(a, b)| a.abs_diff(*b) <= ALIKE));
+    let most = 257 * u16::from(ALIKE);
+    for y in 0..picture.size().1 {
+        let row = picture.row(y);
+        let (row, _) = row.as_chunks::<3>();
+        for [one, other] in row.array_windows() {
+            let mut channels = one.iter().zip(other);
+            alike += u64::from(channels.all(|(a, b)| a.abs_diff(*b) <= most));
             all += 1;
         }
     }
@@ -92,23 +97,23 @@ mod tests {
         for index in 0..20 {
             let scene = limekiln_rooms::bench_pair(0, index).before;
             assert!(
-                looks_drawn(&limekiln_rooms::draw(&scene, 128)),
+                looks_drawn(&limekiln_rooms::draw(&scene, 128).into()),
                 "room {index}"
             );
         }
         let noisy = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 91) as u8 % 23 + 100; 3]));
-        assert!(!looks_drawn(&noisy));
+        assert!(!looks_drawn(&noisy.into()));
     }
 
     #[test]
     fn warnings_are_of_picture_model_and_file() {
-        let clear = Canvas {
-            picture: Picture {
-                rgb: RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 91) as u8; 3])),
-                alpha: Some(GrayImage::from_pixel(64, 64, Luma([7]))),
-            },
-            mask: None,
-        };
+        let rgb = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 91) as u8; 3]));
+        let mut clear = Canvas::from(rgb.clone());
+        clear.original = Picture {
+            rgb: rgb.clone(),
+            alpha: Some(GrayImage::from_pixel(64, 64, Luma([7]))),
+        }
+        .into();
         let transparent = |kept| Warning::Transparent { kept };
         assert_eq!(
             clear.warnings(true, Finish::Paste, Format::Png),
@@ -118,7 +123,7 @@ mod tests {
             clear.warnings(false, Finish::Paste, Format::Jpeg),
             [transparent(false), Warning::Lossy]
         );
-        let plain = Canvas::from(clear.picture.rgb);
+        let plain = Canvas::from(rgb);
         assert_eq!(plain.warnings(false, Finish::None, Format::Jpeg), []);
     }
 }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::{ServicesArgs, TelemetryArgs};
+use crate::args::BoundsArgs;
 
 /// Run the gateway: the HTTP API
 ///
@@ -69,6 +70,9 @@ pub(crate) struct ApiArgs {
     /// Largest image file that is accepted, in MiB
     #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) upload_mib: u32,
+
+    #[command(flatten)]
+    pub(crate) bounds: BoundsArgs,
 
     /// Memory for images that come in and go out, in MiB, all requests together. A request waits for its share, and is told to
     /// come back when that takes long

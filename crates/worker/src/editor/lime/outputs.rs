@@ -4,13 +4,18 @@ use bytes::Bytes;
 use image::DynamicImage;
 use limekiln_jobs::{ArtifactKind, Failure, FailureClass};
 use limekiln_lime::canvas::{Finished, View};
-use limekiln_pictures::encode;
+use limekiln_pictures::{Format, encode};
 
 use crate::editor::contract::{Output, Outputs};
 
 /// The result first, then the stages as far as there were any, the report last.
 pub(super) fn outputs(finished: Finished) -> Result<Outputs, Failure> {
-    let mut files = vec![png(ArtifactKind::Result, &finished.result.into())?];
+    let result = Output {
+        kind: ArtifactKind::Result,
+        body: Bytes::from(finished.result.encode(Format::Png).map_err(failure)?),
+        size: Some(finished.result.size()),
+    };
+    let mut files = vec![result];
     for (view, pixels) in finished.stages.views() {
         files.push(png(kind(view), &pixels)?);
     }

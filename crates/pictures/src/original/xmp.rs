@@ -1,0 +1,109 @@
+//! XMP patched as text: packets are padded for that, and nothing but the values that an edit makes wrong is touched.
+
+use std::ops::Range;
+
+use image::metadata::Orientation;
+
+/// How a picture is stored, by its packet.
+pub(super) fn orientation(packet: &[u8]) -> Option<Orientation> {
+    let text = std::str::from_utf8(packet).ok()?;
+    let value = text.get(value_of(text, "tiff:Orientation")?)?;
+    Orientation::from_exif(value.trim().parse().ok()?)
+}
+
+/// Whether the packet tells of a gain map for bright screens.
+pub(super) fn has_gain_map(packet: &[u8]) -> bool {
+    std::str::from_utf8(packet).is_ok_and(|text| {
+        value_of(text, "hdrgm:Version").is_some()
+            || value_of(text, "HDRGainMap:HDRGainMapVersion").is_some()
+    })
+}
+
+/// The packet of an upright picture without gain map, further pictures or thumbnails. One that is no UTF-8 stays as it is.
+pub(super) fn reset(packet: &[u8]) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(packet) else {
+        return packet.to_vec();
+    };
+    let mut text = text.to_owned();
+    if let Some(range) = value_of(&text, "tiff:Orientation") {
+        text.replace_range(range, "1");
+    }
+    // These lead to pictures behind the first, which the result has not, or show the picture before the edit.
+    for name in [
+        "Container:Directory",
+        "GContainer:Directory",
+        "xmp:Thumbnails",
+        "xap:Thumbnails",
+    ] {
+        drop_element(&mut text, name);
+    }
+    for name in [
+        "hdrgm:Version",
+        "HDRGainMap:HDRGainMapVersion",
+        "xmpNote:HasExtendedXMP",
+    ] {
+        drop_attribute(&mut text, name);
+        drop_element(&mut text, name);
+    }
+    text.into_bytes()
+}
+
+/// Where the value of a property stands, which is an attribute or an element.
+fn value_of(text: &str, name: &str) -> Option<Range<usize>> {
+    if let Some((_, value)) = attribute(text, name) {
+        return Some(value);
+    }
+    let open = text.find(&format!("<{name}>"))?;
+    let start = open + name.len() + 2;
+    let end = start + text.get(start..)?.find('<')?;
+    Some(start..end)
+}
+
+/// Where an attribute and its value stand.
+fn attribute(text: &str, name: &str) -> Option<(Range<usize>, Range<usize>)> {
+    for (at, _) in text.match_indices(name) {
+        let before = text[..at]
+            .chars()
+            .next_back()
+            .is_some_and(char::is_whitespace);
+        let rest = text[at + name.len()..].trim_start();
+        let Some(rest) = rest
+            .strip_prefix('=')
+            .map(str::trim_start)
+            .filter(|_| before)
+        else {
+            continue;
+        };
+        let quote = rest
+            .chars()
+            .next()
+            .filter(|quote| matches!(quote, '"' | '\''))?;
+        let start = text.len() - rest.len() + 1;
+        let end = start + text.get(start..)?.find(quote)?;
+        return Some((at..end + 1, start..end));
+    }
+    None
+}
+
+fn drop_attribute(text: &mut String, name: &str) {
+    if let Some((whole, _)) = attribute(text, name) {
+        text.replace_range(whole, "");
+    }
+}
+
+fn drop_element(text: &mut String, name: &str) {
+    let (open, close) = (format!("<{name}"), format!("</{name}>"));
+    let Some(start) = text.find(&open) else {
+        return;
+    };
+    let after = text[start + open.len()..].chars().next();
+    if !after.is_some_and(|next| next == '>' || next == '/' || next.is_whitespace()) {
+        return;
+    }
+    let end = text[start..]
+        .find(&close)
+        .map(|at| start + at + close.len());
+    if let Some(end) = end {
+        text.replace_range(start..end, "");
+    }
+}
