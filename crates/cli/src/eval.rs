@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use limekiln_eval::rooms::{self, Report, Settings};
-use limekiln_rooms::SIDE;
+use limekiln_eval::rooms::{self, FullSize, Report, Settings};
+use limekiln_rooms::{SIDE, Style};
 use serde_json::json;
 
 use crate::args::EvalRoomsArgs;
@@ -32,6 +32,11 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
     let settings = Settings {
         count: args.count as usize,
         seed: args.seed,
+        style: style(args),
+        full: args.picture_size.map(|side| FullSize {
+            side,
+            finishes: args.finish.clone(),
+        }),
         presets: args.presets.clone(),
         base: !args.no_base,
         steps: args.steps.map(usize::from),
@@ -48,14 +53,14 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
     progress.finish();
     let report = report?;
     if let Some(target) = target {
-        target.write(&pictures(&report).into())?;
+        target.write(&pictures(&report, args).into())?;
     }
     if args.json {
         let json = json!({
-            "benchmark": "RoomBench", "count": report.scenes.len(), "seed": args.seed,
+            "benchmark": "RoomBench", "style": style(args).name(), "picture_size": args.picture_size, "count": report.scenes.len(), "seed": args.seed,
             "model": model.name, "fingerprint": model.fingerprint, "device": choice.device.to_string(),
             "seconds": start.elapsed().as_secs_f64(),
-            "summary": report.summary, "sweep": report.sweeps,
+            "summary": report.summary, "finished": report.finished, "sweep": report.sweeps,
             "scenes": report.rows.iter().zip(&report.scores).map(|(row, scores)| json!({
                 "row": row.label, "preset": row.preset, "true_mask": row.true_mask, "scores": scores,
             })).collect::<Vec<_>>(),
@@ -63,36 +68,54 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
         print(&serde_json::to_string_pretty(&json)?);
     } else {
         print(&report.summary.text());
+        report
+            .finished
+            .iter()
+            .for_each(|finished| print(&finished.text()));
         report.sweeps.iter().for_each(|sweep| print(&sweep.text()));
     }
     Ok(())
 }
 
-/// One row of tiles for each scene: the input, the true mask, then each row's result.
-fn pictures(report: &Report) -> image::RgbImage {
+fn style(args: &EvalRoomsArgs) -> Style {
+    if args.rich { Style::Rich } else { args.style }
+}
+
+/// One row of tiles for each scene: the input, the true mask, the true edit where there is one, then each row's results.
+fn pictures(report: &Report, args: &EvalRoomsArgs) -> image::RgbImage {
     let tile = |picture: &image::RgbImage, caption: &str| Tile {
         picture: picture.clone(),
         caption: vec![caption.to_owned()],
     };
-    let tiles: Vec<Tile> = report
-        .scenes
-        .iter()
-        .zip(&report.pictures)
-        .flat_map(|(scene, edited)| {
-            let mask = image::DynamicImage::from(scene.mask.clone()).into_rgb8();
-            let results = report
-                .shown
-                .iter()
-                .zip(edited)
-                .map(|(row, picture)| tile(picture, &row.label));
-            [
-                tile(&scene.input, &scene.instruction),
-                tile(&mask, "true mask"),
-            ]
-            .into_iter()
-            .chain(results)
-            .collect::<Vec<_>>()
-        })
-        .collect();
-    sheet("RoomBench", &tiles, report.shown.len() + 2, 2 * SIDE)
+    let finishes: Vec<&str> = match report.finished.as_ref() {
+        Some(finished) => finished.rows.iter().map(|line| line.finish).collect(),
+        None => Vec::new(),
+    };
+    let mut rows: Vec<Vec<Tile>> = Vec::new();
+    for (scene, pictures) in report.scenes.iter().zip(&report.pictures) {
+        let mask = image::DynamicImage::from(scene.mask.clone()).into_rgb8();
+        let mut tiles = vec![
+            tile(&pictures.input, &scene.instruction),
+            tile(&mask, "true mask"),
+        ];
+        tiles.extend(pictures.truth.iter().map(|truth| tile(truth, "true edit")));
+        for (row, results) in report.shown.iter().zip(&pictures.results) {
+            for (at, picture) in results.iter().enumerate() {
+                let caption = match finishes.get(at) {
+                    Some(finish) => format!("{}, {finish}", row.label),
+                    None => row.label.clone(),
+                };
+                tiles.push(tile(picture, &caption));
+            }
+        }
+        rows.push(tiles);
+    }
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(1);
+    let tiles: Vec<Tile> = rows.into_iter().flatten().collect();
+    let width = if args.picture_size.is_some() {
+        4 * SIDE
+    } else {
+        2 * SIDE
+    };
+    sheet("RoomBench", &tiles, columns, width)
 }

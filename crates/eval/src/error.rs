@@ -7,6 +7,15 @@ pub enum Error {
     /// The engine's.
     #[error(transparent)]
     Engine(#[from] limekiln_lime::Error),
+    /// A room's picture or an instruction that the engine does not take.
+    #[error(transparent)]
+    Canvas(#[from] limekiln_lime::canvas::Error),
+    /// A room's file that can't be read.
+    #[error(transparent)]
+    Picture(#[from] limekiln_pictures::Error),
+    /// A room that can't be drawn.
+    #[error(transparent)]
+    Shot(#[from] limekiln_rooms::room::ShotError),
     /// Pictures that can't be compared.
     #[error(transparent)]
     Score(#[from] limekiln_rooms::score::Error),

@@ -6,6 +6,9 @@
 //! |---|---|
 //! | [`rooms`] | RoomBench: rows and rooms in, a report out |
 //! | `row` | [`Row`]: what is scored |
+//! | `full` | a room at its full size: finished, and scored beside the true edit |
+//! | [`fidelity`] | what a finished picture is worth beside a perfect edit: definitions and code |
+//! | `finished` | [`Finished`]: these scores as means and as a table |
 //! | `scene` | [`Scene`]: one room, and one edit of it scored |
 //! | `table` | [`Summary`]: scores as means, and as a table to read |
 //! | `sweep` | [`Sweep`]: change outside at equal color success |
@@ -15,6 +18,9 @@
 //! | `error` | [`Error`] |
 
 mod error;
+pub mod fidelity;
+mod finished;
+mod full;
 mod parallel;
 pub mod rooms;
 mod row;
@@ -25,6 +31,8 @@ mod table;
 mod text;
 
 pub use error::{Error, Result};
+pub use finished::{Finished, FinishedLine};
+pub use full::FullScore;
 pub use row::Row;
 pub use scene::{Scene, Score};
 pub use stats::Mean;

@@ -3,11 +3,14 @@
 
 use image::RgbImage;
 use limekiln_diffusion::model::Model;
-use limekiln_rooms::SIDE;
+use limekiln_lime::canvas::Finish;
+use limekiln_rooms::Style;
 
 use crate::error::{Error, Result};
+use crate::finished::Finished;
+use crate::full::Full;
 use crate::row::{self, Row};
-use crate::scene::{Scene, Score};
+use crate::scene::{Scene, Score, Scored};
 use crate::sweep::Sweep;
 use crate::table::Summary;
 use crate::{parallel, sweep};
@@ -19,6 +22,11 @@ pub struct Settings {
     pub count: usize,
     /// Which rooms; the noise is seeded with the room's number.
     pub seed: u64,
+    /// How the rooms are drawn.
+    pub style: Style,
+    /// The side of the rooms' pictures, in pixels, and how results are brought to that size; none: rooms are drawn at the model's
+    /// own size, and its pictures are scored as they are.
+    pub full: Option<FullSize>,
     /// The presets.
     pub presets: Vec<Row>,
     /// Whether `base` is scored beside each of them.
@@ -33,6 +41,15 @@ pub struct Settings {
     pub pictures: usize,
 }
 
+/// Pictures larger than the model works at.
+#[derive(Clone, Debug)]
+pub struct FullSize {
+    /// Side of the pictures, in pixels.
+    pub side: u32,
+    /// How the model's pictures become results; each is scored.
+    pub finishes: Vec<Finish>,
+}
+
 /// What was found.
 #[derive(Debug)]
 pub struct Report {
@@ -44,12 +61,25 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// For each of `rows`, the scores of every scene.
     pub scores: Vec<Vec<Score>>,
-    /// For each of the first scenes, the result of each of `rows`.
-    pub pictures: Vec<Vec<RgbImage>>,
+    /// For each of the first scenes: the input, the true edit, and the results of each of `rows`, one for each finish.
+    pub pictures: Vec<Pictures>,
     /// Means of the rows of the table.
     pub summary: Summary,
+    /// Means at full size; none where rooms are drawn at the model's size.
+    pub finished: Option<Finished>,
     /// One for each preset, where the text scale was varied.
     pub sweeps: Vec<Sweep>,
+}
+
+/// What a scene's edits look like.
+#[derive(Debug)]
+pub struct Pictures {
+    /// The room as it is.
+    pub input: RgbImage,
+    /// The room after a perfect edit; none where it is drawn at the model's size.
+    pub truth: Option<RgbImage>,
+    /// For each row the result of each finish; without finishes, the model's own.
+    pub results: Vec<Vec<RgbImage>>,
 }
 
 /// Scores the rows. Calls `observe` with the edits that are done and all there are, from any thread.
@@ -63,7 +93,7 @@ pub fn run(
     observe: impl Fn(usize, usize) + Sync,
 ) -> Result<Report> {
     let scenes: Vec<Scene> = (0..)
-        .filter_map(|index| Scene::new(settings.seed, index, SIDE))
+        .filter_map(|index| Scene::new(settings.style, settings.seed, index))
         .take(settings.count)
         .collect();
     let presets = row::with_steps(&settings.presets, settings.steps);
@@ -78,15 +108,20 @@ pub fn run(
 
     let total = scenes.len() * rows.len();
     observe(0, total);
+    // A room is drawn at full size once for all its edits, and forgotten after them.
     let scored = parallel::run(
-        total,
+        scenes.len(),
         jobs,
-        |index| {
-            let (room, row) = (index / rows.len(), &rows[index % rows.len()]);
-            let (score, picture) = score(&scenes[room], row, model)?;
-            Ok((score, Some(picture).filter(|_| room < settings.pictures)))
+        |room| {
+            score(
+                &scenes[room],
+                &rows,
+                model,
+                settings,
+                room < settings.pictures,
+            )
         },
-        |done| observe(done, total),
+        |done| observe(done * rows.len(), total),
     )?;
     let floors = parallel::run(
         scenes.len(),
@@ -96,15 +131,19 @@ pub fn run(
     )?;
 
     let mut scores = vec![Vec::new(); rows.len()];
-    let mut pictures = vec![Vec::new(); scenes.len().min(settings.pictures)];
-    for (index, (score, picture)) in scored.into_iter().enumerate() {
-        scores[index % rows.len()].push(score);
-        if let Some(picture) = picture {
-            pictures[index / rows.len()].push(picture);
+    let mut pictures = Vec::new();
+    for (of_room, shown) in scored {
+        for (scores, score) in scores.iter_mut().zip(of_room) {
+            scores.push(score);
         }
+        pictures.extend(shown);
     }
     Ok(Report {
         summary: Summary::new(&shown, &rows, &scores, &floors),
+        finished: settings
+            .full
+            .as_ref()
+            .map(|full| Finished::new(full.side, &shown, &rows, &scores)),
         sweeps: match scales {
             [] => Vec::new(),
             scales => sweep::compare(&presets, scales, &rows, &scores),
@@ -117,12 +156,43 @@ pub fn run(
     })
 }
 
-fn score(scene: &Scene, row: &Row, model: &Model) -> Result<(Score, RgbImage)> {
-    scene.score(model, row).map_err(|source| Error::Edit {
+/// Every row's score of one scene, and the pictures where they are wanted.
+fn score(
+    scene: &Scene,
+    rows: &[Row],
+    model: &Model,
+    settings: &Settings,
+    pictures: bool,
+) -> Result<(Vec<Score>, Option<Pictures>)> {
+    let failed = |row: &Row, source| Error::Edit {
         room: scene.index,
         row: row.label.clone(),
         source: Box::new(source),
-    })
+    };
+    let full = match &settings.full {
+        Some(full) => Some((Full::new(scene, full.side)?, full.finishes.as_slice())),
+        None => None,
+    };
+    let (full, finishes) = match &full {
+        Some((full, finishes)) => (Some(full), *finishes),
+        None => (None, &[][..]),
+    };
+    let (mut scores, mut all) = (Vec::new(), Vec::new());
+    for row in rows {
+        let Scored { score, results } = scene
+            .score(model, row, full, finishes)
+            .map_err(|error| failed(row, error))?;
+        scores.push(score);
+        if pictures {
+            all.push(results);
+        }
+    }
+    let pictures = pictures.then(|| Pictures {
+        input: full.map_or_else(|| scene.input.clone(), |full| full.input().clone()),
+        truth: full.map(|full| full.true_edit().clone()),
+        results: all,
+    });
+    Ok((scores, pictures))
 }
 
 fn jobs_default(model: &Model) -> usize {

@@ -6,11 +6,13 @@ use image::{GrayImage, RgbImage};
 use limekiln_diffusion::model::Model;
 use limekiln_diffusion::picture;
 use limekiln_lime::Request;
+use limekiln_lime::canvas::Finish;
 use limekiln_lime::report::WindowReport;
-use limekiln_rooms::{Color, bench_pair, draw, score};
+use limekiln_rooms::{Color, Room, SIDE, Style, bench_room, score};
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::full::{Full, FullScore};
 use crate::row::Row;
 
 /// A room, what is asked for, and where it may change.
@@ -18,7 +20,9 @@ use crate::row::Row;
 pub struct Scene {
     /// Its number; also the seed of the noise.
     pub index: u64,
-    /// The room as it is.
+    /// The room and all that its pictures are drawn from.
+    pub(crate) room: Room,
+    /// The room as the model sees it where it is drawn at the model's size.
     pub input: RgbImage,
     /// What is asked for.
     pub instruction: String,
@@ -51,57 +55,95 @@ pub struct Score {
     pub window: Option<WindowReport>,
     /// Time the edit took.
     pub seconds: f64,
+    /// At full size, for each finish; empty where rooms are drawn at the model's size.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub full: Vec<FullScore>,
+}
+
+/// What one edit of one scene scored, and its pictures.
+pub(crate) struct Scored {
+    pub(crate) score: Score,
+    /// The result of each finish; without any, the model's own.
+    pub(crate) results: Vec<RgbImage>,
 }
 
 impl Scene {
-    /// The bench's room `index` of `seed`, drawn `size` pixels wide; `None` where other objects hide the one it is
-    /// about, so that there is nothing to score.
-    pub(crate) fn new(seed: u64, index: u64, size: u32) -> Option<Self> {
-        let pair = bench_pair(seed, index);
-        let (mask, colored) = (pair.region(size), pair.colored(size));
+    /// The bench's room `index` of `seed`; `None` where other objects hide the one it is about, so that there is nothing to
+    /// score.
+    pub(crate) fn new(style: Style, seed: u64, index: u64) -> Option<Self> {
+        let room = bench_room(style, seed, index);
+        let drawn = room.draw(SIDE);
+        let (mask, colored) = (drawn.mask(), drawn.colored_mask());
         let visible = score::share(&mask) > 0.0 && score::share(&colored) > 0.0;
         Some(Self {
             index,
-            input: draw(&pair.before, size),
-            instruction: pair.instruction.text.clone(),
-            color: pair.targets.first().filter(|_| visible)?.color?,
+            input: drawn.before.srgb(),
+            instruction: room.pair.instruction.text.clone(),
+            color: room.color().filter(|_| visible)?,
             mask,
             colored,
+            room,
         })
     }
 
-    /// Edits the scene as `row` says, and scores the result.
+    /// Edits the scene as `row` says, and scores the result; at full size once for each finish.
     ///
     /// # Errors
     ///
     /// What the engine says.
-    pub(crate) fn score(&self, model: &Model, row: &Row) -> Result<(Score, RgbImage)> {
+    pub(crate) fn score(
+        &self,
+        model: &Model,
+        row: &Row,
+        full: Option<&Full>,
+        finishes: &[Finish],
+    ) -> Result<Scored> {
         let start = Instant::now();
-        let request = Request {
+        let request = match full {
+            Some(full) => full.request(self, row, model.factor() as u32)?,
+            None => self.request(row),
+        };
+        let input = request.image.clone();
+        let outcome = limekiln_lime::run(model, request, |_| {})?;
+        let seconds = start.elapsed().as_secs_f64();
+        let located = outcome
+            .roi
+            .as_ref()
+            .filter(|_| row.preset.locate.is_some() && !row.true_mask);
+        let mut score = Score {
+            scene: self.index,
+            iou: located.map(|roi| score::iou(roi, &self.mask)).transpose()?,
+            object_share: score::share(&self.mask),
+            success: score::color_success(&outcome.image, &self.colored, self.color)?,
+            color_error: score::color_error(&outcome.image, &self.colored, self.color)?,
+            outside: score::change_outside(&input, &outcome.image, &self.mask)?,
+            lanes: outcome.report.lanes,
+            window: outcome.report.window,
+            seconds,
+            full: Vec::new(),
+        };
+        let Some(full) = full else {
+            let results = vec![outcome.image];
+            return Ok(Scored { score, results });
+        };
+        let mut results = Vec::new();
+        for &finish in finishes {
+            let (found, result) = full.score(row, &outcome, finish)?;
+            score.full.push(found);
+            results.push(result);
+        }
+        Ok(Scored { score, results })
+    }
+
+    fn request(&self, row: &Row) -> Request {
+        Request {
             image: self.input.clone(),
             instruction: self.instruction.clone(),
             seed: self.index,
             preset: row.preset.clone(),
             mask: row.true_mask.then(|| self.mask.clone()),
             scheduler: None,
-        };
-        let outcome = limekiln_lime::run(model, request, |_| {})?;
-        let located = outcome
-            .roi
-            .as_ref()
-            .filter(|_| row.preset.locate.is_some() && !row.true_mask);
-        let score = Score {
-            scene: self.index,
-            iou: located.map(|roi| score::iou(roi, &self.mask)).transpose()?,
-            object_share: score::share(&self.mask),
-            success: score::color_success(&outcome.image, &self.colored, self.color)?,
-            color_error: score::color_error(&outcome.image, &self.colored, self.color)?,
-            outside: score::change_outside(&self.input, &outcome.image, &self.mask)?,
-            lanes: outcome.report.lanes,
-            window: outcome.report.window,
-            seconds: start.elapsed().as_secs_f64(),
-        };
-        Ok((score, outcome.image))
+        }
     }
 
     /// What encoding and decoding alone change outside the mask.

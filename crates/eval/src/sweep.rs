@@ -208,6 +208,7 @@ mod tests {
                         lanes: 1.0,
                         window: None,
                         seconds: 1.0,
+                        full: Vec::new(),
                     })
                     .collect()
             })

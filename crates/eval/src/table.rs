@@ -202,6 +202,7 @@ mod tests {
             lanes: 73.0,
             window: None,
             seconds: 1.0,
+            full: Vec::new(),
         }
     }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Parser;
 use image::{RgbImage, imageops};
-use limekiln_rooms::{Object, Pair, PairOptions, Part, Scene, draw, mask, train_pair};
+use limekiln_rooms::{PairOptions, Room, Style, train_room};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -34,6 +34,9 @@ struct Args {
     /// The share of pairs whose edit leaks
     #[arg(long, default_value_t = PairOptions::default().entangle)]
     entangle: f64,
+    /// How rooms are drawn: plain or rich
+    #[arg(long, default_value = "plain", value_parser = style)]
+    style: Style,
     /// The folder for pairs.u8 and pairs.jsonl
     #[arg(long, required_unless_present = "sheet")]
     out: Option<PathBuf>,
@@ -52,15 +55,20 @@ fn main() -> Result<()> {
     args.out.as_deref().map_or(Ok(()), |out| export(&args, out))
 }
 
-fn pair(args: &Args, index: u64) -> Pair {
-    train_pair(
-        args.seed,
-        index,
-        &PairOptions {
-            entangle: args.entangle,
-            ..PairOptions::default()
-        },
-    )
+/// The second style is for judging alone.
+fn style(name: &str) -> Result<Style, String> {
+    [Style::Plain, Style::Rich]
+        .into_iter()
+        .find(|style| style.name() == name)
+        .ok_or_else(|| format!("no style {name:?} to train on: there are plain and rich"))
+}
+
+fn room(args: &Args, index: u64) -> Room {
+    let options = PairOptions {
+        entangle: args.entangle,
+        ..PairOptions::default()
+    };
+    train_room(args.style, args.seed, index, &options)
 }
 
 fn export(args: &Args, out: &Path) -> Result<()> {
@@ -76,7 +84,7 @@ fn export(args: &Args, out: &Path) -> Result<()> {
         let chunk = args.start + done..args.start + args.count.min(done + CHUNK);
         let records: Vec<_> = chunk
             .into_par_iter()
-            .map(|index| record(&pair(args, index), args.size))
+            .map(|index| record(&room(args, index), args.size))
             .collect();
         for (bytes, line) in records {
             pixels.write_all(&bytes)?;
@@ -87,11 +95,12 @@ fn export(args: &Args, out: &Path) -> Result<()> {
     Ok(lines.flush()?)
 }
 
-fn record(pair: &Pair, size: u32) -> (Vec<u8>, serde_json::Value) {
-    let mut bytes = draw(&pair.before, size).into_raw();
-    bytes.extend(draw(&pair.after, size).into_raw());
+fn record(room: &Room, size: u32) -> (Vec<u8>, serde_json::Value) {
+    let (drawn, pair) = (room.draw(size), &room.pair);
+    let mut bytes = drawn.before.srgb().into_raw();
+    bytes.extend(drawn.after.srgb().into_raw());
     bytes.extend(pair.region(size).into_raw());
-    bytes.extend(labels(&pair.before, size));
+    bytes.extend(room.labels(size));
     let targets: Vec<_> = pair
         .targets
         .iter()
@@ -107,29 +116,12 @@ fn record(pair: &Pair, size: u32) -> (Vec<u8>, serde_json::Value) {
     (bytes, line)
 }
 
-/// What each pixel shows: 0 wall, 1 floor, 2 and on the objects.
-fn labels(scene: &Scene, size: u32) -> Vec<u8> {
-    let mut labels: Vec<u8> = (0..size * size)
-        .map(|at| u8::from((at / size) as f32 + 0.5 > scene.horizon * size as f32))
-        .collect();
-    for (class, object) in (2..).zip(Object::ALL) {
-        let shown = mask(scene, object, Part::Whole, size);
-        for (label, _) in labels
-            .iter_mut()
-            .zip(shown.iter())
-            .filter(|(_, shown)| **shown == 255)
-        {
-            *label = class;
-        }
-    }
-    labels
-}
-
 fn sheet(args: &Args) -> RgbImage {
     let size = args.size;
     let mut sheet = RgbImage::new(size * 8, size * 3);
     for column in 0..8 {
-        let pair = pair(args, args.start + column);
+        let room = room(args, args.start + column);
+        let (drawn, pair) = (room.draw(size), &room.pair);
         eprintln!(
             "{} ({}{})",
             pair.instruction.text,
@@ -137,7 +129,7 @@ fn sheet(args: &Args) -> RgbImage {
             if pair.entangled { ", leaks" } else { "" }
         );
         let region = image::DynamicImage::ImageLuma8(pair.region(size)).into_rgb8();
-        for (row, picture) in [draw(&pair.before, size), draw(&pair.after, size), region]
+        for (row, picture) in [drawn.before.srgb(), drawn.after.srgb(), region]
             .iter()
             .enumerate()
         {

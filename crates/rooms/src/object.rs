@@ -167,6 +167,15 @@ impl Placement {
         }
     }
 
+    /// Whether the boxes meet.
+    pub(crate) fn touches(&self, other: &Self) -> bool {
+        let apart = |low: f32, high: f32, other_low: f32, other_high: f32| {
+            low > other_high || other_low > high
+        };
+        !apart(self.left, self.right(), other.left, other.right())
+            && !apart(self.top, self.base(), other.top, other.base())
+    }
+
     /// The right edge.
     #[must_use]
     pub fn right(&self) -> f32 {

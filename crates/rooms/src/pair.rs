@@ -150,6 +150,51 @@ impl Pair {
         })
     }
 
+    /// Hides the first target in its surroundings, now and then: an object that touches it takes the color that it has before
+    /// the edit, or wall or floor come near to it. Both rooms are changed alike.
+    pub(crate) fn camouflage(&mut self, rng: &mut Rng) {
+        let (neighbour, ground) = (rng.chance(0.4), rng.chance(0.2));
+        let share = rng.between(0.45, 0.75);
+        let Some(target) = self.targets.first() else {
+            return;
+        };
+        let Some(at) = self.before.position(target.object) else {
+            return;
+        };
+        let own = self.before.items[at];
+        let touches = |item: &&Item| {
+            let free = self
+                .targets
+                .iter()
+                .all(|target| target.object != item.object);
+            free && item.placement.touches(&own.placement)
+        };
+        let others: Vec<Object> = self
+            .before
+            .items
+            .iter()
+            .filter(touches)
+            .map(|item| item.object)
+            .collect();
+        if neighbour && let Some(&other) = rng.choose(&others) {
+            for scene in [&mut self.before, &mut self.after] {
+                if let Some(at) = scene.position(other) {
+                    scene.items[at].color = own.color;
+                }
+            }
+        } else if ground {
+            let floor = own.placement.center().1 > self.before.horizon;
+            for scene in [&mut self.before, &mut self.after] {
+                let ground = if floor {
+                    &mut scene.floor
+                } else {
+                    &mut scene.wall
+                };
+                *ground = blend(*ground, own.rgb(), share);
+            }
+        }
+    }
+
     /// Lets the edit spill over: the asked color (gray for a removal) reaches another object, the wall or the floor.
     fn leak(&mut self, rng: &mut Rng) {
         let color = self.targets.iter().find_map(|target| target.color);

@@ -12,6 +12,12 @@ pub enum Domain {
     Bench,
     /// The slight variation of an item's color, drawn from the item's own seed.
     Tint,
+    /// What an item is made of, drawn from its own seed.
+    Surface,
+    /// The looks of rooms that a model is trained on: light, wall, floor, camera.
+    TrainLook,
+    /// The looks of rooms that RoomBench scores.
+    BenchLook,
 }
 
 impl Domain {
@@ -20,6 +26,9 @@ impl Domain {
             Self::Train => 0x7472_6169_6e00,
             Self::Bench => 0x6265_6e63_6800,
             Self::Tint => 0x7469_6e74_0000,
+            Self::Surface => 0x7375_7266_6100,
+            Self::TrainLook => 0x746c_6f6f_6b00,
+            Self::BenchLook => 0x626c_6f6f_6b00,
         }
     }
 }
@@ -93,6 +102,9 @@ mod tests {
             (Domain::Train, 0, 0),
             (Domain::Bench, 0, 0),
             (Domain::Tint, 0, 0),
+            (Domain::Surface, 0, 0),
+            (Domain::TrainLook, 0, 0),
+            (Domain::BenchLook, 0, 0),
             (Domain::Train, 1, 0),
             (Domain::Train, 0, 1),
         ]
@@ -100,7 +112,7 @@ mod tests {
         .to_vec();
         first.sort_unstable();
         first.dedup();
-        assert_eq!(first.len(), 5);
+        assert_eq!(first.len(), 8);
     }
 
     #[test]

@@ -65,6 +65,37 @@ pub fn mean_color(picture: &RgbImage, mask: &GrayImage) -> Result<[f64; 3], Erro
     Ok(sum.map(|sum| sum as f64 / count as f64))
 }
 
+/// The median of each channel of a picture inside a mask.
+///
+/// # Errors
+/// As [`mean_color`].
+pub fn median_color(picture: &RgbImage, mask: &GrayImage) -> Result<[u8; 3], Error> {
+    same_size(picture.dimensions(), mask.dimensions())?;
+    let mut counts = [[0u64; 256]; 3];
+    let mut all = 0;
+    for (pixel, _) in picture
+        .pixels()
+        .zip(mask.iter())
+        .filter(|&(_, &value)| inside(value))
+    {
+        for (counts, &channel) in counts.iter_mut().zip(&pixel.0) {
+            counts[usize::from(channel)] += 1;
+        }
+        all += 1;
+    }
+    if all == 0 {
+        return Err(Error::Empty);
+    }
+    Ok(counts.map(|counts| {
+        let mut below = 0;
+        let middle = counts.iter().position(|count| {
+            below += count;
+            2 * below >= all
+        });
+        middle.unwrap_or_default() as u8
+    }))
+}
+
 /// The color of the palette nearest to `rgb` by Euclidean distance in RGB (0..=255).
 #[must_use]
 pub fn nearest_color(rgb: [f64; 3]) -> Color {
@@ -172,6 +203,11 @@ mod tests {
         assert_eq!(color_success(&picture, &mask, Color::Red), Ok(true));
         assert_eq!(color_success(&picture, &mask, Color::Orange), Ok(false));
         assert_eq!(mean_color(&picture, &row([0; 4])), Err(Error::Empty));
+        assert_eq!(
+            median_color(&picture, &row([255, 255, 255, 0])),
+            Ok([205, 45, 45])
+        );
+        assert_eq!(median_color(&picture, &row([0; 4])), Err(Error::Empty));
     }
 
     #[test]

@@ -71,3 +71,52 @@ fn scores_are_the_same_however_many_rooms_are_edited_at_a_time() {
             .any(|row| row["iou"]["mean"].is_number())
     );
 }
+
+#[test]
+fn results_at_full_size_are_scored_beside_the_true_edit() {
+    let own = [
+        "--picture-size",
+        "256",
+        "--finish",
+        "none,paste",
+        "--rich",
+        "--no-base",
+    ];
+    let table = eval(&own);
+    for says in ["At 256 pixels", "texture", "paste", "none"] {
+        assert!(table.contains(says), "{says}: {table}");
+    }
+    let read = |jobs| -> Value {
+        serde_json::from_str(&eval(&[&own[..], &["--json", "--jobs", jobs]].concat())).unwrap()
+    };
+    let (one, two) = (read("1"), read("2"));
+    let lines = |report: &Value| -> Vec<Vec<Value>> {
+        let lines = report["finished"]["rows"].as_array().unwrap().iter();
+        // Everything but the times.
+        let kept = [
+            "label",
+            "finish",
+            "delta_e_median",
+            "texture",
+            "ring",
+            "edge",
+            "old_hue",
+            "changed_outside",
+        ];
+        lines
+            .map(|line| kept.map(|name| line[name].clone()).to_vec())
+            .collect()
+    };
+    assert_eq!(lines(&one).len(), 2 * 2, "{one}");
+    assert_eq!(lines(&one), lines(&two));
+    assert_eq!(one["style"], "rich");
+    let [none, paste] = [&one["finished"]["rows"][0], &one["finished"]["rows"][1]];
+    assert_eq!([&none["finish"], &paste["finish"]], ["none", "paste"]);
+    // Pasting leaves most of the picture alone; the model's own picture is new everywhere.
+    let changed = |line: &Value| line["changed_outside"]["mean"].as_f64().unwrap();
+    assert!(changed(paste) < changed(none), "{one}");
+    assert!(
+        one["scenes"][0]["scores"][0]["full"][0]["delta_e_mean"].is_number(),
+        "{one}"
+    );
+}

@@ -52,6 +52,45 @@ fn rooms_come_with_masks_and_instructions() {
     }
 }
 
+/// Rooms that are not flat come with all that an editor can be judged by.
+#[test]
+fn rooms_of_other_styles_come_with_mattes_and_twins() {
+    let context = TestContext::new();
+    for style in ["rich", "second"] {
+        context.succeed(&[
+            "rooms", "--count", "6", "--style", style, "--size", "160", "--out", style,
+        ]);
+        let lines =
+            std::fs::read_to_string(context.path(&format!("{style}/scenes.jsonl"))).unwrap();
+        let mut jpegs = 0;
+        for line in lines.lines() {
+            let scene: Value = serde_json::from_str(line).unwrap();
+            let path =
+                |key: &str| context.path(&format!("{style}/{}", scene[key].as_str().unwrap()));
+            for key in ["input", "mask", "colored", "target", "matte", "twin"] {
+                assert_eq!(
+                    image::open(path(key)).unwrap().dimensions(),
+                    (160, 160),
+                    "{style} {key}"
+                );
+            }
+            let color = scene["seen_color"].as_str().unwrap();
+            assert!(color.len() == 7 && color.starts_with('#'), "{color}");
+            let twin = std::fs::read(path("twin")).unwrap();
+            assert!(
+                twin.windows(4).any(|chunk| chunk == b"iCCP"),
+                "the twin says whose codes it has"
+            );
+            jpegs += u32::from(
+                path("input")
+                    .extension()
+                    .is_some_and(|extension| extension == "jpg"),
+            );
+        }
+        assert_eq!(jpegs > 0, style == "rich", "{style}: {jpegs}");
+    }
+}
+
 #[test]
 fn the_demo_leaves_one_picture() {
     let context = TestContext::new();

@@ -1,0 +1,213 @@
+//! Scores at full size as means, and as a table to read.
+
+use serde::Serialize;
+
+use crate::full::FullScore;
+use crate::row::{Row, position};
+use crate::scene::Score;
+use crate::stats::Mean;
+use crate::text::{layout, shown};
+
+/// A room whose colored part is further than this from the truth, by its median ΔE00, counts as wrong.
+const WRONG: f64 = 8.0;
+
+/// The scores of every row and finish; [`crate::fidelity`] says what each is.
+#[derive(Debug, Serialize)]
+pub struct Finished {
+    /// Side of the pictures, in pixels.
+    pub side: u32,
+    /// Row by row, each finish.
+    pub rows: Vec<FinishedLine>,
+}
+
+/// The scores of one row in one finish.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "`fidelity` describes them")]
+pub struct FinishedLine {
+    /// The row's label.
+    pub label: String,
+    /// How the model's picture became the result.
+    pub finish: &'static str,
+    pub delta_e_median: Option<Mean>,
+    pub delta_e_mean: Option<Mean>,
+    /// Share of rooms whose median is above 8.
+    pub above_8: Option<Mean>,
+    pub texture: Option<Mean>,
+    pub ring: Option<Mean>,
+    pub edge: Option<Mean>,
+    pub boundary_f1: Option<Mean>,
+    pub old_hue: Option<Mean>,
+    pub stray_matte: Option<Mean>,
+    pub changed_outside: Option<Mean>,
+    /// Time of an edit with its finish.
+    pub seconds: Option<Mean>,
+    /// Time of the finish alone.
+    pub finish_seconds: Option<Mean>,
+}
+
+impl Finished {
+    /// `shown` rows out of all `rows` with their `scores`.
+    pub(crate) fn new(side: u32, shown: &[Row], rows: &[Row], scores: &[Vec<Score>]) -> Self {
+        let found = shown
+            .iter()
+            .filter_map(|row| Some((row, scores.get(position(rows, row)?)?)));
+        let lines = found.flat_map(|(row, scores)| {
+            let finishes = scores.first().map_or(0, |score| score.full.len());
+            (0..finishes)
+                .filter_map(|finish| line(row, scores, finish))
+                .collect::<Vec<_>>()
+        });
+        Self {
+            side,
+            rows: lines.collect(),
+        }
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let head = [
+            "",
+            "finish",
+            "ΔE00 median",
+            "mean",
+            "above 8",
+            "texture",
+            "0-40 px outside",
+            "8 px of the edge",
+            "boundary F1",
+            "old hue",
+            "matte astray",
+            "changed outside",
+            "s/edit",
+            "s/finish",
+        ];
+        let mut cells = vec![head.map(str::to_owned).to_vec()];
+        cells.extend(self.rows.iter().map(|line| {
+            vec![
+                line.label.clone(),
+                line.finish.to_owned(),
+                shown(line.delta_e_median, 2),
+                shown(line.delta_e_mean, 2),
+                shown(line.above_8, 2),
+                shown(line.texture, 3),
+                shown(line.ring, 2),
+                shown(line.edge, 2),
+                shown(line.boundary_f1, 2),
+                shown(line.old_hue, 3),
+                shown(line.stray_matte, 3),
+                shown(line.changed_outside, 0),
+                shown(line.seconds, 2),
+                shown(line.finish_seconds, 2),
+            ]
+        }));
+        let count = self
+            .rows
+            .iter()
+            .filter_map(|line| line.delta_e_median)
+            .map(|mean| mean.count)
+            .max();
+        format!(
+            "\nAt {side} pixels, beside the true edit\n{}\n{} rooms; colored part: ΔE00 (median and mean of a room, share of rooms whose \
+             median is above 8), texture (correlation of what is fine); `none` is enlarged to the picture's size",
+            layout(&cells),
+            count.unwrap_or(0),
+            side = self.side,
+        )
+    }
+}
+
+fn line(row: &Row, scores: &[Score], finish: usize) -> Option<FinishedLine> {
+    let full = || scores.iter().filter_map(|score| score.full.get(finish));
+    let of = |value: fn(&FullScore) -> f64| Mean::of(full().map(value));
+    let some = |value: fn(&FullScore) -> Option<f64>| Mean::of(full().filter_map(value));
+    let seconds = scores
+        .iter()
+        .filter_map(|score| Some(score.seconds + score.full.get(finish)?.finish_seconds));
+    Some(FinishedLine {
+        label: row.label.clone(),
+        finish: full().next()?.finish,
+        delta_e_median: of(|score| score.fidelity.delta_e_median),
+        delta_e_mean: of(|score| score.fidelity.delta_e_mean),
+        above_8: of(|score| f64::from(u8::from(score.fidelity.delta_e_median > WRONG))),
+        texture: some(|score| score.fidelity.texture),
+        ring: of(|score| score.fidelity.ring),
+        edge: of(|score| score.fidelity.edge),
+        boundary_f1: some(|score| score.fidelity.boundary_f1),
+        old_hue: some(|score| score.fidelity.old_hue),
+        stray_matte: some(|score| score.fidelity.stray_matte),
+        changed_outside: of(|score| score.fidelity.changed_outside as f64),
+        seconds: Mean::of(seconds),
+        finish_seconds: of(|score| score.finish_seconds),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fidelity::Fidelity;
+    use crate::row::tests::named;
+
+    #[test]
+    fn finishes_are_summed_up_row_by_row() {
+        let rows = [named("fast")];
+        let full = |finish: &'static str, median: f64| FullScore {
+            finish,
+            fidelity: Fidelity {
+                delta_e_median: median,
+                delta_e_mean: median + 1.0,
+                texture: (median > 5.0).then_some(0.5),
+                ring: 1.0,
+                edge: 2.0,
+                boundary_f1: None,
+                old_hue: Some(0.25),
+                stray_matte: None,
+                changed_outside: 10,
+            },
+            finish_seconds: 0.5,
+        };
+        let score = |scene: u64, median: f64| Score {
+            scene,
+            iou: None,
+            object_share: 0.1,
+            success: true,
+            color_error: 0.0,
+            outside: 0.0,
+            lanes: 1.0,
+            window: None,
+            seconds: 2.0,
+            full: vec![full("none", median), full("paste", median + 3.0)],
+        };
+        let finished = Finished::new(1024, &rows, &rows, &[vec![score(0, 4.0), score(1, 6.0)]]);
+        assert_eq!(finished.rows.len(), 2);
+        let mean = |mean: Option<Mean>| mean.unwrap().mean;
+        let [none, paste] = [&finished.rows[0], &finished.rows[1]];
+        assert_eq!(
+            (none.finish, mean(none.delta_e_median), mean(none.above_8)),
+            ("none", 5.0, 0.0)
+        );
+        assert_eq!(
+            (
+                paste.finish,
+                mean(paste.delta_e_median),
+                mean(paste.above_8)
+            ),
+            ("paste", 8.0, 0.5)
+        );
+        assert_eq!(
+            (
+                none.texture.unwrap().count,
+                mean(none.seconds),
+                none.boundary_f1
+            ),
+            (1, 2.5, None)
+        );
+        let text = finished.text();
+        assert!(
+            text.contains("5.00 ±1.00")
+                && text.contains("At 1024 pixels")
+                && text.contains("2 rooms"),
+            "{text}"
+        );
+    }
+}
