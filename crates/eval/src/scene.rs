@@ -32,6 +32,8 @@ pub struct Scene {
     pub mask: GrayImage,
     /// Its colored part.
     colored: GrayImage,
+    /// The true edit, where light has a part in what colors look like.
+    lit: Option<RgbImage>,
 }
 
 /// What one edit of one scene scored.
@@ -82,6 +84,7 @@ impl Scene {
             color: room.color().filter(|_| visible)?,
             mask,
             colored,
+            lit: (style != Style::Plain).then(|| drawn.after.srgb()),
             room,
         })
     }
@@ -114,8 +117,8 @@ impl Scene {
             scene: self.index,
             iou: located.map(|roi| score::iou(roi, &self.mask)).transpose()?,
             object_share: score::share(&self.mask),
-            success: score::color_success(&outcome.image, &self.colored, self.color)?,
-            color_error: score::color_error(&outcome.image, &self.colored, self.color)?,
+            success: self.success(&outcome.image)?,
+            color_error: self.color_error(&outcome.image)?,
             outside: score::change_outside(&input, &outcome.image, &self.mask)?,
             lanes: outcome.report.lanes,
             window: outcome.report.window,
@@ -144,6 +147,20 @@ impl Scene {
             mask: row.true_mask.then(|| self.mask.clone()),
             scheduler: None,
         }
+    }
+
+    fn success(&self, edited: &RgbImage) -> Result<bool> {
+        Ok(match &self.lit {
+            Some(truth) => score::color_success_lit(edited, truth, &self.colored, self.color)?,
+            None => score::color_success(edited, &self.colored, self.color)?,
+        })
+    }
+
+    fn color_error(&self, edited: &RgbImage) -> Result<f64> {
+        Ok(match &self.lit {
+            Some(truth) => score::color_error_lit(edited, truth, &self.colored)?,
+            None => score::color_error(edited, &self.colored, self.color)?,
+        })
     }
 
     /// What encoding and decoding alone change outside the mask.

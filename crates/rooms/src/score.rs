@@ -3,6 +3,7 @@
 use image::{GrayImage, RgbImage};
 
 use crate::color::Color;
+use crate::linear::{decode, encode};
 
 /// Why there is no score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,16 +123,61 @@ pub fn color_success(picture: &RgbImage, mask: &GrayImage, asked: Color) -> Resu
     Ok(nearest_color(mean_color(picture, mask)?) == asked)
 }
 
+/// As [`color_success`], under the light that `truth`, the true edit, shows: each color of the palette is taken for what it would
+/// look like there, which is its linear light times what the asked color's has become.
+///
+/// # Errors
+/// As [`mean_color`].
+pub fn color_success_lit(
+    picture: &RgbImage,
+    truth: &RgbImage,
+    mask: &GrayImage,
+    asked: Color,
+) -> Result<bool, Error> {
+    let (found, known) = (mean_color(picture, mask)?, mean_color(truth, mask)?);
+    let light = |code: f64| decode(code as f32 / 255.0);
+    let distance = |color: Color| -> f64 {
+        let channel = |i: usize| {
+            let gain = light(known[i]) / light(f64::from(asked.rgb()[i]));
+            let seen = encode(light(f64::from(color.rgb()[i])) * gain).min(1.0);
+            (found[i] - 255.0 * f64::from(seen)).powi(2)
+        };
+        (0..3).map(channel).sum()
+    };
+    Ok(Color::ALL
+        .into_iter()
+        .all(|color| color == asked || distance(asked) < distance(color)))
+}
+
 /// How far the mean color inside `mask` (the object's colored part) is from `asked`: Euclidean distance in RGB (0..=255).
 ///
 /// # Errors
 /// As [`mean_color`].
 pub fn color_error(picture: &RgbImage, mask: &GrayImage, asked: Color) -> Result<f64, Error> {
-    let mean = mean_color(picture, mask)?.into_iter();
-    let squares = mean
-        .zip(asked.rgb())
-        .map(|(a, b)| (a - f64::from(b)).powi(2));
-    Ok(squares.sum::<f64>().sqrt())
+    Ok(distance(
+        mean_color(picture, mask)?,
+        asked.rgb().map(f64::from),
+    ))
+}
+
+/// As [`color_error`], from the mean color that `truth`, the true edit, shows there.
+///
+/// # Errors
+/// As [`mean_color`].
+pub fn color_error_lit(
+    picture: &RgbImage,
+    truth: &RgbImage,
+    mask: &GrayImage,
+) -> Result<f64, Error> {
+    Ok(distance(
+        mean_color(picture, mask)?,
+        mean_color(truth, mask)?,
+    ))
+}
+
+fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+    let squares = a.into_iter().zip(b).map(|(a, b)| (a - b).powi(2));
+    squares.sum::<f64>().sqrt()
 }
 
 /// The mean absolute change outside a mask (the whole object), over pixels and channels, in units of 0..=255; 0 where

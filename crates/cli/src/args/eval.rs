@@ -16,8 +16,8 @@ use crate::settings::preset_with;
 /// RoomBench: recolor one object in each of N rooms that the model has not seen, and score where the edit went.
 ///
 /// RoI IoU: overlap of the region found with the object's true mask (legs, stand and stems included). Color success:
-/// share of edits after which the object's colored part is nearer to the asked color than to the other 11. Color error:
-/// distance of its mean color from the asked one, in RGB. Outside: mean absolute change of the pixels outside the true
+/// share of edits after which the object's colored part is nearer to the asked color than to the other 11 (in rooms with light
+/// and shadow: to what these colors look like there). Color error: distance of its mean color from the asked one, in RGB. Outside: mean absolute change of the pixels outside the true
 /// mask, of 255; the VAE floor is what encoding and decoding alone changes. Lanes: rows that the U-Net computed, those
 /// of a window by its share of the picture. `base` is scored at its own scales, and at the edit scales, steps and scheduler of each LIME preset.
 ///

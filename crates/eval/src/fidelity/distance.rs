@@ -92,7 +92,7 @@ mod tests {
                 })
                 .collect();
             let found = distances(&inside, width, height);
-            for at in 0..width * height {
+            for (at, &found) in found.iter().enumerate() {
                 let nearest = (0..width * height).filter(|&i| inside[i]).map(|i| {
                     let (dx, dy) = (
                         (i % width).abs_diff(at % width),
@@ -101,7 +101,7 @@ mod tests {
                     ((dx * dx + dy * dy) as f32).sqrt()
                 });
                 assert_eq!(
-                    found[at],
+                    found,
                     nearest.fold(f32::INFINITY, f32::min),
                     "{at} at {density}"
                 );

@@ -50,7 +50,6 @@ const CHROMA_SHARE: f64 = 0.3;
 #[derive(Clone, Debug)]
 pub struct Truth {
     input: RgbImage,
-    input_lab: Vec<Lab>,
     truth_lab: Vec<Lab>,
     truth_fine: Vec<f32>,
     colored: Vec<bool>,
@@ -112,15 +111,13 @@ impl Truth {
         }
         let (width, height) = (size.0 as usize, size.1 as usize);
         let rest: Vec<bool> = object.iter().map(|inside| !inside).collect();
-        let input_lab = labs(&input);
         Ok(Self {
-            old: median_color(&input_lab, &colored),
+            old: median_color(&labs(&input), &colored),
             truth_lab: labs(truth),
             truth_fine: texture::fine(truth),
             outside: distances(&object, width, height),
             inside: distances(&rest, width, height),
             from_colored: distances(&colored, width, height),
-            input_lab,
             input,
             colored,
         })
