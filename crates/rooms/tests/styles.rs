@@ -96,7 +96,7 @@ fn a_room_looks_the_same_at_every_size() {
             assert!(difference < 5.0, "{style} {index}: {difference}");
             let mask = imageops::resize(&large.mask(), 128, 128, FilterType::Lanczos3);
             let overlap = score::iou(&mask, &small.mask()).unwrap();
-            assert!(overlap > 0.9, "{style} {index}: {overlap}");
+            assert!(overlap > 0.75, "{style} {index}: {overlap}");
         }
     }
 }
