@@ -47,11 +47,13 @@ impl Full {
         let (shots, mask) = (drawn.shots()?, drawn.mask());
         let canvas = match &shots.jpeg {
             Some(bytes) => Canvas::read(bytes, &Limits::FILE)?,
-            None => shots.input.clone().into(),
+            None => shots.input.into(),
         };
+        // As the product reads it.
+        let input = canvas.original.on_white();
         Ok(Self {
             canvas,
-            truth: Truth::new(shots.input, &shots.truth, &mask, &drawn.colored_mask())?,
+            truth: Truth::new(input, &shots.truth, &mask, &drawn.colored_mask())?,
             true_edit: shots.truth,
             mask,
         })
@@ -92,7 +94,7 @@ impl Full {
         let finished = canvas.finish(outcome, finish, Vec::new());
         let finish_seconds = start.elapsed().as_secs_f64();
         let (width, height) = self.mask.dimensions();
-        let mut result = finished.result.rgb;
+        let mut result = finished.result.on_white();
         if result.dimensions() != (width, height) {
             result = resize::lanczos(&result, width, height);
         }
