@@ -171,8 +171,8 @@ crate::text_enum::open_text_enum! {
         Internal = "internal",
         /// The engine hung on it, and its worker had to end. It is tried once more, and no oftener.
         Hang = "hang",
-        /// The engine hung on several edits in one call, this one among them. It is tried again, not charged, and computes alone
-        /// from then on.
+        /// The engine hung or panicked on several edits in one call, this one among them. It is tried again, not charged, and
+        /// computes alone from then on.
         Suspect = "suspect",
         /// Its workers died, as often as the edit may be tried.
         Poison = "poison",

@@ -13,23 +13,25 @@ use super::{checkpoint, events};
 use crate::context::Context;
 use crate::engine::{Finished, RunHandle, run_result};
 use crate::leases::{Interrupt, Lease};
+use crate::memory::Held;
 use crate::{Signal, Work};
 
 /// A checkpoint on its way to S3 and Postgres.
 type Storing<'a> = Pin<Box<dyn Future<Output = Result<(), LeaseLost>> + Send + 'a>>;
 
-/// Lets the engine do all steps of an edit.
+/// Lets the engine do all steps of an edit; returns what the edit still holds, too.
 pub(super) async fn compute(
     ctx: &Arc<Context>,
     claimed: &Claimed,
     lease: &Lease,
     work: Work,
-) -> Result<Finished, Abort> {
-    let mut run = ctx.engine.submit(work);
+    held: Held,
+) -> Result<(Finished, Held), Abort> {
+    let mut run = ctx.engine.submit(work, held);
     lease.set_run(Some(run.id));
     let finished = follow(ctx, claimed, lease, &mut run).await;
     lease.set_run(None);
-    finished
+    Ok((finished?, run.into_held()))
 }
 
 /// Follows a run to its end. Nothing here blocks the engine, and an interrupt comes before everything else.

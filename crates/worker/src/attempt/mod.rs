@@ -139,7 +139,7 @@ async fn attempt(
         work = fetch::work(ctx, claimed) => work?,
     };
     held.start_computing();
-    let finished = compute::compute(ctx, claimed, lease, work).await?;
+    let (finished, mut held) = compute::compute(ctx, claimed, lease, work, held).await?;
     held.start_drawing();
     // The engine is done with the edit: the next one may have the slot while the results are uploaded.
     drop(permits);

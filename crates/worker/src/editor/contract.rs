@@ -37,7 +37,7 @@ pub struct Work {
     pub prepared: Option<Prepared>,
     /// What [`Editor::save`] returned in an earlier attempt. A checkpoint that can't be used means starting over.
     pub saved: Option<Bytes>,
-    /// No other edit may be in its calls: the engine hung on it before, or on it among others.
+    /// No other edit may be in its calls: the engine hung on it before, or hung or panicked on it among others.
     pub alone: bool,
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use limekiln_jobs::{Failure, FailureClass};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::memory::Held;
 use crate::{Progress, Render, RunId, Work};
 
 /// What the thread is told to do.
@@ -22,8 +23,8 @@ pub(super) enum Command {
         run: RunId,
         reply: oneshot::Sender<Snapshot>,
     },
-    /// Forget an edit.
-    Forget(RunId),
+    /// Forget an edit, and then give back what it holds.
+    Forget { run: RunId, held: Held },
 }
 
 /// An edit's state between two steps.
@@ -76,6 +77,8 @@ impl RunSink {
 /// The edit's end of a run. Dropping it makes the engine forget the edit.
 pub(crate) struct RunHandle {
     pub(crate) id: RunId,
+    /// What the edit holds. Its memory is in use until the engine has let go of it, whatever its task does meanwhile.
+    held: Held,
     commands: commands::Sender<Command>,
     /// The newest progress.
     pub(crate) progress: watch::Receiver<Option<RunProgress>>,
@@ -98,7 +101,11 @@ pub(crate) fn run_result(received: Result<RunResult, oneshot::error::RecvError>)
     })
 }
 
-pub(super) fn run_channel(id: RunId, commands: commands::Sender<Command>) -> (RunSink, RunHandle) {
+pub(super) fn run_channel(
+    id: RunId,
+    held: Held,
+    commands: commands::Sender<Command>,
+) -> (RunSink, RunHandle) {
     let (progress, progress_receiver) = watch::channel(None);
     // One at a time: a slow S3 means fewer checkpoints, not a growing queue of them.
     let (snapshots, snapshots_receiver) = mpsc::channel(1);
@@ -112,6 +119,7 @@ pub(super) fn run_channel(id: RunId, commands: commands::Sender<Command>) -> (Ru
     };
     let handle = RunHandle {
         id,
+        held,
         commands,
         progress: progress_receiver,
         snapshots: snapshots_receiver,
@@ -130,11 +138,17 @@ impl RunHandle {
         self.commands.send(Command::Save { run, reply }).ok()?;
         snapshot.await.ok()
     }
+
+    /// What the edit holds, once the run has ended.
+    pub(crate) fn into_held(mut self) -> Held {
+        std::mem::take(&mut self.held)
+    }
 }
 
 impl Drop for RunHandle {
     fn drop(&mut self) {
+        let (run, held) = (self.id, std::mem::take(&mut self.held));
         // A thread that has died has forgotten everything.
-        let _ = self.commands.send(Command::Forget(self.id));
+        let _ = self.commands.send(Command::Forget { run, held });
     }
 }

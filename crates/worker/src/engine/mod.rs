@@ -10,6 +10,8 @@
 mod calls;
 mod channel;
 mod guarded;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::collections::HashMap;
@@ -21,6 +23,7 @@ use limekiln_jobs::ModelName;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::memory::Held;
 use crate::{Error, Factory, Result, RunId, Settings, Sizing, Work};
 
 pub(crate) use calls::CallTimer;
@@ -96,10 +99,10 @@ impl Engine {
         self.sizing.get(model).copied().flatten()
     }
 
-    /// Gives the engine an edit, and returns the handle through which the engine reports on it.
-    pub(crate) fn submit(&self, work: Work) -> RunHandle {
+    /// Gives the engine an edit that holds this, and returns the handle through which the engine reports on it.
+    pub(crate) fn submit(&self, work: Work, held: Held) -> RunHandle {
         let run = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
-        let (sink, handle) = run_channel(run, self.commands.clone());
+        let (sink, handle) = run_channel(run, held, self.commands.clone());
         let work = Box::new(work);
         // Where the thread has died, the sink is dropped here and the run ends at once.
         let _ = self.commands.send(Command::Start { run, work, sink });

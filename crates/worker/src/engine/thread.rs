@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use limekiln_jobs::ModelName;
+use limekiln_jobs::{FailureClass, ModelName};
 use tokio::sync::oneshot;
 
 use super::calls::CallTimer;
@@ -143,11 +143,12 @@ impl EngineThread<'_> {
                     let _ = reply.send(snapshot);
                 }
             }
-            Command::Forget(run) => {
+            Command::Forget { run, held } => {
                 if let Some(index) = self.index(run) {
                     self.runs.remove(index);
                     self.forget(run);
                 }
+                drop(held);
             }
         }
     }
@@ -193,7 +194,13 @@ impl EngineThread<'_> {
         let share = took / u32::try_from(batch.len()).unwrap_or(u32::MAX);
         let answers = match answers {
             Ok(answers) => answers,
-            Err(failure) => batch.iter().map(|_| Err(failure.clone())).collect(),
+            Err(mut failure) => {
+                if batch.len() > 1 {
+                    // One of them is to blame, and nobody knows which.
+                    failure.class = FailureClass::Suspect;
+                }
+                batch.iter().map(|_| Err(failure.clone())).collect()
+            }
         };
         for (&id, answer) in batch.iter().zip(answers) {
             let Some(index) = self.index(id) else {

@@ -174,3 +174,42 @@ async fn a_panic_costs_an_attempt_and_the_worker_goes_on() {
     drop(dispatcher);
     worker.stop().await.0.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_a_call_for_two_is_charged_to_the_one_to_blame() {
+    let context = TestContext::new().await;
+    let gate = Gate::default();
+    let mut wide = settings(&context);
+    wide.slots = 2;
+    let mut worker = Running::start(&context, wide, gated(&gate, 3)).await;
+    let mut fine = context.instruction("null: steps=200");
+    let mut poison = context.instruction("null: panic");
+    (fine.max_attempts, poison.max_attempts) = (1, 1);
+    let dispatcher = context.dispatcher();
+    let (fine, poison) = (context.submit(fine).await, context.submit(poison).await);
+    // One step at a time until both are in the call; the panic comes with the step after.
+    let mut both = 0;
+    while both < 2 {
+        gate.open(1);
+        worker
+            .wait("a step", |signal| match signal {
+                Signal::Started(..) => {
+                    both += 1;
+                    true
+                }
+                signal => matches!(signal, Signal::Stepped(..)),
+            })
+            .await;
+    }
+    gate.open(1000);
+    let view = context.reaches(poison, StateName::Failed).await;
+    let failure = view.error.unwrap();
+    assert_eq!(
+        (failure.class, failure.code.as_str(), view.attempts),
+        (FailureClass::Internal, "engine_panicked", 1)
+    );
+    let view = context.reaches(fine, StateName::Succeeded).await;
+    assert_eq!(view.attempts, 0);
+    drop(dispatcher);
+    worker.stop().await.0.unwrap();
+}

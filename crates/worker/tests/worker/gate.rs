@@ -56,6 +56,10 @@ impl Editor for Gated {
         self.sizing
     }
 
+    fn batch_max(&self) -> usize {
+        self.inner.batch_max()
+    }
+
     fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {
         self.inner.start(run, work)
     }
