@@ -5,26 +5,39 @@ use std::time::{Duration, Instant};
 
 use limekiln_jobs::{EditId, Epoch, Retryable};
 use limekiln_store::{HeartbeatReply, NewWorker, Store, Write};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::admission::Admission;
 use crate::context::Context;
-use crate::{Error, RunId, Signal, metrics};
+use crate::{Error, RunId, Signal, metrics, stall};
 
 /// Leases renewed by one statement.
 const BATCH: usize = 512;
 
 /// Beats three times a lease, until the engine hangs and its edits were given up, or their leases have run out.
 pub(crate) async fn run(ctx: Arc<Context>, registration: NewWorker) -> Error {
+    let (stalled, seen) = watch::channel(Vec::new());
+    tokio::select! {
+        error = beat(&ctx, &registration, seen) => error,
+        never = stall::run(&ctx, stalled) => match never {},
+    }
+}
+
+/// `stalled`: the runs of a call that hangs.
+async fn beat(
+    ctx: &Context,
+    registration: &NewWorker,
+    stalled: watch::Receiver<Vec<RunId>>,
+) -> Error {
     let ttl = ctx.settings.lease_ttl;
     let mut ticks = interval(ttl / 3);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut detector = StallDetector::default();
-    let mut busy = BusyGauge::new(&ctx);
+    let mut busy = BusyGauge::new(ctx);
     loop {
         ticks.tick().await;
-        let stalled = detector.check(&ctx);
-        if !stalled.is_empty() && ctx.leases.expired(&stalled, ttl) {
+        let runs = stalled.borrow().clone();
+        if !runs.is_empty() && ctx.leases.expired(&runs, ttl) {
             return Error::EngineHung {
                 after: ctx.settings.stall_after,
             };
@@ -32,14 +45,14 @@ pub(crate) async fn run(ctx: Arc<Context>, registration: NewWorker) -> Error {
         let held = u32::try_from(ctx.leases.count()).unwrap_or(u32::MAX);
         // Side by side: after an outage no lease waits for a connection that is dead.
         let (renewed, reported) = tokio::join!(
-            renew(&ctx, &stalled),
-            timeout(ttl / 3, report_alive(&ctx.store, &registration, held, ttl)),
+            renew(ctx, &runs),
+            timeout(ttl / 3, report_alive(&ctx.store, registration, held, ttl)),
         );
         if let Err(error) = renewed {
             tracing::warn!(%error, "leases are not renewed: trying again at the next heartbeat");
         }
         match reported {
-            Ok(Ok(reply)) => ctx.set_admission(match (stalled.is_empty(), reply.drain) {
+            Ok(Ok(reply)) => ctx.set_admission(match (stalled.borrow().is_empty(), reply.drain) {
                 (false, _) => Admission::Stalled,
                 (true, true) => Admission::Draining,
                 (true, false) => Admission::Open,
@@ -47,7 +60,7 @@ pub(crate) async fn run(ctx: Arc<Context>, registration: NewWorker) -> Error {
             Ok(Err(error)) => tracing::warn!(%error, "the heartbeat is not recorded"),
             Err(_) => tracing::warn!("the heartbeat is not recorded: postgres does not answer"),
         }
-        busy.record(&ctx);
+        busy.record(ctx);
     }
 }
 
@@ -100,49 +113,6 @@ async fn renew_batch(ctx: &Context, batch: &[(EditId, Epoch)]) -> Result<Vec<Wri
     match attempt().await {
         Ok(writes) => writes.map_err(|error| error.to_string()),
         Err(_) => Err("postgres does not answer".to_owned()),
-    }
-}
-
-/// Finds calls of the engine that take too long. A call must be too old at two heartbeats in a row: when a process that
-/// was frozen wakes up, every call looks too old at first.
-#[derive(Default)]
-struct StallDetector {
-    suspects: Vec<RunId>,
-    reported: bool,
-}
-
-impl StallDetector {
-    /// The runs of a call that has stalled.
-    fn check(&mut self, ctx: &Context) -> Vec<RunId> {
-        let now = ctx
-            .engine
-            .calls
-            .stalled(Instant::now(), ctx.settings.stall_after)
-            .unwrap_or_default();
-        let confirmed = !now.is_empty() && now == self.suspects;
-        self.suspects = now;
-        if !confirmed {
-            if self.reported && self.suspects.is_empty() {
-                tracing::warn!("the engine goes on");
-                self.reported = false;
-            }
-            return Vec::new();
-        }
-        if !self.reported {
-            self.reported = true;
-            metrics::stalled();
-            let after_s = ctx.settings.stall_after.as_secs_f64();
-            tracing::error!(
-                after_s,
-                edits = self.suspects.len(),
-                "the engine hangs: its edits are given up"
-            );
-            ctx.settings.signals.emit(Signal::Stalled);
-        }
-        ctx.set_admission(Admission::Stalled);
-        ctx.leases.hand_back_behind(&self.suspects);
-        ctx.leases.give_up(&self.suspects);
-        self.suspects.clone()
     }
 }
 

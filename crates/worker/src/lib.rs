@@ -21,6 +21,7 @@
 //! | `prepared` | pictures read and made into requests, beside the engine |
 //! | `ledger` | writes to Postgres, batched over all edits of the worker |
 //! | `leases`, `heartbeat` | leases held here, renewed while steps advance |
+//! | `stall` | calls of the engine that hang |
 //! | `metrics` | the metrics, by name |
 
 mod admission;
@@ -41,6 +42,7 @@ mod resolve;
 mod run;
 mod settings;
 mod signals;
+mod stall;
 
 pub use editor::{
     BoxError, Editor, Factory, LimeEditor, LimeModel, Output, Outputs, Progress, Render, RunId,
