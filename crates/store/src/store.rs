@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 9] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 10] = [
     (
         1,
         "fleet",
@@ -62,6 +62,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 9] = [
         "tenants",
         include_str!("../../../migrations/0009_tenants.sql"),
     ),
+    (
+        10,
+        "walks",
+        include_str!("../../../migrations/0010_walks.sql"),
+    ),
 ];
 
 /// A server that hangs up on a new connection before it was asked anything, as the embedded one was seen to.
@@ -73,13 +78,15 @@ const OLDEST: i32 = 14;
 /// What every connection is told first.
 ///
 /// All statements are written for the indexes, batches join by nested loops from a short list of ids, and the lists come
-/// sorted, so that rows are locked in the order of their ids. The planner is kept from anything else: right after start or a
+/// sorted, so that rows are locked in the order of their ids; a bitmap of them would be read, and locked, in the order in which
+/// the rows lie in the table. The planner is kept from anything else: right after start or a
 /// bulk load its statistics are wrong, and one plan made for an empty table would be kept for a full one. Generic plans spare
 /// the planning, which is otherwise dearer than the statement.
 pub(crate) const SESSION: &str = "
     set enable_seqscan = off;
     set enable_hashjoin = off;
     set enable_mergejoin = off;
+    set enable_bitmapscan = off;
     set jit = off;
     set plan_cache_mode = force_generic_plan;
     set statement_timeout = '20s';

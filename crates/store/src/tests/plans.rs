@@ -72,7 +72,7 @@ const HOT: &[(&str, &str)] = &[
     ("uuid, int", include_str!("../sql/tenant_edits_delete.sql")),
     ("uuid, int", include_str!("../sql/tenant_images_delete.sql")),
     (
-        "text[], bigint[], bigint",
+        "text[], bigint[], bigint, float8",
         include_str!("../sql/sweep_mark.sql"),
     ),
     ("float8, int", include_str!("../sql/events_prune.sql")),
@@ -91,6 +91,7 @@ const HOT: &[(&str, &str)] = &[
         "uuid[], text[], int[], float8",
         include_str!("../sql/webhooks_claim.sql"),
     ),
+    ("uuid, text[]", include_str!("../sql/edits_before.sql")),
 ];
 
 #[tokio::test]
@@ -146,6 +147,8 @@ async fn hot_statements_only_use_indexes() {
                     "{sql}\n{plan}"
                 );
             }
+            // In the order of the table, in which no two statements would agree.
+            assert!(!plan.contains("Bitmap"), "{sql}\n{plan}");
             // An endpoint's deliveries are found in its line, and not among those of all.
             assert!(!plan.contains("webhooks_due"), "{sql}\n{plan}");
             // What is named is found by its name: no index is read from end to end, but for the small ones of what is
