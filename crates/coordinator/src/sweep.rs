@@ -4,7 +4,7 @@
 //! A walk goes through the bucket and records them as candidates. When it is through, those go that a walk at least the grace
 //! time before had recorded as well, by the database's clock, and that were not written since. So nothing goes that was not an
 //! orphan for all that time, nothing goes when a coordinator has just started, and no other clock has a say. Nothing goes
-//! either when too many blobs look like orphans, for then it is the database that is wrong, nor when the marker says that bucket
+//! either when too many blobs would, for then it is the database that is wrong, nor when the marker says that bucket
 //! and database are not of one fleet and of one time (`marker`).
 //!
 //! An image's key is its content, so an old orphan may be uploaded again at any moment; the upload makes another candidate of
@@ -35,6 +35,9 @@ const CANDIDATES: u32 = 100_000;
 const UPLOADS: u16 = 500;
 /// The longest pause between two looks whether a walk is due; also before the first.
 const LOOK: Duration = Duration::from_secs(600);
+/// A walk of which nothing is heard for so long has died with its coordinator. A page may take as long as a round and the pause
+/// after it.
+const LOST: Duration = Duration::from_secs(3600);
 
 /// The loop that deletes orphans, a page a round.
 pub(crate) struct Sweep {
@@ -91,7 +94,7 @@ impl Sweep {
             return Ok(self.idle());
         }
         let room = self.store.sweep_room(CANDIDATES).await?;
-        let Some(began) = self.store.walk_begin(self.every).await? else {
+        let Some(began) = self.store.walk_begin(self.every, LOST).await? else {
             return Ok(self.idle());
         };
         self.phase = Phase::Walking(Walk {
@@ -112,12 +115,13 @@ impl Sweep {
             .await?;
         let blobs: Vec<WalkedBlob> = page.blobs.iter().filter_map(walked).collect();
         if !blobs.is_empty() {
-            let found = self.store.sweep_mark(&blobs, walk.room).await?;
+            let found = self.store.sweep_mark(&blobs, walk.room, self.grace).await?;
             walk.unknown += found.unknown;
             walk.room = walk.room.saturating_sub(found.fresh);
         }
         walk.blobs += page.blobs.len() as u64;
         walk.after = page.next;
+        self.store.walk_seen(walk.began, true).await?;
         if walk.after.is_some() {
             self.phase = Phase::Walking(walk);
             return Ok(Next::paced(began));
@@ -130,8 +134,7 @@ impl Sweep {
                 orphans = walk.unknown,
                 "too many blobs look like orphans, so none is deleted: see with `limekiln doctor --blobs` whether the database is the right one; `limekiln migrate --accept-orphans` lets them go"
             );
-            self.phase = Phase::Waiting;
-            return Ok(self.idle());
+            return self.end(walk.began).await;
         }
         self.phase = Phase::Deleting {
             began: walk.began,
@@ -146,8 +149,7 @@ impl Sweep {
         if !standing(&self.store, &self.blobs).await?.may_delete()
             || self.store.sweep_stopped().await?
         {
-            self.phase = Phase::Waiting;
-            return Ok(self.idle());
+            return self.end(walk).await;
         }
         let due = self.store.sweep_due(walk, self.grace, DELETED).await?;
         let all: Vec<String> = due.iter().map(|blob| blob.key.clone()).collect();
@@ -161,6 +163,7 @@ impl Sweep {
         metrics::counter!("limekiln_swept_total").increment(gone);
         let deleted = deleted + gone;
         if all.len() == DELETED as usize {
+            self.store.walk_seen(walk, true).await?;
             self.phase = Phase::Deleting {
                 began: walk,
                 deleted,
@@ -171,6 +174,11 @@ impl Sweep {
         if deleted + uploads > 0 {
             tracing::info!(blobs = deleted, uploads, "swept what no row refers to");
         }
+        self.end(walk).await
+    }
+
+    async fn end(&mut self, walk: OffsetDateTime) -> Result<Next, Error> {
+        self.store.walk_seen(walk, false).await?;
         self.phase = Phase::Waiting;
         Ok(self.idle())
     }

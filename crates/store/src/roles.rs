@@ -71,7 +71,7 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
         "fleet",
         [
             "select, update",
-            "select, update (reaped_at, leases_held_since, marked_at, newest_edit, walk_began_at, sweep_stopped)",
+            "select, update (reaped_at, leases_held_since, marked_at, newest_edit, walk_began_at, walk_seen_at, sweep_stopped)",
             "select, update (marked_at, newest_edit)",
         ],
     ),

@@ -19,27 +19,49 @@ pub struct WalkedBlob {
 /// What a page of a walk added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Walked {
-    /// Blobs that no row refers to and of which the database does not know why.
+    /// Blobs that no row has referred to for the grace, and of which the database does not know why; and those for which there
+    /// was no room.
     pub unknown: u64,
     /// Candidates that were none before.
     pub fresh: u64,
 }
 
 impl Store {
-    /// Begins a walk when the last one, of whichever coordinator, began at least `every` ago: its beginning.
-    pub async fn walk_begin(&self, every: Duration) -> Result<Option<OffsetDateTime>> {
+    /// Begins a walk when the last one, of whichever coordinator, began at least `every` ago, or was not heard of for `lost`
+    /// before its end: its beginning.
+    pub async fn walk_begin(
+        &self,
+        every: Duration,
+        lost: Duration,
+    ) -> Result<Option<OffsetDateTime>> {
         let row = self
             .row(
                 "walk_begin",
                 sqlx::query(
-                    "update fleet set walk_began_at = now()
+                    "update fleet set walk_began_at = now(), walk_seen_at = now()
                     where coalesce(walk_began_at <= now() - make_interval(secs => $1), true)
+                        or walk_seen_at <= now() - make_interval(secs => $2)
                     returning walk_began_at",
                 )
-                .bind(every.as_secs_f64()),
+                .bind(every.as_secs_f64())
+                .bind(lost.as_secs_f64()),
             )
             .await?;
         row.map(|row| get(&row, "walk_began_at")).transpose()
+    }
+
+    /// Says that the walk that began at `began` goes on, or that what it found was dealt with. Nothing where another has begun.
+    pub async fn walk_seen(&self, began: OffsetDateTime, goes_on: bool) -> Result<()> {
+        self.count(
+            "walk_seen",
+            sqlx::query(
+                "update fleet set walk_seen_at = case when $2 then now() end where walk_began_at = $1",
+            )
+            .bind(began)
+            .bind(goes_on),
+        )
+        .await?;
+        Ok(())
     }
 
     /// How many more candidates may be recorded when there may be `most`, those apart that were accepted.
@@ -56,8 +78,13 @@ impl Store {
         Ok(u64::from(most).saturating_sub(recorded.unsigned_abs()))
     }
 
-    /// Records those of `blobs` that no row refers to as candidates, at most `room` of them new.
-    pub async fn sweep_mark(&self, blobs: &[WalkedBlob], room: u64) -> Result<Walked> {
+    /// Records those of `blobs` that no row refers to as candidates, at most `room` of them new. After `grace` they count.
+    pub async fn sweep_mark(
+        &self,
+        blobs: &[WalkedBlob],
+        room: u64,
+        grace: Duration,
+    ) -> Result<Walked> {
         let keys: Vec<&str> = blobs.iter().map(|blob| blob.key.as_str()).collect();
         let modified: Vec<i64> = blobs.iter().map(|blob| blob.modified_s).collect();
         let row = self
@@ -66,7 +93,8 @@ impl Store {
                 sqlx::query(include_str!("sql/sweep_mark.sql"))
                     .bind(keys)
                     .bind(modified)
-                    .bind(big(room)),
+                    .bind(big(room))
+                    .bind(grace.as_secs_f64()),
             )
             .await?;
         row.map_or(
@@ -149,7 +177,9 @@ impl Store {
             .await?;
         self.count(
             "sweep_accept_fleet",
-            sqlx::query("update fleet set sweep_stopped = false, walk_began_at = null"),
+            sqlx::query(
+                "update fleet set sweep_stopped = false, walk_began_at = null, walk_seen_at = null",
+            ),
         )
         .await?;
         Ok(accepted)

@@ -1,4 +1,5 @@
--- As in blobs_unreferenced.sql: what is listed for deletion is no orphan.
+-- As in blobs_unreferenced.sql: what is listed for deletion is no orphan. Against the database speaks what would be deleted (an
+-- orphan for as long as the grace, $4 seconds), and what there was no room to record: how old that is, nobody knows.
 with orphans as materialized (
     select asked.key, asked.modified_s
     from unnest($1::text[], $2::bigint[]) as asked (key, modified_s)
@@ -16,7 +17,8 @@ with orphans as materialized (
 ),
 looked as materialized (
     select o.key, o.modified_s, c.key is null as fresh,
-        coalesce(c.known and c.modified_s = o.modified_s, false) as known
+        coalesce(c.known and c.modified_s = o.modified_s, false) as known,
+        coalesce(c.modified_s = o.modified_s and c.first_seen_at <= now() - make_interval(secs => $4), false) as old
     from orphans o
     left join lateral (select * from sweep_candidates c where c.key = o.key limit 1) c on true
 ),
@@ -38,6 +40,9 @@ written as (
         seen_at = now()
 )
 select
-    count(*) filter (where not l.known) as unknown,
-    least(count(*) filter (where l.fresh), $3) as fresh
-from looked l
+    n.old + n.fresh - least(n.fresh, $3) as unknown,
+    least(n.fresh, $3) as fresh
+from (
+    select count(*) filter (where l.old and not l.known) as old, count(*) filter (where l.fresh) as fresh
+    from looked l
+) n

@@ -53,6 +53,7 @@ suite! {
     lease::a_checkpoint_that_is_of_no_use_is_forgotten
     needs::an_edit_waits_for_a_worker_that_can_do_it
     needs::kinds_share_the_window_of_their_model
+    needs::an_edit_whose_workers_are_gone_leaves_its_place_in_the_window
     needs::an_edit_that_meets_an_unable_worker_goes_on_to_another
     needs::words_and_rows_of_the_future_spoil_no_other
     outages::leases_are_left_alone_after_an_outage
@@ -73,6 +74,7 @@ suite! {
     deletion::what_is_in_use_stays
     deletion::a_picture_deleted_and_uploaded_again_lies_elsewhere
     deletion::a_tenant_goes_in_steps
+    sweep::a_walk_that_died_begins_again_soon
     sweep::candidates_are_orphans_of_two_walks_a_grace_apart
     sweep::marks_only_grow_and_outlive_their_edits
 }
