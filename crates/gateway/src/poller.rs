@@ -10,20 +10,31 @@ use tokio_util::sync::CancellationToken;
 
 use crate::watched::{Question, Watched, Watcher};
 
-/// The number of the newest event of an edit that was deleted.
-const GONE: u64 = u64::MAX;
+/// The newest event of an edit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Head {
+    seq: u64,
+    /// Whether the edit has ended. A kind of a newer version does not tell that.
+    ended: bool,
+}
+
+/// Of an edit that was deleted.
+const GONE: Head = Head {
+    seq: u64::MAX,
+    ended: true,
+};
 
 /// The edits that are watched.
 #[derive(Clone)]
 pub(crate) struct Poller(Watched<Newest>);
 
-/// Asks for the numbers of the newest events.
+/// Asks for the newest events.
 struct Newest(Store);
 
 /// Number of the newest event of one edit. Dropping it ends the subscription.
 pub(crate) struct NewestSeq {
     _watcher: Watcher<Newest>,
-    newest: watch::Receiver<u64>,
+    newest: watch::Receiver<Head>,
 }
 
 impl Poller {
@@ -44,17 +55,22 @@ impl Poller {
 
 impl Question for Newest {
     type Key = EditId;
-    type Slot = watch::Sender<u64>;
+    type Slot = watch::Sender<Head>;
 
     /// Those that were asked for and have no number were deleted.
     async fn ask(&self, watched: &Watched<Self>, edits: &[EditId]) -> limekiln_store::Result<()> {
-        let numbers: HashMap<EditId, u64> = self.0.events_heads(edits).await?.into_iter().collect();
+        let heads = self.0.events_heads(edits).await?.into_iter();
+        let heads: HashMap<EditId, Head> = heads
+            .map(|(edit, seq, ended)| (edit, Head { seq, ended }))
+            .collect();
         for edit in edits {
-            let seq = numbers.get(edit).copied().unwrap_or(GONE);
+            let head = heads.get(edit).copied().unwrap_or(GONE);
             watched.tell(edit, |newest| {
                 newest.send_if_modified(|newest| {
-                    let newer = seq > *newest;
-                    *newest = (*newest).max(seq);
+                    let newer = head.seq > newest.seq;
+                    if newer {
+                        *newest = head;
+                    }
                     newer
                 });
             });
@@ -69,11 +85,14 @@ impl NewestSeq {
         *self.newest.borrow() == GONE
     }
 
-    /// Returns once there is an event with a number above `sent`. Cancel safe.
-    pub(crate) async fn above(&mut self, sent: u64) {
-        // The sender stays in its slot as long as this subscription lives, so waiting can't fail.
-        if self.newest.wait_for(|newest| *newest > sent).await.is_err() {
-            std::future::pending::<()>().await;
+    /// Returns once there is an event with a number above `sent`, or that one was the edit's last: whether it was. Cancel safe.
+    pub(crate) async fn after(&mut self, sent: u64) -> bool {
+        let told = |newest: &Head| newest.seq > sent || newest.seq == sent && newest.ended;
+        let told = self.newest.wait_for(told).await;
+        match told.map(|newest| newest.seq == sent) {
+            Ok(last) => last,
+            // The sender stays in its slot as long as this subscription lives, so waiting can't fail.
+            Err(_) => std::future::pending().await,
         }
     }
 }

@@ -32,17 +32,17 @@ impl Store {
             .collect()
     }
 
-    /// Numbers of the newest events; edits that do not exist are left out.
-    pub async fn events_heads(&self, edits: &[EditId]) -> Result<Vec<(EditId, u64)>> {
+    /// Numbers of the newest events, and whether the edits have ended; edits that do not exist are left out.
+    pub async fn events_heads(&self, edits: &[EditId]) -> Result<Vec<(EditId, u64, bool)>> {
         let edits: Vec<_> = edits.iter().map(|edit| edit.uuid()).collect();
         let rows = self
             .rows(
                 "events_heads",
-                sqlx::query("select id, seq from edits where id = any($1)").bind(edits),
+                sqlx::query("select id, seq, finished_at is not null as ended from edits where id = any($1)").bind(edits),
             )
             .await?;
         rows.iter()
-            .map(|row| Ok((id(row, "id")?, whole(row, "seq")?)))
+            .map(|row| Ok((id(row, "id")?, whole(row, "seq")?, get(row, "ended")?)))
             .collect()
     }
 }

@@ -1,13 +1,15 @@
 //! A gateway beside processes of other versions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use limekiln_fixture::TestContext;
+use limekiln_fixture::{PATIENCE, TestContext};
 use limekiln_jobs::{Failure, FailureClass, Needs, Resolved, Spec};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::Gateway;
-use crate::support::http::Request;
+use crate::support::http::{self, Request};
 
 /// What an engine's crate of the future does: a preset with a field that needs a newer worker.
 fn resolve(spec: &Spec) -> Result<Resolved, Failure> {
@@ -130,4 +132,33 @@ async fn words_of_the_future_are_shown_and_not_asked_for() {
     );
     let needs: Needs = serde_json::from_value(json!(["b", "a"])).unwrap();
     assert_eq!(serde_json::to_value(needs).unwrap(), json!(["a", "b"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_an_end_of_the_future() {
+    let gateway =
+        Gateway::with(|settings| settings.timeouts.poll = Duration::from_millis(20)).await;
+    let edit = gateway.edit().await;
+    let watch = || gateway.request("GET", &format!("/v1/edits/{edit}/events"));
+    let (head, mut stream) = http::open(gateway.address, watch()).await;
+    assert_eq!(head.status, 200);
+    gateway
+        .context
+        .sql(&format!(
+            "alter table edits drop constraint edits_ended; alter table edits drop constraint edits_state_check;
+             alter table edit_events drop constraint edit_events_kind_check;
+             update edits set state = 'expired', seq = seq + 1, finished_at = now() where id = '{edit}'"
+        ))
+        .await;
+    let rest = async {
+        let mut kinds = Vec::new();
+        while let Some(event) = stream.event().await {
+            kinds.push(event.kind);
+        }
+        kinds
+    };
+    let kinds = timeout(PATIENCE / 2, rest).await.expect("an end");
+    assert_eq!(kinds, ["queued", "expired"]);
+    let again = watch().header("last-event-id", "2");
+    assert_eq!(gateway.send(again).await.status, 204);
 }

@@ -67,7 +67,9 @@ pub(crate) async fn watch(
     // Looked up first, so that a stranger's edit costs no subscription. The watcher reads what happens until it subscribes.
     let view = read::find(&state, caller.tenant, id).await?;
     let sent = last.unwrap_or(0).min(view.seq);
-    if last.is_some() && sent == view.seq && view.state.is_terminal() {
+    // A state that is not known here has ended where it has a time of its end.
+    let ended = view.state.is_terminal() || view.finished_at.is_some();
+    if last.is_some() && sent == view.seq && ended {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let watcher = Watcher::start(&state, id, sent).await;

@@ -128,7 +128,7 @@ impl Watcher {
         }
     }
 
-    /// Waits for the broker, and for the poller in case the broker loses something.
+    /// Waits for the broker, and for the poller in case the broker loses something. `None` when the stream has to end.
     async fn wait(&mut self) -> Option<Update> {
         let sent = self.sent;
         let told = async {
@@ -147,7 +147,7 @@ impl Watcher {
                 }
                 Some(update.unwrap_or(Update::Lagged))
             }
-            () = self.newest.above(sent) => Some(Update::Lagged),
+            last = self.newest.after(sent) => (!last).then_some(Update::Lagged),
         }
     }
 }

@@ -107,7 +107,7 @@ pub(in crate::tests) async fn pages_and_strangers(store: &Store) {
         .await
         .unwrap();
     heads.sort_unstable();
-    assert_eq!(heads, [(ids[1], 1), (ids[0], 2)]);
+    assert_eq!(heads, [(ids[1], 1, false), (ids[0], 2, false)]);
     assert_eq!(store.events_after(ids[0], 1, 10).await.unwrap().len(), 1);
     assert_eq!(store.events_after(ids[0], 0, 1).await.unwrap()[0].seq, 1);
 }
