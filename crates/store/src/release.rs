@@ -74,7 +74,8 @@ impl Store {
         .await
     }
 
-    /// Edits that were announced and not claimed for a while: 10 s at first, doubling up to 2 min.
+    /// Edits that were announced and not claimed for a while: 10 s at first, doubling up to 2 min. Those of them that no living
+    /// worker can do any more are left out, and wait in the line again.
     pub async fn edits_announce_again(&self, limit: u32) -> Result<Vec<Announcement>> {
         let rows = self
             .rows(

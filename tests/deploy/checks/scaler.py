@@ -111,3 +111,16 @@ def counts_queued_and_running_edits_of_its_model():
         assert postgres.sql(asked) == "3"
         postgres.sql("update fleet set paused = false; select edits(5000, 'instruct-pix2pix', 'queued', false)")
         assert postgres.sql(asked) == "1008"
+        # What needs a newer version calls for a first worker, and for no more of those that can't do it.
+        needy = "update edits set needs = '{upscale}' where state = 'queued' and announced_at is null and model = 'instruct-pix2pix'"
+        worker = """
+            insert into workers (id, name, models, slots, version, device, ttl, can)
+            values (gen_random_uuid(), 'one', '{instruct-pix2pix}', 1, '0', 'cpu', interval '15 s', '{%s}')"""
+        postgres.sql(needy)
+        assert postgres.sql(asked) == "1008"
+        postgres.sql(worker % "")
+        assert postgres.sql(asked) == "8"
+        postgres.sql("select edits(7, 'instruct-pix2pix', 'queued', false)")
+        assert postgres.sql(asked) == "15"
+        postgres.sql(worker % "upscale")
+        assert postgres.sql(asked) == "1008"

@@ -83,6 +83,41 @@ pub(in crate::tests) async fn kinds_share_the_window_of_their_model(store: &Stor
     assert_eq!(context.release(1, 8).await, []);
 }
 
+pub(in crate::tests) async fn an_edit_whose_workers_are_gone_leaves_its_place_in_the_window(
+    store: &Store,
+) {
+    let context = TestContext::new(store).await;
+    context.worker(1).await;
+    let able = context.able_worker(1, all()).await;
+    let needy = of_the_future(&context).await;
+    assert_eq!(context.release(1, 8).await, [needy]);
+    let overdue = async |edit| {
+        age(
+            store,
+            edit,
+            "update edits set next_announce_at = now() where id = $1",
+        )
+        .await;
+        let again = store.edits_announce_again(1000).await.unwrap();
+        again.iter().any(|again| again.edit == edit)
+    };
+    assert!(overdue(needy).await);
+    // The fleet is rolled back.
+    store.worker_gone(able).await.unwrap();
+    assert!(!overdue(needy).await);
+    assert!(
+        row(store, needy)
+            .await
+            .get::<Option<time::OffsetDateTime>, _>("announced_at")
+            .is_none()
+    );
+    let plain = [context.edit().await, context.edit().await];
+    assert_eq!(context.release(1, 8).await, plain);
+    assert!(overdue(plain[0]).await);
+    context.able_worker(1, all()).await;
+    assert_eq!(context.release(1, 8).await, [needy]);
+}
+
 pub(in crate::tests) async fn an_edit_that_meets_an_unable_worker_goes_on_to_another(
     store: &Store,
 ) {
