@@ -10,7 +10,9 @@ use crate::{Dev, http};
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_takes_no_fleet_from_the_environment_and_none_that_is_not_its_own() -> Result<()> {
     let http = http();
-    let production = Named::new().await;
+    let mut production = Named::new().await;
+    let region = ("AWS_REGION".to_owned(), "eu-north-1".to_owned());
+    production.env.push(region);
     production.succeeds(&["migrate"]).await?;
     let url = Postgres::shared().url(&production.database);
     let mut postgres = PgConnection::connect(&url).await?;
@@ -24,6 +26,7 @@ async fn dev_takes_no_fleet_from_the_environment_and_none_that_is_not_its_own() 
     for variable in ["DATABASE_URL", "AMQP_URL", "S3_ENDPOINT", "S3_BUCKET"] {
         ensure!(line.contains(variable), "{line}");
     }
+    ensure!(!line.contains("AWS_REGION"), "without a server: {line}");
     let tenants: i64 = sqlx::query_scalar("select count(*) from tenants")
         .fetch_one(&mut postgres)
         .await?;
@@ -79,6 +82,8 @@ async fn dev_takes_no_fleet_from_the_environment_and_none_that_is_not_its_own() 
     ]
     .concat();
     production.refused(&all, 1, "did not make").await?;
+    let (_, _, said) = production.run(&all).await?;
+    ensure!(said.contains("AWS_REGION"), "{said}");
     let tenants: i64 = sqlx::query_scalar("select count(*) from tenants")
         .fetch_one(&mut postgres)
         .await?;

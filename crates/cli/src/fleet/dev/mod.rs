@@ -45,7 +45,7 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> Result<()> {
     let named = own_services::named(args)?;
-    own_services::variables_ignored();
+    own_services::variables_ignored(named);
     let _lock = lock(&args.data)?;
     // A folder in use or a port in use is reported before anything slow starts.
     let mut api = args.api.clone();

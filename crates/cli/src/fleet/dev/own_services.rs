@@ -46,13 +46,13 @@ pub(super) fn named(args: &DevArgs) -> Result<bool> {
     }
 }
 
-/// Says which variables of a fleet are set and do nothing here.
-pub(super) fn variables_ignored() {
+/// Says which variables of a fleet are set and do nothing here. `named`: the flags name services.
+pub(super) fn variables_ignored(named: bool) {
     let names: Vec<String> = FlagsOnly::<ServicesArgs>::ignored()
         .into_iter()
         .map(|name| name.to_string_lossy().into_owned())
-        // It goes with the credentials, and names no service.
-        .filter(|name| name != "AWS_REGION")
+        // It goes with credentials, and names no service: without an S3 server nobody misses it.
+        .filter(|name| named || name != "AWS_REGION")
         .collect();
     if !names.is_empty() {
         tracing::warn!(
