@@ -25,7 +25,7 @@ pub struct Settings {
     pub path_style: bool,
     /// Credentials; none means the usual chain (environment, profile, web identity, instance).
     pub credentials: Option<Credentials>,
-    /// Limits of waiting.
+    /// How long requests may take.
     pub timeouts: Timeouts,
     /// Tries of one request, the first included.
     pub attempts: u32,
@@ -113,7 +113,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Limits of waiting.
+/// How long requests to S3 may take. Every process shares one S3, so what hangs is given up before it holds up the process.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
     /// To connect.

@@ -32,9 +32,9 @@ pub struct Settings {
     pub admin_public: bool,
     /// Whether `/metrics` and the details of `/readyz` are on the public port too.
     pub status_public: bool,
-    /// Bounds on sizes and numbers.
+    /// How much requests may ask for, and how many there may be.
     pub limits: Limits,
-    /// Bounds on times.
+    /// How long clients, other requests and services are waited for.
     pub timeouts: Timeouts,
 }
 
@@ -140,7 +140,7 @@ impl Default for Limits {
     }
 }
 
-/// Bounds on times.
+/// How long clients, other requests and services are waited for: none of them may hold up a gateway.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
     /// From the start of a connection, or of waiting for its next request, until the headers are complete.

@@ -15,7 +15,7 @@ use crate::{Error, Limits, Result, Secret, Store};
 /// A key that was just created. Its secret is kept nowhere else.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// The key's id.
+    /// Names the key in lists and when it is revoked; nobody can ask for anything with it.
     pub id: KeyId,
     /// `lk_...`; shown once.
     pub secret: Secret,
@@ -43,7 +43,7 @@ pub struct Caller {
 /// A key as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// The key's id.
+    /// Names the key in lists and when it is revoked; nobody can ask for anything with it.
     pub id: KeyId,
     /// The tenant it acts for.
     pub tenant: TenantId,
