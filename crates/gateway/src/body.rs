@@ -28,13 +28,14 @@ pub(crate) struct BufferedBody {
     pub(crate) held: shares::Share,
 }
 
-/// Reads a body of at most `bytes_max`.
+/// Reads a body of at most `bytes_max`, of which there will be so many copies in memory.
 pub(crate) async fn read(
     state: &State,
     tenant: TenantId,
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
+    copies: usize,
 ) -> Result<BufferedBody, Problem> {
     let times = &state.settings.timeouts;
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
@@ -50,10 +51,10 @@ pub(crate) async fn read(
             format!("the body has more than the {bytes_max} bytes that are taken here"),
         )
     };
-    if declared_bytes(headers).is_some_and(|bytes| bytes > bytes_max as u64) {
+    let declared = declared_bytes(headers).unwrap_or(0);
+    if declared > bytes_max as u64 {
         return Err(too_large());
     }
-    let deadline = Instant::now() + times.body;
     // JSON is so small that the number of requests bounds it; it must not wait for the memory of other people's pictures.
     let counted = bytes_max > state.settings.limits.json_bytes;
     let mut room = if counted { ROOM_FIRST } else { 0 };
@@ -65,10 +66,16 @@ pub(crate) async fn read(
             "bytes of bodies are on their way",
         )
     };
-    let mut held = bodies.take(tenant, room).ok_or_else(full)?;
+    // All that is announced at once: bodies of which each held a part would wait for one another.
+    let announced = if counted { declared as usize } else { 0 };
+    let mut held = bodies
+        .take_within(tenant, copies * announced.max(room), times.memory)
+        .await
+        .ok_or_else(full)?;
     let mut share = state.memory.share(room as u64, body_too_large).await?;
     let mut whole = BytesMut::new();
     let mut pieces = body.into_data_stream();
+    let deadline = Instant::now() + times.body;
     loop {
         let until = deadline.min(Instant::now() + times.body_idle);
         let piece = match timeout_at(until, pieces.next()).await {
@@ -87,7 +94,10 @@ pub(crate) async fn read(
         // Memory is taken in growing steps, so that a body does not wait for it often.
         if counted && whole.len() > room {
             let more = (whole.len() - room).max(room.min(1 << 20));
-            if !held.grow(more) {
+            let beyond = (copies * (room + more))
+                .min(bodies.each())
+                .saturating_sub(held.amount());
+            if beyond > 0 && !held.grow_within(beyond, times.memory).await {
                 return Err(full());
             }
             state.memory.grow(&mut share, more as u64).await?;
@@ -129,6 +139,7 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
             &parts.headers,
             body,
             state.settings.limits.json_bytes,
+            1,
         )
         .await?;
         let StrictJson(value) = serde_json::from_slice(&body.bytes).map_err(refused)?;

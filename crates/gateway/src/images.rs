@@ -65,8 +65,8 @@ pub(crate) async fn create(
         bytes,
         share,
         held: _held,
-    } = body::read(&state, caller.tenant, &parts.headers, body, bytes_max).await?;
-    let checked = upload::check(&state, &share, bytes.clone(), declared).await?;
+    } = body::read(&state, caller.tenant, &parts.headers, body, bytes_max, 1).await?;
+    let checked = upload::check(&state, caller.tenant, &share, bytes.clone(), declared).await?;
     quotas::upload(&state, &caller, bytes.len() as u64).await?;
     let image = upload::put(&state, caller.tenant, bytes, &checked).await?;
     drop(share);

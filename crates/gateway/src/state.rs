@@ -101,7 +101,11 @@ impl State {
             closing.clone(),
         );
         Self(Arc::new(Shared {
-            memory: MemoryBudget::new(limits.upload_memory_bytes, timeouts.memory),
+            memory: MemoryBudget::new(
+                limits.upload_memory_bytes,
+                limits.tenant_share,
+                timeouts.memory,
+            ),
             requests: permits(limits.requests),
             watchers: permits(limits.watchers),
             waits: permits(limits.openai_waits),
@@ -110,11 +114,11 @@ impl State {
                 requests: Shares::new(limits.requests, limits.tenant_share),
                 watchers: Shares::new(limits.watchers, limits.tenant_share),
                 waits: Shares::new(limits.openai_waits, limits.tenant_share),
-                // One form with two pictures must always fit.
+                // One form with two pictures must always fit, and the copies that its fields are.
                 bodies: Shares::at_least(
                     limits.upload_memory_bytes,
                     limits.tenant_share,
-                    2 * limits.upload_bytes + BODY_SLACK_BYTES,
+                    2 * (2 * limits.upload_bytes + BODY_SLACK_BYTES),
                 ),
                 downloads: Shares::new(limits.connections, limits.tenant_share),
             },

@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::State;
+use crate::memory::PictureShare;
 use crate::problem::{Problem, ProblemCode};
 
 /// Pictures that took more than this leave memory behind that is worth giving back.
@@ -38,6 +39,7 @@ pub(crate) struct Checked {
 /// Checks a picture and keeps none of its pixels. Only a few are checked at a time; `held` is what its bytes hold.
 pub(crate) async fn check(
     state: &State,
+    tenant: TenantId,
     held: &Share,
     bytes: Bytes,
     declared: Option<Format>,
@@ -51,7 +53,7 @@ pub(crate) async fn check(
             format!("the body is {found} and Content-Type says {declared}"),
         ));
     }
-    let share = share(state, held, probe.check_bytes, "this picture").await?;
+    let share = share(state, tenant, held, probe.check_bytes, "this picture").await?;
     let read = move || {
         limekiln_pictures::check(&bytes, &limits)?;
         Ok(Checked {
@@ -60,21 +62,27 @@ pub(crate) async fn check(
             digest: Digest::of(&bytes),
         })
     };
-    decoding(state, share, read).await
+    let (checked, _share) = decoding(state, share, read).await?;
+    Ok(checked)
 }
 
-/// How opaque each pixel of a picture of `size` (width, height) is, with the memory that holds it.
+/// How opaque each pixel of a picture of `size` (width, height) is, with memory of so many bytes for what is made of it.
 pub(crate) async fn opacity(
     state: &State,
+    tenant: TenantId,
     held: &Share,
     bytes: Bytes,
     size: (u32, u32),
-) -> Result<GrayImage, Problem> {
+    made_bytes: u64,
+) -> Result<(GrayImage, PictureShare), Problem> {
     let limits = limits(state);
     let probe = probe(&bytes, limits).await?;
-    let share = share(state, held, probe.decode_bytes, "the mask").await?;
+    let needed = probe.decode_bytes + made_bytes;
+    let share = share(state, tenant, held, needed, "the mask").await?;
     let read = move || limekiln_pictures::opacity_decode(&bytes, size, &limits);
-    decoding(state, share, read).await
+    let (opacity, mut share) = decoding(state, share, read).await?;
+    share.shrink_to(made_bytes);
+    Ok((opacity, share))
 }
 
 async fn probe(bytes: &Bytes, limits: Limits) -> Result<Probe, Problem> {
@@ -83,7 +91,13 @@ async fn probe(bytes: &Bytes, limits: Limits) -> Result<Probe, Problem> {
 }
 
 /// The memory that reading a picture takes.
-async fn share(state: &State, held: &Share, bytes: u64, what: &str) -> Result<Share, Problem> {
+async fn share(
+    state: &State,
+    tenant: TenantId,
+    held: &Share,
+    bytes: u64,
+    what: &str,
+) -> Result<PictureShare, Problem> {
     let never = |error: TooLarge| {
         let (needed, limit) = (mib(error.needed), mib(error.limit));
         Problem::new(
@@ -94,16 +108,19 @@ async fn share(state: &State, held: &Share, bytes: u64, what: &str) -> Result<Sh
             ),
         )
     };
-    state.memory.beside(held, bytes, never).await
+    state
+        .memory
+        .pictures(tenant, Some(held), bytes, never)
+        .await
 }
 
 /// Reads pixels on a thread for it, one of few at a time. The share is held until that has ended, even when nobody waits for
-/// it any more.
+/// it any more, and comes back with the outcome.
 async fn decoding<T: Send + 'static>(
     state: &State,
-    share: Share,
+    share: PictureShare,
     read: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Problem> {
+) -> Result<(T, PictureShare), Problem> {
     let permit = turn(state).await?;
     blocking(move || {
         let _permit = permit;
@@ -111,8 +128,7 @@ async fn decoding<T: Send + 'static>(
         if share.bytes() > LARGE_BYTES {
             limekiln_memory::give_back();
         }
-        drop(share);
-        outcome
+        Ok((outcome?, share))
     })
     .await
 }

@@ -114,7 +114,7 @@ pub use roles::{Component, Roles};
 pub use secret::Secret;
 pub use sessions::Session;
 pub use store::{Server, Settings, Store};
-pub use submission::{Idempotency, Submission, Submitted};
+pub use submission::{Earlier, Idempotency, Submission, Submitted};
 pub use sweep::{Walked, WalkedBlob};
 pub use tenants::Tenant;
 pub use usage::UsageDay;

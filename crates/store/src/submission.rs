@@ -19,6 +19,19 @@ pub struct Idempotency {
     pub digest: Digest,
 }
 
+/// An edit that is there already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Earlier {
+    /// The edit.
+    pub id: EditId,
+    /// Digest of the request's body; none for one that came without a key.
+    pub digest: Option<Digest>,
+    /// Its first state.
+    pub born: StateName,
+    /// When it was written.
+    pub created_at: OffsetDateTime,
+}
+
 /// An edit to be written. Exactly one of `image` and `parent` is given.
 #[derive(Debug, Clone)]
 pub struct Submission {

@@ -8,7 +8,7 @@ use limekiln_jobs::request::SEED_MAX;
 use limekiln_jobs::{
     Cost, Digest, EditId, EditLinks, EditRequest, Job, ModelName, Needs, Spec, StateName, TenantId,
 };
-use limekiln_store::{Idempotency, Submission, Submitted};
+use limekiln_store::{Earlier, Idempotency, Submission, Submitted};
 use time::OffsetDateTime;
 
 use crate::auth::Tenant;
@@ -47,15 +47,32 @@ pub(crate) async fn create(
     Trace(trace): Trace,
     body::Json(request): body::Json<EditRequest>,
 ) -> Result<Response, Problem> {
-    quotas::edit(&caller)?;
-    let canonical = serde_json::to_vec(&request).map_err(|error| Problem::internal(&error))?;
-    let idempotency = key.map(|key| Idempotency {
-        key,
-        digest: Digest::of(&canonical),
-    });
+    let idempotency = match key {
+        Some(key) => Some(Idempotency {
+            key,
+            digest: digest(&request)?,
+        }),
+        None => None,
+    };
+    let before = match &idempotency {
+        Some(idempotency) => {
+            let keys = std::slice::from_ref(&idempotency.key);
+            let before = earlier(&state, caller.tenant, keys).await?.pop().flatten();
+            same(before, &idempotency.digest)?
+        }
+        None => None,
+    };
     let seed = request.seed;
-    let submission = submission(&state, caller.tenant, request, idempotency, Some(trace)).await?;
-    let (edit, accepted_state, created_at, replayed) = submit(&state, submission).await?;
+    let (edit, accepted_state, created_at, replayed) = match before {
+        Some(before) => (before.id, before.born, before.created_at, true),
+        None => {
+            quotas::edit(&caller)?;
+            let (size, trace) = (SizeMeans::Exactly, Some(trace));
+            let submission =
+                submission(&state, caller.tenant, request, size, idempotency, trace).await?;
+            submit(&state, submission).await?
+        }
+    };
     let links = EditLinks::new(edit, &[]);
     let location = [(header::LOCATION, links.this.clone())];
     let seed = seed.unwrap_or_else(|| drawn_seed(edit));
@@ -75,11 +92,52 @@ pub(crate) async fn create(
     Ok(response)
 }
 
+/// The edits that the tenant made with these idempotency keys, in their order. Whoever repeats a request gets its first answer,
+/// whatever limits and quotas say by now, so this is looked up before anything is checked.
+pub(crate) async fn earlier(
+    state: &State,
+    tenant: TenantId,
+    keys: &[String],
+) -> Result<Vec<Option<Earlier>>, Problem> {
+    Ok(state.services.store.edits_before(tenant, keys).await?)
+}
+
+/// The edit that came with a key before, unless that came with another request.
+pub(crate) fn same(before: Option<Earlier>, digest: &Digest) -> Result<Option<Earlier>, Problem> {
+    match before {
+        Some(before) if before.digest.as_ref() != Some(digest) => {
+            Err(Problem::plain(ProblemCode::IdempotencyKeyReused))
+        }
+        before => {
+            let replayed = u64::from(before.is_some());
+            metrics::counter!("limekiln_submitted_total", "outcome" => "replayed")
+                .increment(replayed);
+            Ok(before)
+        }
+    }
+}
+
+/// Digest of a request, however it was spelled.
+fn digest(request: &EditRequest) -> Result<Digest, Problem> {
+    let canonical = serde_json::to_vec(request).map_err(|error| Problem::internal(&error))?;
+    Ok(Digest::of(&canonical))
+}
+
+/// What the size means that a request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SizeMeans {
+    /// It is refused where it is beyond the model's limits.
+    Exactly,
+    /// It is lowered to them: the client chose from sizes that are not ours.
+    AtMost,
+}
+
 /// Checks a request and makes the submission of it.
 pub(crate) async fn submission(
     state: &State,
     tenant: TenantId,
     request: EditRequest,
+    size: SizeMeans,
     idempotency: Option<Idempotency>,
     trace: Option<String>,
 ) -> Result<Submission, Problem> {
@@ -107,11 +165,12 @@ pub(crate) async fn submission(
         (needs, cost) = (resolved.needs, resolved.cost);
     }
     let model = model(state, request.model.as_deref()).await?;
+    let limits = limits(state, &model).await?;
+    if size == SizeMeans::AtMost {
+        spec.size = spec.size.map(|size| limits.capped(cost, size));
+    }
     let refused = |error| Problem::invalid(vec![error]);
-    limits(state, &model)
-        .await?
-        .check(cost, spec.size)
-        .map_err(refused)?;
+    limits.check(cost, spec.size).map_err(refused)?;
     Ok(Submission {
         id,
         tenant,
@@ -135,19 +194,6 @@ pub(crate) async fn submission(
 async fn limits(state: &State, model: &ModelName) -> Result<ModelLimits, Problem> {
     let announced = state.workers.limits(model).await?;
     Ok(announced.unwrap_or(state.settings.limits.unannounced))
-}
-
-/// `size` as far as the model goes, for requests whose sizes are not ours.
-pub(crate) async fn capped(
-    state: &State,
-    model_name: Option<&str>,
-    size: Option<u32>,
-) -> Result<Option<u32>, Problem> {
-    let Some(size) = size else {
-        return Ok(None);
-    };
-    let model = model(state, model_name).await?;
-    Ok(Some(size.min(limits(state, &model).await?.size_max)))
 }
 
 /// The model of this name, or the default one.
@@ -233,4 +279,25 @@ fn drawn_seed(edit: EditId) -> u64 {
     let mut seed = [0; 8];
     seed.copy_from_slice(&hash.as_bytes()[..8]);
     u64::from_le_bytes(seed) & SEED_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use limekiln_jobs::ImageId;
+
+    use super::*;
+
+    /// A field that comes later must be left out where it is not given: a request that is repeated across an upgrade is the
+    /// same request.
+    #[test]
+    fn a_request_keeps_its_digest() {
+        let image: ImageId = "01939e0c-8a52-7c31-9d0f-3b1d6c2a4e57".parse().unwrap();
+        let request = EditRequest {
+            image: Some(image),
+            instruction: "make the sofa red".to_owned(),
+            seed: Some(7),
+            ..EditRequest::default()
+        };
+        assert_eq!(digest(&request).unwrap().to_string(), "?");
+    }
 }

@@ -17,7 +17,7 @@ pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a field that is no picture; instructions have 1000 characters.
 const FIELD_BYTES_MAX: u64 = 16 << 10;
 /// Most pictures of one request.
-const N_MAX: u32 = 10;
+pub(super) const N_MAX: u32 = 10;
 
 /// `response_format`: how the pictures are sent back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use image::DynamicImage;
-use limekiln_jobs::Digest;
+use limekiln_jobs::{Digest, TenantId};
 use limekiln_memory::Share;
 use limekiln_pictures::Format;
 
 use crate::State;
-use crate::memory::body_too_large;
+use crate::memory::PictureShare;
 use crate::problem::{Problem, ProblemCode};
 use crate::upload::{self, Checked};
 
@@ -15,23 +15,22 @@ use crate::upload::{self, Checked};
 /// that comes back what the mask does.
 pub(super) async fn converted(
     state: &State,
+    tenant: TenantId,
     held: &Share,
     mask: Bytes,
     size: (u32, u32),
-) -> Result<(Bytes, Checked, Share), Problem> {
+) -> Result<(Bytes, Checked, PictureShare), Problem> {
     // A value a pixel, and the file made of them.
     let bytes = 2 * u64::from(size.0) * u64::from(size.1);
-    let share = state.memory.beside(held, bytes, body_too_large).await?;
-    let opacity =
-        upload::opacity(state, held, mask, size)
-            .await
-            .map_err(|problem| match problem.code {
-                ProblemCode::MaskInvalid => problem,
-                _ => Problem {
-                    detail: format!("the mask: {}", problem.detail),
-                    ..problem
-                },
-            })?;
+    let (opacity, share) = upload::opacity(state, tenant, held, mask, size, bytes)
+        .await
+        .map_err(|problem| match problem.code {
+            ProblemCode::MaskInvalid => problem,
+            _ => Problem {
+                detail: format!("the mask: {}", problem.detail),
+                ..problem
+            },
+        })?;
     let mut white = opacity;
     white
         .iter_mut()

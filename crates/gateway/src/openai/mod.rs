@@ -22,12 +22,12 @@ use limekiln_store::{Caller, Idempotency};
 
 use crate::auth::Tenant;
 use crate::body::{self, BufferedBody};
-use crate::edits::submit::{capped, submission, submit};
+use crate::edits::submit::{SizeMeans, earlier, same, submission, submit};
 use crate::params::{IdempotencyKey, Trace};
 use crate::problem::{Problem, ProblemCode, RATE_LIMIT};
 use crate::{State, memory, quotas, upload};
 
-use form::{Form, ResponseFormat};
+use form::{Form, N_MAX, ResponseFormat};
 use wait::Pending;
 
 /// Path of the route.
@@ -79,14 +79,26 @@ pub(crate) async fn edit(
     }
     let (parts, body) = request.into_parts();
     let boundary = form::boundary(&parts.headers)?;
-    quotas::upload(&state, &caller, 1).await?;
-    quotas::edit(&caller)?;
+    // Whoever repeats a request may be over the quotas that it was not over at first.
+    let before = match &key {
+        Some(key) => {
+            let keys: Vec<_> = (0..N_MAX as usize)
+                .map(|index| numbered(key, index))
+                .collect();
+            earlier(&state, caller.tenant, &keys).await?
+        }
+        None => Vec::new(),
+    };
+    if before.iter().all(Option::is_none) {
+        quotas::upload(&state, &caller, 1).await?;
+        quotas::edit(&caller)?;
+    }
     let bytes_max = 2 * state.settings.limits.upload_bytes + form::TEXT_BYTES_MAX;
     let BufferedBody {
         bytes,
         mut share,
         held,
-    } = body::read(&state, caller.tenant, &parts.headers, body, bytes_max).await?;
+    } = body::read(&state, caller.tenant, &parts.headers, body, bytes_max, 2).await?;
     // The fields are copies.
     let fields_bytes = bytes.len() as u64;
     state.memory.grow(&mut share, fields_bytes).await?;
@@ -95,29 +107,37 @@ pub(crate) async fn edit(
     let requests = form.requests()?;
     let digest = form.digest();
     let as_url = form.response_format == ResponseFormat::Url;
-    let (image, mask) = stored(&state, &caller, &share, form).await?;
-    drop((share, held));
-
     let mut pending = Pending::new(&state, &caller, key.is_none());
-    for (index, request) in requests.into_iter().enumerate() {
+    let mut replayed = 0;
+    for before in before {
+        let Some(before) = same(before, &digest)? else {
+            break;
+        };
+        pending.add(before.id);
+        replayed += 1;
+    }
+    let rest = requests.into_iter().enumerate().skip(replayed);
+    let images = if rest.len() == 0 {
+        drop(form);
+        None
+    } else {
+        quotas::edit(&caller)?;
+        Some(stored(&state, &caller, &share, form).await?)
+    };
+    drop((share, held));
+    for (index, request) in rest {
         let idempotency = key.as_ref().map(|key| Idempotency {
-            key: format!("openai:{key}:{index}"),
+            key: numbered(key, index),
             digest,
         });
         let request = EditRequest {
-            image: Some(image),
-            mask,
-            size: capped(&state, request.model.as_deref(), request.size).await?,
+            image: images.map(|(image, _)| image),
+            mask: images.and_then(|(_, mask)| mask),
             ..request
         };
-        let submission = submission(
-            &state,
-            caller.tenant,
-            request,
-            idempotency,
-            Some(trace.clone()),
-        )
-        .await?;
+        let (size, trace) = (SizeMeans::AtMost, Some(trace.clone()));
+        let submission =
+            submission(&state, caller.tenant, request, size, idempotency, trace).await?;
         let (edit, ..) = submit(&state, submission).await?;
         pending.add(edit);
     }
@@ -133,6 +153,11 @@ pub(crate) async fn edit(
     Ok(memory::answer("application/json", json.into(), share))
 }
 
+/// The idempotency key of one of a form's edits.
+fn numbered(key: &str, index: usize) -> String {
+    format!("openai:{key}:{index}")
+}
+
 /// Checks and stores the form's pictures.
 async fn stored(
     state: &State,
@@ -140,9 +165,9 @@ async fn stored(
     held: &Share,
     form: Form,
 ) -> Result<(ImageId, Option<ImageId>), Problem> {
-    let checked = upload::check(state, held, form.image.clone(), None).await?;
+    let checked = upload::check(state, caller.tenant, held, form.image.clone(), None).await?;
     let mask = match form.mask {
-        Some(mask) => Some(mask::converted(state, held, mask, checked.size).await?),
+        Some(mask) => Some(mask::converted(state, caller.tenant, held, mask, checked.size).await?),
         None => None,
     };
     // Nothing is stored before everything is known to be good.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use limekiln_blobs::Key;
 use limekiln_jobs::api::OpenAiPicture;
 use limekiln_jobs::{ArtifactKind, EditId, EditView, FailureClass, StateName, TenantId};
-use limekiln_memory::{Share, TooLarge, mib};
+use limekiln_memory::{TooLarge, mib};
 use limekiln_store::{ArtifactRef, Caller};
 use tokio::time::{Instant, timeout_at};
 
@@ -13,6 +13,7 @@ use crate::State;
 use crate::edits::events::Watcher;
 use crate::edits::read;
 use crate::keys::KeyLife;
+use crate::memory::PictureShare;
 use crate::problem::{Problem, ProblemCode};
 
 /// What an answer takes at most for each byte of its pictures: base64, and the JSON around a copy of it.
@@ -49,7 +50,7 @@ impl Pending {
     pub(super) async fn pictures(
         mut self,
         urls: bool,
-    ) -> Result<(Vec<OpenAiPicture>, Share), Problem> {
+    ) -> Result<(Vec<OpenAiPicture>, PictureShare), Problem> {
         let deadline = Instant::now() + self.state.settings.timeouts.openai_wait;
         for index in 0..self.edits.len() {
             let edit = self.edits[index];
@@ -92,7 +93,10 @@ impl Pending {
         } else {
             files * ANSWER_SHARE.0 / ANSWER_SHARE.1
         };
-        let share = self.state.memory.share(needed, unsendable).await?;
+        let memory = &self.state.memory;
+        let share = memory
+            .pictures(self.tenant, None, needed, unsendable)
+            .await?;
         if !linked {
             links.clear();
             for artifact in &artifacts {

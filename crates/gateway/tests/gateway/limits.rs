@@ -108,18 +108,50 @@ async fn stalled_uploads_of_one_tenant_leave_room_for_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_bodies_of_one_tenant_leave_memory_for_others() {
     let gateway = Gateway::with(|settings| {
-        settings.limits.upload_memory_bytes = 32 << 20;
+        settings.limits.upload_memory_bytes = 64 << 20;
         settings.limits.upload_bytes = 3 << 20;
+        settings.timeouts.memory = Duration::from_millis(50);
     })
     .await;
-    // A quarter of it holds no more than three of these, of which nothing more comes.
+    // A quarter of it holds no more than five of these, of which nothing more comes.
     let slow = Request::new("POST", "/v1/images").key(&gateway.key);
     let slow = slow.body("image/png", vec![b'x'; 5 << 19]).length(3 << 20);
     let (_stalled, refused) = stall(&gateway, &slow).await;
-    assert_eq!((refused.status, quota(&refused)[0]), (429, 8 << 20));
+    assert_eq!((refused.status, quota(&refused)[0]), (429, 16 << 20));
     let theirs = Request::new("POST", "/v1/images").key(&gateway.other);
     let theirs = theirs.body("image/png", pictures::room());
     assert_eq!(gateway.send(theirs).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_waits_for_its_turn_behind_others_of_its_tenant() {
+    let gateway = Gateway::with(|settings| {
+        settings.limits.upload_memory_bytes = 64 << 20;
+        settings.limits.upload_bytes = 7 << 20;
+        settings.timeouts.memory = PATIENCE;
+    })
+    .await;
+    // Five of them are more than the tenant's share.
+    let mut png = pictures::room();
+    png.resize(7 << 20, 0);
+    let upload = || {
+        let request = gateway.request("POST", "/v1/images");
+        request.body("image/png", png.clone())
+    };
+    let bytes = upload().bytes();
+    let (most, last) = bytes.split_at(bytes.len() - 1);
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        let mut open = Open::connect(gateway.address).await;
+        open.write(most, false).await;
+        stalled.push(open);
+    }
+    let fifth = tokio::spawn(http::send(gateway.address, upload()));
+    for open in &mut stalled {
+        open.write(last, false).await;
+        assert_eq!(open.head().await.status, 201);
+    }
+    assert_eq!(fifth.await.unwrap().status, 201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! What edits may ask for: announced by workers, checked before an edit is queued.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use limekiln_fixture::{NEVER, PATIENCE, TestContext};
@@ -10,6 +11,7 @@ use limekiln_store::NewWorker;
 use serde_json::{Value, json};
 
 use crate::bad_input::form;
+use crate::support::http::Request;
 use crate::support::{Gateway, pictures};
 
 const LIMITS: ModelLimits = ModelLimits {
@@ -102,25 +104,96 @@ async fn worker_gone(gateway: &Gateway) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn openais_sizes_are_capped() {
-    let gateway =
-        Gateway::with(|settings| settings.timeouts.openai_wait = Duration::from_millis(200)).await;
-    announce(&gateway, LIMITS).await;
+/// A form for a picture of this size by this preset.
+fn form_of(gateway: &Gateway, size: &str, preset: &str, key: &str) -> Request {
     let room = pictures::room();
-    let parts: [(&str, &[u8]); 3] = [
+    let parts: [(&str, &[u8]); 4] = [
         (r#"name="image"; filename="room.png""#, &room),
         (r#"name="prompt""#, b"make the sofa red"),
-        (r#"name="size""#, b"1024x1024"),
+        (r#"name="size""#, size.as_bytes()),
+        (r#"name="preset""#, preset.as_bytes()),
     ];
-    let request = gateway
+    gateway
         .request("POST", "/v1/images/edits")
         .body("multipart/form-data; boundary=cut", form(&parts))
-        .header("idempotency-key", "k");
-    assert_eq!(gateway.send(request).await.status, 504, "nobody works");
-    let size = gateway
-        .context
-        .number("select (spec ->> 'size')::bigint from edits")
-        .await;
-    assert_eq!(size, 256);
+        .header("idempotency-key", key)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openais_sizes_are_lowered_to_what_the_model_takes() {
+    let gateway = Gateway::with(|settings| {
+        settings.timeouts.openai_wait = Duration::from_millis(50);
+        settings.resolve = Some(Arc::new(|spec: &Spec| {
+            let rows = if spec.preset == "paper" { 300 } else { 1 };
+            Ok(Resolved {
+                cost: Cost { rows, distances: 0 },
+                ..Resolved::default()
+            })
+        }));
+    })
+    .await;
+    announce(&gateway, LIMITS).await;
+    for (preset, size) in [("fast", 256), ("paper", 181)] {
+        let reply = gateway.send(form_of(&gateway, "1024x1024", preset, preset));
+        assert_eq!(reply.await.status, 504, "nobody works");
+        let sized = format!(
+            "select (spec ->> 'size')::bigint from edits where spec ->> 'preset' = '{preset}'"
+        );
+        assert_eq!(gateway.context.number(&sized).await, size);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_request_is_answered_whatever_the_limits_are_by_now() {
+    let rows = Arc::new(AtomicU64::new(1));
+    let costs = rows.clone();
+    let gateway = Gateway::with(|settings| {
+        settings.timeouts.openai_wait = Duration::from_millis(50);
+        settings.timeouts.key_cache = Duration::ZERO;
+        settings.resolve = Some(Arc::new(move |_: &Spec| {
+            Ok(Resolved {
+                cost: Cost {
+                    rows: costs.load(Ordering::Relaxed),
+                    distances: 0,
+                },
+                ..Resolved::default()
+            })
+        }));
+    })
+    .await;
+    let body = json!({"image": gateway.image().await, "instruction": "make the sofa red"});
+    let submit = async |key: &str| {
+        let post = gateway.request("POST", "/v1/edits").json(&body);
+        gateway.send(post.header("idempotency-key", key)).await
+    };
+    let ask = async |key: &str| {
+        let form = form_of(&gateway, "512x512", "fast", key);
+        gateway.send(form).await.status
+    };
+    let first = submit("k").await;
+    assert_eq!((first.status, ask("k").await), (202, 504));
+    let edits = "select count(*) from edits";
+
+    rows.store(1_000_000, Ordering::Relaxed);
+    assert_eq!(
+        (submit("other").await.status, ask("other").await),
+        (422, 422)
+    );
+    assert_eq!(
+        (submit("k").await.body, ask("k").await),
+        (first.body.clone(), 504)
+    );
+
+    rows.store(1, Ordering::Relaxed);
+    let full = limekiln_store::Limits {
+        stored_bytes: Some(1),
+        ..limekiln_store::Limits::UNLIMITED
+    };
+    gateway.limit(full).await;
+    assert_eq!(
+        (submit("other").await.status, ask("other").await),
+        (403, 403)
+    );
+    assert_eq!((submit("k").await.body, ask("k").await), (first.body, 504));
+    assert_eq!(gateway.context.number(edits).await, 2);
 }

@@ -100,11 +100,16 @@ async fn an_answer_holds_its_memory_until_it_is_sent() {
     let (head, mut unread) = opening.await.unwrap();
     assert_eq!(head.status, 200);
 
+    // It is the tenant's share, and others have room.
     let other = gateway.send(request()).await;
     assert_eq!(
         (other.status, other.header("retry-after")),
-        (503, Some("1"))
+        (429, Some("1"))
     );
+    let whole = pictures::written(&DynamicImage::new_rgba8(1000, 1000), ImageFormat::WebP);
+    let theirs = Request::new("POST", "/v1/images").key(&gateway.other);
+    let theirs = gateway.send(theirs.body("image/webp", whole)).await;
+    assert_eq!(theirs.status, 201, "{}", theirs.text());
     let first = unread.rest(&head).await;
     assert!(first.len() > 16_000_000);
     limekiln_testbed::until("room again", PATIENCE, async || {

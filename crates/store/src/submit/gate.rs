@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use limekiln_jobs::{Digest, EditId, SessionId, StateName, TenantId};
+use limekiln_jobs::{EditId, SessionId, StateName, TenantId};
 use time::OffsetDateTime;
 
-use crate::{Submission, Submitted};
+use crate::{Earlier, Submission, Submitted};
 
 /// What the database says about one submission.
 #[derive(Debug, Clone)]
@@ -20,15 +20,6 @@ pub(super) struct Look {
     pub(super) mask: bool,
     pub(super) session: bool,
     pub(super) parent: Option<(StateName, Option<SessionId>)>,
-}
-
-/// An edit that is there already.
-#[derive(Debug, Clone)]
-pub(super) struct Earlier {
-    pub(super) id: EditId,
-    pub(super) digest: Option<Digest>,
-    pub(super) born: StateName,
-    pub(super) created_at: OffsetDateTime,
 }
 
 /// A tenant's limits, and what is left of them.

@@ -1,17 +1,18 @@
 //! Edits come in. The edit's own row is the outbox: nothing else has to be written.
 
+use limekiln_jobs::TenantId;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use tokio::time::timeout;
 
 use crate::conn::DEADLINE;
-use crate::{Error, Result, Store, Submission, Submitted};
+use crate::{Earlier, Error, Result, Store, Submission, Submitted};
 
 mod gate;
 mod write;
 
 use gate::Gate;
-use write::{insert, look};
+use write::{earlier, insert, look};
 
 impl Store {
     /// Writes edits in one transaction; answers are in the order of `submissions`.
@@ -40,6 +41,19 @@ impl Store {
         };
         conn.done_with("edits_submit");
         Ok(submitted)
+    }
+
+    /// The edits that the tenant made with these idempotency keys, in their order.
+    pub async fn edits_before(
+        &self,
+        tenant: TenantId,
+        keys: &[String],
+    ) -> Result<Vec<Option<Earlier>>> {
+        let statement = sqlx::query(include_str!("../sql/edits_before.sql"))
+            .bind(tenant.uuid())
+            .bind(keys);
+        let rows = self.rows("edits_before", statement).await?;
+        rows.iter().map(earlier).collect()
     }
 }
 

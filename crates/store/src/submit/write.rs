@@ -8,10 +8,10 @@ use sqlx::postgres::{PgConnection, PgRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::gate::{Account, Earlier, Gate, Look};
+use super::gate::{Account, Gate, Look};
 use crate::arrays::column;
 use crate::row::{bad, clean, clean_json, get, id, id_opt, small, word};
-use crate::{Result, Submission};
+use crate::{Earlier, Result, Submission};
 
 pub(super) async fn look(conn: &mut PgConnection, submissions: &[Submission]) -> Result<Vec<Look>> {
     let of = || submissions.iter();
@@ -52,10 +52,7 @@ fn looked(row: &PgRow) -> Result<Look> {
     let before = match id_opt(row, "before_id")? {
         Some(id) => Some(Earlier {
             id,
-            digest: get::<Option<&[u8]>>(row, "before_digest")?
-                .map(Digest::try_from)
-                .transpose()
-                .map_err(|error| bad("request_digest", error))?,
+            digest: request_digest(row, "before_digest")?,
             born: word(row, "before_born")?,
             created_at: get(row, "before_created_at")?,
         }),
@@ -74,6 +71,26 @@ fn looked(row: &PgRow) -> Result<Look> {
         session: get(row, "session_found")?,
         parent,
     })
+}
+
+fn request_digest(row: &PgRow, column: &'static str) -> Result<Option<Digest>> {
+    get::<Option<&[u8]>>(row, column)?
+        .map(Digest::try_from)
+        .transpose()
+        .map_err(|error| bad("request_digest", error))
+}
+
+/// An edit that an idempotency key is known by, if there is one.
+pub(super) fn earlier(row: &PgRow) -> Result<Option<Earlier>> {
+    let Some(id) = id_opt(row, "id")? else {
+        return Ok(None);
+    };
+    Ok(Some(Earlier {
+        id,
+        digest: request_digest(row, "request_digest")?,
+        born: word(row, "born")?,
+        created_at: get(row, "created_at")?,
+    }))
 }
 
 /// Inserts what was let in; returns when each was created.
