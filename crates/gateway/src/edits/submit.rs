@@ -298,6 +298,9 @@ mod tests {
             seed: Some(7),
             ..EditRequest::default()
         };
-        assert_eq!(digest(&request).unwrap().to_string(), "?");
+        assert_eq!(
+            digest(&request).unwrap().to_string(),
+            "63989cf49c84da9474870faec9d8f541b34cb13cb3dd2d49fdccdac88185a55f"
+        );
     }
 }
