@@ -1,16 +1,20 @@
 -- What no living worker can do, since those that could are gone, goes back to the line and leaves its place to others.
-with due as materialized (
-    select
-        e.id,
-        e.needs = '{}' or exists (
-            select from workers w
-            where e.model = any (w.models) and e.needs <@ w.can and not w.draining and w.seen_at > now() - 3 * w.ttl
-        ) as able
+with overdue as materialized (
+    select e.id, e.model, e.needs
     from edits e
     where e.state = 'queued' and e.announced_at is not null and e.next_announce_at <= now()
     order by e.id
     limit $1
-    for no key update of e skip locked
+    for no key update skip locked
+),
+due as materialized (
+    select
+        o.id,
+        o.needs = '{}' or exists (
+            select from workers w
+            where o.model = any (w.models) and o.needs <@ w.can and not w.draining and w.seen_at > now() - 3 * w.ttl
+        ) as able
+    from overdue o
 ),
 again as (
     update edits e
