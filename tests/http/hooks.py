@@ -3,6 +3,7 @@
 Only valid requests are touched; invalid ones go out as they were generated.
 """
 
+import base64
 import json
 import os
 import random
@@ -46,6 +47,10 @@ SESSION = call("/v1/sessions", b"")
 PARENT = call("/v1/edits", json.dumps({"image": IMAGE, "instruction": "make the sofa red"}).encode())
 
 
+# The same picture as OpenAI's JSON has it.
+ADDRESS = {"image_url": "data:image/png;base64," + base64.b64encode(PNG).decode()}
+
+
 def sometimes(dice, real, drawn):
     """Mostly what exists; sometimes what was drawn, which does not."""
     return real if dice.random() < 0.8 else drawn
@@ -86,6 +91,13 @@ def before_call(context, case, kwargs):
     # A key is for one request; which ones came before is not in the description.
     if case.headers and "Idempotency-Key" in case.headers:
         case.headers = {**case.headers, "Idempotency-Key": f"{uuid.uuid4()}"}
+    if case.operation.definition.raw.get("operationId") == "editImage" and isinstance(case.body, dict):
+        body = dict(case.body)
+        if "images" in body:
+            body["images"] = [ADDRESS]
+            if body.get("mask") is not None:
+                body["mask"] = ADDRESS
+        case.body = body
     if case.operation.definition.raw.get("operationId") == "createEdit" and isinstance(case.body, dict):
         # Others share it.
         body = dict(case.body)

@@ -34,7 +34,9 @@ def main(url, key):
 
     models = [model.id for model in client.models.list()]
     assert models, "no models"
-    check("models.list")
+    assert client.models.retrieve(models[0]).id == models[0]
+    refused(openai.NotFoundError, lambda: client.models.retrieve("nonesuch"))
+    check("models.list, models.retrieve")
 
     one = client.images.edit(image=("room.png", picture, "image/png"), prompt="make the sofa red", model="gpt-image-1")
     result = base64.b64decode(one.data[0].b64_json)
@@ -71,6 +73,27 @@ def main(url, key):
     assert png_size(base64.b64decode(masked.data[0].b64_json)) == (SIDE, SIDE)
     check("images.edit, mask")
 
+    # Without a mask it is the picture's own transparency.
+    hollow = client.images.edit(image=area, prompt="make the sofa red")
+    assert png_size(base64.b64decode(hollow.data[0].b64_json)) == (SIDE, SIDE)
+    check("images.edit, the picture's own transparency")
+
+    stream = client.images.edit(image=("room.png", picture), prompt="make the sofa red", stream=True, partial_images=2)
+    events = list(stream)
+    assert [event.type for event in events].count("image_edit.completed") == 1, events
+    assert events[-1].type == "image_edit.completed" and events[-1].usage.total_tokens == 0
+    assert png_size(base64.b64decode(events[-1].b64_json)) == (SIDE, SIDE)
+    assert all(event.type == "image_edit.partial_image" and event.b64_json for event in events[:-1])
+    check("images.edit, stream")
+
+    body = {
+        "model": "gpt-image-1", "prompt": "make the sofa red", "seed": 7,
+        "images": [{"image_url": "data:image/png;base64," + base64.b64encode(picture).decode()}],
+    }
+    answer = client.post("/images/edits", body=body, cast_to=object)
+    assert png_size(base64.b64decode(answer["data"][0]["b64_json"])) == (SIDE, SIDE)
+    check("images.edit, JSON")
+
     keyed = {"Idempotency-Key": f"openai-{one.created}"}
     first = client.images.edit(image=("room.png", picture), prompt="make the wall blue", extra_headers=keyed)
     second = client.images.edit(image=("room.png", picture), prompt="make the wall blue", extra_headers=keyed)
@@ -96,7 +119,8 @@ def main(url, key):
     refused(openai.UnprocessableEntityError, lambda: edit(prompt="x" * 1001), param="prompt")
     refused(openai.UnprocessableEntityError, lambda: edit(n=11), param="n")
     refused(openai.UnprocessableEntityError, lambda: edit(size="3x3"), param="size")
-    refused(openai.UnprocessableEntityError, lambda: edit(stream=True), param="stream")
+    refused(openai.UnprocessableEntityError, lambda: edit(partial_images=2), param="partial_images")
+    refused(openai.UnprocessableEntityError, lambda: edit(image=[("a.png", picture), ("b.png", picture)]), param="image")
     refused(openai.UnprocessableEntityError, lambda: edit(extra_body={"n_images": 2}), param="n_images")
     refused(openai.NotFoundError, lambda: edit(model="no-such-model"), code="model_not_found")
     refused(openai.APIStatusError, lambda: edit(image=("a.png", b"GIF89a...", "image/png")), code="image_unsupported")

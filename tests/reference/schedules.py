@@ -11,6 +11,7 @@ import styles
 CLASSES = {
     "euler-ancestral": diffusers.EulerAncestralDiscreteScheduler, "ddim": diffusers.DDIMScheduler, "pndm": diffusers.PNDMScheduler,
     "dpm++2m": diffusers.DPMSolverMultistepScheduler, "unipc": diffusers.UniPCMultistepScheduler,
+    "euler": diffusers.EulerDiscreteScheduler, "deis": diffusers.DEISMultistepScheduler,
 }
 SPACINGS = ("linspace", "leading", "trailing")
 SHAPE = (1, 2, 4, 4)
@@ -67,6 +68,25 @@ def cases():
     add("unipc", 20, "bh1 third order", solver_type="bh1", solver_order=3, prediction_type="v_prediction", final_sigmas_type="sigma_min")
     add("unipc", 20, "corrector off", disable_corrector=[0, 1, 7])
     add("unipc", 8, "no lower order", lower_order_final=False, final_sigmas_type="sigma_min")
+    add("euler", 20, "karras", use_karras_sigmas=True)
+    add("euler", 20, "karras sigma_min", use_karras_sigmas=True, final_sigmas_type="sigma_min", prediction_type="v_prediction",
+        timestep_spacing="leading", steps_offset=1)
+    add("euler", 20, "karras bounds", use_karras_sigmas=True, sigma_min=0.1, sigma_max=10.0)
+    add("euler", 20, "sigma_min", final_sigmas_type="sigma_min")
+    add("euler", 20, "continuous", timestep_type="continuous", prediction_type="v_prediction")
+    add("euler", 8, "sample", prediction_type="sample")
+    add("euler", 10, "zero snr", rescale_betas_zero_snr=True, prediction_type="v_prediction", timestep_spacing="trailing")
+    add("euler", 100, "plain")
+    add("euler", 1, "plain")
+    add("deis", 20, "karras", use_karras_sigmas=True)
+    add("deis", 20, "third order", solver_order=3)
+    add("deis", 8, "third order", solver_order=3)
+    add("deis", 8, "no lower order", lower_order_final=False, solver_order=3)
+    add("deis", 8, "first order", solver_order=1)
+    add("deis", 8, "sample", prediction_type="sample")
+    add("deis", 20, "of dpm", algorithm_type="dpmsolver++", solver_type="midpoint", final_sigmas_type="zero")
+    add("deis", 100, "plain")
+    add("deis", 1, "plain")
     for kind in CLASSES:
         out.append((f"pix2pix as {kind}", PIX2PIX, 20, kind))
     return out

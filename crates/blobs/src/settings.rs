@@ -14,7 +14,7 @@ pub struct Settings {
     pub endpoint: Option<Url>,
     /// The server as clients outside see it, for presigned URLs; none means `endpoint`.
     pub public_endpoint: Option<Url>,
-    /// The region; none means what the environment says, else `us-east-1`.
+    /// The region; none means what the SDK finds (AWS_REGION, profile, on AWS the instance), else `us-east-1`.
     pub region: Option<String>,
     /// The bucket.
     pub bucket: String,

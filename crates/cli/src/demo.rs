@@ -11,7 +11,7 @@ use limekiln_rooms::{Color, Object, SIDE, Scene, bench_pair, draw, score};
 
 use crate::args::DemoArgs;
 use crate::models::Choice;
-use crate::output::{Target, print};
+use crate::output::Target;
 use crate::progress::Progress;
 use crate::settings::{self, Usage};
 use crate::sheet::{Tile, sheet};
@@ -29,12 +29,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let preset = settings::preset(&args.preset)?;
     let choice = Choice::new(&args.model)?;
     let target = Target::new(&args.output, &[])?;
-    let scene = room(args.room, color)?;
+    let scene = room(settings::seed(args.room, "room"), color)?;
+    let seed = settings::seed(args.seed, "seed");
     let model = choice.open()?;
 
     let start = Instant::now();
     let input = draw(&scene, SIDE);
-    let edit = |preset: &Preset| edit(&model, &input, color, args.seed, preset);
+    let edit = |preset: &Preset| edit(&model, &input, color, seed, preset);
     let mut plain = Preset::base();
     plain.edit.steps = args.preset.steps.map_or(plain.edit.steps, usize::from);
     let base = edit(&plain)?;
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     );
     target.write(&sheet(&title, &tiles, 3, TILE).into())?;
     eprintln!("both edits took {:.1} s", start.elapsed().as_secs_f64());
-    print(&target.path.display().to_string());
+    target.say(None);
     Ok(())
 }
 

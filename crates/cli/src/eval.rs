@@ -9,8 +9,9 @@ use serde_json::json;
 
 use crate::args::EvalRoomsArgs;
 use crate::models::Choice;
-use crate::output::{Target, print};
+use crate::output::{Target, is_stdout, print};
 use crate::progress::Progress;
+use crate::settings::{self, Usage};
 use crate::sheet::{Tile, sheet};
 
 /// Rooms shown by `--pictures`.
@@ -22,16 +23,20 @@ const SHOWN: usize = 8;
 ///
 /// When the model can't be opened or an edit fails.
 pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
+    if args.pictures.as_deref().is_some_and(is_stdout) {
+        return Err(Usage("--pictures: the table goes to stdout: name a file".to_owned()).into());
+    }
     let choice = Choice::new(&args.model)?;
     let target = args
         .pictures
         .as_deref()
         .map(|path| Target::new(path, &[]))
         .transpose()?;
+    let seed = settings::seed(args.seed, "seed");
     let model = choice.open()?;
     let settings = Settings {
         count: args.count as usize,
-        seed: args.seed,
+        seed,
         style: style(args),
         full: args.picture_size.map(|side| FullSize {
             side,
@@ -57,7 +62,7 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
     }
     if args.json {
         let json = json!({
-            "benchmark": "RoomBench", "style": style(args).name(), "picture_size": args.picture_size, "count": report.scenes.len(), "seed": args.seed,
+            "benchmark": "RoomBench", "style": style(args).name(), "picture_size": args.picture_size, "count": report.scenes.len(), "seed": seed,
             "model": model.name, "fingerprint": model.fingerprint, "device": choice.device.to_string(),
             "seconds": start.elapsed().as_secs_f64(),
             "summary": report.summary, "finished": report.finished, "sweep": report.sweeps,

@@ -5,17 +5,21 @@
 //! | module | holds |
 //! |---|---|
 //! | `args` | the command line as typed |
-//! | `settings`, `models` | arguments checked and made into a preset and a model |
-//! | `input`, `output` | pictures read and files written, whole or not at all |
+//! | `settings`, `models`, `download` | arguments checked and made into a preset and a model |
+//! | `environment` | empty variables are as if unset; where the embedded Postgres unpacks |
+//! | `input`, `output` | pictures read and files written, whole or not at all; pipes |
 //! | `edit` | `limekiln edit` |
 //! | `rooms`, `demo` | drawn rooms; one of them edited, every stage on one sheet |
 //! | `eval` | `limekiln eval rooms` |
+//! | `tokenizers` | those that a gateway knows |
 //! | `fleet` | `limekiln dev`, `serve`, `coordinate`, `work` and what goes with them |
 //! | `progress`, `sheet` | how far an edit is; pictures side by side |
 
 mod args;
 mod demo;
+mod download;
 mod edit;
+mod environment;
 mod eval;
 mod fleet;
 mod input;
@@ -25,6 +29,7 @@ mod progress;
 mod rooms;
 mod settings;
 mod sheet;
+mod tokenizers;
 
 use std::process::ExitCode;
 
@@ -51,6 +56,7 @@ fn give_back() {
 }
 
 fn main() -> ExitCode {
+    environment::forget_empty();
     limekiln_memory::give_back_by(give_back);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -71,7 +77,7 @@ fn main() -> ExitCode {
         Command::Rooms(args) => rooms::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Eval(Eval::Rooms(args)) => eval::run(args),
-        command => fleet::run(command),
+        command => fleet::environment(command).and_then(|()| fleet::run(command)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,15 +1,18 @@
 //! The model that the arguments name.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
-use limekiln_diffusion::checkpoint::{Checkpoint, OpenOptions, Source};
+use limekiln_diffusion::checkpoint::{Checkpoint, Hub, OpenOptions, Progress, Source};
 use limekiln_diffusion::device::{DeviceChoice, DtypeChoice};
 use limekiln_diffusion::model::Model;
 
 use crate::args::ModelArgs;
+use crate::download;
 use crate::settings::Usage;
 
 /// The built-in model's name on the command line.
-const BUILT_IN: &str = "rooms";
+pub(crate) const BUILT_IN: &str = "rooms";
 /// Side of the pictures that the built-in model was trained on, in pixels.
 const SIZE_BUILT_IN: u32 = limekiln_rooms::SIDE;
 /// Side of the pictures that published checkpoints were trained on, in pixels.
@@ -63,23 +66,114 @@ impl Choice {
         if self.built_in { SIZE_BUILT_IN } else { SIZE }
     }
 
-    /// Opens the model on its device.
+    /// Opens the model on its device, for a person who waits: progress of a download and warnings go to stderr.
     ///
     /// # Errors
     ///
     /// What is wrong with the device or the checkpoint.
     pub(crate) fn open(&self) -> Result<Model> {
+        let model = self.opened(download::shown())?;
+        for warning in &model.warnings {
+            eprintln!("warning: {warning}");
+        }
+        Ok(model)
+    }
+
+    /// As [`Choice::open`], for a process that logs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Choice::open`].
+    pub(crate) fn open_logged(&self) -> Result<Model> {
+        let model = self.opened(download::logged())?;
+        for warning in &model.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(model)
+    }
+
+    fn opened(&self, progress: Progress) -> Result<Model> {
         let device = self.device.open()?;
         let dtype = self.dtype.unwrap_or(if device.is_cpu() {
             DtypeChoice::F32
         } else {
             DtypeChoice::Bf16
         });
+        let options = OpenOptions {
+            hub: Some(Hub {
+                progress,
+                ..Hub::from_env()
+            }),
+            ..self.options.clone()
+        };
         let checkpoint =
-            Checkpoint::open(&self.source, &self.options).context("the model can't be opened")?;
+            Checkpoint::open(&self.source, &options).context("the model can't be opened")?;
         Ok(Model {
             window_least: self.built_in.then_some(limekiln_rooms::WINDOW_LEAST),
             ..Model::load(checkpoint, &device, dtype.dtype())?
         })
+    }
+}
+
+/// The name that a model is served by where `--as` names none: the last part of what `--model` says, in the letters that such a
+/// name may have. None where nothing is left of it.
+pub(crate) fn name_of(model: &str) -> Option<String> {
+    let place = match model.strip_prefix("hf:") {
+        Some(repo) => repo
+            .split_once('@')
+            .map_or(repo, |(name, _)| name)
+            .to_owned(),
+        // `.` and `..` are folders with names of their own.
+        None => Path::new(model)
+            .canonicalize()
+            .map_or_else(|_| model.to_owned(), |path| path.display().to_string()),
+    };
+    let last = place
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    let extensions = [".safetensors", ".ckpt"];
+    let stem = extensions
+        .iter()
+        .find_map(|extension| last.strip_suffix(extension));
+    let name: String = stem
+        .unwrap_or(last)
+        .to_lowercase()
+        .chars()
+        .map(|c| match c {
+            'a'..='z' | '0'..='9' | '.' | '_' => c,
+            _ => '-',
+        })
+        .take(63)
+        .collect();
+    let name = name.trim_start_matches(['-', '.', '_']);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_has_a_name_to_be_served_by() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("My Model");
+        std::fs::create_dir(&inside).unwrap();
+        for (model, name) in [
+            ("rooms", Some("rooms")),
+            ("hf:timbrooks/instruct-pix2pix", Some("instruct-pix2pix")),
+            ("hf:owner/Name_1.5@refs/pr/3", Some("name_1.5")),
+            ("./models/instruct-pix2pix/", Some("instruct-pix2pix")),
+            ("weights/IP2P v1.safetensors", Some("ip2p-v1")),
+            ("a.ckpt", Some("a")),
+            ("s3://bucket/models/ip2p", Some("ip2p")),
+            ("__x", Some("x")),
+            ("/", None),
+        ] {
+            assert_eq!(name_of(model).as_deref(), name, "{model}");
+        }
+        let dotted = format!("{}/.", inside.display());
+        assert_eq!(name_of(&dotted).as_deref(), Some("my-model"));
     }
 }

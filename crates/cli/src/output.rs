@@ -1,13 +1,15 @@
 //! Files written whole or not at all.
 
 use std::fs;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use image::DynamicImage;
 use limekiln_pictures::{Format, Original, encode};
 use tempfile::NamedTempFile;
+
+use crate::settings::Usage;
 
 /// The format that a file's extension names.
 fn format_of(path: &Path) -> Result<Format> {
@@ -29,6 +31,13 @@ fn format_of(path: &Path) -> Result<Format> {
     }
 }
 
+/// Whether the name means stdout.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout"]
+        .iter()
+        .any(|name| path == Path::new(name))
+}
+
 /// A picture file that was found to be writable.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -43,6 +52,19 @@ impl Target {
     ///
     /// Says what is in the way.
     pub(crate) fn new(path: &Path, kept: &[&Path]) -> Result<Self> {
+        if is_stdout(path) {
+            if std::io::stdout().is_terminal() {
+                return Err(Usage(format!(
+                    "{}: stdout is a terminal: send it to a file or to a program",
+                    path.display()
+                ))
+                .into());
+            }
+            return Ok(Self {
+                path: path.to_owned(),
+                format: Format::Png,
+            });
+        }
         let format = format_of(path)?;
         if path.is_dir() {
             bail!("{}: is a folder: name a file", path.display());
@@ -95,7 +117,27 @@ impl Target {
         let bytes = picture
             .encode(self.format)
             .with_context(|| self.path.display().to_string())?;
+        if self.is_pipe() {
+            let mut out = std::io::stdout().lock();
+            let written = out.write_all(&bytes).and_then(|()| out.flush());
+            return written.context("stdout can't be written");
+        }
         write(&self.path, &bytes)
+    }
+
+    /// Whether the picture goes to stdout.
+    pub(crate) fn is_pipe(&self) -> bool {
+        is_stdout(&self.path)
+    }
+
+    /// Prints the report, or without one the path: on stdout, unless the picture goes there.
+    pub(crate) fn say(&self, report: Option<&str>) {
+        match (report, self.is_pipe()) {
+            (Some(report), true) => eprintln!("{report}"),
+            (Some(report), false) => print(report),
+            (None, true) => {}
+            (None, false) => print(&self.path.display().to_string()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::args::RoomsArgs;
 use crate::output::{self, folder_make, png_write, print};
+use crate::settings;
 
 /// Draws the rooms and writes what the arguments ask for.
 ///
@@ -17,10 +18,12 @@ use crate::output::{self, folder_make, png_write, print};
 /// When a file can't be written.
 pub(crate) fn run(args: &RoomsArgs) -> Result<()> {
     folder_make(&args.out)?;
+    let seed = settings::seed(args.seed, "seed");
     let mut lines = String::new();
     for index in 0..args.count {
-        let room = bench_room(args.style, args.seed, u64::from(index));
-        let scene = scene_write(args, index, &room).with_context(|| format!("room {index}"))?;
+        let room = bench_room(args.style, seed, u64::from(index));
+        let scene =
+            scene_write(args, seed, index, &room).with_context(|| format!("room {index}"))?;
         lines.push_str(&scene.to_string());
         lines.push('\n');
     }
@@ -30,7 +33,7 @@ pub(crate) fn run(args: &RoomsArgs) -> Result<()> {
     Ok(())
 }
 
-fn scene_write(args: &RoomsArgs, index: u32, room: &Room) -> Result<serde_json::Value> {
+fn scene_write(args: &RoomsArgs, seed: u64, index: u32, room: &Room) -> Result<serde_json::Value> {
     let pair = &room.pair;
     let target = pair
         .targets
@@ -58,7 +61,7 @@ fn scene_write(args: &RoomsArgs, index: u32, room: &Room) -> Result<serde_json::
     };
     let mut scene = json!({
         "index": index,
-        "seed": args.seed,
+        "seed": seed,
         "task": pair.task.name(),
         "instruction": pair.instruction.text,
         "object": target.object.name(),

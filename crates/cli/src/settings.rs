@@ -3,8 +3,9 @@
 use anyhow::Result;
 use limekiln_lime::Preset;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use crate::args::{Field, PresetArgs};
+use crate::args::{Field, PresetArgs, Seed};
 
 /// An error in the command line, which makes the command exit with 2.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,19 @@ pub(crate) struct Usage(pub(crate) String);
 pub(crate) fn preset(args: &PresetArgs) -> Result<Preset> {
     let preset = Preset::named(&args.preset)?;
     Ok(preset_with(&preset, &fields(args, &preset))?)
+}
+
+/// The seed of `what`: the one given, or one that is drawn here and said on stderr, so that the same can be had again.
+pub(crate) fn seed(seed: Seed, what: &str) -> u64 {
+    match seed {
+        Seed::Given(seed) => seed,
+        Seed::Random => {
+            // The last 62 bits are random; half of them are easier to type again.
+            let drawn = u64::from(Uuid::now_v7().as_u128() as u32);
+            eprintln!("{what}: {drawn}");
+            drawn
+        }
+    }
 }
 
 /// The replaced fields as the API takes them: one object, nested as the preset is.

@@ -5,7 +5,7 @@
 pub enum Error {
     /// A tensor operation failed.
     #[error(transparent)]
-    Candle(#[from] candle_core::Error),
+    Candle(candle_core::Error),
     /// A file or folder cannot be read or written.
     #[error("cannot read {path}: {source}")]
     Io {
@@ -74,6 +74,30 @@ pub enum Error {
     Picture(String),
 }
 
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Candle(plain(error))
+    }
+}
+
+/// The error without the backtrace that candle writes into its message where `RUST_BACKTRACE` is set.
+#[must_use]
+pub fn plain(error: candle_core::Error) -> candle_core::Error {
+    use candle_core::Error;
+    match error {
+        Error::WithBacktrace { inner, .. } => plain(*inner),
+        Error::WithPath { inner, path } => Error::WithPath {
+            inner: Box::new(plain(*inner)),
+            path,
+        },
+        Error::Context { inner, context } => Error::Context {
+            inner: Box::new(plain(*inner)),
+            context,
+        },
+        other => other,
+    }
+}
+
 impl Error {
     /// An error about one key of a configuration.
     pub(crate) fn config(key: &str, reason: impl Into<String>) -> Self {
@@ -81,5 +105,21 @@ impl Error {
             key: key.into(),
             reason: reason.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_backtrace_is_in_a_message() {
+        let with = |inner| candle_core::Error::WithBacktrace {
+            inner: Box::new(inner),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        };
+        let error = with(with(candle_core::Error::Msg("it broke".to_owned())).with_path("a"));
+        assert!(error.to_string().lines().count() > 1);
+        assert_eq!(Error::from(error).to_string(), "path: \"a\" it broke");
     }
 }

@@ -34,4 +34,4 @@ pub mod tokenizer;
 pub mod unet;
 pub mod vae;
 
-pub use error::Error;
+pub use error::{Error, plain};

@@ -28,6 +28,8 @@ pub struct Model {
     pub scheduler: SchedulerConfig,
     /// What every instruction must end with (HIVE's conditional model).
     pub instruction_suffix: Option<String>,
+    /// What is odd about the checkpoint and stops nothing, each in a sentence.
+    pub warnings: Vec<String>,
     /// Least side, in latent pixels, of a part of a picture that the U-Net predicts as it does within the whole. None where nobody
     /// has measured it; whoever knows the model sets it.
     pub window_least: Option<usize>,
@@ -41,7 +43,7 @@ impl Model {
     /// Builds the networks of a checkpoint.
     ///
     /// # Errors
-    /// When a tensor is missing, misshapen or has no place in its network.
+    /// When a tensor is missing or misshapen.
     pub fn load(checkpoint: Checkpoint, device: &Device, dtype: DType) -> Result<Self, Error> {
         let fingerprint = checkpoint.fingerprint().to_owned();
         let Checkpoint {
@@ -52,9 +54,10 @@ impl Model {
             vae,
             scheduler,
             instruction_suffix,
+            warnings,
             ..
         } = checkpoint;
-        let model = Self {
+        let mut model = Self {
             text: TextEncoder::new(text.var_builder(dtype, device), &text.config)?,
             unet: Unet::new(unet.var_builder(dtype, device), &unet.config)?,
             vae: Vae::new(vae.var_builder(dtype, device), &vae.config)?,
@@ -63,13 +66,13 @@ impl Model {
             tokenizer,
             scheduler,
             instruction_suffix,
+            warnings,
             window_least: None,
             device: device.clone(),
             dtype,
         };
-        text.finish()?;
-        unet.finish()?;
-        vae.finish()?;
+        let spare = [text.spare(), unet.spare(), vae.spare()];
+        model.warnings.extend(spare.into_iter().flatten());
         Ok(model)
     }
 

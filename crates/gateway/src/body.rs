@@ -150,7 +150,36 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
                 "the body must be a JSON object",
             ));
         }
-        serde_json::from_value(value).map(Self).map_err(refused)
+        serde_path_to_error::deserialize(value)
+            .map(Self)
+            .map_err(misfit)
+    }
+}
+
+/// Most characters of what was sent that an answer repeats.
+const REPEATED: usize = 200;
+
+/// A value that does not fit, by the field that it stands in.
+fn misfit(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let path = error.path().to_string();
+    let message = shortened(error.into_inner().to_string(), REPEATED);
+    // A field that is unknown or missing is named by the message alone.
+    let named = message.split('`').nth(1).unwrap_or_default();
+    let field = if path.contains(['.', '?']) && !path.contains(char::is_alphanumeric) {
+        named
+    } else {
+        &path
+    };
+    if field.is_empty() {
+        return Problem::new(ProblemCode::RequestInvalid, message);
+    }
+    Problem::field(&shortened(field.to_owned(), 80), message.clone())
+}
+
+fn shortened(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
     }
 }
 

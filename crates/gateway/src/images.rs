@@ -6,7 +6,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use limekiln_jobs::api::{DeleteQuery, ImageLinks, ImageView};
 use limekiln_jobs::{ImageId, TenantId};
-use limekiln_pictures::Format;
 use limekiln_store::{Deleted, Image};
 
 use crate::State;
@@ -32,7 +31,7 @@ fn view(image: Image) -> ImageView {
 
 /// Upload an image
 ///
-/// The body is the file itself: PNG, JPEG, WebP or TIFF. The same file uploaded twice is one image.
+/// The body is the file itself: PNG, JPEG, WebP or TIFF, whatever Content-Type says. The same file uploaded twice is one image.
 #[utoipa::path(
     post, path = "/v1/images", operation_id = "createImage", tag = "images",
     request_body(description = "The file", content(
@@ -42,7 +41,7 @@ fn view(image: Image) -> ImageView {
     responses((status = 201, description = "The image was stored", body = ImageView,
         headers(("Location" = String, description = "Path of the image")))),
     extensions(("x-problems" = json!([
-        ProblemCode::MediaTypeMismatch, ProblemCode::ImageUnsupported, ProblemCode::ImageEmpty,
+        ProblemCode::ImageUnsupported, ProblemCode::ImageEmpty,
         ProblemCode::ImageDamaged, ProblemCode::ImagePixelsLimit, ProblemCode::UploadLimit,
         ProblemCode::StorageLimit,
     ]))),
@@ -53,7 +52,6 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let declared = declared_format(&parts.headers)?;
     let bytes_max = state.settings.limits.upload_bytes;
     quotas::upload(
         &state,
@@ -66,7 +64,9 @@ pub(crate) async fn create(
         share,
         held: _held,
     } = body::read(&state, caller.tenant, &parts.headers, body, bytes_max, 1).await?;
-    let checked = upload::check(&state, caller.tenant, &share, bytes.clone(), declared).await?;
+    let checked = upload::check(&state, caller.tenant, &share, bytes.clone())
+        .await
+        .map_err(|problem| no_form(&parts.headers, problem))?;
     quotas::upload(&state, &caller, bytes.len() as u64).await?;
     let image = upload::put(&state, caller.tenant, bytes, &checked).await?;
     drop(share);
@@ -158,21 +158,20 @@ async fn find(state: &State, tenant: TenantId, id: ImageId) -> Result<Image, Pro
     found.ok_or_else(|| Problem::plain(ProblemCode::ImageNotFound))
 }
 
-/// The format that `Content-Type` declares, if it declares one.
-fn declared_format(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
-    match body::media_type(headers)?.as_deref() {
-        Some("image/png") => Ok(Some(Format::Png)),
-        Some("image/jpeg" | "image/jpg") => Ok(Some(Format::Jpeg)),
-        Some("image/webp") => Ok(Some(Format::WebP)),
-        Some("image/tiff" | "image/tif") => Ok(Some(Format::Tiff)),
-        Some("application/octet-stream") => Ok(None),
-        given => Err(Problem::new(
-            ProblemCode::MediaTypeUnsupported,
-            format!(
-                "send the picture itself as the body, with Content-Type: image/png, image/jpeg, image/webp, image/tiff \
-                 or application/octet-stream, not {}",
-                given.unwrap_or("without one")
-            ),
-        )),
+/// Says what to send to whoever sent the picture wrapped in something.
+fn no_form(headers: &HeaderMap, problem: Problem) -> Problem {
+    let wrapped = body::media_type(headers)
+        .ok()
+        .flatten()
+        .is_some_and(|kind| kind.starts_with("multipart/") || kind == "application/json");
+    if problem.code != ProblemCode::ImageUnsupported || !wrapped {
+        return problem;
+    }
+    Problem {
+        detail: format!(
+            "{}: send the file itself as the body, neither a form nor JSON",
+            problem.detail
+        ),
+        ..problem
     }
 }

@@ -10,7 +10,7 @@
 //! | [`status`] | what a process says of itself: `readiness` checks its services, `disks` remembers full ones |
 //! | [`serve`] | connections: their number, header timeouts, an orderly end; `write_timeout` against clients that stopped reading |
 //! | `routes` | which handler answers which path, on the public port and on the status port |
-//! | `layers` | what happens around every request: id, span, metrics, problem documents for errors that have none |
+//! | `layers`, `cors` | what happens around every request: id, span, metrics, problem documents for errors that have none; pages of other origins |
 //! | `admission` | who is let in: bounds on all requests, on a tenant's and on a key's |
 //! | `quotas` | bytes that a tenant may upload and store |
 //! | `problem` | errors of handlers as problem documents (RFC 9457) |
@@ -44,6 +44,7 @@ mod admin;
 mod admission;
 mod auth;
 mod body;
+mod cors;
 mod disks;
 mod docs;
 mod download;
@@ -75,9 +76,10 @@ mod webhooks;
 mod worker_cache;
 mod write_timeout;
 
+pub use cors::{NoOrigin, Origin};
 pub use health::status_router;
 pub use routes::{openapi, operator_router, router};
 pub use serve::{Error, serve};
-pub use settings::{Downloads, Limits, Resolve, Settings, Timeouts};
+pub use settings::{Downloads, Length, Limits, Resolve, Settings, Timeouts};
 pub use state::{Services, State};
 pub use status::Status;

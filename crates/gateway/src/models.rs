@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use axum::extract::rejection::PathRejection;
 use axum::{Json, extract};
 use limekiln_jobs::ModelName;
 use limekiln_jobs::api::{Model, Models};
 
 use crate::State;
 use crate::auth::Tenant;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemCode};
 
 /// List the models and presets
 #[utoipa::path(
@@ -19,6 +20,46 @@ pub(crate) async fn list(
     extract::State(state): extract::State<State>,
     _: Tenant,
 ) -> Result<Json<Models>, Problem> {
+    let settings = &state.settings;
+    let others = settings
+        .presets
+        .iter()
+        .filter(|preset| **preset != settings.preset);
+    let presets = std::iter::once(&settings.preset).chain(others);
+    Ok(Json(Models {
+        object: "list".into(),
+        data: models(&state).await?.into_values().collect(),
+        presets: presets.cloned().collect(),
+    }))
+}
+
+/// Show a model
+#[utoipa::path(
+    get, path = "/v1/models/{model}", operation_id = "getModel", tag = "account",
+    params(("model" = String, Path, description = "Name of the model", pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")),
+    responses((status = 200, description = "The model", body = Model)),
+    extensions(("x-problems" = json!([ProblemCode::ModelNotFound]))),
+)]
+pub(crate) async fn get(
+    extract::State(state): extract::State<State>,
+    _: Tenant,
+    path: Result<extract::Path<String>, PathRejection>,
+) -> Result<Json<Model>, Problem> {
+    let extract::Path(name) =
+        path.map_err(|_| Problem::new(ProblemCode::Malformed, "the path is not UTF-8"))?;
+    let found = match name.parse::<ModelName>() {
+        Ok(name) => models(&state).await?.remove(&name),
+        Err(_) => None,
+    };
+    let unknown = || {
+        let detail = "there is no such model: see GET /v1/models";
+        Problem::new(ProblemCode::ModelNotFound, detail)
+    };
+    found.map(Json).ok_or_else(unknown)
+}
+
+/// The models that edits may name.
+async fn models(state: &State) -> Result<BTreeMap<ModelName, Model>, Problem> {
     let settings = &state.settings;
     let model = |id: &ModelName| Model {
         id: id.clone(),
@@ -45,14 +86,5 @@ pub(crate) async fn list(
     for (id, model) in &mut models {
         model.limits = state.workers.limits(id).await?;
     }
-    let others = settings
-        .presets
-        .iter()
-        .filter(|preset| **preset != settings.preset);
-    let presets = std::iter::once(&settings.preset).chain(others);
-    Ok(Json(Models {
-        object: "list".into(),
-        data: models.into_values().collect(),
-        presets: presets.cloned().collect(),
-    }))
+    Ok(models)
 }

@@ -14,14 +14,20 @@ use utoipa_axum::routes;
 use crate::openapi::Api;
 use crate::problem::{Problem, ProblemCode};
 use crate::{
-    State, account, admin, admission, docs, edits, health, images, layers, models, openai,
+    State, account, admin, admission, cors, docs, edits, health, images, layers, models, openai,
     openapi as description, sessions, webhooks,
 };
 
 /// What the public port serves. [`serve`](crate::serve()) adds the bounds on connections.
 pub fn router(state: State) -> Router {
     let routes = public(&state);
-    whole(state, routes, missing)
+    let layer = cors::layer(&state.settings.origins);
+    let router = whole(state, routes, missing);
+    // Outermost, so that a page can read what was refused, too.
+    match layer {
+        Some(layer) => router.layer(layer),
+        None => router,
+    }
 }
 
 /// What the status port of a gateway serves: health in detail, metrics, and the admin routes.
@@ -115,6 +121,7 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(webhooks::secret))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(models::list))
+        .routes(routes!(models::get))
         .routes(routes!(account::me))
         .route_layer(from_fn_with_state(state.clone(), admission::bounded));
     let uploads = OpenApiRouter::new()

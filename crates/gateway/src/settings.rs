@@ -8,9 +8,15 @@ use limekiln_jobs::api::ModelLimits;
 use limekiln_jobs::{Failure, ModelName, Resolved, Spec};
 use url::Url;
 
+use crate::cors::Origin;
+
 /// Resolves a preset with its replaced fields before an edit is queued, or says what is wrong with them. The command hands it
 /// in, because it knows presets and the gateway does not.
 pub type Resolve = Arc<dyn Fn(&Spec) -> Result<Resolved, Failure> + Send + Sync>;
+
+/// Says why an instruction is too long for the model of this name; none where it is not, or where nobody knows. The command
+/// hands it in, because it knows tokenizers and the gateway does not.
+pub type Length = Arc<dyn Fn(&ModelName, &str) -> Option<String> + Send + Sync>;
 
 /// Settings of a gateway.
 #[derive(Clone)]
@@ -32,6 +38,10 @@ pub struct Settings {
     pub admin_public: bool,
     /// Whether `/metrics` and the details of `/readyz` are on the public port too.
     pub status_public: bool,
+    /// Origins whose pages may use the API, with a key of theirs.
+    pub origins: Vec<Origin>,
+    /// Finds instructions that are too long for their model. Without it the worker does.
+    pub length: Option<Length>,
     /// How much requests may ask for, and how many there may be.
     pub limits: Limits,
     /// How long clients, other requests and services are waited for.
@@ -50,6 +60,8 @@ impl Settings {
             public_url: None,
             admin_public: false,
             status_public: false,
+            origins: Vec::new(),
+            length: None,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }
@@ -67,6 +79,8 @@ impl fmt::Debug for Settings {
             .field("public_url", &self.public_url.as_ref().map(Url::as_str))
             .field("admin_public", &self.admin_public)
             .field("status_public", &self.status_public)
+            .field("origins", &self.origins)
+            .field("length", &self.length.is_some())
             .field("limits", &self.limits)
             .field("timeouts", &self.timeouts)
             .finish()

@@ -6,7 +6,7 @@ use image::GrayImage;
 use limekiln_blobs::Key;
 use limekiln_jobs::{Digest, ImageId, TenantId};
 use limekiln_memory::{Share, TooLarge, mib};
-use limekiln_pictures::{Error, Format, Limits, Probe};
+use limekiln_pictures::{Error, Format, Limits, Original, Probe};
 use limekiln_store::{Image, NewImage};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -42,17 +42,9 @@ pub(crate) async fn check(
     tenant: TenantId,
     held: &Share,
     bytes: Bytes,
-    declared: Option<Format>,
 ) -> Result<Checked, Problem> {
     let limits = limits(state);
     let probe = probe(&bytes, limits).await?;
-    if let Some(declared) = declared.filter(|declared| *declared != probe.format) {
-        let (found, declared) = (probe.format.media_type(), declared.media_type());
-        return Err(Problem::new(
-            ProblemCode::MediaTypeMismatch,
-            format!("the body is {found} and Content-Type says {declared}"),
-        ));
-    }
     let share = share(state, tenant, held, probe.check_bytes, "this picture").await?;
     let read = move || {
         limekiln_pictures::check(&bytes, &limits)?;
@@ -83,6 +75,34 @@ pub(crate) async fn opacity(
     let (opacity, mut share) = decoding(state, share, read).await?;
     share.shrink_to(made_bytes);
     Ok((opacity, share))
+}
+
+/// The same of a picture that may be its own mask, with memory for a mask and for [`opaque`].
+pub(crate) async fn own_opacity(
+    state: &State,
+    tenant: TenantId,
+    held: &Share,
+    bytes: Bytes,
+    size: (u32, u32),
+) -> Result<(GrayImage, PictureShare), Problem> {
+    let probe = probe(&bytes, limits(state)).await?;
+    // What is written is no larger than the pixels, about.
+    let mask = 2 * u64::from(size.0) * u64::from(size.1);
+    let made_bytes = mask + probe.decode_bytes + 2 * probe.picture_bytes;
+    opacity(state, tenant, held, bytes, size, made_bytes).await
+}
+
+/// The picture without its transparency, as PNG.
+pub(crate) async fn opaque(state: &State, bytes: Bytes) -> Result<Bytes, Problem> {
+    let limits = limits(state);
+    let permit = turn(state).await?;
+    let png = blocking(move || {
+        let _permit = permit;
+        let (mut picture, _) = Original::read(&bytes, &limits)?;
+        picture.alpha = None;
+        picture.encode(Format::Png)
+    });
+    Ok(png.await?.into())
 }
 
 async fn probe(bytes: &Bytes, limits: Limits) -> Result<Probe, Problem> {

@@ -6,7 +6,7 @@ pub enum Error {
     Diffusion(#[from] limekiln_diffusion::Error),
     /// A tensor operation failed.
     #[error(transparent)]
-    Tensor(#[from] candle_core::Error),
+    Tensor(candle_core::Error),
     /// A preset's fields do not make sense; the message names the field and what it may be.
     #[error("preset: {0}")]
     Preset(String),
@@ -20,3 +20,9 @@ pub enum Error {
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Tensor(limekiln_diffusion::plain(error))
+    }
+}

@@ -2,6 +2,7 @@
 
 use image::{Rgb, RgbImage};
 use limekiln_diffusion::model::Model;
+use limekiln_diffusion::scheduler::{self, SchedulerKind};
 
 use crate::edit::{Edit, Outcome, Progress, Request};
 use crate::error::Result;
@@ -36,13 +37,15 @@ pub fn probe(model: &Model, side_px: u32, steps: usize) -> Result<()> {
     let side = (side_px - side_px % factor).max(factor);
     let mut preset = Preset::base();
     preset.edit.steps = steps;
+    // Edits name their solver as a rule, so a checkpoint that declares one which is not known here can edit.
+    let known = scheduler::build(&model.scheduler, None, steps).is_ok();
     let request = Request {
         image: RgbImage::from_fn(side, side, |x, y| Rgb([x as u8, y as u8, 128])),
         instruction: "make it red".to_owned(),
         seed: 0,
         preset,
         mask: None,
-        scheduler: None,
+        scheduler: (!known).then_some(SchedulerKind::DpmSolverMultistep),
     };
     run(model, request, |_| {}).map(drop)
 }

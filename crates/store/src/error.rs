@@ -54,6 +54,11 @@ pub enum Error {
         /// What the server says it is.
         found: String,
     },
+    /// A pooler gives one session to several clients.
+    #[error(
+        "what answers for Postgres lends its sessions to several clients, as PgBouncer does in transaction mode, and cannot be used: set `pool_mode = session` for this database, or name Postgres itself"
+    )]
+    SessionsShared,
     /// A tenant of this name exists.
     #[error("there is a tenant named {0} already: choose another name")]
     NameTaken(String),
@@ -106,6 +111,7 @@ impl Retryable for Error {
             | Self::MigrationBlocked { .. }
             | Self::Migrate(_)
             | Self::ServerOld { .. }
+            | Self::SessionsShared
             | Self::Role(_)
             | Self::Embedded(_) => ErrorKind::Setup,
             Self::NameTaken(_) | Self::NoTenant | Self::BlobGoing(_) | Self::Invalid { .. } => {

@@ -4,7 +4,7 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | `store` | [`Store`]: settings, pool, what the server is |
+//! | `store`, `pooler` | [`Store`]: settings, pool, what the server is; poolers that can't be used |
 //! | `migrate` | the schema brought up to date, while the fleet runs |
 //! | `error`, `write` | [`Error`]; what a fenced write says ([`Write`]) |
 //! | `conn`, `query`, `row`, `arrays` | a connection; a statement on it; columns as types; many edits as the arrays of one statement |
@@ -69,6 +69,7 @@ mod lease;
 mod mark;
 mod migrate;
 mod outcome;
+mod pooler;
 mod query;
 mod queue;
 mod reap;
@@ -99,7 +100,7 @@ pub use control::{Cancel, Retried};
 pub use deletion::{BlobDeletion, Deleted};
 pub use edits::Filter;
 #[cfg(feature = "embedded")]
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Unpacked};
 pub use erasure::{Ended, TenantCounts};
 pub use error::{Error, Result};
 pub use images::{Image, NewImage};

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use crate::conn::Conn;
 use crate::error::{Error, Result};
+use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
@@ -154,14 +155,16 @@ impl Store {
     /// Connects, with one connection to begin with.
     ///
     /// # Errors
-    /// An unreadable URL, an unreachable or too old server.
+    /// An unreadable URL, an unreachable or too old server, a pooler that shares sessions.
     pub async fn connect(settings: &Settings) -> Result<Self> {
         if !settings.url.starts_with("postgres://") && !settings.url.starts_with("postgresql://") {
             return Err(Error::Url("it does not begin with postgres://".to_owned()));
         }
         let options = PgConnectOptions::from_str(&settings.url)
             .map_err(|error| Error::Url(error.to_string()))?
-            .application_name("limekiln");
+            .application_name("limekiln")
+            // PgBouncer as it is installed refuses a client that sends it, and numbers come in binary.
+            .extra_float_digits(None);
         let single = settings.connections <= 1;
         let mut pool = PgPoolOptions::new()
             .max_connections(settings.connections.max(1))
@@ -174,6 +177,9 @@ impl Store {
             pool = pool.idle_timeout(None).max_lifetime(None);
         }
         let pool = pool.connect_with(options).await?;
+        if !single {
+            pooler::check(&pool).await?;
+        }
         let store = Self { pool, single };
         let version: i32 = store
             .value(

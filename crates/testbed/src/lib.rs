@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`postgres`] | a Postgres server, and a database of its own for each test |
+//! | [`pgbouncer`] | PgBouncer in front of it |
 //! | [`rabbitmq`] | a RabbitMQ node, and a virtual host of its own for each test |
 //! | [`s3`] | an S3 server: ours, or an independent one (feature `s3`, on by default) |
 //! | [`proxy`] | a TCP proxy that cuts, refuses, slows down and swallows |
@@ -25,6 +26,7 @@
 )]
 
 mod dir;
+pub mod pgbouncer;
 mod port;
 pub mod postgres;
 pub mod process;

@@ -320,13 +320,13 @@ fn bin_find() -> PathBuf {
 }
 
 /// Postgres refuses root: then it runs as Debian's `postgres`.
-fn account() -> Option<&'static str> {
+pub(crate) fn account() -> Option<&'static str> {
     static ROOT: OnceLock<bool> = OnceLock::new();
     ROOT.get_or_init(|| id(&["-u"]) == Some(0))
         .then_some("postgres")
 }
 
-fn chown_to(dir: &Path, account: &str) {
+pub(crate) fn chown_to(dir: &Path, account: &str) {
     let uid = id(&["-u", account])
         .unwrap_or_else(|| panic!("there is no user {account}: run tests/install"));
     chown(dir, Some(uid), None).unwrap();

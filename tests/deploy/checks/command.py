@@ -9,7 +9,7 @@ import threading
 from harness import LIMEKILN, run
 
 # Read by libraries that the command is made of, not by its own arguments.
-LIBRARIES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "HF_HOME"}
+LIBRARIES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "HF_HOME"}
 
 
 @functools.cache

@@ -1,5 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_sdk_s3::{
     Client,
     config::{
@@ -114,9 +117,16 @@ async fn config(settings: &Settings) -> aws_sdk_s3::Config {
     }
     let mut loader =
         aws_config::defaults(BehaviorVersion::latest()).http_client(http_client(false));
-    if let Some(region) = region {
-        loader = loader.region(region);
-    }
+    loader = match region {
+        Some(region) => loader.region(region),
+        // As the SDK's own chain, but that it asks no instance of Amazon's, which takes seconds where there is none.
+        None if settings.endpoint.is_some() => loader.region(
+            RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+                .or_else(ProfileFileRegionProvider::new())
+                .or_else(Region::from_static(REGION)),
+        ),
+        None => loader,
+    };
     let shared = loader.load().await;
     if plain {
         config = config.http_client(http_client(true));

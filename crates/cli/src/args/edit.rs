@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{BoundsArgs, ModelArgs, PresetArgs};
+use super::{BoundsArgs, ModelArgs, PresetArgs, Seed};
 
 /// Edit one picture, where the instruction means it
 ///
@@ -14,7 +14,7 @@ use super::{BoundsArgs, ModelArgs, PresetArgs};
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EditArgs {
-    /// The picture to edit (PNG, JPEG, WebP or TIFF)
+    /// The picture to edit (PNG, JPEG, WebP or TIFF); - is stdin
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
 
@@ -22,18 +22,15 @@ pub(crate) struct EditArgs {
     #[arg(value_name = "INSTRUCTION")]
     pub(crate) instruction: String,
 
-    /// Where to write the result: .png, .webp (both lossless) or .jpg [default: IMAGE-edited.png beside IMAGE]
+    /// Where to write the result: .png, .webp (both lossless) or .jpg; - is stdout, as PNG [default: IMAGE-edited.png beside
+    /// IMAGE]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Seed of the noise; a seed gives the picture that diffusers gives for torch.Generator().manual_seed(N)
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    pub(crate) seed: u64,
+    /// Seed of the noise; a seed gives the picture that diffusers gives for torch.Generator().manual_seed(N). `random`
+    /// (or -1) draws one and prints it
+    #[arg(long, value_name = "N", default_value_t = Seed::Given(0), allow_negative_numbers = true)]
+    pub(crate) seed: Seed,
 
     /// Longest side that the model works on, in pixels, 64 to 2048: larger pictures are shrunk, smaller ones kept
     /// [default: 512, or 128 for the built-in model]

@@ -10,7 +10,7 @@ use limekiln_rooms::Style;
 
 use super::number::scale;
 use super::rooms::style;
-use super::{Field, ModelArgs};
+use super::{Field, ModelArgs, Seed};
 use crate::settings::preset_with;
 
 /// RoomBench: recolor one object in each of N rooms that the model has not seen, and score where the edit went.
@@ -34,14 +34,9 @@ pub(crate) struct EvalRoomsArgs {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) count: u32,
 
-    /// Which rooms; the noise is seeded with the room's number
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    pub(crate) seed: u64,
+    /// Which rooms; the noise is seeded with the room's number. `random` (or -1) draws a number and prints it
+    #[arg(long, value_name = "N", default_value_t = Seed::Given(0), allow_negative_numbers = true)]
+    pub(crate) seed: Seed,
 
     /// How rooms are drawn: plain, rich or second
     ///

@@ -16,6 +16,7 @@ pub(crate) use edit::EditArgs;
 pub(crate) use eval::EvalRoomsArgs;
 pub(crate) use fleet::*;
 pub(crate) use model::ModelArgs;
+pub(crate) use number::Seed;
 pub(crate) use preset::{Field, PresetArgs};
 pub(crate) use rooms::{DemoArgs, RoomsArgs};
 

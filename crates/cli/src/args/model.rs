@@ -8,11 +8,11 @@ use clap::Args;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// The checkpoint: `rooms` (built in, knows drawn rooms only), a folder or single file, or hf:owner/name
+    /// The checkpoint: `rooms` (built in, knows drawn rooms only), a folder or single file, or hf:owner/name[@revision]
     ///
     /// These formats are read as they are: diffusers folders (safetensors, fp16 variants, sharded, .bin) and single .safetensors or
     /// .ckpt files of InstructPix2Pix. hf:owner/name is looked up in the hub's cache first (HF_HOME, HF_HUB_CACHE)
-    /// and downloaded when it is not there.
+    /// and downloaded when it is not there, with HF_TOKEN or the token of `hf auth login` where there is one.
     #[arg(
         long,
         value_name = "MODEL",

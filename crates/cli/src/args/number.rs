@@ -1,5 +1,8 @@
 //! Numbers with bounds, and messages that name them.
 
+use std::fmt;
+use std::str::FromStr;
+
 /// Parses a guidance scale: finite, 0 to 100.
 pub(crate) fn scale(text: &str) -> Result<f64, String> {
     within(text, 0.0, 100.0)
@@ -18,6 +21,38 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
 /// Parses a part of a whole: above 0, at most 1.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
     within(text, 0.001, 1.0)
+}
+
+/// The number that noise or drawings are made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seed {
+    /// This one.
+    Given(u64),
+    /// One that the command draws.
+    Random,
+}
+
+impl FromStr for Seed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "random" | "-1" => Ok(Self::Random),
+            text => text
+                .parse()
+                .map(Self::Given)
+                .map_err(|_| format!("not a whole number from 0 to {}, or random", u64::MAX)),
+        }
+    }
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(seed) => seed.fmt(f),
+            Self::Random => f.write_str("random"),
+        }
+    }
 }
 
 /// Parses a number of bytes: `500MiB`, `10GiB`; `unlimited` is none.
@@ -72,6 +107,18 @@ mod tests {
         }
         assert!(strength("1000001").is_err());
         assert!(share("0").is_err() && share("1").is_ok());
+    }
+
+    #[test]
+    fn seeds_are_given_or_drawn() {
+        assert_eq!("7".parse(), Ok(Seed::Given(7)));
+        assert_eq!(u64::MAX.to_string().parse(), Ok(Seed::Given(u64::MAX)));
+        for random in ["random", "-1"] {
+            assert_eq!(random.parse(), Ok(Seed::Random));
+        }
+        for bad in ["", "-2", "1.5", "Random", "18446744073709551616"] {
+            assert!(bad.parse::<Seed>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) struct PresetArgs {
     #[arg(long, value_name = "PRESET", default_value = PRESET_DEFAULT, value_parser = PRESETS)]
     pub(crate) preset: String,
 
-    /// Solver of both stages: euler-ancestral, ddim, pndm, dpm++2m or unipc [default: the preset's, else the model's]
+    /// Solver of both stages: euler-ancestral, ddim, pndm, dpm++2m, unipc, euler or deis [default: the preset's, else the model's]
     #[arg(long, value_name = "NAME")]
     pub(crate) scheduler: Option<String>,
 

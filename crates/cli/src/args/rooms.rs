@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use limekiln_rooms::Style;
 
-use super::{ModelArgs, PresetArgs};
+use super::{ModelArgs, PresetArgs, Seed};
 
 /// Draw furnished rooms, with true masks and instructions
 ///
@@ -24,14 +24,9 @@ pub(crate) struct RoomsArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) count: u32,
 
-    /// Seed that the rooms are drawn from
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    pub(crate) seed: u64,
+    /// Seed that the rooms are drawn from; `random` (or -1) draws one and prints it
+    #[arg(long, value_name = "N", default_value_t = Seed::Given(0), allow_negative_numbers = true)]
+    pub(crate) seed: Seed,
 
     /// Side of the square pictures, in pixels
     #[arg(long, value_name = "PX", default_value_t = 128, value_parser = clap::value_parser!(u32).range(32..=8192))]
@@ -64,27 +59,17 @@ pub(crate) struct DemoArgs {
     #[arg(short, long, value_name = "FILE", default_value = "limekiln-demo.png")]
     pub(crate) output: PathBuf,
 
-    /// Seed that the room is drawn from
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    pub(crate) room: u64,
+    /// Seed that the room is drawn from; `random` (or -1) draws one and prints it
+    #[arg(long, value_name = "N", default_value_t = Seed::Given(0), allow_negative_numbers = true)]
+    pub(crate) room: Seed,
 
     /// Color that the instruction asks for
     #[arg(long, value_name = "COLOR", default_value = "red")]
     pub(crate) color: String,
 
-    /// Seed of the noise
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    pub(crate) seed: u64,
+    /// Seed of the noise; `random` (or -1) draws one and prints it
+    #[arg(long, value_name = "N", default_value_t = Seed::Given(0), allow_negative_numbers = true)]
+    pub(crate) seed: Seed,
 
     #[command(flatten)]
     pub(crate) preset: PresetArgs,

@@ -55,7 +55,8 @@ impl Folder {
             files.push(name);
         }
         output::write_with(&self.0.join(LATENTS), |file| {
-            Ok(stages.latents.save_safetensors("latents", file.path())?)
+            let saved = stages.latents.save_safetensors("latents", file.path());
+            Ok(saved.map_err(limekiln_diffusion::plain)?)
         })?;
         files.extend([LATENTS, REPORT].map(str::to_owned));
         Ok(files)

@@ -20,7 +20,7 @@ use report::Report;
 use crate::args::EditArgs;
 use crate::input;
 use crate::models::Choice;
-use crate::output::{Target, print};
+use crate::output::Target;
 use crate::progress::Progress;
 use crate::settings::{self, Usage};
 
@@ -43,8 +43,10 @@ struct Job<'a> {
 /// One line that says what to do.
 pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let preset = settings::preset(&args.preset)?;
-    let recipe = Recipe::new(&args.instruction, args.seed, preset).map_err(explained)?;
+    input::pipes_check(&args.image, args.mask.as_deref(), args.output.as_deref())?;
     let choice = Choice::new(&args.model)?;
+    let seed = settings::seed(args.seed, "seed");
+    let recipe = Recipe::new(&args.instruction, seed, preset).map_err(explained)?;
     let job = Job::new(args)?;
     let model = choice.open()?;
     let side_max = args.size.unwrap_or(choice.size_default());
@@ -157,11 +159,7 @@ impl<'a> Job<'a> {
         if let Some(folder) = &self.folder {
             folder.report(&json)?;
         }
-        print(if self.args.json {
-            &json
-        } else {
-            &report.output
-        });
+        self.target.say(self.args.json.then_some(&*json));
         Ok(())
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use limekiln_jobs::api::{AcceptedEdit, ImageView, Invalid, ProblemDocument};
+use limekiln_diffusion::checkpoint::proxy_of;
+use limekiln_jobs::api::{AcceptedEdit, ImageView, Invalid, Models, ProblemDocument};
 use limekiln_jobs::retry::Policy;
 use limekiln_jobs::{ArtifactKind, EditEvent, EditId, EditRequest, EditView};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -52,8 +53,10 @@ impl Client {
         })
     }
 
-    fn url(&self, path: &str) -> Result<Url> {
+    /// The gateway's address, or that of its API as OpenAI's clients are given it.
+    pub(crate) fn url(&self, path: &str) -> Result<Url> {
         let base = self.base.as_str().trim_end_matches('/');
+        let base = base.strip_suffix("/v1").unwrap_or(base);
         Ok(Url::parse(&format!("{base}{path}"))?)
     }
 
@@ -94,6 +97,16 @@ impl Client {
             })
             .await?;
         read(answer).await
+    }
+
+    /// The models.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says.
+    pub(crate) async fn models(&self) -> Result<Models> {
+        let url = self.url("/v1/models")?;
+        read(self.send(|| self.http.get(url.clone())).await?).await
     }
 
     /// The edit as it is now.
@@ -185,8 +198,11 @@ impl Client {
             match backoff.next().filter(|_| may_help) {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None => {
-                    let unreachable = || format!("{} can't be reached", self.base);
-                    return refuse(outcome.with_context(unreachable)?).await;
+                    let through = proxy_of(self.base.as_str());
+                    return match outcome {
+                        Ok(answer) => refuse(answer, &self.base, through.as_deref()).await,
+                        Err(error) => bail!(unreached(&error, &self.base, through.as_deref())),
+                    };
                 }
             }
         }
@@ -200,30 +216,71 @@ async fn read<T: DeserializeOwned>(answer: Response) -> Result<T> {
         .context("the answer can't be read: is this a Limekiln gateway?")
 }
 
+/// Why no answer came, in one sentence.
+fn unreached(error: &reqwest::Error, base: &Url, proxy: Option<&str>) -> String {
+    // What is outermost says which request failed, what is innermost why.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    match proxy {
+        Some(proxy) => format!(
+            "{base} can't be reached through the proxy {proxy}: {cause}; {}",
+            around(base)
+        ),
+        None => format!("{base} can't be reached: {cause}; --url says where the gateway is"),
+    }
+}
+
+/// How to ask the gateway itself.
+fn around(base: &Url) -> String {
+    let host = base.host_str().unwrap_or_default();
+    format!("NO_PROXY={host} asks the gateway without it")
+}
+
 /// Turns a problem document into an error of one line.
-async fn refuse(answer: Response) -> Result<Response> {
+async fn refuse(answer: Response, base: &Url, proxy: Option<&str>) -> Result<Response> {
     let status = answer.status();
     if status.is_success() {
         return Ok(answer);
     }
-    // A proxy in between may answer something else.
     let problem: Option<ProblemDocument> = answer.json().await.ok();
-    let (detail, code, errors) = match &problem {
-        Some(problem) => (problem.detail.as_str(), &*problem.code, &*problem.errors),
-        None => ("the gateway gave no reason", "", [].as_slice()),
+    let Some(problem) = problem else {
+        // It was no gateway that answered.
+        match proxy {
+            Some(proxy) => bail!(
+                "the proxy {proxy} answered {status} in place of {base}; {}",
+                around(base)
+            ),
+            None => bail!(
+                "{base} answered {status} and gave no reason: is it a Limekiln gateway? --url says where it is"
+            ),
+        }
     };
-    let errors: Vec<String> = errors.iter().map(Invalid::to_string).collect();
+    bail!(refusal(&problem))
+}
+
+fn refusal(problem: &ProblemDocument) -> String {
+    let detail = &problem.detail;
+    // As a rule the detail has them.
+    let errors: Vec<String> = problem
+        .errors
+        .iter()
+        .map(Invalid::to_string)
+        .filter(|error| !detail.contains(error.as_str()))
+        .collect();
     let errors = match errors.as_slice() {
         [] => String::new(),
         errors => format!(" ({})", errors.join("; ")),
     };
-    let advice = match status {
-        StatusCode::UNAUTHORIZED => {
-            "; give a key that `limekiln keys create` or `limekiln dev` printed"
-        }
+    let advice = match problem.status {
+        401 => "; give a key that `limekiln keys create` or `limekiln dev` printed",
         _ => "",
     };
-    bail!("{detail}{errors}{advice} [{} {code}]", status.as_u16())
+    format!(
+        "{detail}{errors}{advice} [{} {}]",
+        problem.status, problem.code
+    )
 }
 
 /// A server-sent event.
@@ -306,6 +363,43 @@ mod tests {
                 .collect();
             assert_eq!(cut, whole);
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_once() {
+        let invalid = |field: &str| Invalid::new(field, "must be smaller");
+        let problem = |detail: &str, errors: Vec<Invalid>| {
+            let code = limekiln_jobs::api::ProblemCode::RequestInvalid;
+            refusal(&ProblemDocument::new(code, detail.to_owned(), errors))
+        };
+        assert_eq!(
+            problem("size: must be smaller", vec![invalid("size")]),
+            "size: must be smaller [422 request_invalid]"
+        );
+        assert_eq!(
+            problem("fields are wrong", vec![invalid("size"), invalid("seed")]),
+            "fields are wrong (size: must be smaller; seed: must be smaller) [422 request_invalid]"
+        );
+    }
+
+    #[test]
+    fn the_address_may_be_that_of_the_api() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for base in [
+            "http://a:1",
+            "http://a:1/",
+            "http://a:1/v1",
+            "http://a:1/v1/",
+        ] {
+            let client = Client::new(&base.parse().unwrap(), "lk_x");
+            let url = client.unwrap().url("/v1/images").unwrap();
+            assert_eq!(url.as_str(), "http://a:1/v1/images");
+        }
+        let client = Client::new(&"http://a/limekiln/v1".parse().unwrap(), "lk_x").unwrap();
+        assert_eq!(
+            client.url("/v1/edits").unwrap().as_str(),
+            "http://a/limekiln/v1/edits"
+        );
     }
 
     #[test]

@@ -39,6 +39,8 @@ mod work;
 use anyhow::Result;
 
 use crate::args::{Bench, Command, SubmitArgs, TelemetryArgs};
+#[cfg(feature = "embedded")]
+use crate::environment;
 use telemetry::Telemetry;
 use tokio_util::sync::CancellationToken;
 
@@ -89,6 +91,20 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         }
         Command::Edit(_) | Command::Rooms(_) | Command::Demo(_) | Command::Eval(_) => Ok(()),
     }
+}
+
+/// What the environment must say before the command starts: the library of the embedded Postgres unpacks where it says.
+///
+/// # Errors
+///
+/// When the working folder is gone.
+pub(crate) fn environment(command: &Command) -> Result<()> {
+    #[cfg(feature = "embedded")]
+    if let Command::Dev(args) = command {
+        environment::cache_folder(dev::unpacked(args)?.folder());
+    }
+    let _ = command;
+    Ok(())
 }
 
 /// Starts telemetry and a runtime, and runs `command` on it.

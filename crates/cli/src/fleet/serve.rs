@@ -16,6 +16,7 @@ use super::status;
 use super::telemetry::Telemetry;
 use crate::args::{self, ApiArgs, ServeArgs};
 use crate::settings::Usage;
+use crate::tokenizers::Tokenizers;
 
 /// Runs a gateway until `shutdown`.
 ///
@@ -29,6 +30,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let mut settings = settings(&args.api)?;
     settings.admin_public = args.admin_public;
+    settings.length = Some(Tokenizers::built_in()?.length());
     let services =
         Services::connect_gateway(&args.services, &process_name("serve"), &shutdown).await?;
     let listener = listen(args.listen).await?;
@@ -89,6 +91,7 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
     settings.models = models;
     settings.resolve = Some(Arc::new(limekiln_worker::resolve));
     settings.public_url = args.public_url.clone();
+    settings.origins.clone_from(&args.cors);
     settings.presets = Preset::NAMES.map(str::to_owned).to_vec();
     settings.limits.upload_bytes = (args.upload_mib as usize) << 20;
     settings.limits.side_max = args.bounds.side_max;

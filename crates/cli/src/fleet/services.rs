@@ -202,7 +202,7 @@ pub(crate) async fn blobs_under(args: &S3Args, folder: &str) -> Result<Blobs> {
         (prefix, folder) => format!("{prefix}/{folder}"),
     };
     settings.public_endpoint = args.s3_public_endpoint.clone();
-    settings.region = Some(args.s3_region.clone());
+    settings.region.clone_from(&args.s3_region);
     Blobs::connect(&settings)
         .await
         .context("S3 (--s3-endpoint)")

@@ -1,6 +1,5 @@
 //! `limekiln submit`: one edit through a gateway.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +10,7 @@ use serde_json::Value;
 
 use super::client::Client;
 use crate::args::SubmitArgs;
+use crate::input;
 use crate::output::{self, Target, print};
 use crate::progress;
 use crate::settings;
@@ -23,6 +23,8 @@ use crate::settings;
 pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
     let client = Client::new(&args.url, &args.key)?;
     let options = settings::options(&args.preset)?;
+    input::pipes_check(&args.image, args.mask.as_deref(), args.output.as_deref())?;
+    let seed = settings::seed(args.seed, "seed");
     let kept: Vec<&Path> = [Some(&args.image), args.mask.as_ref()]
         .into_iter()
         .flatten()
@@ -47,7 +49,7 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         instruction: args.instruction.clone(),
         preset: Some(args.preset.preset.clone()),
         options: Some(options),
-        seed: Some(args.seed),
+        seed: Some(seed),
         size: args.size,
         keep_outside: args.keep_outside,
         model: args.served_as.clone(),
@@ -60,6 +62,9 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
     };
     let accepted = client.edit_create(&request).await?;
     let id = accepted.id;
+    if let Some(why) = waits(&client, args.served_as.as_deref()).await {
+        eprintln!("{why}");
+    }
     if args.detach {
         print(&if args.json {
             serde_json::to_string(&accepted)?
@@ -70,7 +75,10 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
     }
     tokio::select! {
         followed = follow(&client, id) => followed?,
-        _ = tokio::signal::ctrl_c() => bail!("edit {id} goes on; GET {}v1/edits/{id} tells how it ends", args.url),
+        _ = tokio::signal::ctrl_c() => {
+            let address = client.url(&format!("/v1/edits/{id}"))?;
+            bail!("edit {id} goes on; GET {address} tells how it ends")
+        }
     }
     let edit = client.edit_get(id).await?;
     if edit.state != StateName::Succeeded {
@@ -97,12 +105,25 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
     if let Some(folder) = &args.artifacts {
         artifacts(&client, &edit, folder).await?;
     }
-    print(&if args.json {
-        serde_json::to_string(&edit)?
-    } else {
-        target.path.display().to_string()
-    });
+    let json = serde_json::to_string(&edit)?;
+    target.say(args.json.then_some(&*json));
     Ok(())
+}
+
+/// Why an edit can't start now, where there is nobody to start it.
+async fn waits(client: &Client, model: Option<&str>) -> Option<String> {
+    // Whatever is wrong with this question, the edit was accepted.
+    let models = client.models().await.ok()?.data;
+    let asked = models.iter().find(|known| match model {
+        Some(name) => known.id.as_str() == name,
+        None => known.default,
+    })?;
+    (asked.workers == 0).then(|| {
+        format!(
+            "waiting: no worker holds the model {} now; the edit starts when one does (`limekiln work`)",
+            asked.id
+        )
+    })
 }
 
 /// What the worker's report warns of.
@@ -113,7 +134,7 @@ fn warnings(edit: &EditView) -> impl Iterator<Item = &str> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("{}: can't be read", path.display()))
+    input::read(path, &Limits::FILE).with_context(|| path.display().to_string())
 }
 
 /// Shows progress until the edit ends.

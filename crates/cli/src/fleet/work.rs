@@ -13,8 +13,9 @@ use super::services::{Services, process_name};
 use super::telemetry::Telemetry;
 use super::{status, weights};
 use crate::args::{EditorArg, EditorArgs, LeaseArgs, ModelArgs, WorkArgs};
-use crate::models::Choice;
+use crate::models::{Choice, name_of};
 use crate::settings::Usage;
+use crate::tokenizers::Tokenizers;
 
 /// Runs a worker until `shutdown`.
 ///
@@ -27,7 +28,7 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> Result<()> {
     // Wrong arguments are refused before anything is connected.
-    let mut plan = EditorPlan::new(&args.model, &args.editor, args.served_as.as_deref())?;
+    let mut plan = EditorPlan::new(&args.model, &args.editor, args.served.served_as.as_deref())?;
     let cache = match &args.lease.cache {
         Some(folder) => folder.clone(),
         None => cache_default()?,
@@ -54,7 +55,8 @@ pub(crate) async fn run(
         broker,
         blobs,
     } = services;
-    limekiln_worker::run(settings, store, broker, blobs, plan.factory(), shutdown).await?;
+    let factory = plan.factory(Tokenizers::default());
+    limekiln_worker::run(settings, store, broker, blobs, factory, shutdown).await?;
     Ok(())
 }
 
@@ -116,15 +118,18 @@ impl EditorPlan {
         editor: &EditorArgs,
         served_as: Option<&str>,
     ) -> Result<Self> {
-        let name = served_as.unwrap_or(&model.model);
+        let name = match served_as {
+            Some(name) => name.to_owned(),
+            None => name_of(&model.model).ok_or_else(|| {
+                let model = &model.model;
+                Usage(format!(
+                    "--as NAME is needed: {model:?} gives no name to serve a model by"
+                ))
+            })?,
+        };
         let model_name = name.parse::<ModelName>().map_err(|error| {
-            let flag = if served_as.is_some() {
-                "--as"
-            } else {
-                "--as NAME is needed"
-            };
             Usage(format!(
-                "{flag}: {name:?} is no name to serve a model by: {error}"
+                "--as: {name:?} is no name to serve a model by: {error}"
             ))
         })?;
         let editor = match editor.editor {
@@ -138,18 +143,22 @@ impl EditorPlan {
     }
 
     /// What makes the editor, on the engine's thread: it opens the model.
-    pub(super) fn factory(self) -> Factory {
+    ///
+    /// The model's tokenizer goes to `known`, for a gateway in the same process.
+    pub(super) fn factory(self, known: Tokenizers) -> Factory {
         let name = self.model_name;
         match self.editor {
             PlannedEditor::Null { steps, step } => {
                 Box::new(move || Ok(Box::new(NullEditor::new(steps, step))))
             }
             PlannedEditor::Lime(choice) => Box::new(move || {
+                let model = choice.open_logged()?;
+                known.add(name.as_str(), model.tokenizer.clone());
                 let model = LimeModel {
                     name,
                     side_px: choice.size_default(),
                     drawings_only: choice.built_in,
-                    model: choice.open()?,
+                    model,
                 };
                 Ok(Box::new(LimeEditor::new(vec![model])?))
             }),

@@ -1,7 +1,8 @@
 //! A folder, and the command run in it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -15,10 +16,20 @@ pub(crate) fn checkpoint(name: &str) -> String {
 pub(crate) struct TestContext(TempDir);
 
 /// What a command did.
-pub(crate) struct Done {
+pub(crate) struct Done<Out = String> {
     pub(crate) status: i32,
-    pub(crate) stdout: String,
+    pub(crate) stdout: Out,
     pub(crate) stderr: String,
+}
+
+impl<Out> Done<Out> {
+    fn new(output: Output, out: impl FnOnce(Vec<u8>) -> Out) -> Self {
+        Self {
+            status: output.status.code().unwrap(),
+            stdout: out(output.stdout),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
 }
 
 impl TestContext {
@@ -48,7 +59,14 @@ impl TestContext {
 
     /// Runs `limekiln` here, without the user's settings and without a network.
     pub(crate) fn run(&self, args: &[&str]) -> Done {
-        let output: Output = Command::new(env!("CARGO_BIN_EXE_limekiln"))
+        let output = self.command(args).output().unwrap();
+        Done::new(output, |stdout| String::from_utf8(stdout).unwrap())
+    }
+
+    /// The command, to be run in another way than [`TestContext::run`].
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_limekiln"));
+        command
             .args(args)
             .current_dir(self.0.path())
             .env_remove("LIMEKILN_MODEL")
@@ -56,14 +74,26 @@ impl TestContext {
             .env_remove("HF_HUB_CACHE")
             .env("HF_HOME", self.path("no-hub"))
             .env("HF_HUB_OFFLINE", "1")
-            .env("RUST_BACKTRACE", "1")
-            .output()
+            .env("RUST_BACKTRACE", "1");
+        command
+    }
+
+    /// As [`TestContext::run`], with `bytes` piped in and whatever comes out.
+    pub(crate) fn pipe(&self, args: &[&str], bytes: &[u8]) -> Done<Vec<u8>> {
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        Done {
-            status: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        let mut stdin = child.stdin.take().unwrap();
+        let bytes = bytes.to_vec();
+        // A command that refuses its arguments reads nothing.
+        let feed = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
+        let output = child.wait_with_output().unwrap();
+        feed.join().unwrap();
+        Done::new(output, |stdout| stdout)
     }
 
     /// As [`TestContext::run`]; fails the test unless the command succeeds. Gives stdout.

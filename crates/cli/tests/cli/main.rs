@@ -8,5 +8,7 @@ mod edits;
 mod eval;
 mod files;
 mod pictures;
+mod pipes;
 mod reference;
 mod rooms;
+mod services;

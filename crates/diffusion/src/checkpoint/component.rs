@@ -10,7 +10,7 @@ use candle_nn::var_builder::SimpleBackend;
 use super::tensors::{Stored, Tensors};
 use crate::Error;
 
-/// Most names that an error lists.
+/// Most names that a sentence lists.
 const LISTED: usize = 4;
 
 /// Tensors of text encoders that no network reads: buffers, and what only CLIP's training needs.
@@ -56,12 +56,8 @@ impl<C> Component<C> {
         self.weights.tensors.keys().map(String::as_str)
     }
 
-    /// To be called once the network is built.
-    ///
-    /// # Errors
-    /// [`Error::Tensor`] naming tensors that the network did not ask for: configuration and weights then belong to
-    /// different networks.
-    pub fn finish(&self) -> Result<(), Error> {
+    /// To be called once the network is built: the tensors that it did not ask for, in a sentence. None where there are none.
+    pub fn spare(&self) -> Option<String> {
         let asked = self.weights.asked();
         let unused: Vec<_> = self
             .weights
@@ -69,29 +65,48 @@ impl<C> Component<C> {
             .iter()
             .filter(|(name, _)| !asked.contains(*name))
             .collect();
-        let Some((_, first)) = unused.first() else {
-            return Ok(());
-        };
+        let (_, first) = unused.first()?;
         let names: Vec<_> = unused
             .iter()
-            .take(LISTED)
             .map(|(name, stored)| both(name, stored))
             .collect();
-        let more = if unused.len() > LISTED {
-            format!(" and {} more", unused.len() - LISTED)
-        } else {
-            String::new()
-        };
-        let problem = format!(
-            "the network that the configuration describes has no place for {}{more} of {}",
-            names.join(", "),
-            first.blob.path
-        );
-        Err(Error::Tensor {
-            component: self.weights.component,
-            problem,
-        })
+        left_out(self.weights.component, &names, &first.blob.path)
     }
+
+    /// Finds what is stored in a type that is not computed with, before gigabytes are read.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] naming the first tensor of eight bits.
+    pub(super) fn types_check(&self) -> Result<(), Error> {
+        let eight_bits = |stored: &&Stored| stored.is_fp8();
+        match self.weights.tensors.values().find(eight_bits) {
+            Some(stored) => Err(Error::Tensor {
+                component: self.weights.component,
+                problem: stored.unread(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A sentence on tensors that were read and have no place; none where there are none.
+pub(super) fn left_out(place: &str, names: &[String], path: &str) -> Option<String> {
+    if names.is_empty() {
+        return None;
+    }
+    let listed = names
+        .iter()
+        .take(LISTED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = match names.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "{place} has no place for {listed}{more} of {path}: left out, nothing that is needed is missing"
+    ))
 }
 
 struct Weights {
@@ -147,6 +162,9 @@ impl SimpleBackend for Backend {
                 stored.blob.path,
                 shape.dims()
             )));
+        }
+        if stored.dtype.is_none() {
+            return Err(self.0.problem(stored.unread()));
         }
         stored.read(dtype, device)
     }

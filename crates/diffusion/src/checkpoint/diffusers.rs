@@ -49,6 +49,7 @@ pub(super) fn open(
         text: Component::new(TEXT.folder, text, text_weights),
         scheduler,
         instruction_suffix: options.instruction_suffix.clone(),
+        warnings: Vec::new(),
         files: files.into(),
     })
 }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `diffusers` | folders with `model_index.json` |
 //! | `single`, `ldm` | files of the original code, their names and implied configurations |
-//! | `hub` | `hf:owner/name`: the cache and downloads |
+//! | `hub` | `hf:owner/name@revision`: the cache and downloads |
 //! | `select` | which of a repository's files are needed |
 //! | `opened` | [`Checkpoint`], and the check that its parts fit |
 //! | `table`, `tensors`, `torch`, `pickle` | where each tensor lies in safetensors and torch files |
@@ -36,14 +36,14 @@ use crate::Error;
 pub use component::Component;
 pub use files::Files;
 pub use folder::EmbeddedFiles;
-pub use hub::Hub;
+pub use hub::{Downloaded, Hub, Progress, Token, proxy_of};
 pub use opened::{Checkpoint, OpenOptions, Source};
 pub use select::needed_files;
 
 use folder::Folder;
 
 impl Checkpoint {
-    /// Reads what a user names a checkpoint by: `hf:owner/name`, or a path.
+    /// Reads what a user names a checkpoint by: `hf:owner/name`, `hf:owner/name@revision`, or a path.
     pub fn parse_source(text: &str) -> Source {
         match text.strip_prefix("hf:") {
             Some(repo) => Source::Hub { repo: repo.into() },

@@ -20,7 +20,7 @@ pub enum Source {
     Path(PathBuf),
     /// A repository of the hub, in diffusers layout.
     Hub {
-        /// `owner/name`
+        /// `owner/name` or `owner/name@revision`
         repo: String,
     },
     /// Files in the binary, in diffusers layout.
@@ -75,6 +75,8 @@ pub struct Checkpoint {
     pub scheduler: SchedulerConfig,
     /// What is appended to every instruction, if anything.
     pub instruction_suffix: Option<String>,
+    /// What is odd about it and stops nothing, each in a sentence.
+    pub warnings: Vec<String>,
     /// The files that were read, and their fingerprint.
     pub files: Arc<Files>,
 }
@@ -87,6 +89,9 @@ impl Checkpoint {
 
     /// What single configurations cannot see: whether they fit.
     pub(super) fn check(&self, source: &Source) -> Result<(), Error> {
+        self.unet.types_check()?;
+        self.vae.types_check()?;
+        self.text.types_check()?;
         let refused = |reason: String| Err(Error::Refused(reason));
         let (unet, latents) = (&self.unet.config, self.vae.config.latent_channels);
         if unet.in_channels != 2 * latents {

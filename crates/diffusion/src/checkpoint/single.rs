@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::blob::Blob;
-use super::component::Component;
+use super::component::{Component, left_out};
 use super::files::Files;
 use super::folder::Folder;
 use super::ldm::{self, Network};
@@ -32,6 +32,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint, Err
     files.add("checkpoint", &blob);
     files.setting(format!("ema {}", options.ema));
     let parts = ldm::read(&blob, options.ema)?;
+    let mut warnings = Vec::from_iter(left_out("the model", &parts.spare, &blob.path));
     let beside = match &options.companion {
         Some(folder) => Folder::disk(folder)?,
         None => Folder::disk(
@@ -48,10 +49,10 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint, Err
         reader.configuration(select::SCHEDULER, SchedulerConfig::from_json)?
     } else {
         if parts.open_clip {
-            tracing::warn!(
+            warnings.push(format!(
                 "{} does not say what it predicts: taking it for noise (epsilon); a v-prediction model needs its scheduler/scheduler_config.json beside it",
                 blob.path
-            );
+            ));
         }
         SchedulerConfig::from_json(&ldm::scheduler().to_string())?
     };
@@ -69,6 +70,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Checkpoint, Err
         text,
         scheduler,
         instruction_suffix: options.instruction_suffix.clone().or_else(|| suffix(path)),
+        warnings,
         files: files.into(),
     })
 }

@@ -38,7 +38,14 @@ fn safetensors(blob: &Arc<Blob>) -> Result<Tensors, Error> {
         };
         let data = 8 + header;
         let within = data + info.data_offsets.0..data + info.data_offsets.1;
-        let stored = Stored::new(name.clone(), dtype, info.shape.clone(), None, blob, within)?;
+        let stored = Stored::new(
+            name.clone(),
+            (dtype, format!("{:?}", info.dtype)),
+            info.shape.clone(),
+            None,
+            blob,
+            within,
+        )?;
         tensors.insert(name, stored);
     }
     Ok(tensors)

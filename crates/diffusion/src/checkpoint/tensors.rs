@@ -19,6 +19,8 @@ pub(super) struct Stored {
     pub(super) name: String,
     /// `None` for types that no network reads.
     pub(super) dtype: Option<DType>,
+    /// The type as the file names it.
+    kind: String,
     pub(super) shape: Vec<usize>,
     /// Distance of neighbours along each dimension, in elements.
     strides: Vec<usize>,
@@ -31,7 +33,7 @@ impl Stored {
     /// Checks that the tensor, whose first element is the first of `within`, ends there too.
     pub(super) fn new(
         name: String,
-        dtype: Option<DType>,
+        (dtype, kind): (Option<DType>, String),
         shape: Vec<usize>,
         strides: Option<Vec<usize>>,
         blob: &Arc<Blob>,
@@ -41,6 +43,7 @@ impl Stored {
         let stored = Self {
             name,
             dtype,
+            kind,
             shape,
             strides,
             blob: blob.clone(),
@@ -81,6 +84,24 @@ impl Stored {
         Some(end <= limit && count.checked_mul(size)? <= self.blob.len())
     }
 
+    /// Whether the numbers have eight bits.
+    pub(super) fn is_fp8(&self) -> bool {
+        let kind = self.kind.to_lowercase();
+        self.dtype.is_none() && (kind.starts_with("f8") || kind.contains("float8"))
+    }
+
+    /// Why the tensor can't be read, in words.
+    pub(super) fn unread(&self) -> String {
+        let (name, kind, path) = (&self.name, &self.kind, &self.blob.path);
+        if self.is_fp8() {
+            return format!(
+                "tensor {name} of {path} is stored in eight bits (fp8, {kind}), which are not computed with here: take the \
+                 checkpoint's fp16, bf16 or fp32 file"
+            );
+        }
+        format!("tensor {name} of {path} is of the type {kind}, which no network reads")
+    }
+
     /// Part `i` of `n` equal parts of the first dimension.
     pub(super) fn part(&self, i: usize, n: usize) -> Option<Self> {
         let (&rows, &stride) = (self.shape.first()?, self.strides.first()?);
@@ -105,11 +126,7 @@ impl Stored {
     /// Copies the tensor to a device.
     pub(super) fn read(&self, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
         let Some(stored) = self.dtype else {
-            candle_core::bail!(
-                "tensor {} in {} is of a type that no network reads",
-                self.name,
-                self.blob.path
-            )
+            candle_core::bail!("{}", self.unread())
         };
         let size = stored.size_in_bytes();
         let count: usize = self.shape.iter().product();

@@ -8,6 +8,7 @@ use super::config::{SchedulerConfig, unsupported};
 use super::multistep::Multistep;
 use super::schedule::preserving;
 use super::solver::{Outputs, Scheduler};
+use super::spacing::Class;
 use crate::Error;
 
 pub(super) struct DpmMultistep {
@@ -37,7 +38,7 @@ impl DpmMultistep {
             other => return Err(unsupported("solver_type", other, "`midpoint` or `heun`")),
         };
         Ok(Self {
-            run: Multistep::new(config, steps, true)?,
+            run: Multistep::new(config, steps, Class::Dpm)?,
             heun,
             euler_at_final: config.get("euler_at_final", false)?,
         })

@@ -2,10 +2,10 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::config::{Prediction, SchedulerConfig, Spacing};
+use super::config::{Prediction, SchedulerConfig};
 use super::schedule::{ZeroSnr, alphas_cumprod, preserving, sigmas};
 use super::solver::{Scheduler, check, sum};
-use super::spacing::{Grid, interpolate};
+use super::spacing::{broken_timesteps, interpolate};
 use crate::Error;
 
 /// Samples here are `clean + sigma * noise`; the network is shown them divided by `sqrt(sigma^2 + 1)`.
@@ -21,25 +21,13 @@ impl EulerAncestral {
     pub(super) fn new(config: &SchedulerConfig, steps: usize) -> std::result::Result<Self, Error> {
         let prediction = config.prediction_not_sample()?;
         let trained = sigmas(&alphas_cumprod(config, ZeroSnr::Finite)?);
-        let grid = Grid {
-            train: trained.len(),
-            last: trained.len(),
-            offset: config.get("steps_offset", 0)?,
-            spare: 0,
-        };
-        let spacing = config.spacing()?.unwrap_or(Spacing::Linspace);
-        // Timesteps stay broken numbers, in f32.
-        let timesteps: Vec<f64> = grid
-            .timesteps(spacing, steps)
-            .into_iter()
-            .map(|t| f64::from(t as f32))
-            .collect();
+        let (timesteps, leading) = broken_timesteps(config, trained.len(), steps)?;
         let mut sigmas: Vec<f64> = timesteps
             .iter()
             .map(|t| f64::from(interpolate(&trained, *t) as f32))
             .collect();
         let most = sigmas.iter().copied().fold(0.0, f64::max);
-        let init = if spacing == Spacing::Leading {
+        let init = if leading {
             (most * most + 1.0).sqrt()
         } else {
             most

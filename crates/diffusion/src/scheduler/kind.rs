@@ -21,16 +21,22 @@ pub enum SchedulerKind {
     DpmSolverMultistep,
     /// `UniPCMultistepScheduler`.
     UniPc,
+    /// `EulerDiscreteScheduler`, without churn.
+    Euler,
+    /// `DEISMultistepScheduler`.
+    Deis,
 }
 
 impl SchedulerKind {
     /// Every kind, in the order of messages.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::EulerAncestral,
         Self::Ddim,
         Self::Pndm,
         Self::DpmSolverMultistep,
         Self::UniPc,
+        Self::Euler,
+        Self::Deis,
     ];
 
     /// The name on the command line, and that of the class in diffusers.
@@ -41,6 +47,8 @@ impl SchedulerKind {
             Self::Pndm => ("pndm", "PNDMScheduler"),
             Self::DpmSolverMultistep => ("dpm++2m", "DPMSolverMultistepScheduler"),
             Self::UniPc => ("unipc", "UniPCMultistepScheduler"),
+            Self::Euler => ("euler", "EulerDiscreteScheduler"),
+            Self::Deis => ("deis", "DEISMultistepScheduler"),
         }
     }
 

@@ -8,16 +8,18 @@
 //! | `kind.rs`, `config.rs` | the classes; `scheduler_config.json`, in which each class has its own defaults |
 //! | `schedule.rs` | betas, cumulative alphas, what the network predicts |
 //! | `spacing.rs` | which timesteps are visited, and the noise level at each |
-//! | `euler_ancestral.rs`, `ddim.rs`, `pndm.rs` | one solver each |
+//! | `euler.rs`, `euler_ancestral.rs`, `ddim.rs`, `pndm.rs` | one solver each |
 //! | `multistep.rs` | what the solvers of the diffusion ODE share |
-//! | `dpm_multistep.rs`, `unipc.rs` | these solvers |
+//! | `dpm_multistep.rs`, `unipc.rs`, `deis.rs` | these solvers |
 //!
 //! A step of every solver is linear in the sample, the network's output and past outputs (DDIM's clipping aside), so
 //! solvers only work out coefficients, in f64, from the same f32 noise levels that diffusers uses.
 
 mod config;
 mod ddim;
+mod deis;
 mod dpm_multistep;
+mod euler;
 mod euler_ancestral;
 mod kind;
 mod multistep;
@@ -64,5 +66,7 @@ pub fn build(
             Box::new(dpm_multistep::DpmMultistep::new(config, steps)?)
         }
         SchedulerKind::UniPc => Box::new(unipc::UniPc::new(config, steps)?),
+        SchedulerKind::Euler => Box::new(euler::Euler::new(config, steps)?),
+        SchedulerKind::Deis => Box::new(deis::Deis::new(config, steps)?),
     })
 }

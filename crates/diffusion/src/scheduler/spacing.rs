@@ -71,9 +71,20 @@ pub(super) struct Levels {
     pub(super) sigmas: Vec<f32>,
 }
 
+/// What the classes of multistep solvers differ in here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It knows `lambda_min_clipped`, and does not round timesteps of a cosine schedule.
+    Dpm,
+    /// It knows neither.
+    UniPc,
+    /// As UniPC; and it does not end at zero, whatever `final_sigmas_type` says.
+    Deis,
+}
+
 impl Levels {
-    /// `clips` says that the class knows `lambda_min_clipped` (and does not round timesteps of a cosine schedule).
-    pub(super) fn new(config: &SchedulerConfig, steps: usize, clips: bool) -> Result<Self, Error> {
+    pub(super) fn new(config: &SchedulerConfig, steps: usize, class: Class) -> Result<Self, Error> {
+        let clips = class == Class::Dpm;
         config.refuse(&[
             "use_exponential_sigmas",
             "use_beta_sigmas",
@@ -83,10 +94,17 @@ impl Levels {
         ])?;
         let alphas = schedule::alphas_cumprod(config, schedule::ZeroSnr::Finite)?;
         let trained = schedule::sigmas(&alphas);
-        let mut levels = if config.get("use_karras_sigmas", false)? {
+        let karras_levels = config.get("use_karras_sigmas", false)?;
+        let mut levels = if karras_levels {
             let whole =
                 !clips || config.get("beta_schedule", String::new())? != "squaredcos_cap_v2";
-            karras(config, &trained, steps, whole)?
+            let rounding = if whole {
+                Rounding::Whole
+            } else {
+                Rounding::Down
+            };
+            let ends = (trained[0], trained[trained.len() - 1]);
+            karras(config, &trained, ends, steps, rounding)?
         } else {
             let least: f64 = if clips {
                 config.get("lambda_min_clipped", f64::NEG_INFINITY)?
@@ -124,48 +142,87 @@ impl Levels {
                 timesteps,
             }
         };
-        levels.sigmas.push(
-            match config.get("final_sigmas_type", "zero".to_owned())?.as_str() {
-                "zero" => 0.0,
-                "sigma_min" => trained[0],
-                other => {
-                    return Err(unsupported(
-                        "final_sigmas_type",
-                        other,
-                        "`zero` or `sigma_min`",
-                    ));
-                }
-            },
-        );
+        let last = match class {
+            Class::Deis if karras_levels => levels.sigmas[levels.sigmas.len() - 1],
+            Class::Deis => trained[0],
+            Class::Dpm | Class::UniPc => final_sigma(config, trained[0])?,
+        };
+        levels.sigmas.push(last);
         Ok(levels)
     }
 }
 
-/// Noise levels after Karras et al. (2022), eq. 5, rho 7, and the timesteps nearest to them.
-fn karras(
+/// Timesteps of Euler's methods, broken numbers in f32, and whether they are spaced `leading`.
+pub(super) fn broken_timesteps(
+    config: &SchedulerConfig,
+    train: usize,
+    steps: usize,
+) -> Result<(Vec<f64>, bool), Error> {
+    let grid = Grid {
+        train,
+        last: train,
+        offset: config.get("steps_offset", 0)?,
+        spare: 0,
+    };
+    let spacing = config.spacing()?.unwrap_or(Spacing::Linspace);
+    let timesteps = grid.timesteps(spacing, steps);
+    let timesteps = timesteps.into_iter().map(|t| f64::from(t as f32));
+    Ok((timesteps.collect(), spacing == Spacing::Leading))
+}
+
+/// The noise level after the last step; `least` is that of the cleanest training step.
+pub(super) fn final_sigma(config: &SchedulerConfig, least: f32) -> Result<f32, Error> {
+    match config.get("final_sigmas_type", "zero".to_owned())?.as_str() {
+        "zero" => Ok(0.0),
+        "sigma_min" => Ok(least),
+        other => Err(unsupported(
+            "final_sigmas_type",
+            other,
+            "`zero` or `sigma_min`",
+        )),
+    }
+}
+
+/// What becomes of a timestep that lies between two training steps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// It goes to the nearer one.
+    Whole,
+    /// It goes to the one below.
+    Down,
+    /// It stays, in f32.
+    None,
+}
+
+/// Noise levels after Karras et al. (2022), eq. 5, rho 7, between `ends` (least, most) or those that the config names, and the
+/// timesteps nearest to them.
+pub(super) fn karras(
     config: &SchedulerConfig,
     trained: &[f32],
+    (least, most): (f32, f32),
     steps: usize,
-    whole: bool,
+    rounding: Rounding,
 ) -> Result<Levels, Error> {
-    let least: f64 = config.get("sigma_min", f64::from(trained[0]))?;
-    let most: f64 = config.get("sigma_max", f64::from(trained[trained.len() - 1]))?;
+    let least: f64 = config.get("sigma_min", f64::from(least))?;
+    let most: f64 = config.get("sigma_max", f64::from(most))?;
     let (low, high) = (least.powf(1.0 / 7.0), most.powf(1.0 / 7.0));
     let at = |i: usize| (high + i as f64 / (steps - 1).max(1) as f64 * (low - high)).powf(7.0);
     let sigmas: Vec<f64> = (0..steps).map(at).collect();
-    let logs: Vec<f64> = trained.iter().map(|s| f64::from(s.ln())).collect();
+    let logs: Vec<f32> = trained.iter().map(|s| s.ln()).collect();
     let timestep = |sigma: &f64| {
         let log = sigma.max(1e-10).ln();
         let i = logs
-            .partition_point(|l| *l <= log)
+            .partition_point(|l| f64::from(*l) <= log)
             .saturating_sub(1)
             .min(logs.len() - 2);
-        let w = ((logs[i] - log) / (logs[i] - logs[i + 1])).clamp(0.0, 1.0);
+        // The gap in f32, as numpy has it.
+        let gap = f64::from(logs[i] - logs[i + 1]);
+        let w = ((f64::from(logs[i]) - log) / gap).clamp(0.0, 1.0);
         let t = (1.0 - w) * i as f64 + w * (i + 1) as f64;
-        if whole {
-            t.round_ties_even()
-        } else {
-            t.floor()
+        match rounding {
+            Rounding::Whole => t.round_ties_even(),
+            Rounding::Down => t.floor(),
+            Rounding::None => f64::from(t as f32),
         }
     };
     Ok(Levels {

@@ -8,6 +8,7 @@ use super::config::{SchedulerConfig, unsupported};
 use super::multistep::Multistep;
 use super::schedule::preserving;
 use super::solver::{Outputs, Scheduler, restored, sum};
+use super::spacing::Class;
 use crate::Error;
 
 pub(super) struct UniPc {
@@ -37,7 +38,7 @@ impl UniPc {
             "bh2" | "midpoint" | "heun" | "logrho" => false,
             other => return Err(unsupported("solver_type", other, "`bh1` or `bh2`")),
         };
-        let run = Multistep::new(config, steps, false)?;
+        let run = Multistep::new(config, steps, Class::UniPc)?;
         if !run.lower_order_final && run.order > 1 && run.levels.sigmas[steps] == 0.0 {
             return Err(unsupported(
                 "lower_order_final",

@@ -45,6 +45,7 @@ pub struct TokenizerFiles<'a> {
 }
 
 /// Turns text into token ids.
+#[derive(Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     start: u32,

@@ -18,6 +18,7 @@ fn alone() -> OpenOptions {
         cache: "/nonexistent".into(),
         endpoint: "http://127.0.0.1:9".into(),
         offline: true,
+        ..Hub::default()
     };
     OpenOptions {
         hub: Some(hub),
@@ -172,30 +173,79 @@ fn tensors_are_named_with_shapes_and_file() {
     for part in [weight, "[16, 16, 1, 1]", "[16, 16, 3, 3]", UNET] {
         assert!(line.contains(part), "{line}");
     }
+}
 
+/// Adds tensors that no network reads, and gives the warnings of the model.
+fn with_spare(folder: &Path, file: &Path, names: &[&str]) -> Vec<String> {
+    rewrite(file, |tensors| {
+        for name in names {
+            let tensor = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
+            tensors.insert((*name).into(), tensor);
+        }
+    });
+    let checkpoint = open(folder, &alone()).unwrap();
+    Model::load(checkpoint, &Device::Cpu, DType::F32)
+        .unwrap()
+        .warnings
+}
+
+#[test]
+fn tensors_too_many_are_named_and_left_out() {
     let folder = copy("sd1");
     let file = folder.path().join(UNET);
-    rewrite(&file, |tensors| {
-        drop(tensors.insert(
-            "add_embedding.weight".into(),
-            Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap(),
-        ))
-    });
-    let line = load_error(folder.path());
+    let warnings = with_spare(folder.path(), &file, &["add_embedding.weight"]);
+    let [line] = &warnings[..] else {
+        panic!("{warnings:?}")
+    };
     assert!(
-        line.contains("no place for add_embedding.weight") && line.contains(UNET),
+        line.contains("unet has no place for add_embedding.weight") && line.contains(UNET),
         "{line}"
     );
 
     let folder = copy("sd2-ldm");
     let file = folder.path().join("model.safetensors");
-    rewrite(&file, |tensors| {
-        drop(tensors.insert(
-            "control_model.weight".into(),
-            Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap(),
-        ))
-    });
-    assert!(refusal(&file, &alone()).contains("control_model.weight"));
+    let spare = [
+        "control_model.weight",
+        "lora_te_text_model.alpha",
+        "model.diffusion_model.label_emb.0.0.weight",
+        "first_stage_model.quantize.embedding",
+        "cond_stage_model.model.visual.proj",
+    ];
+    let warnings = with_spare(&file, &file, &spare);
+    // The other one is that the file does not say what it predicts.
+    let line = warnings
+        .iter()
+        .find(|line| line.contains("no place"))
+        .unwrap();
+    assert!(
+        line.contains("control_model.weight") && line.contains("and 1 more"),
+        "{line}"
+    );
+    let clean = open(
+        &reference("checkpoints/sd2-ldm/model.safetensors"),
+        &alone(),
+    )
+    .unwrap();
+    assert!(
+        !clean.warnings.iter().any(|line| line.contains("no place")),
+        "{:?}",
+        clean.warnings
+    );
+}
+
+#[test]
+fn eight_bits_are_named_before_anything_is_read() {
+    let folder = copy("sd1");
+    let file = folder.path().join(UNET);
+    let mut tensors = candle_core::safetensors::load(&file, &Device::Cpu).unwrap();
+    let name = "mid_block.resnets.0.conv1.weight";
+    let eight = tensors[name].to_dtype(DType::F8E4M3).unwrap();
+    tensors.insert(name.into(), eight);
+    candle_core::safetensors::save(&tensors, &file).unwrap();
+    let line = refusal(folder.path(), &alone());
+    for part in [name, "fp8", "F8_E4M3", "fp16", UNET] {
+        assert!(line.contains(part), "{line}");
+    }
 }
 
 #[test]

@@ -2,26 +2,61 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use limekiln_diffusion::Error;
-use limekiln_diffusion::checkpoint::{Checkpoint, Hub, OpenOptions, Source, needed_files};
+use limekiln_diffusion::checkpoint::{
+    Checkpoint, Hub, OpenOptions, Progress, Source, Token, needed_files,
+};
+use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::reference;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// How a hub of our own behaves.
+#[derive(Clone, Default)]
+struct Manner {
+    /// It stops halfway through every file: closes the connection, or says nothing more.
+    cut: Option<Cut>,
+    /// It asks for this token.
+    token: Option<&'static str>,
+    /// Files are at this address, on another port.
+    elsewhere: Option<String>,
+    /// It lists sizes and sums; the second is that one byte of each file is another.
+    sums: Option<Sums>,
+    /// It ignores `Range`.
+    whole: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Cut {
+    Closes,
+    Stalls,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Sums {
+    Right,
+    Wrong,
+}
+
 /// Serves a folder as `owner/name`; what else it lists is never to be asked for.
 struct Served {
     endpoint: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    /// Names of the files that were asked for, from which byte on.
+    asked: Arc<Mutex<Vec<(String, usize)>>>,
+    /// `Authorization` of every request.
+    keys: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 impl Served {
-    fn folder(root: &Path, cut: bool) -> Self {
+    fn folder(root: &Path, manner: Manner) -> Self {
         let mut files = HashMap::new();
         for part in ["", "unet", "vae", "text_encoder", "tokenizer", "scheduler"] {
             for path in root
@@ -49,82 +84,162 @@ impl Served {
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = asked.clone();
+        let served = Self {
+            endpoint,
+            asked: Arc::default(),
+            keys: Arc::default(),
+        };
+        let (asked, keys) = (served.asked.clone(), served.keys.clone());
+        let files = Arc::new(files);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                answer(stream.unwrap(), &files, cut, &log);
+                let (files, asked, keys) = (files.clone(), asked.clone(), keys.clone());
+                let manner = manner.clone();
+                std::thread::spawn(move || {
+                    drop(answer(stream.unwrap(), &files, &manner, &asked, &keys));
+                });
             }
         });
-        Self { endpoint, asked }
+        served
+    }
+
+    fn hub(&self, cache: &Path) -> Hub {
+        Hub {
+            cache: cache.into(),
+            endpoint: self.endpoint.clone(),
+            silence: Duration::from_millis(300),
+            ..Hub::default()
+        }
     }
 
     fn open(&self, cache: &Path, offline: bool) -> Result<Checkpoint, Error> {
-        let hub = Hub {
-            cache: cache.into(),
-            endpoint: self.endpoint.clone(),
-            offline,
-        };
-        let options = OpenOptions {
-            hub: Some(hub),
-            ..OpenOptions::default()
-        };
-        Checkpoint::open(&Checkpoint::parse_source("hf:owner/name"), &options)
+        open(
+            Hub {
+                offline,
+                ..self.hub(cache)
+            },
+            "hf:owner/name",
+        )
+    }
+
+    fn names(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        let mut names: Vec<_> = asked.iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        names
     }
 }
 
-/// One request per connection; `cut` stops halfway through every file.
+fn open(hub: Hub, source: &str) -> Result<Checkpoint, Error> {
+    let options = OpenOptions {
+        hub: Some(hub),
+        ..OpenOptions::default()
+    };
+    Checkpoint::open(&Checkpoint::parse_source(source), &options)
+}
+
+/// One request per connection.
 fn answer(
     mut stream: TcpStream,
     files: &HashMap<String, Vec<u8>>,
-    cut: bool,
-    log: &Mutex<Vec<String>>,
-) {
-    let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    manner: &Manner,
+    asked: &Mutex<Vec<(String, usize)>>,
+    keys: &Mutex<Vec<Option<String>>>,
+) -> std::io::Result<()> {
+    let lines = BufReader::new(stream.try_clone()?).lines();
     let head: Vec<_> = lines
         .map_while(Result::ok)
         .take_while(|line| !line.is_empty())
         .collect();
     let Some(path) = head.first().and_then(|line| line.split(' ').nth(1)) else {
-        return;
+        return Ok(());
     };
-    let body = if path == "/api/models/owner/name/revision/main" {
-        let siblings: Vec<_> = files
-            .keys()
-            .map(|name| serde_json::json!({"rfilename": name}))
-            .collect();
-        Some(
-            serde_json::json!({"sha": COMMIT, "siblings": siblings})
-                .to_string()
-                .into_bytes(),
-        )
-    } else {
-        let name = path
-            .strip_prefix(&format!("/owner/name/resolve/{COMMIT}/"))
-            .unwrap_or("");
-        log.lock().unwrap().push(name.to_owned());
-        files.get(name).cloned()
+    let header = |name: &str| {
+        head.iter()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.to_owned())
     };
-    let Some(body) = body else {
-        write!(
-            stream,
-            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        )
-        .unwrap();
-        return;
+    let key = header("authorization");
+    keys.lock().unwrap().push(key.clone());
+    let mut say = |head: &str, body: &[u8]| -> std::io::Result<()> {
+        write!(stream, "HTTP/1.1 {head}\r\nconnection: close\r\n\r\n")?;
+        stream.write_all(body)
     };
-    let sent = if cut && !path.starts_with("/api/") {
-        body.len() / 2
-    } else {
-        body.len()
+    if manner
+        .token
+        .is_some_and(|token| key != Some(format!("Bearer {token}")))
+    {
+        return say("401 Unauthorized\r\ncontent-length: 0", b"");
+    }
+    let (path, _) = path.split_once('?').unwrap_or((path, ""));
+    if let Some(revision) = path.strip_prefix("/api/models/owner/name/revision/") {
+        if !["main", "refs%2Fpr%2F3", "v1.0", COMMIT].contains(&revision) {
+            return say("404 Not Found\r\ncontent-length: 0", b"");
+        }
+        let sibling = |(name, bytes): (&String, &Vec<u8>)| match manner.sums {
+            None => json!({"rfilename": name}),
+            Some(sums) => {
+                let mut bytes = bytes.clone();
+                if sums == Sums::Wrong {
+                    bytes[0] ^= 1;
+                }
+                let sum: String = Sha256::digest(&bytes)
+                    .iter()
+                    .map(|b| format!("{b:02x}"))
+                    .collect();
+                json!({"rfilename": name, "size": bytes.len(), "lfs": {"sha256": sum, "size": bytes.len()}})
+            }
+        };
+        let siblings: Vec<_> = files.iter().map(sibling).collect();
+        let body = json!({"sha": COMMIT, "siblings": siblings}).to_string();
+        return say(
+            &format!("200 OK\r\ncontent-length: {}", body.len()),
+            body.as_bytes(),
+        );
+    }
+    if let Some(elsewhere) = &manner.elsewhere {
+        return say(
+            &format!("302 Found\r\nlocation: {elsewhere}{path}\r\ncontent-length: 0"),
+            b"",
+        );
+    }
+    let name = path
+        .strip_prefix(&format!("/owner/name/resolve/{COMMIT}/"))
+        .unwrap_or("");
+    let from: usize = header("range")
+        .filter(|_| !manner.whole)
+        .and_then(|range| {
+            range
+                .strip_prefix("bytes=")?
+                .strip_suffix('-')?
+                .parse()
+                .ok()
+        })
+        .unwrap_or(0);
+    asked.lock().unwrap().push((name.to_owned(), from));
+    let Some(file) = files.get(name) else {
+        return say("404 Not Found\r\ncontent-length: 0", b"");
     };
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    )
-    .unwrap();
-    stream.write_all(&body[..sent]).unwrap();
+    let body = &file[from.min(file.len())..];
+    let status = match from {
+        0 => "200 OK".to_owned(),
+        from => format!(
+            "206 Partial Content\r\ncontent-range: bytes {from}-{}/{}",
+            file.len() - 1,
+            file.len()
+        ),
+    };
+    let sent = match manner.cut {
+        Some(_) => &body[..body.len() / 2],
+        None => body,
+    };
+    say(&format!("{status}\r\ncontent-length: {}", body.len()), sent)?;
+    if manner.cut == Some(Cut::Stalls) {
+        // The client hangs up.
+        drop(stream.read(&mut [0]));
+    }
+    Ok(())
 }
 
 #[test]
@@ -133,11 +248,11 @@ fn downloads_what_is_needed_and_then_needs_no_network() {
         tempfile::tempdir().unwrap(),
         reference("checkpoints/sd1-sharded"),
     );
-    let served = Served::folder(&root, false);
+    let served = Served::folder(&root, Manner::default());
     let checkpoint = served.open(cache.path(), false).unwrap();
     assert_eq!(checkpoint.name, "owner/name");
-    let mut asked = std::mem::take(&mut *served.asked.lock().unwrap());
-    asked.sort();
+    let asked = served.names();
+    served.asked.lock().unwrap().clear();
     let names: Vec<_> = asked.iter().map(String::as_str).collect();
     let mut needed = needed_files(
         names.iter().copied().chain(["README.md", "unet/x.bin"]),
@@ -168,32 +283,217 @@ fn downloads_what_is_needed_and_then_needs_no_network() {
     assert_eq!(local.fingerprint(), checkpoint.fingerprint());
 }
 
+/// Files below the folder, and how long they are.
+fn files(folder: &Path) -> Vec<(String, u64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push((name, path.metadata().unwrap().len()));
+        }
+    }
+    found.sort();
+    found
+}
+
 #[test]
-fn an_interrupted_download_is_not_a_checkpoint() {
-    let (cache, root) = (tempfile::tempdir().unwrap(), reference("checkpoints/sd1"));
-    let line = Served::folder(&root, true)
+fn an_interrupted_download_is_not_a_checkpoint_and_goes_on() {
+    for (cut, says) in [
+        (Cut::Closes, "goes on from there"),
+        (Cut::Stalls, "sent nothing for 0.3 s"),
+    ] {
+        let (cache, root) = (tempfile::tempdir().unwrap(), reference("checkpoints/sd1"));
+        let manner = Manner {
+            cut: Some(cut),
+            ..Manner::default()
+        };
+        let line = Served::folder(&root, manner)
+            .open(cache.path(), false)
+            .map(|c| c.name)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            line.contains("downloading failed") && !line.contains('\n'),
+            "{line}"
+        );
+        assert!(cut == Cut::Closes || line.contains(says), "{line}");
+        let left = files(cache.path());
+        let [(part, bytes)] = &left[..] else {
+            panic!("one half of a file: {left:?}");
+        };
+        assert!(part.ends_with(".incomplete") && *bytes > 0, "{left:?}");
+        // The next attempt goes on where the first stopped, and leaves nothing but whole files.
+        let served = Served::folder(&root, Manner::default());
+        let checkpoint = served.open(cache.path(), false).unwrap();
+        let went_on: Vec<_> = served
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(_, from)| *from > 0)
+            .cloned()
+            .collect();
+        assert_eq!(went_on.len(), 1, "{went_on:?}");
+        assert_eq!(went_on[0].1 as u64, *bytes);
+        let local = Checkpoint::open(&Source::Path(root), &OpenOptions::default()).unwrap();
+        assert_eq!(checkpoint.fingerprint(), local.fingerprint());
+        assert!(
+            files(cache.path())
+                .iter()
+                .all(|(name, _)| !name.ends_with(".incomplete"))
+        );
+    }
+}
+
+#[test]
+fn what_came_damaged_or_can_not_go_on_comes_anew() {
+    let root = reference("checkpoints/sd1");
+    let cache = tempfile::tempdir().unwrap();
+    let wrong = Manner {
+        sums: Some(Sums::Wrong),
+        ..Manner::default()
+    };
+    let line = Served::folder(&root, wrong)
         .open(cache.path(), false)
         .map(|c| c.name)
         .unwrap_err()
         .to_string();
+    assert!(line.contains("came damaged"), "{line}");
+    assert!(files(cache.path()).is_empty(), "a damaged file stays");
+    // A hub that knows no ranges, over what an interrupted download and another program left.
+    let folder = cache
+        .path()
+        .join("models--owner--name/snapshots")
+        .join(COMMIT)
+        .join("unet");
+    fs::create_dir_all(&folder).unwrap();
+    let weights = "diffusion_pytorch_model.safetensors";
+    fs::write(folder.join(format!("{weights}.incomplete")), "other bytes").unwrap();
+    fs::write(folder.join("stale.incomplete"), "x").unwrap();
+    let whole = Manner {
+        sums: Some(Sums::Right),
+        whole: true,
+        ..Manner::default()
+    };
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = seen.clone();
+    let hub = Hub {
+        progress: Progress(Arc::new(move |now| {
+            told.lock().unwrap().push((now.bytes, now.total))
+        })),
+        ..Served::folder(&root, whole).hub(cache.path())
+    };
+    let checkpoint = open(hub, "hf:owner/name").unwrap();
+    let local = Checkpoint::open(&Source::Path(root), &OpenOptions::default()).unwrap();
+    assert_eq!(checkpoint.fingerprint(), local.fingerprint());
     assert!(
-        line.contains("downloading failed") && !line.contains('\n'),
+        files(cache.path())
+            .iter()
+            .all(|(name, _)| !name.ends_with(".incomplete"))
+    );
+    let seen = seen.lock().unwrap();
+    assert!(seen.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+    let (bytes, total) = *seen.last().unwrap();
+    assert_eq!(Some(bytes), total, "it ends at all of it");
+}
+
+#[test]
+fn the_token_goes_to_the_hub_and_to_no_other_host() {
+    let root = reference("checkpoints/sd1");
+    let files = Served::folder(&root, Manner::default());
+    let gated = Manner {
+        token: Some("hf_secret"),
+        elsewhere: Some(files.endpoint.clone()),
+        ..Manner::default()
+    };
+    let hub = Served::folder(&root, gated);
+    let cache = tempfile::tempdir().unwrap();
+    let line = hub
+        .open(cache.path(), false)
+        .map(|c| c.name)
+        .unwrap_err()
+        .to_string();
+    assert!(line.contains("401") && line.contains("HF_TOKEN"), "{line}");
+    let with = |token: &str| Hub {
+        token: Token::new(token),
+        ..hub.hub(cache.path())
+    };
+    let line = open(with("hf_other"), "hf:owner/name")
+        .map(|c| c.name)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        line.contains("does not open it") && !line.contains("hf_other"),
         "{line}"
     );
-    let left: Vec<_> = fs::read_dir(
-        cache
-            .path()
-            .join("models--owner--name/snapshots")
-            .join(COMMIT),
-    )
-    .unwrap()
-    .flat_map(|part| fs::read_dir(part.unwrap().path()).unwrap())
-    .collect();
-    assert!(left.is_empty(), "half a file stays: {left:?}");
-    // The next attempt succeeds.
-    Served::folder(&root, false)
-        .open(cache.path(), false)
-        .unwrap();
+    hub.keys.lock().unwrap().clear();
+    open(with(" hf_secret\n"), "hf:owner/name").unwrap();
+    let sent = hub.keys.lock().unwrap();
+    assert!(
+        sent.iter()
+            .all(|key| key.as_deref() == Some("Bearer hf_secret")),
+        "{sent:?}"
+    );
+    let elsewhere = files.keys.lock().unwrap();
+    assert!(
+        !elsewhere.is_empty() && elsewhere.iter().all(Option::is_none),
+        "{elsewhere:?}"
+    );
+}
+
+#[test]
+fn a_revision_is_a_checkpoint_of_its_own() {
+    let root = reference("checkpoints/sd1");
+    let served = Served::folder(&root, Manner::default());
+    let cache = tempfile::tempdir().unwrap();
+    let refs = cache.path().join("models--owner--name/refs");
+    for (revision, kept) in [("refs/pr/3", true), ("v1.0", true), (COMMIT, false)] {
+        let source = format!("hf:owner/name@{revision}");
+        let checkpoint = open(served.hub(cache.path()), &source).unwrap();
+        assert_eq!(checkpoint.name, format!("owner/name@{revision}"));
+        assert_eq!(refs.join(revision).is_file(), kept, "{revision}");
+        let offline = Hub {
+            offline: true,
+            ..served.hub(cache.path())
+        };
+        open(offline, &source).unwrap();
+    }
+    assert!(!refs.join("main").exists());
+    let line = open(served.hub(cache.path()), "hf:owner/name@v2")
+        .map(|c| c.name)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        line.contains("404") && line.contains("owner/name@v2"),
+        "{line}"
+    );
+    for wrong in ["@", "@a/../b", "@.x", "@a b"] {
+        let source = format!("hf:owner/name{wrong}");
+        let line = open(served.hub(cache.path()), &source)
+            .map(|c| c.name)
+            .unwrap_err()
+            .to_string();
+        assert!(line.contains("owner/name@revision"), "{source}: {line}");
+    }
+}
+
+#[test]
+fn a_snapshot_without_a_ref_is_used() {
+    let cache = tempfile::tempdir().unwrap();
+    let snapshot = cache
+        .path()
+        .join("models--owner--name/snapshots")
+        .join(COMMIT);
+    fs::create_dir_all(&snapshot).unwrap();
+    super::copy_into(&reference("checkpoints/sd1"), &snapshot);
+    let hub = Hub {
+        cache: cache.path().into(),
+        offline: true,
+        ..Hub::default()
+    };
+    open(hub, "hf:owner/name").unwrap();
 }
 
 #[test]
@@ -208,7 +508,7 @@ fn a_cache_that_python_filled_is_used() {
     let hub = Hub {
         cache: cache.path().into(),
         endpoint: "http://127.0.0.1:9".into(),
-        offline: false,
+        ..Hub::default()
     };
     let options = OpenOptions {
         hub: Some(hub),
@@ -239,6 +539,7 @@ fn offline_says_what_to_do() {
         cache: "/nonexistent/hub".into(),
         endpoint: "https://example.org".into(),
         offline: true,
+        ..Hub::default()
     };
     let options = OpenOptions {
         hub: Some(hub),

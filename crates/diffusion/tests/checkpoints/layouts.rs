@@ -1,6 +1,6 @@
 //! The same weights, however they are stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
 use candle_core::{DType, Device, Tensor};
@@ -138,6 +138,32 @@ fn equals_diffusers(name: &str, file: &str, ema: bool) {
 #[test]
 fn lightning_file_equals_diffusers() {
     equals_diffusers("sd1-ldm", "model.ckpt", false);
+}
+
+/// Programs that merge checkpoints leave `text_model.` out.
+#[test]
+fn a_text_encoder_without_its_prefix_is_the_same() {
+    let folder = copy("sd1-ldm");
+    let (whole, bare) = (
+        folder.path().join("model.ckpt"),
+        folder.path().join("bare.safetensors"),
+    );
+    let read = candle_core::pickle::read_all_with_key(&whole, Some("state_dict")).unwrap();
+    let named = read.into_iter().map(|(name, tensor)| {
+        (
+            name.replace("transformer.text_model.", "transformer."),
+            tensor,
+        )
+    });
+    let tensors: HashMap<String, Tensor> = named.collect();
+    assert!(tensors.contains_key("cond_stage_model.transformer.final_layer_norm.weight"));
+    candle_core::safetensors::save(&tensors, &bare).unwrap();
+    let (whole, bare) = [whole, bare]
+        .map(|path| open(&path, &OpenOptions::default()).unwrap())
+        .into();
+    assert_eq!(bits(&whole.text), bits(&bare.text));
+    assert_eq!(bare.warnings, Vec::<String>::new());
+    Model::load(bare, &Device::Cpu, DType::F32).unwrap();
 }
 
 #[test]

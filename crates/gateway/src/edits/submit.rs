@@ -165,6 +165,13 @@ pub(crate) async fn submission(
         (needs, cost) = (resolved.needs, resolved.cost);
     }
     let model = model(state, request.model.as_deref()).await?;
+    if let Some(why) = settings
+        .length
+        .as_ref()
+        .and_then(|too_long| too_long(&model, &spec.instruction))
+    {
+        return Err(Problem::field("instruction", why));
+    }
     let limits = limits(state, &model).await?;
     if size == SizeMeans::AtMost {
         spec.size = spec.size.map(|size| limits.capped(cost, size));

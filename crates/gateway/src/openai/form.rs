@@ -1,5 +1,5 @@
-//! The multipart form, read field by field. Unknown fields are refused, as OpenAI refuses them, so that a misspelled one is
-//! not ignored.
+//! The fields of a request, and the multipart form, read field by field. Unknown fields are refused, as OpenAI refuses them, so
+//! that a misspelled one is not ignored.
 
 use std::convert::Infallible;
 
@@ -18,6 +18,8 @@ pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
 const FIELD_BYTES_MAX: u64 = 16 << 10;
 /// Most pictures of one request.
 pub(super) const N_MAX: u32 = 10;
+/// Most pictures of an edit under way.
+const PARTIAL_MAX: u32 = 3;
 
 /// `response_format`: how the pictures are sent back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ const IGNORED: [&str; 6] = [
     "user",
 ];
 /// Fields that are read.
-const READ: [&str; 12] = [
+const READ: [&str; 13] = [
     "image",
     "prompt",
     "mask",
@@ -49,36 +51,106 @@ const READ: [&str; 12] = [
     "preset",
     "keep_outside",
     "stream",
+    "partial_images",
 ];
+
+/// Fields that say how the pictures are sent, and nothing of them.
+const SENT: [&str; 2] = ["stream", "partial_images"];
 
 /// A form as it was read: each field at most once.
 pub(super) struct Form {
     pub(super) image: Bytes,
     pub(super) mask: Option<Bytes>,
     pub(super) response_format: ResponseFormat,
+    /// How many pictures of an edit under way the client wants before the result; none where it wants no stream.
+    pub(super) streamed: Option<u32>,
     texts: Vec<(&'static str, String)>,
 }
 
-/// The boundary between the fields, from `Content-Type`.
-pub(super) fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
+/// How the fields come.
+pub(super) enum Encoding {
+    /// Parts with this boundary between them.
+    Multipart(String),
+    /// One object.
+    Json,
+}
+
+/// As what the fields come, by `Content-Type`.
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
     let refused = || {
         Problem::new(
             ProblemCode::MediaTypeUnsupported,
-            "send a form, with Content-Type: multipart/form-data; boundary=...",
+            "send a form, with Content-Type: multipart/form-data; boundary=..., or application/json",
         )
     };
-    if crate::body::media_type(headers)?.as_deref() != Some("multipart/form-data") {
-        return Err(refused());
+    match crate::body::media_type(headers)?.as_deref() {
+        Some("application/json") => Ok(Encoding::Json),
+        Some("multipart/form-data") => {
+            let value = headers
+                .get(header::CONTENT_TYPE)
+                .and_then(|value| value.to_str().ok())
+                .ok_or_else(refused)?;
+            let boundary = multer::parse_boundary(value).map_err(|_| refused())?;
+            Ok(Encoding::Multipart(boundary))
+        }
+        _ => Err(refused()),
     }
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(refused)?;
-    multer::parse_boundary(value).map_err(|_| refused())
+}
+
+/// The field of this name.
+pub(super) fn known(name: &str) -> Result<&'static str, Problem> {
+    let known = READ.iter().chain(&IGNORED).find(|known| **known == name);
+    known
+        .copied()
+        .ok_or_else(|| Problem::field(&printable(name), "is no field of this form"))
+}
+
+/// Fields, as they come.
+#[derive(Default)]
+pub(super) struct Fields {
+    image: Option<Bytes>,
+    pub(super) mask: Option<Bytes>,
+    texts: Vec<(&'static str, String)>,
+}
+
+impl Fields {
+    /// Takes the picture, which came in the field `name`.
+    pub(super) fn image(&mut self, name: &str, value: Bytes) -> Result<(), Problem> {
+        match self.image.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(Problem::field(
+                name,
+                "more than one image was given, and this model edits one: send one, or a request for each",
+            )),
+        }
+    }
+
+    pub(super) fn text(&mut self, name: &'static str, value: String) -> Result<(), Problem> {
+        if self.texts.iter().any(|(known, _)| *known == name) {
+            return Err(Problem::field(name, "must come once"));
+        }
+        self.texts.push((name, value));
+        Ok(())
+    }
+
+    /// All of them; the picture comes in the field `image`.
+    pub(super) fn form(self, image: &str) -> Result<Form, Problem> {
+        let missing = || Problem::field(image, "must be given: the picture to edit");
+        let mut form = Form {
+            image: self.image.ok_or_else(missing)?,
+            mask: self.mask,
+            response_format: ResponseFormat::Base64,
+            streamed: None,
+            texts: self.texts,
+        };
+        form.response_format = form.response_format()?;
+        form.streamed = form.streamed()?;
+        Ok(form)
+    }
 }
 
 impl Form {
-    /// Reads the fields; pictures may have `picture_bytes_max` each.
+    /// Reads the parts of a form; pictures may have `picture_bytes_max` each.
     pub(super) async fn read(
         bytes: Bytes,
         boundary: String,
@@ -90,13 +162,13 @@ impl Form {
             .for_field("image[]", picture_bytes_max as u64)
             .for_field("mask", picture_bytes_max as u64);
         let body = stream::once(async move { Ok::<_, Infallible>(bytes) });
-        let mut fields =
+        let mut parts =
             Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
-        let (mut image, mut mask, mut texts) = (None, None, Vec::<(&'static str, String)>::new());
-        while let Some(field) = fields.next_field().await.map_err(unreadable)? {
-            let name = match field.name() {
-                Some("image[]") => "image".to_owned(),
-                Some(name) => name.to_owned(),
+        let mut fields = Fields::default();
+        while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+            let name = match part.name() {
+                Some("image[]") => "image",
+                Some(name) => known(name)?,
                 None => {
                     return Err(Problem::new(
                         ProblemCode::FormInvalid,
@@ -104,45 +176,22 @@ impl Form {
                     ));
                 }
             };
-            let known = READ.iter().chain(&IGNORED).find(|known| **known == name);
-            let Some(name) = known.copied() else {
-                return Err(Problem::field(
-                    &printable(&name),
-                    "is no field of this form",
-                ));
-            };
-            let value = field.bytes().await.map_err(unreadable)?;
-            let taken = match name {
-                "image" if image.is_some() => {
-                    return Err(Problem::field(
-                        "image",
-                        "must come once: one picture is edited at a time",
-                    ));
+            let value = part.bytes().await.map_err(unreadable)?;
+            match name {
+                "image" => fields.image(name, value)?,
+                "mask" => {
+                    if fields.mask.replace(value).is_some() {
+                        return Err(Problem::field(name, "must come once"));
+                    }
                 }
-                "image" => image.replace(value).is_some(),
-                "mask" => mask.replace(value).is_some(),
                 name => {
                     let text = std::str::from_utf8(&value)
                         .map_err(|_| Problem::field(name, "must be UTF-8"))?;
-                    let taken = texts.iter().any(|(known, _)| *known == name);
-                    texts.push((name, text.to_owned()));
-                    taken
+                    fields.text(name, text.to_owned())?;
                 }
-            };
-            if taken {
-                return Err(Problem::field(name, "must come once"));
             }
         }
-        let image =
-            image.ok_or_else(|| Problem::field("image", "must be given: the picture to edit"))?;
-        let mut form = Self {
-            image,
-            mask,
-            response_format: ResponseFormat::Base64,
-            texts,
-        };
-        form.response_format = form.response_format()?;
-        Ok(form)
+        fields.form("image")
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -188,15 +237,31 @@ impl Form {
         }
     }
 
+    /// As in OpenAI's API: partial pictures come in a stream, and a stream holds the pictures themselves.
+    fn streamed(&self) -> Result<Option<u32>, Problem> {
+        let partial: Option<u32> = self.number("partial_images")?;
+        if partial.is_some_and(|partial| partial > PARTIAL_MAX) {
+            let message = format!("must be from 0 to {PARTIAL_MAX}");
+            return Err(Problem::field("partial_images", message));
+        }
+        if !self.flag("stream")? {
+            return match partial {
+                None | Some(0) => Ok(None),
+                Some(_) => Err(Problem::field("partial_images", "needs stream to be true")),
+            };
+        }
+        if self.response_format == ResponseFormat::Url {
+            return Err(Problem::field(
+                "response_format",
+                "must be b64_json where stream is true",
+            ));
+        }
+        Ok(Some(partial.unwrap_or(0)))
+    }
+
     /// One request for each picture; the image and the mask are still to be filled in. Seeds count up from the one that was
     /// given. Without one, each edit draws its own.
     pub(super) fn requests(&self) -> Result<Vec<EditRequest>, Problem> {
-        if self.flag("stream")? {
-            return Err(Problem::field(
-                "stream",
-                "must be false: follow an edit's events with GET /v1/edits/{id}/events",
-            ));
-        }
         if self
             .text("output_format")
             .is_some_and(|format| format != "png")
@@ -259,7 +324,7 @@ impl Form {
         let mut texts: Vec<_> = self
             .texts
             .iter()
-            .filter(|(name, _)| !IGNORED.contains(name))
+            .filter(|(name, _)| !IGNORED.contains(name) && !SENT.contains(name))
             .collect();
         texts.sort();
         let mut whole = blake3::Hasher::new();

@@ -1,7 +1,7 @@
 //! Masks: OpenAI's are transparent where to edit, ours white.
 
 use bytes::Bytes;
-use image::DynamicImage;
+use image::{DynamicImage, GrayImage};
 use limekiln_jobs::{Digest, TenantId};
 use limekiln_memory::Share;
 use limekiln_pictures::Format;
@@ -31,21 +31,67 @@ pub(super) async fn converted(
                 ..problem
             },
         })?;
-    let mut white = opacity;
-    white
-        .iter_mut()
-        .for_each(|value| *value = if *value < 128 { 255 } else { 0 });
-    if !white.contains(&255) {
-        return Err(Problem::new(
+    let white = to_edit(opacity).ok_or_else(|| {
+        Problem::new(
             ProblemCode::MaskInvalid,
             "the mask has no transparent pixel, so there is nothing to edit: make it transparent where to edit",
-        ));
+        )
+    })?;
+    let (png, checked) = stored_as(white)?;
+    Ok((png, checked, share))
+}
+
+/// The transparency of a picture as its mask.
+pub(super) struct Own {
+    /// The picture without transparency, which would hide what is edited there.
+    pub(super) picture: (Bytes, Checked),
+    /// The mask, with the memory that both take.
+    pub(super) mask: (Bytes, Checked, PictureShare),
+}
+
+/// The mask that the picture itself is, where it is transparent anywhere.
+pub(super) async fn own(
+    state: &State,
+    tenant: TenantId,
+    held: &Share,
+    image: &Bytes,
+    &Checked { format, size, .. }: &Checked,
+) -> Result<Option<Own>, Problem> {
+    if !format.has_alpha() {
+        return Ok(None);
     }
-    let png: Bytes = limekiln_pictures::encode::png(&DynamicImage::ImageLuma8(white))?.into();
+    let (opacity, share) = upload::own_opacity(state, tenant, held, image.clone(), size).await?;
+    let Some(white) = to_edit(opacity) else {
+        return Ok(None);
+    };
+    let (mask, mask_checked) = stored_as(white)?;
+    let picture = upload::opaque(state, image.clone()).await?;
+    let checked = Checked {
+        format: Format::Png,
+        size,
+        digest: Digest::of(&picture),
+    };
+    Ok(Some(Own {
+        picture: (picture, checked),
+        mask: (mask, mask_checked, share),
+    }))
+}
+
+/// White where a picture of this opacity is transparent; none where it is so nowhere.
+fn to_edit(mut opacity: GrayImage) -> Option<GrayImage> {
+    opacity
+        .iter_mut()
+        .for_each(|value| *value = if *value < 128 { 255 } else { 0 });
+    opacity.contains(&255).then_some(opacity)
+}
+
+fn stored_as(mask: GrayImage) -> Result<(Bytes, Checked), Problem> {
+    let size = mask.dimensions();
+    let png: Bytes = limekiln_pictures::encode::png(&DynamicImage::ImageLuma8(mask))?.into();
     let checked = Checked {
         format: Format::Png,
         size,
         digest: Digest::of(&png),
     };
-    Ok((png, checked, share))
+    Ok((png, checked))
 }

@@ -3,19 +3,24 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | `form` | the multipart form, read field by field |
-//! | `mask` | from OpenAI's masks to ours |
+//! | `form`, `json` | the fields, out of a multipart form or a JSON object |
+//! | `mask` | from OpenAI's masks to ours; the transparency of a picture as its mask |
 //! | `wait` | from edits to their results |
+//! | `streamed` | the same as a stream of events |
 
 mod form;
+mod json;
 mod mask;
+mod streamed;
 mod wait;
 
 use axum::Json;
 use axum::extract::{self, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use limekiln_jobs::api::{ImageEditForm, ImagesResponse, OpenAiError, OpenAiProblem};
+use limekiln_jobs::api::{
+    ImageEditEvent, ImageEditForm, ImageEditJson, ImagesResponse, OpenAiError, OpenAiProblem,
+};
 use limekiln_jobs::{EditRequest, ImageId};
 use limekiln_memory::Share;
 use limekiln_store::{Caller, Idempotency};
@@ -27,7 +32,7 @@ use crate::params::{IdempotencyKey, Trace};
 use crate::problem::{Problem, ProblemCode, RATE_LIMIT};
 use crate::{State, memory, quotas, upload};
 
-use form::{Form, N_MAX, ResponseFormat};
+use form::{Encoding, Form, N_MAX, ResponseFormat};
 use wait::Pending;
 
 /// Path of the route.
@@ -36,16 +41,20 @@ pub(crate) const PATH: &str = "/v1/images/edits";
 /// Edit a picture as with OpenAI's API
 ///
 /// `client.images.edit(image=..., prompt=...)` of OpenAI's own clients works unchanged. `n` makes that many edits from
-/// consecutive seeds. The answer comes when all of them are done. Closing the connection before cancels them, unless there is
-/// an `Idempotency-Key`: then the same request again gets the same pictures.
+/// consecutive seeds. Without a mask, the transparent part of the picture is where it is edited; where it has none, the place is
+/// found from the prompt. The answer comes when all edits are done; with `stream` it is a stream of `image_edit.partial_image` and
+/// `image_edit.completed` events. Closing the connection before cancels them, unless there is an `Idempotency-Key`: then the same
+/// request again gets the same pictures.
 #[utoipa::path(
     post, path = "/v1/images/edits", operation_id = "editImage", tag = "openai",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send a request again: the same key and form get the same pictures", min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$")),
-    request_body(content = ImageEditForm, content_type = "multipart/form-data"),
-    responses((status = 200, description = "The edited pictures", body = ImagesResponse)),
+    request_body(content((ImageEditForm = "multipart/form-data"), (ImageEditJson = "application/json"))),
+    responses((status = 200, description = "The edited pictures", content(
+        (ImagesResponse = "application/json"), (ImageEditEvent = "text/event-stream"),
+    ))),
     extensions(("x-problems" = json!([
-        ProblemCode::FormInvalid, ProblemCode::ImageUnsupported, ProblemCode::ImageEmpty, ProblemCode::ImageDamaged,
-        ProblemCode::ImagePixelsLimit, ProblemCode::MediaTypeMismatch, ProblemCode::MaskInvalid,
+        ProblemCode::FormInvalid, ProblemCode::JsonInvalid, ProblemCode::ImageUnsupported, ProblemCode::ImageEmpty, ProblemCode::ImageDamaged,
+        ProblemCode::ImagePixelsLimit, ProblemCode::MaskInvalid,
         ProblemCode::RequestInvalid, ProblemCode::OptionsInvalid, ProblemCode::IdempotencyKeyReused,
         ProblemCode::ModelNotFound, ProblemCode::EditEnded, ProblemCode::EditFailed, ProblemCode::RateLimited,
         ProblemCode::InFlightLimit, ProblemCode::WaitLimit, ProblemCode::UploadLimit, ProblemCode::StorageLimit,
@@ -59,14 +68,14 @@ pub(crate) async fn edit(
     request: Request,
 ) -> Result<Response, Problem> {
     let shares = &state.shares.waits;
-    let _wait_share = shares.take(caller.tenant, 1).ok_or_else(|| {
+    let wait_share = shares.take(caller.tenant, 1).ok_or_else(|| {
         Problem::share(
             ProblemCode::WaitLimit,
             shares.each(),
             "requests wait for pictures",
         )
     })?;
-    let _wait = state
+    let wait = state
         .waits
         .clone()
         .try_acquire_owned()
@@ -78,7 +87,7 @@ pub(crate) async fn edit(
         ));
     }
     let (parts, body) = request.into_parts();
-    let boundary = form::boundary(&parts.headers)?;
+    let encoding = form::encoding(&parts.headers)?;
     // Whoever repeats a request may be over the quotas that it was not over at first.
     let before = match &key {
         Some(key) => {
@@ -93,20 +102,43 @@ pub(crate) async fn edit(
         quotas::upload(&state, &caller, 1).await?;
         quotas::edit(&caller)?;
     }
-    let bytes_max = 2 * state.settings.limits.upload_bytes + form::TEXT_BYTES_MAX;
+    let picture_bytes_max = state.settings.limits.upload_bytes;
+    // The fields are copies; those of JSON are texts first.
+    let (bytes_max, copies) = match encoding {
+        Encoding::Multipart(_) => (2 * picture_bytes_max + form::TEXT_BYTES_MAX, 2),
+        Encoding::Json => (
+            json::bytes_max(2 * picture_bytes_max, form::TEXT_BYTES_MAX),
+            3,
+        ),
+    };
     let BufferedBody {
         bytes,
         mut share,
         held,
-    } = body::read(&state, caller.tenant, &parts.headers, body, bytes_max, 2).await?;
-    // The fields are copies.
+    } = body::read(
+        &state,
+        caller.tenant,
+        &parts.headers,
+        body,
+        bytes_max,
+        copies,
+    )
+    .await?;
     let fields_bytes = bytes.len() as u64;
-    state.memory.grow(&mut share, fields_bytes).await?;
-    let form = Form::read(bytes, boundary, state.settings.limits.upload_bytes).await?;
+    let form = match encoding {
+        Encoding::Multipart(boundary) => {
+            state.memory.grow(&mut share, fields_bytes).await?;
+            Form::read(bytes, boundary, picture_bytes_max).await?
+        }
+        Encoding::Json => {
+            state.memory.grow(&mut share, 2 * fields_bytes).await?;
+            json::read(&bytes, picture_bytes_max)?
+        }
+    };
     share.shrink_to(fields_bytes);
     let requests = form.requests()?;
     let digest = form.digest();
-    let as_url = form.response_format == ResponseFormat::Url;
+    let (as_url, streamed) = (form.response_format == ResponseFormat::Url, form.streamed);
     let mut pending = Pending::new(&state, &caller, key.is_none());
     let mut replayed = 0;
     for before in before {
@@ -136,10 +168,19 @@ pub(crate) async fn edit(
             ..request
         };
         let (size, trace) = (SizeMeans::AtMost, Some(trace.clone()));
-        let submission =
-            submission(&state, caller.tenant, request, size, idempotency, trace).await?;
+        let submission = submission(&state, caller.tenant, request, size, idempotency, trace)
+            .await
+            .map_err(in_the_form)?;
         let (edit, ..) = submit(&state, submission).await?;
         pending.add(edit);
+    }
+    if let Some(partial) = streamed {
+        return Ok(streamed::answer(
+            &state,
+            pending,
+            partial,
+            (wait, wait_share),
+        ));
     }
     let (data, mut share) = pending.pictures(as_url).await?;
     let answer = ImagesResponse {
@@ -158,6 +199,17 @@ fn numbered(key: &str, index: usize) -> String {
     format!("openai:{key}:{index}")
 }
 
+/// Names fields as this route does.
+fn in_the_form(mut problem: Problem) -> Problem {
+    for error in &mut problem.errors {
+        if error.field == "instruction" {
+            "prompt".clone_into(&mut error.field);
+            problem.detail = error.to_string();
+        }
+    }
+    problem
+}
+
 /// Checks and stores the form's pictures.
 async fn stored(
     state: &State,
@@ -165,16 +217,23 @@ async fn stored(
     held: &Share,
     form: Form,
 ) -> Result<(ImageId, Option<ImageId>), Problem> {
-    let checked = upload::check(state, caller.tenant, held, form.image.clone(), None).await?;
+    let mut image = form.image;
+    let mut checked = upload::check(state, caller.tenant, held, image.clone()).await?;
     let mask = match form.mask {
         Some(mask) => Some(mask::converted(state, caller.tenant, held, mask, checked.size).await?),
-        None => None,
+        None => {
+            let own = mask::own(state, caller.tenant, held, &image, &checked).await?;
+            own.map(|own| {
+                (image, checked) = own.picture;
+                own.mask
+            })
+        }
     };
     // Nothing is stored before everything is known to be good.
     let tenant = caller.tenant;
-    let bytes = form.image.len() + mask.as_ref().map_or(0, |(bytes, ..)| bytes.len());
+    let bytes = image.len() + mask.as_ref().map_or(0, |(bytes, ..)| bytes.len());
     quotas::upload(state, caller, bytes as u64).await?;
-    let image = upload::put(state, tenant, form.image, &checked).await?;
+    let image = upload::put(state, tenant, image, &checked).await?;
     let Some((mask, checked, _share)) = mask else {
         return Ok((image.id, None));
     };
@@ -182,8 +241,8 @@ async fn stored(
     Ok((image.id, Some(mask.id)))
 }
 
-/// The answer to a request that failed, in OpenAI's form. Headers that a client acts on stay.
-pub(crate) fn problem(problem: &Problem, response: Response) -> Response {
+/// A problem in OpenAI's form.
+fn error(problem: &Problem) -> OpenAiError {
     let status = problem.status();
     let (kind, code) = match problem.code {
         ProblemCode::Unauthorized => ("invalid_request_error", "invalid_api_key"),
@@ -192,15 +251,19 @@ pub(crate) fn problem(problem: &Problem, response: Response) -> Response {
         code if status.is_server_error() => ("server_error", code.as_str()),
         code => ("invalid_request_error", code.as_str()),
     };
-    let error = OpenAiError {
+    OpenAiError {
         error: OpenAiProblem {
             message: problem.detail.clone(),
             kind: kind.into(),
             param: problem.errors.first().map(|error| error.field.clone()),
             code: code.into(),
         },
-    };
-    let mut answer = (status, Json(error)).into_response();
+    }
+}
+
+/// The answer to a request that failed, in OpenAI's form. Headers that a client acts on stay.
+pub(crate) fn problem(problem: &Problem, response: Response) -> Response {
+    let mut answer = (problem.status(), Json(error(problem))).into_response();
     let kept = [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE];
     for name in kept.into_iter().chain(RATE_LIMIT) {
         if let Some(value) = response.headers().get(&name) {

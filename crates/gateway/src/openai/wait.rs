@@ -4,17 +4,19 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use limekiln_blobs::Key;
 use limekiln_jobs::api::OpenAiPicture;
-use limekiln_jobs::{ArtifactKind, EditId, EditView, FailureClass, StateName, TenantId};
+use limekiln_jobs::{ArtifactKind, EditId, EditView, FailureClass, Live, StateName, TenantId};
 use limekiln_memory::{TooLarge, mib};
 use limekiln_store::{ArtifactRef, Caller};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, timeout_at};
 
 use crate::State;
-use crate::edits::events::Watcher;
+use crate::edits::events::{Message, Watcher};
 use crate::edits::read;
 use crate::keys::KeyLife;
 use crate::memory::PictureShare;
 use crate::problem::{Problem, ProblemCode};
+use crate::settings::Downloads;
 
 /// What an answer takes at most for each byte of its pictures: base64, and the JSON around a copy of it.
 const ANSWER_SHARE: (u64, u64) = (8, 3);
@@ -27,6 +29,8 @@ pub(super) struct Pending {
     tenant: TenantId,
     key: KeyLife,
     edits: Vec<EditId>,
+    /// Who is sent previews of the first edit, and how many more.
+    previews: Option<(Sender<String>, u32)>,
     /// Whether they are cancelled when this is dropped: without an idempotency key no client can come back for them.
     cancels: bool,
 }
@@ -38,12 +42,20 @@ impl Pending {
             tenant: caller.tenant,
             key: state.key_lives.watch(caller.key),
             edits: Vec::new(),
+            previews: None,
             cancels,
         }
     }
 
     pub(super) fn add(&mut self, edit: EditId) {
         self.edits.push(edit);
+    }
+
+    /// Previews of the first edit, at most so many: small JPEGs in base64.
+    pub(super) fn previews(&mut self, most: u32) -> Receiver<String> {
+        let (sender, receiver) = mpsc::channel(most.max(1) as usize);
+        self.previews = (most > 0).then_some((sender, most));
+        receiver
     }
 
     /// Waits until all have ended, and returns their results with the memory that these and their answer take.
@@ -54,8 +66,9 @@ impl Pending {
         let deadline = Instant::now() + self.state.settings.timeouts.openai_wait;
         for index in 0..self.edits.len() {
             let edit = self.edits[index];
+            let mut previews = self.previews.take();
             let ended = tokio::select! {
-                ended = timeout_at(deadline, ended(&self.state, self.tenant, edit)) => ended,
+                ended = timeout_at(deadline, ended(&self.state, self.tenant, edit, &mut previews)) => ended,
                 () = self.key.ended() => return Err(Problem::plain(ProblemCode::Unauthorized)),
             };
             match ended {
@@ -80,7 +93,8 @@ impl Pending {
             artifacts.push(found.ok_or_else(|| Problem::plain(ProblemCode::ArtifactNotFound))?);
         }
         let mut links = Vec::new();
-        if urls {
+        // Where clients can't reach the blob store, its links are of no use.
+        if urls && self.state.settings.downloads == Downloads::Redirect {
             for artifact in &artifacts {
                 links.extend(link(&self.state, artifact).await?);
             }
@@ -132,7 +146,12 @@ impl Drop for Pending {
 }
 
 /// Waits until the edit has ended.
-async fn ended(state: &State, tenant: TenantId, edit: EditId) -> Result<EditView, Problem> {
+async fn ended(
+    state: &State,
+    tenant: TenantId,
+    edit: EditId,
+    previews: &mut Option<(Sender<String>, u32)>,
+) -> Result<EditView, Problem> {
     loop {
         let view = read::find(state, tenant, edit).await?;
         // A state that is not known here has ended where it has a time of its end.
@@ -140,7 +159,16 @@ async fn ended(state: &State, tenant: TenantId, edit: EditId) -> Result<EditView
             return Ok(view);
         }
         let mut watcher = Watcher::start(state, edit, view.seq).await;
-        while watcher.next().await.is_some() {}
+        while let Some(message) = watcher.next().await {
+            if let (Message::Preview(live), Some((sender, left))) = (message, previews.as_mut())
+                && let Live::Preview { jpeg, .. } = &*live
+                && *left > 0
+            {
+                *left -= 1;
+                // There is room for all of them, and whoever is gone needs none.
+                drop(sender.try_send(jpeg.clone()));
+            }
+        }
         if state.closing.is_cancelled() {
             return Err(Problem::new(
                 ProblemCode::Unavailable,
@@ -219,7 +247,7 @@ async fn picture(
         .get(&key(artifact)?, Some(&artifact.digest), RESULT_BYTES_MAX)
         .await?;
     let encoded = STANDARD.encode(&bytes);
-    // A folder of blobs has no address of its own: the picture is its own address.
+    // A folder of blobs has no address of its own, nor has a blob store that clients can't reach: the picture is its own address.
     let (b64_json, url) = if url {
         (None, Some(format!("data:image/png;base64,{encoded}")))
     } else {

@@ -33,19 +33,21 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
         { "required": ["image"], "properties": { "image": { "type": "string" }, "parent": { "type": "null" } } },
         { "required": ["parent"], "properties": { "parent": { "type": "string" }, "image": { "type": "null" } } },
     ]);
-    let form = &mut schemas["ImageEditForm"];
-    form["properties"]["prompt"]["pattern"] = json!(instruction);
-    form["properties"]["stream"]["enum"] = json!([false]);
-    form["additionalProperties"] = json!(false);
+    for name in ["ImageEditForm", "ImageEditJson"] {
+        let form = &mut schemas[name];
+        form["properties"]["prompt"]["pattern"] = json!(instruction);
+        form["additionalProperties"] = json!(false);
+    }
+    schemas["ImageAddress"]["additionalProperties"] = json!(false);
     if !settings.presets.is_empty() {
-        for name in ["EditRequest", "ImageEditForm"] {
+        for name in ["EditRequest", "ImageEditForm", "ImageEditJson"] {
             let mut names: Vec<Value> = settings
                 .presets
                 .iter()
                 .map(|preset| json!(preset))
                 .collect();
             let preset = &mut schemas[name]["properties"]["preset"];
-            if name == "EditRequest" {
+            if name != "ImageEditForm" {
                 names.push(Value::Null);
             }
             if let Some(preset) = preset.as_object_mut() {

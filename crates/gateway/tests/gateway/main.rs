@@ -8,6 +8,7 @@
 
 mod account;
 mod bad_input;
+mod browsers;
 mod deletes;
 mod events;
 mod flow;

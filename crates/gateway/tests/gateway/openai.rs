@@ -1,16 +1,22 @@
 //! OpenAI's route. Its own client is driven in `tests/http`.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use image::{DynamicImage, GrayImage, ImageFormat, Rgb, Rgba, RgbaImage};
 use limekiln_fixture::PATIENCE;
-use limekiln_jobs::StateName;
-use serde_json::json;
+use limekiln_gateway::Downloads;
+use limekiln_jobs::{Failure, FailureClass, Live, StateName};
+use limekiln_store::Claimed;
+use serde_json::{Value, json};
 
 use crate::bad_input::form;
 use crate::support::http::{self, Request};
 use crate::support::worker::{self, ManualWorker};
 use crate::support::{Gateway, pictures};
 
+const PROMPT: (&str, &[u8]) = (r#"name="prompt""#, b"make the sofa red");
 const IMAGE: &str = r#"name="image"; filename="room.png""#;
 
 fn post(gateway: &Gateway, parts: &[(&str, &[u8])]) -> Request {
@@ -21,7 +27,7 @@ fn post(gateway: &Gateway, parts: &[(&str, &[u8])]) -> Request {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pictures_for_a_prompt() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::with(|settings| settings.downloads = Downloads::Redirect).await;
     let _worker = worker::start(&gateway).await;
     let room = pictures::room();
     let prompt: (&str, &[u8]) = (r#"name="prompt""#, b"make the sofa red");
@@ -99,6 +105,257 @@ async fn a_picture_in_a_folder_is_its_own_address() {
     let url = answer["data"][0]["url"].as_str().unwrap();
     let picture = url.strip_prefix("data:image/png;base64,").unwrap();
     assert_eq!(STANDARD.decode(picture).unwrap(), pictures::room());
+}
+
+/// Clients who can't reach the blob store are given no link to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_link_to_the_blob_store_where_downloads_go_through_the_gateway() {
+    let gateway = Gateway::with(|settings| settings.downloads = Downloads::Proxy).await;
+    let _worker = worker::start(&gateway).await;
+    let request = post(
+        &gateway,
+        &[
+            (IMAGE, &pictures::room()),
+            PROMPT,
+            (r#"name="response_format""#, b"url"),
+        ],
+    );
+    let answer = gateway.send(request).await.json();
+    let url = answer["data"][0]["url"].as_str().unwrap();
+    assert!(url.starts_with("data:image/png;base64,"), "{url}");
+}
+
+/// The mask of the only edit, and the picture that it is about, once it was claimed.
+async fn claimed(
+    gateway: &Gateway,
+    manual: &mut ManualWorker,
+) -> (Claimed, Option<GrayImage>, DynamicImage) {
+    let claimed =
+        limekiln_testbed::until_some("an edit", PATIENCE, async || manual.claim().await.pop())
+            .await;
+    let read = async |key: &str| {
+        let key = key.parse().unwrap();
+        let bytes = gateway
+            .context
+            .blobs
+            .get(&key, None, 1 << 20)
+            .await
+            .unwrap();
+        image::load_from_memory(&bytes).unwrap()
+    };
+    let mask = match &claimed.mask {
+        Some(mask) => Some(read(&mask.key).await.to_luma8()),
+        None => None,
+    };
+    let picture = read(&claimed.input.key).await;
+    (claimed, mask, picture)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_transparency_of_a_picture_is_its_mask_where_none_is_given() {
+    let gateway = Gateway::start().await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let hole = RgbaImage::from_fn(64, 48, |x, y| {
+        let Rgb([r, g, b]) = *pictures::drawn().get_pixel(x, y);
+        Rgba([r, g, b, if x < 32 { 0 } else { 255 }])
+    });
+    let hole = pictures::written(&hole.into(), ImageFormat::Png);
+    let opaque = pictures::written(
+        &DynamicImage::from(pictures::drawn()).to_rgba8().into(),
+        ImageFormat::Png,
+    );
+    for (picture, mask, at) in [
+        (&hole, None, Some((10, 50))),
+        (&hole, Some(pictures::mask(true)), Some((30, 2))),
+        (&opaque, None, None),
+    ] {
+        let mut parts: Vec<(&str, &[u8])> = vec![(IMAGE, picture), PROMPT];
+        parts.extend(
+            mask.as_ref()
+                .map(|mask| (r#"name="mask"; filename="m.png""#, &mask[..])),
+        );
+        let request = post(&gateway, &parts);
+        let address = gateway.address;
+        let reply = tokio::spawn(async move { http::send(address, request).await });
+        let (edit, found, picture) = claimed(&gateway, &mut manual).await;
+        match (found, at) {
+            (Some(found), Some((white, black))) => {
+                let value = |x| found.get_pixel(x, 30).0[0];
+                assert_eq!((value(white), value(black)), (255, 0));
+            }
+            (found, at) => assert_eq!(found.is_some(), at.is_some()),
+        }
+        if mask.is_none() && at.is_some() {
+            assert!(
+                !picture.color().has_alpha(),
+                "what is edited would be hidden"
+            );
+            assert_eq!(picture.to_rgb8(), pictures::drawn());
+        }
+        manual.complete(&edit).await;
+        assert_eq!(reply.await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_is_taken_as_the_form_is() {
+    let gateway = Gateway::start().await;
+    let _worker = worker::start(&gateway).await;
+    let address = |bytes: Vec<u8>| json!({ "image_url": format!("data:image/png;base64,{}", STANDARD.encode(bytes)) });
+    let body = json!({
+        "model": "gpt-image-1", "images": [address(pictures::room())], "mask": address(pictures::mask(true)),
+        "prompt": "make the sofa red", "n": 2, "seed": 5, "stream": false,
+    });
+    let reply = gateway.post("/v1/images/edits", &body).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.json()["data"].as_array().unwrap().len(), 2);
+    let edits = gateway.get("/v1/edits").await.json();
+    let edits = edits["edits"].as_array().unwrap();
+    assert!(edits.iter().all(|edit| edit["report"]["mask"] == true));
+    let fetched = json!({ "images": [{ "image_url": "http://127.0.0.1/a.png" }], "prompt": "a" });
+    let reply = gateway.post("/v1/images/edits", &fetched).await;
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["param"]),
+        (422, &json!("images"))
+    );
+    let two = post(
+        &gateway,
+        &[
+            (IMAGE, &pictures::room()),
+            (IMAGE, &pictures::room()),
+            PROMPT,
+        ],
+    );
+    let reply = gateway.send(two).await.json();
+    let message = reply["error"]["message"].as_str().unwrap();
+    assert!(message.contains("more than one image"), "{message}");
+    assert_eq!(reply["error"]["param"], "image");
+}
+
+/// The events of a stream: name and data.
+fn events(stream: &str) -> Vec<(String, Value)> {
+    let blocks = stream
+        .split("\n\n")
+        .filter(|block| block.contains("data: "));
+    blocks
+        .map(|block| {
+            let line = |name: &str| {
+                block
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .unwrap()
+            };
+            (
+                line("event: ").to_owned(),
+                serde_json::from_str(line("data: ")).unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_are_streamed_as_openai_does() {
+    let gateway = Gateway::start().await;
+    let mut manual = ManualWorker::new(&gateway).await;
+    let stream = |prompt: &'static [u8]| {
+        let parts = [
+            (IMAGE, &pictures::room()[..]),
+            (r#"name="prompt""#, prompt),
+            (r#"name="stream""#, b"true"),
+            (r#"name="partial_images""#, b"1"),
+        ];
+        let (request, address) = (post(&gateway, &parts), gateway.address);
+        tokio::spawn(async move { http::send(address, request).await })
+    };
+    let reply = stream(b"make the sofa red");
+    let (edit, ..) = claimed(&gateway, &mut manual).await;
+    let watched = gateway.context.broker.clone();
+    let preview = |step| Live::Preview {
+        edit: edit.edit,
+        epoch: edit.epoch,
+        step,
+        jpeg: format!("/9j/{step}"),
+    };
+    // Previews may be lost; of those that the gateway hears it passes on as many as were asked for.
+    for step in 1..=5 {
+        watched.publish_live(&preview(step));
+    }
+    manual.complete(&edit).await;
+    let reply = reply.await.unwrap();
+    assert_eq!(
+        (reply.status, reply.header("content-type")),
+        (200, Some("text/event-stream"))
+    );
+    let events = events(&reply.text());
+    let (name, data) = events.last().unwrap();
+    assert_eq!(
+        (name.as_str(), &data["type"]),
+        ("image_edit.completed", &json!("image_edit.completed"))
+    );
+    let picture = STANDARD.decode(data["b64_json"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (picture, &data["output_format"]),
+        (pictures::room(), &json!("png"))
+    );
+    assert!(data["usage"]["total_tokens"].is_number() && data["created_at"].is_number());
+    let partial = &events[..events.len() - 1];
+    assert!(partial.len() <= 1, "{partial:?}");
+    for (name, data) in partial {
+        assert_eq!(
+            (name.as_str(), &data["partial_image_index"]),
+            ("image_edit.partial_image", &json!(0))
+        );
+        assert!(data["b64_json"].as_str().unwrap().starts_with("/9j/"));
+    }
+
+    let reply = stream(b"do the impossible");
+    let (edit, ..) = claimed(&gateway, &mut manual).await;
+    let failure = Failure::new(FailureClass::User, "instruction_bad", "that can't be done");
+    manual.fail(&edit, failure).await;
+    let events = self::events(&reply.await.unwrap().text());
+    let [(name, data)] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(
+        (name.as_str(), &data["error"]["code"]),
+        ("error", &json!("edit_failed"))
+    );
+    assert_eq!(data["error"]["message"], "that can't be done");
+}
+
+/// Words that do not fit are found before the edit is queued, and by the name that this route has for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instruction_that_is_too_long_is_refused_at_once() {
+    let gateway = Gateway::with(|settings| {
+        settings.length = Some(Arc::new(|model, instruction| {
+            (model.as_str() == "rooms" && instruction.len() > 20)
+                .then(|| "it is too long".to_owned())
+        }));
+    })
+    .await;
+    let image = gateway.image().await;
+    let long = "make the sofa red and the wall blue";
+    let reply = gateway
+        .post("/v1/edits", &json!({ "image": image, "instruction": long }))
+        .await;
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (422, "request_invalid")
+    );
+    assert_eq!(reply.json()["detail"], "instruction: it is too long");
+    let request = post(
+        &gateway,
+        &[
+            (IMAGE, &pictures::room()),
+            (r#"name="prompt""#, long.as_bytes()),
+        ],
+    );
+    let error = gateway.send(request).await.json()["error"].clone();
+    assert_eq!(
+        (&error["param"], &error["message"]),
+        (&json!("prompt"), &json!("prompt: it is too long"))
+    );
+    assert_eq!(gateway.get("/v1/edits").await.json()["edits"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

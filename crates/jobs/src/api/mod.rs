@@ -45,7 +45,10 @@ pub use health::{Check, Readiness};
 pub use image::{ImageLinks, ImageView};
 pub use limits::ModelLimits;
 pub use model::{Model, Models};
-pub use openai::{ImageEditForm, ImagesResponse, OpenAiError, OpenAiPicture, OpenAiProblem};
+pub use openai::{
+    ImageAddress, ImageEditEvent, ImageEditForm, ImageEditJson, ImagesResponse, OpenAiError,
+    OpenAiPicture, OpenAiProblem,
+};
 pub use problem::{Invalid, ProblemCode, ProblemDocument};
 pub use session::{SessionLinks, SessionView};
 pub use stream::SentEvent;

@@ -14,8 +14,8 @@ pub struct ImageEditForm {
     /// What to change, in words.
     #[schema(min_length = 1, max_length = 1000, example = "make the sofa red")]
     pub prompt: String,
-    /// PNG of the picture's size that is transparent where the picture is to be edited. By default the region is found
-    /// from the prompt.
+    /// PNG of the picture's size that is transparent where the picture is to be edited. By default the transparent part of the
+    /// picture itself, or else what is found from the prompt.
     #[schema(value_type = Option<String>, format = Binary)]
     pub mask: Option<Vec<u8>>,
     /// Number of pictures to make, from consecutive seeds.
@@ -52,8 +52,66 @@ pub struct ImageEditForm {
     pub output_compression: Option<String>,
     /// Accepted for OpenAI's clients and ignored.
     pub user: Option<String>,
-    /// `false`: pictures are not streamed. `GET /v1/edits/{id}/events` streams previews.
+    /// Whether the answer is a stream of server-sent events: `image_edit.partial_image` and `image_edit.completed`.
     pub stream: Option<bool>,
+    /// Most pictures of the first edit under way that a stream shows: small JPEGs, as far as there are any.
+    #[schema(minimum = 0, maximum = 3)]
+    pub partial_images: Option<u32>,
+}
+
+/// The same as JSON. It is read field by field; this describes it.
+#[derive(Clone, Debug, ToSchema)]
+pub struct ImageEditJson {
+    /// Picture to edit: exactly one.
+    #[schema(min_items = 1, max_items = 1)]
+    pub images: Vec<ImageAddress>,
+    /// What to change, in words.
+    #[schema(min_length = 1, max_length = 1000, example = "make the sofa red")]
+    pub prompt: String,
+    /// PNG of the picture's size that is transparent where the picture is to be edited. By default the transparent part of the
+    /// picture itself, or else what is found from the prompt.
+    pub mask: Option<ImageAddress>,
+    /// Number of pictures to make, from consecutive seeds.
+    #[schema(minimum = 1, maximum = 10, default = 1)]
+    pub n: Option<u32>,
+    /// As in the form.
+    pub size: Option<String>,
+    /// `b64_json` (the default), or `url`: an address that works for some minutes.
+    #[schema(value_type = Option<String>, pattern = "^(b64_json|url)$", example = "b64_json")]
+    pub response_format: Option<String>,
+    /// Model of this server. Names of OpenAI's models stand for the default one.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", example = "gpt-image-1")]
+    pub model: Option<String>,
+    /// As in the form.
+    pub output_format: Option<String>,
+    /// Seed of the first picture's noise. Not in OpenAI's API.
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
+    pub seed: Option<u64>,
+    /// Preset to start from. Not in OpenAI's API.
+    pub preset: Option<String>,
+    /// Whether the answer is a stream of server-sent events.
+    pub stream: Option<bool>,
+    /// Most pictures of the first edit under way that a stream shows.
+    #[schema(minimum = 0, maximum = 3)]
+    pub partial_images: Option<u32>,
+}
+
+/// A picture in an address.
+#[derive(Clone, Debug, ToSchema)]
+pub struct ImageAddress {
+    /// A `data:` address with the file in base64: nothing is fetched from others.
+    #[schema(pattern = "^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/]+={0,2}$")]
+    pub image_url: String,
+}
+
+/// An event of a stream of pictures, as server-sent events have it.
+#[derive(Clone, Debug, ToSchema)]
+pub struct ImageEditEvent {
+    /// `image_edit.partial_image`, `image_edit.completed` or `error`.
+    #[schema(example = "image_edit.completed")]
+    pub event: String,
+    /// The event as JSON: `type`, `b64_json` and `output_format`; of the result also `usage`, of an error `error`.
+    pub data: String,
 }
 
 /// The edited pictures.

@@ -126,7 +126,6 @@ problem_codes! {
     SecretRotating 409 "secret_rotating" "The secret was replaced a short while ago", "GET /v1/webhooks/secret shows both. Replace it again once the former one has ended, or with overlap_hours=0, which ends the former one.";
     BodyTooLarge 413 "body_too_large" "The body is too large", "Send less; GET /v1/me shows the limits.";
     MediaTypeUnsupported 415 "media_type_unsupported" "The body's media type is not accepted here", "Name it in Content-Type, as the API's description says.";
-    MediaTypeMismatch 415 "media_type_mismatch" "The body is not of the type it claims", "Send the picture's own type, or application/octet-stream.";
     ContentEncodingUnsupported 415 "content_encoding_unsupported" "Compressed bodies are not accepted", "Send the body without Content-Encoding.";
     ImageUnsupported 415 "image_unsupported" "Not a picture that can be read", "Send a PNG, JPEG or WebP picture.";
     RequestInvalid 422 "request_invalid" "Fields are not what they should be", "The detail says which, and what they must be; `errors` lists them.";

@@ -10,10 +10,14 @@ pub enum Error {
     #[error("the instruction is empty: say what to change, such as \"make the sofa red\"")]
     InstructionEmpty,
     /// The text encoder would not see the end of the instruction.
-    #[error("the instruction has more than 77 tokens; say it shorter, {cut:?} would be cut")]
+    #[error(
+        "the instruction has more than {tokens} tokens: the model reads nothing from {from:?} on; say it shorter"
+    )]
     InstructionTooLong {
-        /// The words that it would not see.
-        cut: String,
+        /// How many tokens it sees, start and end among them.
+        tokens: usize,
+        /// The first words that it would not see.
+        from: String,
     },
     /// The instruction can't be turned into tokens; not the user's fault.
     #[error(transparent)]

@@ -17,5 +17,5 @@ mod warnings;
 pub use error::Error;
 pub use finish::{Finish, Finished, ResultReport, Stages, View, for_format};
 pub use read::Canvas;
-pub use request::{Recipe, length_check};
+pub use request::{Recipe, length_check, tokens_check};
 pub use warnings::Warning;

@@ -1,6 +1,7 @@
 //! What the model is shown at its working size, and the checks on the instruction.
 
 use limekiln_diffusion::model::Model;
+use limekiln_diffusion::tokenizer::Tokenizer;
 use limekiln_pictures::{resize, size};
 
 use super::error::Error;
@@ -57,14 +58,33 @@ impl Canvas {
     }
 }
 
+/// Most characters of an instruction that an error repeats.
+const REPEATED: usize = 32;
+
 /// Checks that the model sees an instruction to its end.
 ///
 /// # Errors
 ///
 /// When it is too long.
 pub fn length_check(model: &Model, instruction: &str) -> Result<(), Error> {
-    match model.tokenizer.encode(instruction)?.cut {
-        Some(cut) => Err(Error::InstructionTooLong { cut }),
-        None => Ok(()),
+    tokens_check(&model.tokenizer, instruction)
+}
+
+/// The same, for whoever has a model's tokenizer alone.
+///
+/// # Errors
+///
+/// As [`length_check`].
+pub fn tokens_check(tokenizer: &Tokenizer, instruction: &str) -> Result<(), Error> {
+    let Some(cut) = tokenizer.encode(instruction)?.cut else {
+        return Ok(());
+    };
+    let mut from: String = cut.trim().chars().take(REPEATED).collect();
+    if from.len() < cut.trim().len() {
+        from.push('…');
     }
+    Err(Error::InstructionTooLong {
+        tokens: tokenizer.length(),
+        from,
+    })
 }

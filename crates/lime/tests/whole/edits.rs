@@ -151,7 +151,15 @@ fn the_bias_changes_the_edit_and_only_where_there_is_a_region() {
 fn blending_leaves_the_inputs_latents_outside() {
     let changes =
         json!({"edit": {"blend": {"steps": {"first": 1, "last": 100, "of": 100}, "grow": 0}}});
-    for scheduler in ["euler-ancestral", "ddim", "pndm", "dpm++2m", "unipc"] {
+    for scheduler in [
+        "euler-ancestral",
+        "ddim",
+        "pndm",
+        "dpm++2m",
+        "unipc",
+        "euler",
+        "deis",
+    ] {
         let kind = Some(scheduler.parse().unwrap());
         let asked = Request {
             mask: Some(mask()),
@@ -234,6 +242,20 @@ fn a_cut_instruction_is_said() {
         outcome.report.warnings[0].contains("cut"),
         "{:?}",
         outcome.report.warnings
+    );
+}
+
+/// Edits name their solver as a rule; whoever warms a model up must not fail for the one that nobody asks for.
+#[test]
+fn a_solver_that_is_not_known_matters_only_to_edits_that_name_none() {
+    let mut model = model("sd1");
+    model.scheduler = model.scheduler.with("_class_name", "LMSDiscreteScheduler");
+    limekiln_lime::probe(&model, 32, 1).unwrap();
+    let unnamed = Edit::new(&model, request(Preset::base())).and_then(|mut edit| edit.step(&model));
+    let line = unnamed.map(drop).unwrap_err().to_string();
+    assert!(
+        line.contains("LMSDiscreteScheduler") && line.contains("euler"),
+        "{line}"
     );
 }
 

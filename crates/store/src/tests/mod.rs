@@ -8,6 +8,7 @@ mod embedded;
 mod migrate;
 mod model;
 mod plans;
+mod pooler;
 mod roles;
 mod rules;
 

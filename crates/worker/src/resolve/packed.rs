@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::Unready;
 
 /// Fields and words of presets that came after the baseline and that this program knows.
-pub(super) const LATER: [&str; 10] = [
+pub(super) const LATER: [&str; 14] = [
     "locate.from",
     "locate.levels.features",
     "locate.levels.map",
@@ -30,6 +30,10 @@ pub(super) const LATER: [&str; 10] = [
     "edit.window.margin_share",
     "edit.window.area",
     "edit.window.bound",
+    "edit.scheduler=euler",
+    "edit.scheduler=deis",
+    "locate.scheduler=euler",
+    "locate.scheduler=deis",
 ];
 
 /// The dictionary. Never change it: edits are stored by it.

@@ -220,6 +220,9 @@ impl Dev {
             "50ms",
             "--data",
         ];
+        // One cache for all, so that Postgres is unpacked once, unless the test is about that.
+        let own = exported.iter().any(|(name, _)| name == "LIMEKILN_CACHE");
+        let shared = (!own).then_some(concat!(env!("CARGO_TARGET_TMPDIR"), "/dev-cache"));
         let process = Process::start(
             limekiln()?,
             args.map(std::ffi::OsStr::new)
@@ -228,7 +231,8 @@ impl Dev {
             exported
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.as_str()))
-                .chain([("NO_COLOR", "1")]),
+                .chain([("NO_COLOR", "1")])
+                .chain(shared.iter().map(|cache| ("LIMEKILN_CACHE", *cache))),
             &log,
         );
         let hello: Value = wait_for(

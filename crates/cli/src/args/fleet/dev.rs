@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::serve::ApiArgs;
-use super::{EditorArgs, FlagsOnly, LeaseArgs, RetentionArgs, ServicesArgs, TelemetryArgs};
+use super::{
+    EditorArgs, FlagsOnly, LeaseArgs, RetentionArgs, ServedArgs, ServicesArgs, TelemetryArgs,
+};
 use crate::args::ModelArgs;
 
 /// Run everything in one process, with no service to install
@@ -17,7 +19,8 @@ use crate::args::ModelArgs;
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DevArgs {
-    /// Folder for everything that is kept: database, images, results, cache, key
+    /// Folder for everything that is kept: database, images, results, key; and, unless --cache names another, the cache, in which
+    /// Postgres is unpacked (100 MB)
     #[arg(
         long,
         value_name = "DIR",
@@ -37,6 +40,8 @@ pub(crate) struct DevArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
+    pub(crate) served: ServedArgs,
+    #[command(flatten)]
     pub(crate) editor: EditorArgs,
     #[command(flatten)]
     pub(crate) api: ApiArgs,
@@ -48,6 +53,14 @@ pub(crate) struct DevArgs {
     pub(crate) services: FlagsOnly<ServicesArgs>,
     #[command(flatten)]
     pub(crate) telemetry: TelemetryArgs,
+}
+
+impl DevArgs {
+    /// Folder of what can be fetched and unpacked again.
+    pub(crate) fn cache(&self) -> PathBuf {
+        let named = self.lease.cache.clone();
+        named.unwrap_or_else(|| self.data.join("cache"))
+    }
 }
 
 const EXAMPLES: &str = "\

@@ -37,4 +37,4 @@ pub(crate) use telemetry::{LogFormat, StatusArgs, TelemetryArgs};
 pub(crate) use tenants::{
     Tenants, TenantsArgs, TenantsEraseArgs, TenantsListArgs, TenantsShowArgs,
 };
-pub(crate) use work::{EditorArg, EditorArgs, LeaseArgs, WorkArgs};
+pub(crate) use work::{EditorArg, EditorArgs, LeaseArgs, ServedArgs, WorkArgs};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
+use limekiln_gateway::Origin;
 use url::Url;
 
 use super::{ServicesArgs, TelemetryArgs};
@@ -66,6 +67,17 @@ pub(crate) struct ApiArgs {
     /// The API's own address as clients reach it, for links in answers
     #[arg(long, value_name = "URL", env = "LIMEKILN_PUBLIC_URL")]
     pub(crate) public_url: Option<Url>,
+
+    /// Origins whose pages may use the API from browsers, such as https://shop.example, or * for any [default: none]
+    ///
+    /// Pages send their key in a header; the API knows no cookies.
+    #[arg(
+        long,
+        value_name = "ORIGIN,..",
+        env = "LIMEKILN_CORS",
+        value_delimiter = ','
+    )]
+    pub(crate) cors: Vec<Origin>,
 
     /// Largest image file that is accepted, in MiB
     #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256))]

@@ -49,14 +49,9 @@ pub(crate) struct S3Args {
     )]
     pub(crate) s3_prefix: String,
 
-    /// Region of the bucket
-    #[arg(
-        long,
-        value_name = "REGION",
-        env = "AWS_REGION",
-        default_value = "us-east-1"
-    )]
-    pub(crate) s3_region: String,
+    /// Region of the bucket [default: as the SDK finds it: AWS_REGION, the profile, on AWS the instance; else us-east-1]
+    #[arg(long, value_name = "REGION")]
+    pub(crate) s3_region: Option<String>,
 }
 
 /// Where the three services are.

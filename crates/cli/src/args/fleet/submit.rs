@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use url::Url;
 
-use crate::args::PresetArgs;
+use crate::args::{PresetArgs, Seed};
 
 /// Send an edit to a gateway, watch it, and fetch the result
 ///
@@ -14,7 +14,7 @@ use crate::args::PresetArgs;
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SubmitArgs {
-    /// The picture to edit (PNG, JPEG or WebP)
+    /// The picture to edit (PNG, JPEG or WebP); - is stdin
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
 
@@ -35,7 +35,7 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "KEY", env = "LIMEKILN_KEY", hide_env_values = true)]
     pub(crate) key: String,
 
-    /// Where to write the result [default: IMAGE-edited.png beside IMAGE]
+    /// Where to write the result; - is stdout [default: IMAGE-edited.png beside IMAGE]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -43,9 +43,9 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) artifacts: Option<PathBuf>,
 
-    /// Seed of the noise
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    /// Seed of the noise; `random` (or -1) draws one and prints it
+    #[arg(long, value_name = "N", default_value_t = Seed::Given(0), allow_negative_numbers = true)]
+    pub(crate) seed: Seed,
 
     /// Longest side that the model works on, in pixels, 64 to 2048: larger pictures are shrunk, smaller ones kept
     /// [default: the worker's]

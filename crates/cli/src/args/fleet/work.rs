@@ -15,9 +15,8 @@ use crate::args::ModelArgs;
 /// edits, hands the edit under way back with a last checkpoint for another worker to resume, and exits within 10 seconds.
 #[derive(Args, Debug)]
 pub(crate) struct WorkArgs {
-    /// The name that edits call the model by [default: as --model, for `rooms`; else it must be given]
-    #[arg(long = "as", value_name = "NAME", env = "LIMEKILN_MODEL_NAME")]
-    pub(crate) served_as: Option<String>,
+    #[command(flatten)]
+    pub(crate) served: ServedArgs,
 
     #[command(flatten)]
     pub(crate) editor: EditorArgs,
@@ -31,6 +30,15 @@ pub(crate) struct WorkArgs {
     pub(crate) status: StatusArgs,
     #[command(flatten)]
     pub(crate) telemetry: TelemetryArgs,
+}
+
+/// What edits call the model.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ServedArgs {
+    /// The name that edits call the model by [default: the last part of --model: `instruct-pix2pix` for
+    /// hf:timbrooks/instruct-pix2pix, `ip2p` for ./ip2p.safetensors]
+    #[arg(long = "as", value_name = "NAME", env = "LIMEKILN_MODEL_NAME")]
+    pub(crate) served_as: Option<String>,
 }
 
 /// What runs the edits, and how many at a time.
@@ -100,7 +108,7 @@ pub(crate) struct LeaseArgs {
     #[arg(long, value_name = "TIME", env = "LIMEKILN_STALL_AFTER", default_value = "2min", value_parser = span)]
     pub(crate) stall_after: Duration,
 
-    /// Folder that keeps downloaded inputs and weights [default: limekiln in the system's cache folder]
+    /// Folder that keeps downloaded inputs and weights [default: limekiln in the system's cache folder; for `limekiln dev` cache in --data]
     #[arg(long, value_name = "DIR", env = "LIMEKILN_CACHE")]
     pub(crate) cache: Option<PathBuf>,
 

@@ -4,6 +4,8 @@
 
 mod own_services;
 
+pub(crate) use own_services::unpacked;
+
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -19,6 +21,7 @@ use super::telemetry::Telemetry;
 use super::{coordinate, serve, work};
 use crate::args::{DevArgs, Downloads};
 use crate::output::{self, print};
+use crate::tokenizers::Tokenizers;
 
 /// The name of the tenant that `dev` creates.
 const TENANT: &str = "dev";
@@ -45,7 +48,9 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> Result<()> {
     let named = own_services::named(args)?;
-    own_services::variables_ignored(named);
+    let served_as = args.served.served_as.as_deref();
+    let editor = work::EditorPlan::new(&args.model, &args.editor, served_as)?;
+    own_services::variables_ignored();
     let _lock = lock(&args.data)?;
     // A folder in use or a port in use is reported before anything slow starts.
     let mut api = args.api.clone();
@@ -59,16 +64,17 @@ pub(crate) async fn run(
         let (postgres, services) = own_services::built_in(args).await?;
         (Some(postgres), services)
     };
-    let editor = work::EditorPlan::new(&args.model, &args.editor, None)?;
     api.models = vec![editor.model_name.to_string()];
+    let tokenizers = Tokenizers::default();
     let mut settings = serve::settings(&api)?;
+    settings.length = Some(tokenizers.length());
     // One port, on loopback, for one tenant.
     settings.admin_public = true;
     settings.status_public = true;
     settings.limits.tenant_share = 1.0;
     let key = key(&services.store, &args.data).await?;
 
-    let cache = args.data.join("cache");
+    let cache = args.cache();
     let worker_settings = work::settings(&editor, &args.lease, &args.editor, "dev", cache);
     let mut coordinator_settings = coordinate::settings(&args.retention);
     coordinator_settings.webhooks.allow_private = true;
@@ -94,7 +100,7 @@ pub(crate) async fn run(
             store,
             broker,
             blobs,
-            editor.factory(),
+            editor.factory(tokenizers),
             shutdown.clone(),
         );
         let gateway = limekiln_gateway::serve(

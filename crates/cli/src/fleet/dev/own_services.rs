@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use limekiln_blobs::{Blobs, Fsync};
 use limekiln_broker::Broker;
-use limekiln_store::{Embedded, Store};
+use limekiln_store::{Embedded, Store, Unpacked};
 
 use crate::args::{DevArgs, FlagsOnly, ServicesArgs};
 use crate::fleet::services::{self, Services};
@@ -46,13 +46,22 @@ pub(super) fn named(args: &DevArgs) -> Result<bool> {
     }
 }
 
-/// Says which variables of a fleet are set and do nothing here. `named`: the flags name services.
-pub(super) fn variables_ignored(named: bool) {
+/// Where Postgres is unpacked.
+///
+/// # Errors
+///
+/// When the working folder is gone.
+pub(crate) fn unpacked(args: &DevArgs) -> Result<Unpacked> {
+    let cache = args.cache();
+    let cache = std::path::absolute(&cache).with_context(|| cache.display().to_string())?;
+    Ok(Unpacked::below(&cache))
+}
+
+/// Says which variables of a fleet are set and do nothing here.
+pub(super) fn variables_ignored() {
     let names: Vec<String> = FlagsOnly::<ServicesArgs>::ignored()
         .into_iter()
         .map(|name| name.to_string_lossy().into_owned())
-        // It goes with credentials, and names no service: without an S3 server nobody misses it.
-        .filter(|name| named || name != "AWS_REGION")
         .collect();
     if !names.is_empty() {
         tracing::warn!(
@@ -68,7 +77,8 @@ pub(super) fn variables_ignored(named: bool) {
 /// Services of this process on the data folder.
 pub(super) async fn built_in(args: &DevArgs) -> Result<(Embedded, Services)> {
     let folder = args.data.join("postgres");
-    let start = move || Embedded::start(&folder);
+    let unpacked = unpacked(args)?;
+    let start = move || unpacked.start(&folder);
     let postgres = tokio::task::spawn_blocking(start).await??;
     let store = Store::connect(&postgres.settings()).await?;
     store.migrate().await?;

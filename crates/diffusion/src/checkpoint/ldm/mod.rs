@@ -18,8 +18,6 @@ use super::opened::not_instruct;
 use super::table::table;
 use super::tensors::Tensors;
 use crate::Error;
-use names::no_place;
-
 pub(super) use names::Network;
 
 const UNET: &str = "model.diffusion_model.";
@@ -59,6 +57,8 @@ pub(super) struct Parts {
     pub(super) text: Network,
     /// Whether the text encoder is OpenCLIP's, as in Stable Diffusion 2.
     pub(super) open_clip: bool,
+    /// Names of tensors that belong to no network.
+    pub(super) spare: Vec<String>,
 }
 
 /// Reads, sorts and translates a file's tensors; `ema` takes the averaged U-Net weights.
@@ -82,6 +82,7 @@ pub(super) fn read(blob: &Arc<Blob>, ema: bool) -> Result<Parts, Error> {
     let mut parts: BTreeMap<&str, Tensors> = [UNET, VAE, TEXT]
         .map(|prefix| (prefix, Tensors::new()))
         .into();
+    let mut spare = Vec::new();
     for (name, stored) in tensors {
         if INERT.contains(&name.as_str())
             || INERT_BELOW.iter().any(|prefix| name.starts_with(prefix))
@@ -91,19 +92,20 @@ pub(super) fn read(blob: &Arc<Blob>, ema: bool) -> Result<Parts, Error> {
         let found = parts
             .iter_mut()
             .find_map(|(prefix, part)| Some((name.strip_prefix(prefix)?.to_owned(), part)));
-        let Some((rest, part)) = found else {
-            return Err(no_place("checkpoint", &stored));
-        };
-        part.insert(rest, stored);
+        match found {
+            Some((rest, part)) => drop(part.insert(rest, stored)),
+            None => spare.push(name),
+        }
     }
     let mut take = |prefix| parts.remove(prefix).unwrap_or_default();
     let (unet, vae, text) = (take(UNET), take(VAE), take(TEXT));
     let open_clip = text.keys().any(|name| name.starts_with("model."));
     Ok(Parts {
-        unet: unet::network(unet, blob)?,
-        vae: vae::network(vae, blob)?,
-        text: text::network(text, blob)?,
+        unet: unet::network(unet, &mut spare, blob)?,
+        vae: vae::network(vae, &mut spare, blob)?,
+        text: text::network(text, &mut spare, blob)?,
         open_clip,
+        spare,
     })
 }
 

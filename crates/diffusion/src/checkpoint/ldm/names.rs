@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::checkpoint::blob::Blob;
-use crate::checkpoint::tensors::{Stored, Tensors};
+use crate::checkpoint::tensors::Tensors;
 
 /// One network's translated tensors and its configuration as diffusers would write it.
 pub(in crate::checkpoint) struct Network {
@@ -12,32 +12,24 @@ pub(in crate::checkpoint) struct Network {
     pub(in crate::checkpoint) config: Value,
 }
 
-/// Translates names one by one; a name without translation is an error.
+/// Translates names one by one; a tensor whose name has no translation is spare.
 pub(super) fn translate(
-    component: &'static str,
     tensors: Tensors,
+    spare: &mut Vec<String>,
     mut name_of: impl FnMut(&str) -> Option<String>,
     mut inert: impl FnMut(&str) -> bool,
-) -> Result<Tensors, Error> {
+) -> Tensors {
     let mut translated = Tensors::new();
     for (name, stored) in tensors {
         if inert(&name) {
             continue;
         }
-        let Some(new) = name_of(&name) else {
-            return Err(no_place(component, &stored));
-        };
-        translated.insert(new, stored);
+        match name_of(&name) {
+            Some(new) => drop(translated.insert(new, stored)),
+            None => spare.push(stored.name),
+        }
     }
-    Ok(translated)
-}
-
-pub(super) fn no_place(component: &'static str, stored: &Stored) -> Error {
-    let problem = format!(
-        "no network has a place for tensor {} of {}",
-        stored.name, stored.blob.path
-    );
-    Error::Tensor { component, problem }
+    translated
 }
 
 /// The shape of a tensor that the configuration is read from.

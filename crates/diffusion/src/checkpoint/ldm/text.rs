@@ -11,31 +11,36 @@ use crate::checkpoint::tensors::Tensors;
 /// Width of a head in every CLIP.
 const HEAD: usize = 64;
 
-pub(super) fn network(tensors: Tensors, blob: &Blob) -> Result<Network, Error> {
+pub(super) fn network(
+    tensors: Tensors,
+    spare: &mut Vec<String>,
+    blob: &Blob,
+) -> Result<Network, Error> {
     if tensors.keys().any(|name| name.starts_with("model.")) {
-        return open_clip(tensors, blob);
+        return open_clip(tensors, spare, blob);
     }
-    let tensors = translate(
-        "text_encoder",
-        tensors,
-        |name| {
-            name.strip_prefix("transformer.")
-                .filter(|name| name.starts_with("text_model."))
-                .map(str::to_owned)
-        },
-        |name| {
-            TEXT_INERT
-                .iter()
-                .any(|inert| name.strip_prefix("transformer.") == Some(*inert))
-        },
-    )?;
+    let tensors = translate(tensors, spare, whole_name, |name| {
+        let name = whole_name(name).unwrap_or_else(|| name.to_owned());
+        let name = name.strip_prefix("transformer.").unwrap_or(&name);
+        TEXT_INERT.contains(&name)
+    });
     let layers = count(&tensors, "text_model.encoder.layers.");
     let config = config(&tensors, layers, "quick_gelu", blob)?;
     Ok(Network { tensors, config })
 }
 
+/// Some programs that merge checkpoints leave `text_model.` out.
+fn whole_name(name: &str) -> Option<String> {
+    let name = name.strip_prefix("transformer.")?;
+    let inside = ["embeddings.", "encoder.", "final_layer_norm."];
+    if inside.iter().any(|part| name.starts_with(part)) {
+        return Some(format!("text_model.{name}"));
+    }
+    name.starts_with("text_model.").then(|| name.to_owned())
+}
+
 /// The last layer is dropped: Stable Diffusion 2 reads the penultimate one, and diffusers' copies end there.
-fn open_clip(tensors: Tensors, blob: &Blob) -> Result<Network, Error> {
+fn open_clip(tensors: Tensors, spare: &mut Vec<String>, blob: &Blob) -> Result<Network, Error> {
     let layers = count(&tensors, "model.transformer.resblocks.").saturating_sub(1);
     let last = format!("model.transformer.resblocks.{layers}.");
     let inert = [
@@ -43,9 +48,9 @@ fn open_clip(tensors: Tensors, blob: &Blob) -> Result<Network, Error> {
         "model.logit_scale",
         "model.attn_mask",
     ];
-    let renamed = translate("text_encoder", tensors, translated, |name| {
+    let renamed = translate(tensors, spare, translated, |name| {
         inert.contains(&name) || name.starts_with(&last)
-    })?;
+    });
     let mut tensors = Tensors::new();
     for (name, stored) in renamed {
         let Some((layer, kind)) = name.split_once("in_proj_") else {

@@ -7,7 +7,11 @@ use crate::Error;
 use crate::checkpoint::blob::Blob;
 use crate::checkpoint::tensors::Tensors;
 
-pub(super) fn network(tensors: Tensors, blob: &Blob) -> Result<Network, Error> {
+pub(super) fn network(
+    tensors: Tensors,
+    spare: &mut Vec<String>,
+    blob: &Blob,
+) -> Result<Network, Error> {
     let shape = |name: &str| shape(&tensors, name, "unet", blob);
     let blocks = count(&tensors, "input_blocks.");
     // The first downsampling closes the first level: what lies between is its layers.
@@ -64,11 +68,11 @@ pub(super) fn network(tensors: Tensors, blob: &Blob) -> Result<Network, Error> {
         "time_embedding_dim": shape("time_embed.0.weight")?[0],
     });
     let tensors = translate(
-        "unet",
         tensors,
+        spare,
         |name| translated(name, per_level),
         |_| false,
-    )?;
+    );
     Ok(Network { tensors, config })
 }
 

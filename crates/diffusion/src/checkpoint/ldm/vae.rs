@@ -7,7 +7,11 @@ use crate::Error;
 use crate::checkpoint::blob::Blob;
 use crate::checkpoint::tensors::Tensors;
 
-pub(super) fn network(tensors: Tensors, blob: &Blob) -> Result<Network, Error> {
+pub(super) fn network(
+    tensors: Tensors,
+    spare: &mut Vec<String>,
+    blob: &Blob,
+) -> Result<Network, Error> {
     let shape = |name: &str| shape(&tensors, name, "vae", blob);
     let levels = count(&tensors, "encoder.down.");
     let widths = (0..levels)
@@ -25,7 +29,7 @@ pub(super) fn network(tensors: Tensors, blob: &Blob) -> Result<Network, Error> {
         "use_post_quant_conv": tensors.contains_key("post_quant_conv.weight"),
         "mid_block_add_attention": tensors.contains_key("decoder.mid.attn_1.norm.weight"),
     });
-    let tensors = translate("vae", tensors, |name| translated(name, levels), |_| false)?;
+    let tensors = translate(tensors, spare, |name| translated(name, levels), |_| false);
     let tensors = tensors.into_iter().map(|(name, stored)| {
         if name.contains(".attentions.") {
             (name, stored.linear())

@@ -90,6 +90,8 @@ fn entries(blob: &Arc<Blob>) -> Result<HashMap<String, Range<usize>>, Error> {
 /// A tensor as a view of the file.
 struct View {
     dtype: Option<DType>,
+    /// The type as torch names it.
+    kind: String,
     shape: Vec<usize>,
     strides: Vec<usize>,
     /// From the first element to the end of the storage.
@@ -166,8 +168,8 @@ impl<'a> File<'a> {
                 "tensor {name} is described in a way that torch.save does not write"
             ))
         })?;
-        let (dtype, shape, strides) = (view.dtype, view.shape, Some(view.strides));
-        Stored::new(name.into(), dtype, shape, strides, self.blob, view.within)
+        let (kind, shape, strides) = ((view.dtype, view.kind), view.shape, Some(view.strides));
+        Stored::new(name.into(), kind, shape, strides, self.blob, view.within)
     }
 
     fn view(&self, mut id: Id) -> Option<View> {
@@ -197,8 +199,11 @@ impl<'a> File<'a> {
             function,
             "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor"
         ) {
+            // Types without a storage of their own come last in `_rebuild_tensor_v3`.
+            let kind = args.iter().rev().find_map(|&id| self.global(id));
             return Some(View {
                 dtype: None,
+                kind: kind.unwrap_or(function).to_owned(),
                 shape: self.numbers(size)?,
                 strides: self.numbers(stride)?,
                 within: 0..0,
@@ -210,7 +215,8 @@ impl<'a> File<'a> {
         let [_, kind, key, ..] = *self.tuple(*storage)? else {
             return None;
         };
-        let dtype = match self.global(kind)? {
+        let kind = self.global(kind)?;
+        let dtype = match kind {
             "torch.FloatStorage" => Some(DType::F32),
             "torch.HalfStorage" => Some(DType::F16),
             "torch.BFloat16Storage" => Some(DType::BF16),
@@ -226,6 +232,7 @@ impl<'a> File<'a> {
             .checked_mul(dtype.map_or(1, |d| d.size_in_bytes()))?;
         Some(View {
             dtype,
+            kind: kind.to_owned(),
             shape: self.numbers(size)?,
             strides: self.numbers(stride)?,
             within: entry.start.checked_add(offset)?..entry.end,

@@ -26,7 +26,8 @@ pub(crate) use watcher::{Message, Watcher};
 
 /// How long a reader waits before it connects again.
 const RETRY: Duration = Duration::from_secs(1);
-const HEADERS: [(HeaderName, &str); 2] = [
+/// Headers of a stream of events.
+pub(crate) const HEADERS: [(HeaderName, &str); 2] = [
     (header::CACHE_CONTROL, "no-store"),
     // nginx would buffer events otherwise.
     (HeaderName::from_static("x-accel-buffering"), "no"),

@@ -58,8 +58,8 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
         case(
             "a form as JSON",
             typed("application/json"),
-            415,
-            "media_type_unsupported",
+            400,
+            "json_invalid",
         ),
         case(
             "a form without a boundary",
@@ -165,7 +165,33 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
             "a format that is not written",
             (r#"name="output_format""#, b"webp"),
         ),
-        field("a stream", (r#"name="stream""#, b"true")),
+        field("a stream of perhaps", (r#"name="stream""#, b"perhaps")),
+        field(
+            "partial pictures without a stream",
+            (r#"name="partial_images""#, b"2"),
+        ),
+        bad(
+            "too many partial pictures",
+            &[
+                image,
+                PROMPT,
+                (r#"name="stream""#, b"true"),
+                (r#"name="partial_images""#, b"4"),
+            ],
+            422,
+            "request_invalid",
+        ),
+        bad(
+            "addresses in a stream",
+            &[
+                image,
+                PROMPT,
+                (r#"name="stream""#, b"true"),
+                (r#"name="response_format""#, b"url"),
+            ],
+            422,
+            "request_invalid",
+        ),
         field(
             "a preset that is not there",
             (r#"name="preset""#, b"nonesuch"),

@@ -2,7 +2,7 @@
 
 use image::{DynamicImage, ImageFormat};
 
-use super::{Case, Ground, case};
+use super::{Case, Ground, case, form};
 use crate::support::pictures;
 
 pub(super) fn all(ground: &Ground) -> Vec<Case> {
@@ -23,32 +23,25 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
     flipped[middle] ^= 0xFF;
     vec![
         case(
-            "no type",
+            "nothing of no type",
             ground.gateway.request("POST", "/v1/images").length(0),
-            415,
-            "media_type_unsupported",
+            422,
+            "image_empty",
         ),
         case(
-            "a type that is not taken",
-            post("application/pdf", room()),
+            "a form around a picture",
+            post(
+                "multipart/form-data; boundary=cut",
+                form(&[(r#"name="image"; filename="room.png""#, &room())]),
+            ),
             415,
-            "media_type_unsupported",
+            "image_unsupported",
         ),
         case(
-            "a form where a picture belongs",
-            post("application/x-www-form-urlencoded", room()),
+            "JSON where a picture belongs",
+            post("application/json", b"{}".to_vec()),
             415,
-            "media_type_unsupported",
-        ),
-        case(
-            "a type of bytes",
-            ground
-                .gateway
-                .request("POST", "/v1/images")
-                .body("image/png", room())
-                .header("content-type", b"\xff"),
-            415,
-            "media_type_unsupported",
+            "image_unsupported",
         ),
         case(
             "empty picture",
@@ -76,18 +69,6 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
             ),
             415,
             "image_unsupported",
-        ),
-        case(
-            "a JPEG that claims to be PNG",
-            post("image/png", jpeg()),
-            415,
-            "media_type_mismatch",
-        ),
-        case(
-            "a PNG that claims to be WebP",
-            post("image/webp", room()),
-            415,
-            "media_type_mismatch",
         ),
         case(
             "half a PNG",

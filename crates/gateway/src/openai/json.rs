@@ -1,0 +1,172 @@
+//! The same fields as JSON, as OpenAI's route takes them too: pictures are `data:` addresses.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::form::{Fields, Form, known};
+use crate::problem::{Problem, ProblemCode};
+use crate::strict_json::StrictJson;
+
+/// Fields that are whole numbers, and those that are true or false; the others are texts.
+const NUMBERS: [&str; 4] = ["n", "seed", "partial_images", "output_compression"];
+const FLAGS: [&str; 2] = ["stream", "keep_outside"];
+
+/// Bytes of a body whose pictures have at most so many.
+pub(super) const fn bytes_max(pictures: usize, texts: usize) -> usize {
+    pictures / 3 * 4 + texts
+}
+
+/// Reads the fields; pictures may have `picture_bytes_max` each.
+pub(super) fn read(bytes: &[u8], picture_bytes_max: usize) -> Result<Form, Problem> {
+    let StrictJson(value) = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::new(ProblemCode::JsonInvalid, error.to_string()))?;
+    let Value::Object(values) = value else {
+        return Err(Problem::new(
+            ProblemCode::RequestInvalid,
+            "the body must be a JSON object",
+        ));
+    };
+    let mut fields = Fields::default();
+    // Null is as if the field were not there.
+    for (name, value) in values.into_iter().filter(|(_, value)| !value.is_null()) {
+        match name.as_str() {
+            "images" => {
+                let Value::Array(images) = &value else {
+                    return Err(Problem::field("images", "must be a list of one image"));
+                };
+                for image in images {
+                    fields.image("images", picture("images", image, picture_bytes_max)?)?;
+                }
+            }
+            "image" => {
+                return Err(Problem::field(
+                    "image",
+                    "is called images in JSON: a list of one",
+                ));
+            }
+            "mask" => fields.mask = Some(picture("mask", &value, picture_bytes_max)?),
+            name => {
+                let name = known(name)?;
+                fields.text(name, text(name, value)?)?;
+            }
+        }
+    }
+    fields.form("images")
+}
+
+/// The value of a field as a form would have it.
+fn text(name: &str, value: Value) -> Result<String, Problem> {
+    match value {
+        Value::String(text) if !NUMBERS.contains(&name) && !FLAGS.contains(&name) => Ok(text),
+        Value::Number(number) if NUMBERS.contains(&name) && number.is_u64() => {
+            Ok(number.to_string())
+        }
+        Value::Bool(flag) if FLAGS.contains(&name) => Ok(flag.to_string()),
+        _ if NUMBERS.contains(&name) => Err(Problem::field(name, "must be a whole number")),
+        _ if FLAGS.contains(&name) => Err(Problem::field(name, "must be true or false")),
+        _ => Err(Problem::field(name, "must be a text")),
+    }
+}
+
+/// The picture behind `{"image_url": "data:image/png;base64,..."}`.
+fn picture(name: &str, value: &Value, bytes_max: usize) -> Result<Bytes, Problem> {
+    let refused = || {
+        Problem::field(
+            name,
+            "must be {\"image_url\": \"data:image/png;base64,...\"}: this server fetches no addresses and keeps no files of OpenAI's",
+        )
+    };
+    let reference = value.as_object().filter(|object| object.len() == 1);
+    let url = reference
+        .and_then(|object| object.get("image_url")?.as_str())
+        .ok_or_else(refused)?;
+    let (head, data) = url
+        .strip_prefix("data:")
+        .and_then(|data| data.split_once(','))
+        .ok_or_else(refused)?;
+    if !head.ends_with(";base64") {
+        return Err(refused());
+    }
+    if data.len() / 4 * 3 > bytes_max.saturating_add(2) {
+        return Err(Problem::new(
+            ProblemCode::BodyTooLarge,
+            format!("{name} has more than {bytes_max} bytes"),
+        ));
+    }
+    let bytes = STANDARD
+        .decode(data)
+        .map_err(|_| Problem::field(name, "is no base64 (RFC 4648, with padding)"))?;
+    Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn reading(body: &Value) -> Result<Form, String> {
+        read(body.to_string().as_bytes(), 100).map_err(|problem| problem.detail)
+    }
+
+    fn picture_of(bytes: &[u8]) -> Value {
+        json!({ "image_url": format!("data:image/png;base64,{}", STANDARD.encode(bytes)) })
+    }
+
+    #[test]
+    fn pictures_and_values_come_in_json() {
+        let form = reading(&json!({
+            "images": [picture_of(b"room")], "mask": picture_of(b"mask"), "prompt": "make the sofa red", "n": 2,
+            "seed": 7.0, "stream": false, "model": "gpt-image-1", "size": null,
+        }))
+        .unwrap();
+        assert_eq!(
+            (&form.image[..], form.mask.as_deref()),
+            (&b"room"[..], Some(&b"mask"[..]))
+        );
+        assert_eq!(form.requests().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let image = picture_of(b"x");
+        for (body, says) in [
+            (json!({ "prompt": "a" }), "images"),
+            (json!({ "images": [], "prompt": "a" }), "images"),
+            (json!({ "images": image, "prompt": "a" }), "images"),
+            (json!({ "images": [image, image], "prompt": "a" }), "images"),
+            (json!({ "image": image, "prompt": "a" }), "image"),
+            (
+                json!({ "images": [{ "file_id": "f" }], "prompt": "a" }),
+                "images",
+            ),
+            (
+                json!({ "images": [{ "image_url": "http://169.254.169.254/" }], "prompt": "a" }),
+                "fetches no addresses",
+            ),
+            (
+                json!({ "images": [{ "image_url": "data:image/png;base64,%" }], "prompt": "a" }),
+                "base64",
+            ),
+            (
+                json!({ "images": [picture_of(&[0; 200])], "prompt": "a" }),
+                "more than 100 bytes",
+            ),
+            (json!({ "images": [image], "prompt": 7 }), "prompt"),
+            (json!({ "images": [image], "prompt": "a", "n": "2" }), "n"),
+            (
+                json!({ "images": [image], "prompt": "a", "stream": "yes" }),
+                "stream",
+            ),
+            (
+                json!({ "images": [image], "prompt": "a", "n_images": 2 }),
+                "n_images",
+            ),
+            (json!([]), "JSON object"),
+        ] {
+            let detail = reading(&body).map(drop).unwrap_err();
+            assert!(detail.contains(says), "{body}: {detail}");
+        }
+    }
+}
