@@ -13,6 +13,7 @@
 //! | `eval` | `limekiln eval rooms` |
 //! | `tokenizers` | those that a gateway knows |
 //! | `fleet` | `limekiln dev`, `serve`, `coordinate`, `work` and what goes with them |
+//! | `told` | errors in one line, each cause once |
 //! | `progress`, `sheet` | how far an edit is; pictures side by side |
 
 mod args;
@@ -30,6 +31,7 @@ mod rooms;
 mod settings;
 mod sheet;
 mod tokenizers;
+mod told;
 
 use std::process::ExitCode;
 
@@ -87,7 +89,7 @@ fn main() -> ExitCode {
             } else {
                 1
             };
-            fail(&format!("error: {error:#}"), status)
+            fail(&format!("error: {}", told::told(&error)), status)
         }
     }
 }

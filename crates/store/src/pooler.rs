@@ -26,7 +26,11 @@ pub(crate) async fn check(pool: &PgPool) -> Result<()> {
     let Ok(Ok(mut other)) = timeout(SECOND, pool.acquire()).await else {
         return Ok(());
     };
-    other.execute(sqlx::raw_sql("begin")).await?;
+    match other.execute(sqlx::raw_sql("begin")).await {
+        // In statement mode, transactions are refused altogether.
+        Err(sqlx::Error::Database(_)) => return Err(Error::SessionsShared),
+        begun => begun?,
+    };
     let seen = mark_of(&mut other).await;
     let kept = mark_of(&mut ours).await;
     other.execute(sqlx::raw_sql("rollback")).await?;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{DatabaseArgs, S3Args, ServicesArgs};
 use crate::settings::Usage;
+use crate::told::told;
 
 /// How long a statement waits for a connection to Postgres.
 const ACQUIRE: Duration = Duration::from_secs(10);
@@ -105,7 +106,7 @@ pub(crate) async fn patient<T>(
         let Some(delay) = backoff.next() else {
             return Err(error);
         };
-        tracing::warn!(error = format!("{error:#}"), "waiting for {service}");
+        tracing::warn!(error = told(&error), "waiting for {service}");
         tokio::time::sleep(delay).await;
     }
 }

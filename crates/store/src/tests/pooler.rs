@@ -31,10 +31,10 @@ async fn session_mode_works_as_installed() {
 
 #[tokio::test]
 async fn transaction_mode_is_refused_in_one_line_that_says_what_to_do() {
-    let pooler = PgBouncer::start(Postgres::shared(), "transaction");
     let database = database().await;
-    // Also where others of its sessions are free.
-    for _ in 0..3 {
+    // The second time others of its sessions are free.
+    for mode in ["transaction", "transaction", "statement"] {
+        let pooler = PgBouncer::start(Postgres::shared(), mode);
         let settings = Settings::new(pooler.url(&database));
         let line = Store::connect(&settings).await.unwrap_err().to_string();
         assert!(
