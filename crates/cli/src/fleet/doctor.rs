@@ -9,6 +9,7 @@ use super::{doctor_blobs, services};
 use crate::args::DoctorArgs;
 use crate::models::Choice;
 use crate::output::print;
+use crate::told::told;
 
 /// Side of the picture that the model is tried on, in pixels: a network of any kind edits it in seconds.
 const PROBE_SIDE_PX: u32 = 64;
@@ -103,7 +104,7 @@ pub(crate) async fn run(args: &DoctorArgs) -> Result<()> {
 async fn postgres(args: &DoctorArgs, findings: &mut Findings) {
     const NAME: &str = "postgres";
     let server = match services::store(&args.services.database).await {
-        Err(error) => return findings.add(NAME, Level::Broken, "reach", format!("{error:#}")),
+        Err(error) => return findings.add(NAME, Level::Broken, "reach", told(&error)),
         Ok(store) => store.server().await,
     };
     let server = match server {
@@ -146,7 +147,7 @@ async fn postgres(args: &DoctorArgs, findings: &mut Findings) {
 async fn rabbitmq(args: &DoctorArgs, findings: &mut Findings) {
     const NAME: &str = "rabbitmq";
     let broker = match services::broker(&args.services, "doctor").await {
-        Err(error) => return findings.add(NAME, Level::Broken, "reach", format!("{error:#}")),
+        Err(error) => return findings.add(NAME, Level::Broken, "reach", told(&error)),
         Ok(broker) => broker,
     };
     let report = broker.check(&[]).await;
@@ -165,7 +166,7 @@ async fn rabbitmq(args: &DoctorArgs, findings: &mut Findings) {
 async fn s3(args: &DoctorArgs, findings: &mut Findings) {
     const NAME: &str = "s3";
     let blobs = match services::blobs(&args.services.s3).await {
-        Err(error) => return findings.add(NAME, Level::Broken, "settings", format!("{error:#}")),
+        Err(error) => return findings.add(NAME, Level::Broken, "settings", told(&error)),
         Ok(blobs) => blobs,
     };
     let report = blobs.check().await;
@@ -192,7 +193,7 @@ async fn marker(args: &DoctorArgs, findings: &mut Findings) {
         anyhow::Ok(Some((standing.trouble(&blobs), blobs.target())))
     };
     match compared.await {
-        Err(error) => findings.add(NAME, Level::Broken, SUBJECT, format!("{error:#}")),
+        Err(error) => findings.add(NAME, Level::Broken, SUBJECT, told(&error)),
         Ok(None) => {}
         Ok(Some((None, target))) => {
             findings.add(
@@ -218,7 +219,7 @@ fn model(args: &DoctorArgs, findings: &mut Findings) {
         Ok(choice) => choice,
     };
     let model = match choice.open() {
-        Err(error) => return findings.add(NAME, Level::Broken, "open", format!("{error:#}")),
+        Err(error) => return findings.add(NAME, Level::Broken, "open", told(&error)),
         Ok(model) => model,
     };
     let gpu = if model.device.is_cuda() {
