@@ -25,10 +25,12 @@ mod texture;
 
 use image::{GrayImage, RgbImage};
 use limekiln_rooms::score::Error;
-use palette::Lab;
 use serde::Serialize;
 
-use color::{apart, chroma, hue_apart, labs};
+pub use color::{delta_e, lab};
+pub use palette::Lab;
+
+use color::{chroma, hue_apart, labs};
 use distance::distances;
 
 /// Pixels outside the object over which `ring` is taken.
@@ -148,7 +150,7 @@ impl Truth {
             .enumerate()
             .map(|(i, (found, truth))| {
                 if self.near(i) {
-                    apart(*found, *truth)
+                    delta_e(*found, *truth)
                 } else {
                     0.0
                 }
@@ -259,4 +261,13 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_of_the_middle() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(&mut []), 0.0);
+    }
+}
