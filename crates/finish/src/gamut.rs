@@ -1,0 +1,68 @@
+//! What a picture cannot show is brought to what it can: chroma falls, hue and lightness stay (OKLCh).
+
+use palette::{IntoColor, LinSrgb, Oklab};
+
+/// How far linear light may lie outside of 0..1 before it counts: less than half a step of 8 bits in the dark.
+const SLACK: f32 = 1e-4;
+/// Halvings of the chroma's interval: to a thousandth of it.
+const HALVINGS: usize = 12;
+
+/// The color with the most chroma that sRGB can show at its hue and lightness, and whether it had to be reduced.
+pub fn reduce(color: Oklab<f32>) -> (Oklab<f32>, bool) {
+    reduce_in(color, |color| {
+        let linear: LinSrgb<f32> = color.into_color();
+        linear.into()
+    })
+}
+
+/// The same for any space of red, green and blue: `linear` gives the space's linear light, which it shows within 0..1.
+pub fn reduce_in(color: Oklab<f32>, linear: impl Fn(Oklab<f32>) -> [f32; 3]) -> (Oklab<f32>, bool) {
+    let shown = |color| {
+        linear(color)
+            .iter()
+            .all(|value| (-SLACK..=1.0 + SLACK).contains(value))
+    };
+    if shown(color) {
+        return (color, false);
+    }
+    let at = |share: f32| Oklab::new(color.l.clamp(0.0, 1.0), color.a * share, color.b * share);
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        if shown(at(middle)) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (at(low), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use palette::Oklch;
+
+    use super::*;
+    use crate::color::Color;
+
+    #[test]
+    fn hue_and_lightness_stay() {
+        for text in ["lab(60 -110 60)", "lab(40 90 -100)", "lab(90 -60 100)"] {
+            let color = text.parse::<Color>().expect(text).oklab();
+            let (shown, reduced) = reduce(color);
+            assert!(reduced, "{text}");
+            let (was, is): (Oklch<f32>, Oklch<f32>) = (color.into_color(), shown.into_color());
+            assert!((was.l - is.l).abs() < 1e-5 && is.chroma < was.chroma && is.chroma > 0.05);
+            let apart = (was.hue - is.hue).into_degrees().abs();
+            assert!(apart < 0.1, "{text}: {apart}");
+            let linear: LinSrgb<f32> = shown.into_color();
+            assert!(Color::from_linear(linear.into()).in_srgb());
+        }
+    }
+
+    #[test]
+    fn what_is_shown_stays() {
+        let color = Color::from_srgb8([31, 111, 139]).oklab();
+        assert_eq!(reduce(color), (color, false));
+    }
+}

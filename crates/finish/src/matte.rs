@@ -1,0 +1,246 @@
+//! How much of each pixel is the object's, and what the object's and the other color there are.
+//!
+//! Cells surely inside are wholly the object's, cells surely outside not at all. Between them a pixel is a mixture
+//! `I = a F + (1 - a) B`: both colors are taken from the sure cells nearby, and the share `a` is where the pixel lies between
+//! them. Two that are too alike to tell by color are parted where the cells were.
+
+use image::GrayImage;
+use rayon::prelude::*;
+
+use crate::coded::code;
+use crate::error::{Error, Result};
+use crate::object::Place;
+use crate::pixels::Pixels;
+use crate::plane::{Plane, blur, signed_distance};
+
+/// Cells on each side of a border that are looked at closely.
+const BAND: f32 = 2.0;
+/// Reaches at which colors are gathered, in cells: the nearest that finds some counts.
+const REACHES: [f32; 4] = [2.0, 4.0, 10.0, 32.0];
+
+/// A soft, full-size mask of one material.
+#[derive(Clone, Debug)]
+pub struct Matte {
+    place: Place,
+    /// Of the pixels of the place, row by row; 255 is wholly the object's.
+    alpha: Vec<u8>,
+    own: Plane<[f32; 3]>,
+    other: Plane<[f32; 3]>,
+}
+
+/// What a matte says of a pixel.
+pub(crate) struct Mixed {
+    /// The object's share, 0..1.
+    pub(crate) share: f32,
+    /// The object's color nearby, encoded.
+    pub(crate) own: [f32; 3],
+    /// The other color nearby, encoded.
+    pub(crate) other: [f32; 3],
+}
+
+impl Matte {
+    /// From the decision in cells.
+    pub(crate) fn of(
+        pixels: &Pixels<'_>,
+        place: Place,
+        coded: &Plane<[f32; 3]>,
+        soft: &Plane<f32>,
+        inside: &Plane<bool>,
+        beat: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<Self> {
+        let distance = signed_distance(inside);
+        let sure = |side: f32| thin_too(&distance.map(|d| side * d), BAND);
+        let (within, without) = (sure(1.0), sure(-1.0));
+        let own = gathered(coded, &within);
+        let other = gathered(coded, &without);
+        let mut matte = Self {
+            place,
+            alpha: vec![0; place.width * place.height],
+            own,
+            other,
+        };
+        let (own, other) = (&matte.own, &matte.other);
+        matte
+            .alpha
+            .par_chunks_mut(place.width * 32)
+            .enumerate()
+            .try_for_each(|(tile, rows)| {
+                beat()?;
+                for (i, row) in rows.chunks_mut(place.width).enumerate() {
+                    let y = tile * 32 + i;
+                    for (x, alpha) in row.iter_mut().enumerate() {
+                        let (u, v) = place.cell(x, y);
+                        let cells = soft.around(u, v);
+                        *alpha = if cells.iter().all(|(cell, _)| within.data[*cell]) {
+                            255
+                        } else if cells.iter().all(|(cell, _)| without.data[*cell]) {
+                            0
+                        } else {
+                            let pixel = pixels.linear(place.left + x, place.top + y).map(code);
+                            let share = mixed(
+                                pixel,
+                                own.sampled(u, v),
+                                other.sampled(u, v),
+                                soft.sampled(u, v),
+                            );
+                            (share * 255.0).round() as u8
+                        };
+                    }
+                }
+                Ok::<(), Error>(())
+            })?;
+        Ok(matte)
+    }
+
+    /// A mask of the picture's own size, taken as it is: 255 is wholly the object's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Size`] unless it has the picture's size, [`Error::RegionEmpty`] where nothing is in it; what `beat` gives.
+    pub fn from_mask(
+        pixels: &Pixels<'_>,
+        mask: &GrayImage,
+        beat: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<Self> {
+        let size = (mask.width() as usize, mask.height() as usize);
+        if size != (pixels.width(), pixels.height()) {
+            return Err(Error::Size {
+                what: "the mask",
+                got: format!("{}x{}", size.0, size.1),
+                want: format!("{}x{}", pixels.width(), pixels.height()),
+            });
+        }
+        let region = crate::Region::from_image(mask);
+        let crop = crate::object::whole(pixels, &region)?;
+        beat()?;
+        let distance = signed_distance(&crop.region.map(|value| value > 0.5));
+        let own = gathered(&crop.coded, &thin_too(&distance, BAND));
+        let other = gathered(&crop.coded, &thin_too(&distance.map(|d| -d), BAND));
+        let place = crop.place;
+        let alpha = (0..place.height)
+            .flat_map(|y| &mask.as_raw()[(place.top + y) * size.0 + place.left..][..place.width])
+            .copied()
+            .collect();
+        Ok(Self {
+            place,
+            alpha,
+            own,
+            other,
+        })
+    }
+
+    /// The matte as a picture of the whole size.
+    pub fn to_image(&self, pixels: &Pixels<'_>) -> GrayImage {
+        let mut out = GrayImage::new(pixels.width() as u32, pixels.height() as u32);
+        self.lay_over(&mut out);
+        out
+    }
+
+    /// Lays the matte over another of the picture's size: the larger share stays.
+    pub fn lay_over(&self, image: &mut GrayImage) {
+        let width = image.width() as usize;
+        for (y, row) in self.alpha.chunks(self.place.width).enumerate() {
+            let out = &mut image.as_mut()[(self.place.top + y) * width + self.place.left..]
+                [..self.place.width];
+            out.iter_mut()
+                .zip(row)
+                .for_each(|(out, alpha)| *out = (*out).max(*alpha));
+        }
+    }
+
+    /// Where it lies: left, top, width and height in pixels of the picture; nothing beyond is the object's.
+    pub fn bounds(&self) -> [usize; 4] {
+        [
+            self.place.left,
+            self.place.top,
+            self.place.width,
+            self.place.height,
+        ]
+    }
+
+    /// The object's share of a pixel of the picture, of 255.
+    pub(crate) fn alpha(&self, x: usize, y: usize) -> u8 {
+        let (u, v) = (
+            x.wrapping_sub(self.place.left),
+            y.wrapping_sub(self.place.top),
+        );
+        if u < self.place.width && v < self.place.height {
+            self.alpha[v * self.place.width + u]
+        } else {
+            0
+        }
+    }
+
+    /// A mixed pixel of the picture, which lies in the matte's bounds.
+    pub(crate) fn mixed(&self, x: usize, y: usize) -> Mixed {
+        let (u, v) = self.place.cell(x - self.place.left, y - self.place.top);
+        Mixed {
+            share: f32::from(self.alpha(x, y)) / 255.0,
+            own: self.own.sampled(u, v),
+            other: self.other.sampled(u, v),
+        }
+    }
+}
+
+/// Cells more than `band` inside; and those of parts that are thinner than that.
+fn thin_too(distance: &Plane<f32>, band: f32) -> Plane<bool> {
+    let sure = distance.map(|d| d > band);
+    let near = signed_distance(&sure);
+    distance.with(&near, |d, near| {
+        d > band || d > 0.0 && near < -2.0 * band - 2.0
+    })
+}
+
+/// The color of flagged cells, carried to all cells.
+fn gathered(colors: &Plane<[f32; 3]>, flags: &Plane<bool>) -> Plane<[f32; 3]> {
+    let mut sum = vec![[0.0_f32; 3]; colors.data.len()];
+    let mut trust = vec![0.0_f32; colors.data.len()];
+    let flag = flags.map(|flag| if flag { 1.0 } else { 0.0 });
+    for reach in REACHES {
+        let weight = blur(&flag, reach);
+        let channels: Vec<Plane<f32>> = (0..3)
+            .map(|c| blur(&colors.with(&flag, |color, flag| color[c] * flag), reach))
+            .collect();
+        for i in 0..sum.len() {
+            let new = (1.0 - trust[i]) * (weight.data[i] / 0.03).clamp(0.0, 1.0);
+            if new > 0.0 {
+                (0..3).for_each(|c| {
+                    sum[i][c] += new * channels[c].data[i] / weight.data[i].max(1e-9)
+                });
+                trust[i] += new;
+            }
+        }
+        if trust.iter().all(|trust| *trust > 0.999) {
+            break;
+        }
+    }
+    let data = sum
+        .iter()
+        .zip(&trust)
+        .zip(&colors.data)
+        .map(|((sum, trust), color)| {
+            if *trust > 1e-6 {
+                sum.map(|value| value / trust)
+            } else {
+                *color
+            }
+        });
+    Plane {
+        width: colors.width,
+        height: colors.height,
+        data: data.collect(),
+    }
+}
+
+/// The share of `own` in a pixel. `soft` is what the cells say, for where the colors do not.
+fn mixed(pixel: [f32; 3], own: [f32; 3], other: [f32; 3], soft: f32) -> f32 {
+    let apart = [0, 1, 2].map(|c| own[c] - other[c]);
+    let length = crate::light::dot(apart, apart);
+    let along = (0..3)
+        .map(|c| (pixel[c] - other[c]) * apart[c])
+        .sum::<f32>()
+        / length.max(1e-5);
+    let told = ((along - 0.06) / 0.88).clamp(0.0, 1.0);
+    let trust = ((length.sqrt() - 0.05) / 0.12).clamp(0.0, 1.0);
+    trust * told + (1.0 - trust) * ((soft - 0.25) / 0.5).clamp(0.0, 1.0)
+}

@@ -1,0 +1,236 @@
+//! Recoloring: the paint of an object exchanged at full size, in the picture's own space and depth.
+//!
+//! - `paint`: what becomes of a pixel
+//! - `flat`: where the color is set and measured
+
+mod flat;
+mod paint;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use palette::Oklab;
+use palette::color_difference::Ciede2000;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::coded::{code, light};
+use crate::color::Color;
+use crate::error::Result;
+use crate::gamut::reduce_in;
+use crate::matte::{Matte, Mixed};
+use crate::pixels::{Pixels, Samples};
+use flat::Flat;
+use paint::Paint;
+
+/// How often the paint is corrected by what comes out in the flat part: compression near white and black moves the mean.
+const CORRECTIONS: usize = 3;
+/// Rows that one thread does before it looks whether it should stop.
+const TILE: usize = 32;
+
+/// Samples of a result, as those of its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Painted {
+    /// 8 bits a channel.
+    Eight(Vec<u8>),
+    /// 16 bits a channel.
+    Sixteen(Vec<u16>),
+}
+
+impl Painted {
+    /// To be read as a picture.
+    pub fn samples(&self) -> Samples<'_> {
+        match self {
+            Self::Eight(samples) => Samples::Eight(samples),
+            Self::Sixteen(samples) => Samples::Sixteen(samples),
+        }
+    }
+}
+
+/// What a recolor did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The material's own color.
+    pub from: Color,
+    /// The color that it was given: the one asked for, with less chroma where the picture's space does not have it.
+    pub to: Color,
+    /// Whether the color asked for lies outside of the picture's space.
+    pub out_of_gamut: bool,
+    /// Pixels whose chroma was reduced, because light on the new paint would have left the picture's space.
+    pub reduced_pixels: usize,
+    /// Luminance of the new paint over the old one's.
+    pub gain: f32,
+    /// Whether the gain was so large that shading was given less contrast, so that grain of the dark does not come out.
+    pub gain_limited: bool,
+    /// CIEDE2000 to `to` of the means of 16x16 pixels over the flat part: median.
+    pub median: f32,
+    /// The same, 95th percentile.
+    pub p95: f32,
+    /// How many means those are.
+    pub means: usize,
+}
+
+/// Gives the materials of the mattes the color. Each keeps its own shading: the flat part of each ends at the color. The
+/// report is the first one's, the main material's.
+///
+/// # Errors
+///
+/// [`Error::NothingFound`](crate::Error::NothingFound) where the mattes are empty; what `beat` gives, which is called
+/// between pieces of work of some milliseconds.
+pub fn recolor(
+    pixels: &Pixels<'_>,
+    mattes: &[Matte],
+    color: Color,
+    beat: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<(Painted, Report)> {
+    let space = pixels.light();
+    let (target, out_of_gamut) = reduce_in(color.oklab(), |color| space.of_oklab(color));
+    let mut paints = Vec::new();
+    for matte in mattes {
+        let flat = Flat::of(pixels, matte)?;
+        let paint = corrected(pixels, &flat, target);
+        paints.push((matte, flat, paint));
+        beat()?;
+    }
+    let Some((_, flat, paint)) = paints.first() else {
+        return Err(crate::Error::NothingFound);
+    };
+    let reduced = AtomicUsize::new(0);
+    let shown = |light: [f32; 3]| {
+        if light.iter().all(|value| *value <= 1.0) {
+            return light;
+        }
+        reduced.fetch_add(1, Ordering::Relaxed);
+        let (color, _) = reduce_in(space.oklab(light), |color| space.of_oklab(color));
+        space.of_oklab(color).map(|value| value.clamp(0.0, 1.0))
+    };
+    let painted_pixel = |x: usize, y: usize| -> Option<[f32; 3]> {
+        let mut before: Option<[f32; 3]> = None;
+        let mut change = [0.0; 3];
+        for (matte, _, paint) in &paints {
+            match matte.alpha(x, y) {
+                0 => {}
+                255 => return Some(shown(paint.over(pixels.linear(x, y)))),
+                _ => {
+                    let pixel = *before.get_or_insert_with(|| pixels.linear(x, y).map(code));
+                    let mixed = matte.mixed(x, y);
+                    let own = unmixed(pixel, &mixed);
+                    let new = shown(paint.over(own.map(light))).map(code);
+                    (0..3).for_each(|c| change[c] += mixed.share * (new[c] - own[c]));
+                }
+            }
+        }
+        before.map(|pixel| [0, 1, 2].map(|c| light(pixel[c] + change[c])))
+    };
+    let row = pixels.width() * 3;
+    let painted = match pixels.samples() {
+        Samples::Eight(samples) => {
+            let mut out = samples.to_vec();
+            fill(&mut out, row, beat, |x, y| {
+                painted_pixel(x, y)
+                    .map(|light| light.map(|value| (space.encoded(value) * 255.0).round() as u8))
+            })?;
+            Painted::Eight(out)
+        }
+        Samples::Sixteen(samples) => {
+            let mut out = samples.to_vec();
+            fill(&mut out, row, beat, |x, y| {
+                painted_pixel(x, y).map(|light| {
+                    light.map(|value| (space.encoded(value) * 65_535.0).round() as u16)
+                })
+            })?;
+            Painted::Sixteen(out)
+        }
+    };
+    let after = Pixels::new(pixels.width(), pixels.height(), painted.samples(), space)?;
+    let goal = Color::from_oklab(target);
+    let mut apart: Vec<f32> = flat
+        .blocks
+        .iter()
+        .map(|block| {
+            Color::from_linear(space.to_srgb(flat::mean(&after, *block, 1)))
+                .lab()
+                .difference(goal.lab())
+        })
+        .collect();
+    apart.sort_by(f32::total_cmp);
+    let report = Report {
+        from: Color::from_linear(space.to_srgb(flat.color)),
+        to: goal,
+        out_of_gamut,
+        reduced_pixels: reduced.into_inner(),
+        gain: paint.gain(),
+        gain_limited: paint.gain() > paint::GAIN,
+        median: apart[apart.len() / 2],
+        p95: apart[(apart.len() * 95 / 100).min(apart.len() - 1)],
+        means: apart.len(),
+    };
+    Ok((painted, report))
+}
+
+/// Writes what `pixel` gives, tile by tile.
+fn fill<T: Send>(
+    out: &mut [T],
+    row: usize,
+    beat: &(dyn Fn() -> Result<()> + Sync),
+    pixel: impl Fn(usize, usize) -> Option<[T; 3]> + Sync,
+) -> Result<()> {
+    out.par_chunks_mut(row * TILE)
+        .enumerate()
+        .try_for_each(|(tile, rows)| {
+            beat()?;
+            for (i, row) in rows.chunks_mut(row).enumerate() {
+                for (x, out) in row.chunks_exact_mut(3).enumerate() {
+                    if let Some(new) = pixel(x, tile * TILE + i) {
+                        out.iter_mut().zip(new).for_each(|(out, new)| *out = new);
+                    }
+                }
+            }
+            Ok(())
+        })
+}
+
+/// The paint with which the flat part ends at the target.
+fn corrected(pixels: &Pixels<'_>, flat: &Flat, target: Oklab<f32>) -> Paint {
+    let space = pixels.light();
+    let mut aim = target;
+    let at = |aim| {
+        let (shown, _) = reduce_in(aim, |color| space.of_oklab(color));
+        Paint::new(
+            space,
+            flat.color,
+            space.of_oklab(shown).map(|value| value.clamp(0.0, 1.0)),
+        )
+    };
+    let mut paint = at(aim);
+    for _ in 0..CORRECTIONS {
+        let means: Vec<[f32; 3]> = flat
+            .blocks
+            .iter()
+            .map(|block| {
+                let mean = flat::mean_of(*block, 2, |x, y| {
+                    paint.over(pixels.linear(x, y)).map(|value| value.min(1.0))
+                });
+                let color = space.oklab(mean);
+                [color.l, color.a, color.b]
+            })
+            .collect();
+        let [l, a, b] = flat::median(&means);
+        aim = Oklab::new(
+            aim.l + target.l - l,
+            aim.a + target.a - a,
+            aim.b + target.b - b,
+        );
+        paint = at(aim);
+    }
+    paint
+}
+
+/// The object's own color in a mixed pixel, encoded: what is left of it without the other color; where little of it is the
+/// object's, the color nearby, since what is left is mostly noise.
+fn unmixed(pixel: [f32; 3], mixed: &Mixed) -> [f32; 3] {
+    let trust = ((mixed.share - 0.4) / 0.5).clamp(0.0, 1.0);
+    [0, 1, 2].map(|c| {
+        let left = (pixel[c] - (1.0 - mixed.share) * mixed.other[c]) / mixed.share.max(0.05);
+        trust * left.clamp(0.0, 1.0) + (1.0 - trust) * mixed.own[c]
+    })
+}
