@@ -14,14 +14,16 @@
 //! | [`color`] | the color asked for: values, names, an instruction's words, swatches, palettes |
 //! | [`mod@gamut`] | what a picture cannot show is brought to what it can |
 //! | `light`, `pixels`, `coded` | full-size pictures in their own space and depth; linear light, and steps that look even |
-//! | `region` | the rough region, at any size |
+//! | `region`, `crop` | the rough region, at any size; the picture around it, small enough to decide in |
 //! | `plane` | small planes of numbers |
 //! | `object` | the object: materials, and which cells are theirs; how sure |
+//! | `spread` | how much colors vary on both sides of an edge |
 //! | `matte` | the full-size matte, and both colors of mixed pixels |
 //! | [`mod@recolor`] | one paint for another |
 
 mod coded;
 pub mod color;
+mod crop;
 mod error;
 pub mod gamut;
 mod light;
@@ -31,6 +33,7 @@ mod pixels;
 mod plane;
 pub mod recolor;
 mod region;
+mod spread;
 
 pub use color::Color;
 pub use error::{Error, Result};

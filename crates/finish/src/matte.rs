@@ -8,10 +8,12 @@ use image::GrayImage;
 use rayon::prelude::*;
 
 use crate::coded::code;
+use crate::crop::{Crop, Place};
 use crate::error::{Error, Result};
-use crate::object::Place;
 use crate::pixels::Pixels;
 use crate::plane::{Plane, blur, signed_distance};
+use crate::region::Region;
+use crate::spread::Spread;
 
 /// Cells on each side of a border that are looked at closely.
 const BAND: f32 = 2.0;
@@ -53,6 +55,7 @@ impl Matte {
         let (within, without) = (sure(1.0), sure(-1.0));
         let own = gathered(coded, &within);
         let other = gathered(coded, &without);
+        let spread = Spread::of(coded, [(&own, &within), (&other, &without)]);
         let mut matte = Self {
             place,
             alpha: vec![0; place.width * place.height],
@@ -77,11 +80,11 @@ impl Matte {
                             0
                         } else {
                             let pixel = pixels.linear(place.left + x, place.top + y).map(code);
-                            let share = mixed(
+                            let share = spread.share(
                                 pixel,
-                                own.sampled(u, v),
-                                other.sampled(u, v),
-                                soft.sampled(u, v),
+                                (own.sampled(u, v), other.sampled(u, v)),
+                                cells,
+                                soft,
                             );
                             (share * 255.0).round() as u8
                         };
@@ -110,8 +113,8 @@ impl Matte {
                 want: format!("{}x{}", pixels.width(), pixels.height()),
             });
         }
-        let region = crate::Region::from_image(mask);
-        let crop = crate::object::whole(pixels, &region)?;
+        let region = Region::from_image(mask);
+        let crop = Crop::new(pixels, &region, None)?;
         beat()?;
         let distance = signed_distance(&crop.region.map(|value| value > 0.5));
         let own = gathered(&crop.coded, &thin_too(&distance, BAND));
@@ -230,17 +233,4 @@ fn gathered(colors: &Plane<[f32; 3]>, flags: &Plane<bool>) -> Plane<[f32; 3]> {
         height: colors.height,
         data: data.collect(),
     }
-}
-
-/// The share of `own` in a pixel. `soft` is what the cells say, for where the colors do not.
-fn mixed(pixel: [f32; 3], own: [f32; 3], other: [f32; 3], soft: f32) -> f32 {
-    let apart = [0, 1, 2].map(|c| own[c] - other[c]);
-    let length = crate::light::dot(apart, apart);
-    let along = (0..3)
-        .map(|c| (pixel[c] - other[c]) * apart[c])
-        .sum::<f32>()
-        / length.max(1e-5);
-    let told = ((along - 0.06) / 0.88).clamp(0.0, 1.0);
-    let trust = ((length.sqrt() - 0.05) / 0.12).clamp(0.0, 1.0);
-    trust * told + (1.0 - trust) * ((soft - 0.25) / 0.5).clamp(0.0, 1.0)
 }

@@ -4,88 +4,10 @@ mod names;
 mod palette_file;
 mod parse;
 mod swatch;
+mod value;
 mod words;
-
-use palette::color_difference::Ciede2000;
-use palette::white_point::{D50, D65};
-use palette::{FromColor, IntoColor, Lab, LinSrgb, Oklab, Srgb};
-use serde::{Deserialize, Serialize};
 
 pub use palette_file::Palette;
 pub use swatch::swatch;
+pub use value::Color;
 pub use words::{Asked, asked};
-
-/// An opaque color in sRGB's primaries and white. What lies outside of sRGB has numbers outside of 0..1; what a picture
-/// cannot show of it is [brought into its gamut](crate::gamut) when it is painted.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Color {
-    /// Linear light, red, green and blue.
-    linear: [f32; 3],
-}
-
-impl Color {
-    /// The color of linear sRGB, which may lie outside of 0..1.
-    pub fn from_linear(linear: [f32; 3]) -> Self {
-        Self { linear }
-    }
-
-    /// The color of encoded 8-bit sRGB.
-    pub fn from_srgb8(rgb: [u8; 3]) -> Self {
-        let linear: LinSrgb<f32> = Srgb::from(rgb).into_linear();
-        Self {
-            linear: linear.into(),
-        }
-    }
-
-    /// CIE L\*a\*b\* under D50, as CSS's `lab()` and print software have it.
-    pub fn from_lab_d50(l: f32, a: f32, b: f32) -> Self {
-        use palette::chromatic_adaptation::AdaptIntoUnclamped;
-        let xyz: palette::Xyz<D50, f32> = Lab::<D50, f32>::new(l, a, b).into_color();
-        let xyz: palette::Xyz<D65, f32> = xyz.adapt_into_unclamped();
-        Self {
-            linear: LinSrgb::from_color(xyz).into(),
-        }
-    }
-
-    /// OKLab.
-    pub fn from_oklab(color: Oklab<f32>) -> Self {
-        Self {
-            linear: LinSrgb::from_color(color).into(),
-        }
-    }
-
-    /// Linear sRGB.
-    pub fn linear(self) -> [f32; 3] {
-        self.linear
-    }
-
-    /// CIE L\*a\*b\* under D65, in which CIEDE2000 is taken.
-    pub fn lab(self) -> Lab<D65, f32> {
-        Lab::from_color(LinSrgb::from(self.linear))
-    }
-
-    /// OKLab.
-    pub fn oklab(self) -> Oklab<f32> {
-        Oklab::from_color(LinSrgb::from(self.linear))
-    }
-
-    /// CIEDE2000 between two colors.
-    pub fn difference(self, other: Self) -> f32 {
-        self.lab().difference(other.lab())
-    }
-
-    /// `#RRGGBB`, the nearest that 8 bits can write; what is out of sRGB is cut off.
-    pub fn hex(self) -> String {
-        let rgb: Srgb<u8> = Srgb::from_linear(LinSrgb::from(
-            self.linear.map(|value| value.clamp(0.0, 1.0)),
-        ));
-        format!("#{:02X}{:02X}{:02X}", rgb.red, rgb.green, rgb.blue)
-    }
-
-    /// Whether sRGB has it, but for what rounding does.
-    pub fn in_srgb(self) -> bool {
-        self.linear
-            .iter()
-            .all(|value| (-0.0005..=1.0005).contains(value))
-    }
-}

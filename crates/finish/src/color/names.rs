@@ -2,7 +2,7 @@
 
 use palette::{IntoColor, LinSrgb, Oklch};
 
-use super::Color;
+use super::value::Color;
 
 /// Common names that CSS does not have, or means otherwise. What they stand for is a convention; who needs an exact color
 /// gives a value.

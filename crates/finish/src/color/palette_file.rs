@@ -1,6 +1,6 @@
 //! A palette: a file that gives colors names, such as a collection's.
 
-use super::Color;
+use super::value::Color;
 use crate::error::{Error, Result};
 
 /// Colors by name, in the order of their file.

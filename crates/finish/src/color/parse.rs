@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use super::{Color, names};
+use super::names;
+use super::value::Color;
 use crate::error::{Error, Result};
 
 impl FromStr for Color {

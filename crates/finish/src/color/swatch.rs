@@ -3,7 +3,7 @@
 use limekiln_pictures::Picture;
 use palette::color_difference::Ciede2000;
 
-use super::Color;
+use super::value::Color;
 use crate::error::{Error, Result};
 
 /// How far the pixels of a swatch may be from its color, as the 90th percentile of CIEDE2000: paper and fabric have grain.

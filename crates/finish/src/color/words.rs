@@ -1,6 +1,7 @@
 //! The color that an instruction asks for: `make the red sofa blue` asks for blue, and red names the sofa.
 
-use super::{Color, names};
+use super::names;
+use super::value::Color;
 use crate::error::{Error, Result};
 
 /// A color asked for in words.

@@ -1,11 +1,11 @@
 //! Where one material of the object ends, in cells.
 
-use super::crop::Crop;
 use super::histogram::Histogram;
 use super::holes;
 use super::materials::Group;
 use super::ownership::Ownership;
 use super::walker::Walls;
+use crate::crop::Crop;
 use crate::plane::Plane;
 
 /// Rounds in which the colors inside and outside are learned again from what was decided.
@@ -96,7 +96,7 @@ pub(super) fn decide(crop: &Crop, owned: &Ownership, group: &Group, walls: &Wall
             };
         }
     }
-    holes::fill(&mut inside, colors, group);
+    holes::fill(&mut inside, colors, &owned.prior, group);
     for (soft, inside) in soft.iter_mut().zip(&inside.data) {
         if *inside {
             *soft = soft.max(0.51);

@@ -1,16 +1,17 @@
 //! What hangs together: parts that are not the object's fall away, and small holes that are its light or shadow are filled.
 
+use super::histogram::tint;
 use super::materials::Group;
-use crate::plane::{Plane, parts};
+use crate::plane::{Plane, parts, signed_distance};
 
 /// Cells that a hole may have at most, whatever it shows.
 const TINY: usize = 12;
 
-/// Takes parts out of `object` that hardly lie in the region: less than 15 % of them, or less than 0.2 % of it.
+/// Takes parts out of `object` that hardly lie in the region: less than 15 % of them, or less than 0.05 % of it.
 pub(super) fn drop_strays(object: &mut Plane<bool>, prior: &[f32], region_cells: usize) {
     for part in parts(object) {
         let inside = part.cells.iter().filter(|cell| prior[**cell] > 0.5).count();
-        if inside * 100 < part.cells.len() * 15 || part.cells.len() * 500 < region_cells {
+        if inside * 100 < part.cells.len() * 15 || part.cells.len() * 2000 < region_cells {
             part.cells
                 .iter()
                 .for_each(|cell| object.data[*cell] = false);
@@ -18,32 +19,53 @@ pub(super) fn drop_strays(object: &mut Plane<bool>, prior: &[f32], region_cells:
     }
 }
 
-/// Fills holes of `object` that are a highlight of its material, or a shadow on it. What is dark stays dark whatever paint it
-/// is given, so that shadows need little proof.
-pub(super) fn fill(object: &mut Plane<bool>, colors: &Plane<[f32; 3]>, group: &Group) {
+/// How far apart the two sides of a fold may be for it to be closed, in cells.
+const FOLD: f32 = 5.0;
+
+/// Closes folds, and fills holes, of `object` that are a shadow on its material or a highlight. What is dark stays dark
+/// whatever paint it is given, so that shadows need little proof.
+pub(super) fn fill(
+    object: &mut Plane<bool>,
+    colors: &Plane<[f32; 3]>,
+    prior: &[f32],
+    group: &Group,
+) {
     let count = object.data.iter().filter(|inside| **inside).count();
-    let middle = median(
+    let body = median(
         (0..object.data.len())
             .filter(|i| object.data[*i])
             .map(|i| colors.data[i]),
     );
+    let wide = signed_distance(object).map(|d| d > -FOLD - 0.5);
+    let closed = signed_distance(&wide).map(|d| d > FOLD + 0.5);
+    for (i, inside) in object.data.iter_mut().enumerate() {
+        *inside |= closed.data[i] && prior[i] > 0.5 && shadow(colors.data[i], body, group);
+    }
     for part in parts(&object.map(|inside| !inside)) {
         if part.at_border {
             continue;
         }
         let color = median(part.cells.iter().map(|cell| colors.data[*cell]));
-        let strength = color[1].hypot(color[2]) / (color[0] + 0.12);
-        let same_hue = hue_apart(color, middle) < 16.0 || strength < 0.02;
-        let highlight = color[0] > middle[0] + 0.05
-            && strength < 0.9 * group.strength().max(0.05)
-            && part.cells.len() * 250 < count;
-        let shadow = color[0] < middle[0] - 0.03
-            && (color[0] < 0.18 || same_hue && group.strength() > 0.06)
-            && part.cells.len() * 50 < count;
+        let highlight = color[0] > body[0] + 0.05
+            && strength(color) < 0.9 * group.strength().max(0.05)
+            && part.cells.len() * 160 < count;
+        let shadow = shadow(color, body, group) && part.cells.len() * 50 < count;
         if part.cells.len() < TINY || highlight || shadow {
             part.cells.iter().for_each(|cell| object.data[*cell] = true);
         }
     }
+}
+
+/// Whether a color can be a material's body with less light on it.
+fn shadow(color: [f32; 3], body: [f32; 3], group: &Group) -> bool {
+    let same_hue = hue_apart(color, body) < 16.0 && strength(color) > 0.4 * group.strength();
+    color[0] < body[0] - 0.03 && (color[0] < 0.18 || same_hue && group.strength() > 0.06)
+}
+
+/// Length of a color's tint.
+fn strength(color: [f32; 3]) -> f32 {
+    let [u, v] = tint(color);
+    u.hypot(v)
 }
 
 /// Degrees between the hues of two colors in OKLab.

@@ -1,6 +1,5 @@
 //! The object that a rough region points at: its materials, and where each ends.
 //!
-//! - `crop`: the picture around the region, small enough to decide in
 //! - `histogram`: how common colors are, whatever the light
 //! - `ownership`: which colors are the object's
 //! - `materials`: its materials
@@ -9,7 +8,6 @@
 //! - `sure`: how sure all this is
 
 mod choice;
-mod crop;
 mod decide;
 mod histogram;
 mod holes;
@@ -19,24 +17,19 @@ mod sure;
 mod walker;
 
 use crate::color::Color;
+use crate::crop::Crop;
 use crate::error::{Error, Result};
 use crate::matte::Matte;
 use crate::pixels::Pixels;
 use crate::region::Region;
 
 pub use choice::Choice;
-pub(crate) use crop::Place;
 pub use materials::Material;
 pub use sure::Evidence;
 
-/// The crop around a mask that is taken as it is.
-pub(crate) fn whole(pixels: &Pixels<'_>, region: &Region) -> Result<crop::Crop> {
-    crop::Crop::new(pixels, region, None)
-}
-
 /// An object in a picture, found once for all colors that it is given.
 pub struct Object {
-    crop: crop::Crop,
+    crop: Crop,
     owned: ownership::Ownership,
     groups: Vec<materials::Group>,
     walls: walker::Walls,
@@ -50,7 +43,7 @@ impl Object {
     ///
     /// [`Error::RegionEmpty`] or [`Error::NothingFound`].
     pub fn find(pixels: &Pixels<'_>, region: &Region, attention: Option<&Region>) -> Result<Self> {
-        let crop = crop::Crop::new(pixels, region, attention)?;
+        let crop = Crop::new(pixels, region, attention)?;
         let owned = ownership::Ownership::of(&crop);
         let weigh = |own: f32, i: usize| {
             if owned.own[i] > own {

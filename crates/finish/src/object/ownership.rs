@@ -1,8 +1,8 @@
 //! Which colors are the object's: those that are commoner in its region than in the ring around, found again and again as
 //! the region is corrected by them.
 
-use super::crop::Crop;
 use super::histogram::{Histogram, bins};
+use crate::crop::Crop;
 use crate::plane::{Plane, blur, signed_distance};
 
 /// Rounds of correction.

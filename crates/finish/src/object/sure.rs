@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::crop::Crop;
 use super::decide::Decision;
 use super::materials::Group;
 use super::ownership::Ownership;
+use crate::crop::Crop;
 
 /// What speaks for and against a found material, each 0..1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Plane;
+use super::cells::Plane;
 
 /// A Gaussian of `sigma` cells; beyond the border the last value goes on.
 pub(crate) fn blur(plane: &Plane<f32>, sigma: f32) -> Plane<f32> {

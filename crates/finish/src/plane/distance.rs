@@ -1,6 +1,6 @@
 //! Distances to a border, exact (Felzenszwalb and Huttenlocher, 2012: lower envelopes of parabolas).
 
-use super::Plane;
+use super::cells::Plane;
 
 /// A distance that stands for "no border anywhere".
 const FAR: f32 = 1e10;

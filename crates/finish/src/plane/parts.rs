@@ -1,6 +1,6 @@
 //! Connected parts of a plane.
 
-use super::Plane;
+use super::cells::Plane;
 
 /// Cells that hang together by their sides.
 #[derive(Clone, Debug)]

@@ -23,8 +23,10 @@ const PIXELS: usize = 40_000;
 pub(crate) struct Flat {
     /// Left, top and side of each: single pixels where the object has no room for blocks.
     pub(crate) blocks: Vec<(usize, usize, usize)>,
-    /// The object's own color: the median of the means, in linear light.
+    /// The object's own color under even light, which is the target's place: linear light.
     pub(crate) color: [f32; 3],
+    /// Light in the middle of the blocks, of the even light.
+    pub(crate) light: f32,
 }
 
 /// CIE lightness of luminance.
@@ -111,8 +113,14 @@ impl Flat {
         let step = blocks.len().div_ceil(most);
         let blocks: Vec<_> = blocks.into_iter().step_by(step).collect();
         let means: Vec<[f32; 3]> = blocks.iter().map(|block| mean(pixels, *block, 1)).collect();
+        // Half way from the blocks' middle to the whole object's: blocks lie where the light is even, and that may be its
+        // brighter part.
+        let color = median(&means);
+        let own = lightness(pixels.light().luminance(color));
+        let light = (2.0 * (own + 16.0) / (own + middle + 32.0)).powi(3);
         Ok(Self {
-            color: median(&means),
+            color: color.map(|value| value / light),
+            light,
             blocks,
         })
     }

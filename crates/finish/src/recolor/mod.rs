@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coded::{code, light};
 use crate::color::Color;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gamut::reduce_in;
 use crate::matte::{Matte, Mixed};
 use crate::pixels::{Pixels, Samples};
@@ -74,7 +74,7 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// [`Error::NothingFound`](crate::Error::NothingFound) where the mattes are empty; what `beat` gives, which is called
+/// [`Error::NothingFound`] where the mattes are empty; what `beat` gives, which is called
 /// between pieces of work of some milliseconds.
 pub fn recolor(
     pixels: &Pixels<'_>,
@@ -92,7 +92,7 @@ pub fn recolor(
         beat()?;
     }
     let Some((_, flat, paint)) = paints.first() else {
-        return Err(crate::Error::NothingFound);
+        return Err(Error::NothingFound);
     };
     let reduced = AtomicUsize::new(0);
     let shown = |light: [f32; 3]| {
@@ -201,6 +201,12 @@ fn corrected(pixels: &Pixels<'_>, flat: &Flat, target: Oklab<f32>) -> Paint {
             space.of_oklab(shown).map(|value| value.clamp(0.0, 1.0)),
         )
     };
+    // What the middle of the blocks should come out as, under the light that it has.
+    let goal = space.oklab(
+        space
+            .of_oklab(target)
+            .map(|value| (value * flat.light).min(1.0)),
+    );
     let mut paint = at(aim);
     for _ in 0..CORRECTIONS {
         let means: Vec<[f32; 3]> = flat
@@ -215,11 +221,7 @@ fn corrected(pixels: &Pixels<'_>, flat: &Flat, target: Oklab<f32>) -> Paint {
             })
             .collect();
         let [l, a, b] = flat::median(&means);
-        aim = Oklab::new(
-            aim.l + target.l - l,
-            aim.a + target.a - a,
-            aim.b + target.b - b,
-        );
+        aim = Oklab::new(aim.l + goal.l - l, aim.a + goal.a - a, aim.b + goal.b - b);
         paint = at(aim);
     }
     paint

@@ -73,19 +73,19 @@ impl Place {
 pub(crate) struct Crop {
     pub(crate) place: Place,
     /// OKLab without grain.
-    pub(super) colors: Plane<[f32; 3]>,
+    pub(crate) colors: Plane<[f32; 3]>,
     /// Encoded as sRGB is, whatever the picture's space: what edges are mixed in.
     pub(crate) coded: Plane<[f32; 3]>,
     /// The region, 0..1.
     pub(crate) region: Plane<f32>,
     /// Attention, 0..1, where there is any.
-    pub(super) attention: Option<Plane<f32>>,
+    pub(crate) attention: Option<Plane<f32>>,
     /// Cells across one value of the region: finer than this it says nothing.
-    pub(super) coarse: f32,
+    pub(crate) coarse: f32,
 }
 
 impl Crop {
-    pub(super) fn new(
+    pub(crate) fn new(
         pixels: &Pixels<'_>,
         region: &Region,
         attention: Option<&Region>,
