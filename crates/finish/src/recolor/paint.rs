@@ -87,7 +87,8 @@ impl Paint {
             paint = paint.max(0.0).powf(self.contrast);
         }
         if paint > 1.0 {
-            paint = 1.0 + self.headroom * (1.0 - (-(paint - 1.0) / self.headroom).exp());
+            let over = paint - 1.0;
+            paint = 1.0 + self.headroom * over / (self.headroom + over);
         }
         // In the shade, what has lost its chroma (haze, a neighbour's gray) goes on lacking it.
         let pale = 0.8 * missing * (1.0 - ((light - 1.0) * 2.0).clamp(0.0, 1.0));

@@ -37,7 +37,7 @@ impl Scene {
     fn light(&self, x: f32, y: f32) -> [f32; 3] {
         let grain = 1.0 + 0.08 * (x * 1.3).sin() * (y * 1.1).sin();
         if self.depth(x, y) > 0.0 {
-            let shade = (1.0 - 0.5 * ((x - 110.0) / 130.0).max(0.0)) * grain;
+            let shade = (1.0 - 0.5 * ((x - 190.0) / 60.0).max(0.0)) * grain;
             let lamp = 0.35 * (-((x - 95.0).powi(2) + (y - 85.0).powi(2)) / 90.0).exp();
             return self.paint.map(|paint| paint * shade + lamp);
         }
