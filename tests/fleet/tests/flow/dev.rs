@@ -42,11 +42,19 @@ async fn dev_needs_no_home() -> Result<()> {
     std::fs::create_dir(&half)?;
     let part = data.path().join("data/postgres.part");
     std::fs::create_dir(&part)?;
-    std::fs::remove_dir_all(data.path().join("data/postgres"))?;
+    let database = data.path().join("data/postgres");
+    std::fs::remove_dir_all(&database)?;
+    std::fs::create_dir(&database)?;
+    std::fs::write(database.join("PG_VERSION"), "half a database")?;
+    let unfinished = data.path().join("data/postgres.unfinished");
+    std::fs::write(&unfinished, "")?;
     std::fs::remove_dir_all(data.path().join("data/s3"))?;
     drop(Dev::start_with(&data, port_free(), &http, &exported).await?);
     unpacked("whole")?;
-    ensure!(!part.exists(), "half a database stays");
+    ensure!(
+        !part.exists() && !unfinished.exists(),
+        "half a database stays"
+    );
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The services of `limekiln dev`: its own, or those that its flags name; and that they are no other fleet's.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use limekiln_blobs::{Blobs, Fsync};
@@ -77,12 +77,16 @@ pub(super) fn variables_ignored() {
 /// Services of this process on the data folder.
 pub(super) async fn built_in(args: &DevArgs) -> Result<(Embedded, Services)> {
     let folder = args.data.join("postgres");
+    let unfinished = begin(&args.data, &folder)?;
     let unpacked = unpacked(args)?;
     let start = move || unpacked.start(&folder);
     let postgres = tokio::task::spawn_blocking(start).await??;
     let store = Store::connect(&postgres.settings()).await?;
     store.migrate().await?;
     remember(&store, &args.data).await?;
+    if unfinished.exists() {
+        fs::remove_file(&unfinished).with_context(|| unfinished.display().to_string())?;
+    }
     // The folder is locked by this process, so whoever holds a lease died with the process before.
     let ended = store.leases_end_all().await?;
     if ended > 0 {
@@ -108,6 +112,19 @@ pub(super) async fn built_in(args: &DevArgs) -> Result<(Embedded, Services)> {
         blobs,
     };
     Ok((postgres, services))
+}
+
+/// Notes that the database is being made, and removes one whose making was cut off, by a full disk say: nothing is in it, and
+/// it need not start again. The note is at the path that is returned, until the database is whole.
+fn begin(data: &Path, folder: &Path) -> Result<PathBuf> {
+    let unfinished = data.join("postgres.unfinished");
+    if unfinished.exists() && folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    if !folder.exists() {
+        fs::write(&unfinished, "").with_context(|| unfinished.display().to_string())?;
+    }
+    Ok(unfinished)
 }
 
 /// The services that the flags name.
