@@ -84,7 +84,7 @@ fn a_rim_of_the_old_color_is_counted() {
     );
     assert_eq!(score.changed_outside, rim as u64);
     assert!(
-        score.edge > 5.0 && score.ring > 0.5 && score.delta_e_median == 0.0,
+        score.edge > 3.0 && score.ring > 0.5 && score.delta_e_median == 0.0,
         "{score:?}"
     );
 }
