@@ -11,9 +11,10 @@ import lime
 import networks
 import schedules
 import taps
+import windowed
 
 PARTS = {"checkpoints": layouts.write, "networks": networks.write, "taps": taps.write,
-         "schedules": schedules.write, "drawn": drawn.write, "edits": edits.write, "lime": lime.write}
+         "schedules": schedules.write, "drawn": drawn.write, "edits": edits.write, "lime": lime.write, "windowed": windowed.write}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -12,7 +12,7 @@ import golden
 import taps
 
 LISTS = pathlib.Path(__file__).parents[2] / "crates/lime/src/stop-words.txt"
-STOP, VERBS = (set(part.split()) for part in re.split(r"\[(?:stop|verbs)\]", LISTS.read_text())[1:])
+STOP, VERBS, _ = (set(part.split()) for part in re.split(r"\[(?:stop|verbs|removing)\]", LISTS.read_text())[1:])
 GRID = 16
 
 #        name              checkpoint  preset      size      steps  instruction

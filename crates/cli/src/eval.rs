@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use limekiln_eval::rooms::{self, FullSize, Report, Settings};
+use limekiln_eval::{paired, stability};
 use limekiln_rooms::{SIDE, Style};
 use serde_json::json;
 
@@ -42,7 +43,12 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
             side,
             finishes: args.finish.clone(),
         }),
-        presets: args.presets.clone(),
+        presets: args
+            .presets
+            .iter()
+            .flat_map(|rows| rows.0.clone())
+            .collect(),
+        stability: args.stability,
         base: !args.no_base,
         steps: args.steps.map(usize::from),
         sweep_scales: args.sweep.then(|| args.sweep_scales.clone()),
@@ -65,14 +71,22 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
             "benchmark": "RoomBench", "style": style(args).name(), "picture_size": args.picture_size, "count": report.scenes.len(), "seed": seed,
             "model": model.name, "fingerprint": model.fingerprint, "device": choice.device.to_string(),
             "seconds": start.elapsed().as_secs_f64(),
-            "summary": report.summary, "finished": report.finished, "sweep": report.sweeps,
+            "summary": report.summary, "finished": report.finished, "sweep": report.sweeps, "paired": report.paired,
+            "stability": report.stability,
             "scenes": report.rows.iter().zip(&report.scores).map(|(row, scores)| json!({
-                "row": row.label, "preset": row.preset, "true_mask": row.true_mask, "scores": scores,
+                "row": row.label, "preset": row.preset, "true_mask": row.true_mask, "object_words": row.object_words,
+                "scores": scores,
             })).collect::<Vec<_>>(),
         });
         print(&serde_json::to_string_pretty(&json)?);
     } else {
         print(&report.summary.text());
+        if args.paired && !report.paired.is_empty() {
+            print(&paired::text(&report.paired));
+        }
+        if let Some(seeds) = args.stability {
+            print(&stability::text(&report.stability, seeds));
+        }
         report
             .finished
             .iter()

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use limekiln_lime::Preset;
+use limekiln_lime::preset::LocateFrom;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -19,7 +20,28 @@ pub(crate) struct Usage(pub(crate) String);
 /// [`Usage`] that names the argument which does not fit.
 pub(crate) fn preset(args: &PresetArgs) -> Result<Preset> {
     let preset = Preset::named(&args.preset)?;
-    Ok(preset_with(&preset, &fields(args, &preset))?)
+    let changed = preset_with(&preset, &fields(args, &preset))?;
+    guidance_is_read(args, &changed)?;
+    Ok(changed)
+}
+
+/// One call on the picture's own latents has no guidance: what sets it would do nothing.
+fn guidance_is_read(args: &PresetArgs, preset: &Preset) -> Result<(), Usage> {
+    let given = [
+        ("--locate-text-scale", args.locate_text_scale),
+        ("--locate-image-scale", args.locate_image_scale),
+    ];
+    let one_call = preset
+        .locate
+        .as_ref()
+        .is_some_and(|locate| locate.from == LocateFrom::Input);
+    match given.iter().find(|(_, scale)| scale.is_some()) {
+        Some((flag, _)) if one_call => Err(Usage(format!(
+            "{flag}: the preset {} locates in one call, without guidance; add --set locate.from=noise for a guided run",
+            preset.name
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The seed of `what`: the one given, or one that is drawn here and said on stderr, so that the same can be had again.
@@ -43,7 +65,7 @@ pub(crate) fn seed(seed: Seed, what: &str) -> u64 {
 pub(crate) fn options(args: &PresetArgs) -> Result<Map<String, Value>> {
     let preset = Preset::named(&args.preset)?;
     let fields = fields(args, &preset);
-    preset_with(&preset, &fields)?;
+    guidance_is_read(args, &preset_with(&preset, &fields)?)?;
     let mut options = Map::new();
     for field in &fields {
         merge(&mut options, &field.path, &field.value);
@@ -216,6 +238,8 @@ mod tests {
                 .blend
                 .is_none()
         );
+        let guided = read("--locate-text-scale 3 --set locate.from=noise").unwrap();
+        assert_eq!(guided.locate.unwrap().scales.text, 3.0);
         assert_eq!(
             read("--set locate.grid=64").unwrap().locate.unwrap().grid,
             64
@@ -230,6 +254,7 @@ mod tests {
             ("--scheduler heun", "--scheduler"),
             ("--set edit.stepz=3", "stepz"),
             ("--preset official --points 100000", "--points"),
+            ("--locate-image-scale 2", "--locate-image-scale"),
         ] {
             let error = read(line).unwrap_err();
             assert!(

@@ -12,6 +12,8 @@
 //! | `scene` | [`Scene`]: one room, and one edit of it scored |
 //! | `table` | [`Summary`]: scores as means, and as a table to read |
 //! | `sweep` | [`Sweep`]: change outside at equal color success |
+//! | `paired` | [`Paired`]: rows compared room by room |
+//! | `stability` | [`Stability`]: how much regions move with seed and surroundings |
 //! | `stats` | [`Mean`]: means with their standard errors, by resampling where there is no formula; curves |
 //! | `text` | cells in columns |
 //! | `parallel` | many edits side by side, one thread each |
@@ -21,10 +23,12 @@ mod error;
 pub mod fidelity;
 mod finished;
 mod full;
+pub mod paired;
 mod parallel;
 pub mod rooms;
 mod row;
 mod scene;
+pub mod stability;
 mod stats;
 mod sweep;
 mod table;
@@ -33,8 +37,10 @@ mod text;
 pub use error::{Error, Result};
 pub use finished::{Finished, FinishedLine};
 pub use full::FullScore;
+pub use paired::Paired;
 pub use row::Row;
 pub use scene::{Scene, Score};
+pub use stability::Stability;
 pub use stats::Mean;
 pub use sweep::Sweep;
 pub use table::{Line, Summary};

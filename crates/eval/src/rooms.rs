@@ -9,8 +9,10 @@ use limekiln_rooms::Style;
 use crate::error::{Error, Result};
 use crate::finished::Finished;
 use crate::full::Full;
+use crate::paired::{self, Paired};
 use crate::row::{self, Row};
 use crate::scene::{Scene, Score, Scored};
+use crate::stability::{self, Stability};
 use crate::sweep::Sweep;
 use crate::table::Summary;
 use crate::{parallel, sweep};
@@ -35,6 +37,8 @@ pub struct Settings {
     pub steps: Option<usize>,
     /// The text scales of a sweep, if there is to be one.
     pub sweep_scales: Option<Vec<f64>>,
+    /// With how many seeds of locating each room is located to see how steady regions are; none leaves that out.
+    pub stability: Option<u64>,
     /// Rooms scored at the same time, one thread each; by default one for each core, and one on a GPU.
     pub jobs: Option<usize>,
     /// Of how many rooms the pictures are kept.
@@ -67,6 +71,10 @@ pub struct Report {
     pub summary: Summary,
     /// Means at full size; none where rooms are drawn at the model's size.
     pub finished: Option<Finished>,
+    /// The presets that follow the first, each compared with it room by room.
+    pub paired: Vec<Paired>,
+    /// How steady the presets' regions are, where that was asked for.
+    pub stability: Vec<Stability>,
     /// One for each preset, where the text scale was varied.
     pub sweeps: Vec<Sweep>,
 }
@@ -130,6 +138,11 @@ pub fn run(
         |_| {},
     )?;
 
+    let stability = match settings.stability {
+        Some(seeds) => stability::measure(model, &scenes, &presets, seeds, jobs)?,
+        None => Vec::new(),
+    };
+
     let mut scores = vec![Vec::new(); rows.len()];
     let mut pictures = Vec::new();
     for (of_room, shown) in scored {
@@ -138,7 +151,13 @@ pub fn run(
         }
         pictures.extend(shown);
     }
+    let compared: Vec<(&Row, &[Score])> = presets
+        .iter()
+        .filter_map(|row| Some((row, scores.get(row::position(&rows, row)?)?.as_slice())))
+        .collect();
     Ok(Report {
+        paired: paired::compare(&compared),
+        stability,
         summary: Summary::new(&shown, &rows, &scores, &floors),
         finished: settings
             .full

@@ -11,6 +11,8 @@ pub struct Row {
     pub preset: Preset,
     /// Whether the true mask takes the place of locating.
     pub true_mask: bool,
+    /// Whether only the words that name the object are read to locate it.
+    pub object_words: bool,
 }
 
 impl Row {
@@ -22,7 +24,9 @@ impl Row {
     }
 
     fn same_edit(&self, other: &Self) -> bool {
-        self.preset == other.preset && self.true_mask == other.true_mask
+        self.preset == other.preset
+            && self.true_mask == other.true_mask
+            && self.object_words == other.object_words
     }
 }
 
@@ -36,6 +40,7 @@ fn base_like(row: &Row) -> Row {
         label: format!("base at {}'s", row.preset.name),
         preset,
         true_mask: false,
+        object_words: false,
     }
 }
 
@@ -61,6 +66,7 @@ pub(crate) fn rows(presets: &[Row], steps: Option<usize>) -> Vec<Row> {
         label: "base".to_owned(),
         preset: Preset::base(),
         true_mask: false,
+        object_words: false,
     };
     if let Some(steps) = steps {
         set_steps(&mut base.preset, steps);
@@ -99,6 +105,7 @@ pub(crate) mod tests {
             label: name.to_owned(),
             preset: Preset::named(name).unwrap(),
             true_mask: false,
+            object_words: false,
         }
     }
 

@@ -5,10 +5,10 @@ use std::time::Instant;
 use image::{GrayImage, RgbImage};
 use limekiln_diffusion::model::Model;
 use limekiln_diffusion::picture;
-use limekiln_lime::Request;
 use limekiln_lime::canvas::Finish;
 use limekiln_lime::report::WindowReport;
-use limekiln_rooms::{Color, Room, SIDE, Style, bench_room, score};
+use limekiln_lime::{Preset, Request};
+use limekiln_rooms::{Color, Object, Part, Room, SIDE, Style, bench_room, mask, score};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -26,6 +26,8 @@ pub struct Scene {
     pub input: RgbImage,
     /// What is asked for.
     pub instruction: String,
+    /// The words of the instruction that name the object.
+    object_words: Vec<String>,
     /// The color that is asked for.
     color: Color,
     /// The whole object, 0 or 255.
@@ -77,16 +79,48 @@ impl Scene {
         let drawn = room.draw(SIDE);
         let (mask, colored) = (drawn.mask(), drawn.colored_mask());
         let visible = score::share(&mask) > 0.0 && score::share(&colored) > 0.0;
+        let names_color =
+            |word: &String| word == "grey" || Color::ALL.iter().any(|color| color.name() == word);
+        let content = room.pair.instruction.content.iter();
         Some(Self {
             index,
             input: drawn.before.srgb(),
             instruction: room.pair.instruction.text.clone(),
+            object_words: content.filter(|word| !names_color(word)).cloned().collect(),
             color: room.color().filter(|_| visible)?,
             mask,
             colored,
             lit: (style != Style::Plain).then(|| drawn.after.srgb()),
             room,
         })
+    }
+
+    /// The room with another color of the largest object that the instruction is not about; none where no other is seen.
+    pub(crate) fn recolored(&self) -> Option<RgbImage> {
+        let before = &self.room.pair.before;
+        let target = self.room.pair.targets.first()?.object;
+        let seen = |object: Object| score::share(&mask(before, object, Part::Colored, SIDE));
+        let others = before.items.iter().enumerate();
+        let others = others.filter(|(_, item)| item.object != target);
+        let shares = others.map(|(at, item)| (at, seen(item.object)));
+        let (at, _) = shares
+            .filter(|(_, share)| *share > 0.0)
+            .max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+        let mut room = self.room.clone();
+        let item = room.pair.before.items.get_mut(at)?;
+        // Far from its own in the palette.
+        let own = Color::ALL.iter().position(|color| *color == item.color)?;
+        item.color = Color::ALL[(own + Color::ALL.len() / 2) % Color::ALL.len()];
+        Some(room.draw(SIDE).before.srgb())
+    }
+
+    /// The preset of `row` for this scene.
+    pub(crate) fn preset(&self, row: &Row) -> Preset {
+        let mut preset = row.preset.clone();
+        if let Some(locate) = preset.locate.as_mut().filter(|_| row.object_words) {
+            locate.map.words = self.object_words.clone();
+        }
+        preset
     }
 
     /// Edits the scene as `row` says, and scores the result; at full size once for each finish.
@@ -143,7 +177,7 @@ impl Scene {
             image: self.input.clone(),
             instruction: self.instruction.clone(),
             seed: self.index,
-            preset: row.preset.clone(),
+            preset: self.preset(row),
             mask: row.true_mask.then(|| self.mask.clone()),
             scheduler: None,
         }
@@ -178,4 +212,43 @@ fn encode_decode(model: &Model, input: &RgbImage) -> limekiln_lime::Result<RgbIm
     let pixels = picture::to_tensor(input, &model.device)?.to_dtype(model.dtype)?;
     let latents = model.vae.encode_mode(&pixels)?;
     Ok(picture::from_tensor(&model.vae.decode(&latents)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::tests::named;
+
+    #[test]
+    fn another_object_has_another_color_and_nothing_else_changes() {
+        let mut recolored = 0;
+        for index in 0..20 {
+            let Some(scene) = Scene::new(Style::Plain, 3, index) else {
+                continue;
+            };
+            let Some(picture) = scene.recolored() else {
+                continue;
+            };
+            recolored += 1;
+            let changed = score::change_outside(&scene.input, &picture, &scene.mask).unwrap();
+            assert!(changed > 0.0, "room {index}");
+            let pixels = scene.input.pixels().zip(picture.pixels());
+            let mut inside = pixels.zip(scene.mask.pixels());
+            // What stands before the object is no part of its mask.
+            assert!(inside.all(|((before, after), mask)| mask.0[0] == 0 || before == after));
+        }
+        assert!(recolored > 10, "{recolored}");
+    }
+
+    #[test]
+    fn the_objects_words_are_those_that_are_no_color() {
+        let scene = Scene::new(Style::Plain, 0, 0).unwrap();
+        let row = Row {
+            object_words: true,
+            ..named("fast")
+        };
+        let words = scene.preset(&row).locate.unwrap().map.words;
+        assert_eq!(words, ["painting"], "{}", scene.instruction);
+        assert_eq!(scene.preset(&named("fast")), named("fast").preset);
+    }
 }

@@ -1,7 +1,5 @@
 //! Scores as means, and as a table to read.
 
-use std::ops::Range;
-
 use serde::Serialize;
 
 use crate::row::{Row, position};
@@ -11,6 +9,11 @@ use crate::text::{layout, shown};
 
 /// Objects of at least this share of the picture are counted apart.
 const LARGE: f64 = 0.04;
+
+/// Whether its object is one of those.
+pub(crate) fn is_large(score: &Score) -> bool {
+    score.object_share >= LARGE
+}
 
 /// The scores of one row.
 #[derive(Debug, Serialize)]
@@ -39,6 +42,8 @@ pub struct Line {
     pub above_floor_of_base: Option<Mean>,
     /// Lanes that the U-Net computed for an edit, those of a window by its share of the picture.
     pub lanes: Option<Mean>,
+    /// Share of edits that computed the whole picture though the preset asks for a window.
+    pub whole: Option<Mean>,
     /// Time of an edit.
     pub seconds: Option<Mean>,
 }
@@ -87,6 +92,7 @@ impl Summary {
             "outside",
             "above floor / base",
             "lanes",
+            "ran whole",
             "s/edit",
         ];
         let mut cells = vec![head.map(str::to_owned).to_vec()];
@@ -106,6 +112,7 @@ impl Summary {
                 none(),
                 none(),
                 none(),
+                none(),
             ]
             .to_vec(),
         );
@@ -122,6 +129,7 @@ impl Summary {
                 shown(line.outside, 2),
                 shown(line.above_floor_of_base, 2),
                 shown(line.lanes.map(exact), 1),
+                shown(line.whole.map(exact), 2),
                 shown(line.seconds.map(exact), 1),
             ]
         }));
@@ -140,19 +148,20 @@ impl Summary {
 }
 
 fn line(row: &Row, scores: &[Score], base: Option<&Vec<Score>>, floors: &[f64]) -> Line {
-    let iou = |sizes: Range<f64>| {
-        let scores = scores.iter().filter(|s| sizes.contains(&s.object_share));
-        Mean::of(scores.filter_map(|s| s.iou))
+    let iou = |wanted: fn(&Score) -> bool| {
+        let scores = scores.iter().filter(|score| wanted(score));
+        Mean::of(scores.filter_map(|score| score.iou))
     };
+    let whole = scores.iter().filter_map(|score| score.window);
     let edit = &row.preset.edit;
     Line {
         label: row.label.clone(),
         text_scale: edit.scales.text,
         image_scale: edit.scales.image,
         steps: edit.steps,
-        iou: iou(0.0..f64::INFINITY),
-        iou_large: iou(LARGE..f64::INFINITY),
-        iou_small: iou(0.0..LARGE),
+        iou: iou(|_| true),
+        iou_large: iou(is_large),
+        iou_small: iou(|score| !is_large(score)),
         success: Mean::of(
             scores
                 .iter()
@@ -162,6 +171,7 @@ fn line(row: &Row, scores: &[Score], base: Option<&Vec<Score>>, floors: &[f64]) 
         outside: Mean::of(scores.iter().map(|score| score.outside)),
         above_floor_of_base: base.and_then(|base| above_floor(scores, base, floors)),
         lanes: Mean::of(scores.iter().map(|score| score.lanes)),
+        whole: Mean::of(whole.map(|window| f64::from(u8::from(window.whole.is_some())))),
         seconds: Mean::of(scores.iter().map(|score| score.seconds)),
     }
 }

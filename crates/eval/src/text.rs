@@ -13,6 +13,14 @@ pub(crate) fn shown(mean: Option<Mean>, digits: usize) -> String {
     }
 }
 
+/// A difference: as [`shown`], with its sign.
+pub(crate) fn signed(mean: Option<Mean>, digits: usize) -> String {
+    match mean {
+        Some(Mean { mean, error, .. }) => format!("{mean:+.digits$} ±{error:.digits$}"),
+        None => "-".to_owned(),
+    }
+}
+
 /// Cells in columns: the first to the left, the others to the right.
 pub(crate) fn layout(cells: &[Vec<String>]) -> String {
     let columns = cells.iter().map(Vec::len).max().unwrap_or(0);

@@ -46,7 +46,11 @@ mod tests {
         let rows = |name| Preset::named(name).unwrap().rows();
         assert_eq!(rows("base"), 300);
         assert_eq!(rows("paper"), 75 * 3 + 100 * 3);
-        assert_eq!(rows("fast"), 5 * 3 + 20 * 3);
+        // One call to locate, of three rows at most; one more step for the window's check.
+        assert_eq!(rows("fast"), 3 + (20 + 1) * 3);
+        let guided = include_str!("../tests/presets/fast-guided.json");
+        let guided: Preset = serde_json::from_str(guided).unwrap();
+        assert_eq!(guided.rows(), 5 * 3 + 20 * 3);
         assert_eq!(Preset::base().distances(), 0);
         assert_eq!(Preset::paper().distances(), 256 * 256 * 8 * 4 * 101);
         let mut alone = Preset::base();

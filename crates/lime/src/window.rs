@@ -88,12 +88,12 @@ impl Rect {
         }
     }
 
-    /// The window around what is `inside`, a mask of the latents' size. None where that is nothing.
-    pub fn around(inside: &Mask, settings: &EditWindow, grain: Grain) -> Option<Self> {
+    /// The window around what is `inside`, a mask of the latents' size, with `more` times the margin. None where that is nothing.
+    pub fn around(inside: &Mask, settings: &EditWindow, more: f64, grain: Grain) -> Option<Self> {
         let [columns, rows] = bounds(inside)?;
         let longer = (columns.1 - columns.0).max(rows.1 - rows.0);
-        let share = (settings.margin_share * longer as f64).ceil() as usize;
-        let margin = settings.margin.max(share);
+        let margin = (settings.margin as f64).max(settings.margin_share * longer as f64);
+        let margin = (margin * more).ceil() as usize;
         let axis = |length: usize, (first, end): (usize, usize)| {
             let span = (first.saturating_sub(margin), (end + margin).min(length));
             let least = settings.least.or(grain.least);
@@ -205,7 +205,7 @@ mod tests {
         };
         let settings = EditWindow::default();
         let side = |mask: &Mask, grain: Grain| {
-            let rect = Rect::around(mask, &settings, grain).unwrap();
+            let rect = Rect::around(mask, &settings, 1.0, grain).unwrap();
             (rect.left, rect.width)
         };
         assert_eq!(side(&mask(32, 16, 20), ROOMS), (12, 12));
@@ -226,7 +226,11 @@ mod tests {
         assert_eq!(side(&mask(96, 30, 34), published).1, 48);
         assert_eq!(side(&mask(32, 3, 5), published), (0, 32));
         let nothing = Mask::new(4, 4, Vec::new());
-        assert_eq!(Rect::around(&nothing, &settings, ROOMS), None);
+        assert_eq!(Rect::around(&nothing, &settings, 1.0, ROOMS), None);
+        // Twice a margin of 4, and of a quarter of 16.
+        let twice = |mask: &Mask| Rect::around(mask, &settings, 2.0, ROOMS).unwrap().width;
+        assert_eq!(twice(&mask(32, 16, 20)), 20);
+        assert_eq!(twice(&mask(64, 20, 36)), 32);
     }
 
     proptest! {
@@ -242,7 +246,7 @@ mod tests {
             let mask = Mask::new(width, height, inside);
             let settings = EditWindow { margin, margin_share: 0.0, least: Some(least), ..EditWindow::default() };
             let grain = Grain { least: None, halving };
-            let rect = Rect::around(&mask, &settings, grain).unwrap();
+            let rect = Rect::around(&mask, &settings, 1.0, grain).unwrap();
             prop_assert!(rect.fits((height, width)));
             let grown = mask.grown(margin);
             let held = rect.inside(&grown).into_iter().filter(|inside| *inside).count();

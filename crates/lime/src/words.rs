@@ -15,31 +15,26 @@ pub struct Selection {
     pub penalised: Vec<usize>,
 }
 
+#[derive(Default)]
 struct Lists {
     stop: HashSet<&'static str>,
     verbs: HashSet<&'static str>,
+    removing: HashSet<&'static str>,
 }
 
-/// `stop-words.txt`: the usual English list, then the edit verbs that `official` skips.
+/// `stop-words.txt`: the usual English list, the edit verbs that `official` skips, words which say that something goes.
 static LISTS: LazyLock<Lists> = LazyLock::new(|| {
-    let mut lists = Lists {
-        stop: HashSet::new(),
-        verbs: HashSet::new(),
-    };
-    let mut verbs = false;
+    let mut lists = Lists::default();
+    let mut list = &mut lists.stop;
     for line in include_str!("stop-words.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
     {
         match line.trim() {
-            "[stop]" => verbs = false,
-            "[verbs]" => verbs = true,
-            words => (if verbs {
-                &mut lists.verbs
-            } else {
-                &mut lists.stop
-            })
-            .extend(words.split_whitespace()),
+            "[stop]" => list = &mut lists.stop,
+            "[verbs]" => list = &mut lists.verbs,
+            "[removing]" => list = &mut lists.removing,
+            words => list.extend(words.split_whitespace()),
         }
     }
     lists
@@ -62,6 +57,12 @@ fn is_verb(word: &str) -> bool {
 
 fn is_punctuation(word: &str) -> bool {
     !word.chars().any(char::is_alphanumeric)
+}
+
+/// Whether one of the first `words` words says that something goes, or gives way to something else.
+pub fn removes(encoding: &Encoding, words: usize) -> bool {
+    let mut words = encoding.words.iter().take(words);
+    words.any(|word| LISTS.removing.contains(plain(word).as_str()))
 }
 
 /// The tokens that `rule` selects. Only the first `words` words belong to the user; what follows (a suffix that the model
@@ -219,6 +220,29 @@ mod tests {
         assert_eq!(object(&["Ottoman"]).penalised, all.penalised);
         assert_eq!(object(&[]), all);
         assert!(object(&["sofa"]).read.is_empty());
+    }
+
+    #[test]
+    fn what_goes_is_known_by_a_word() {
+        let goes = |text: &str| removes(&encode(text), text.split(' ').count());
+        for text in [
+            "Remove the sofa",
+            "get rid of the lamp",
+            "turn the sofa into a red bed",
+            "take the sofa out of the room",
+        ] {
+            assert!(goes(text), "{text}");
+        }
+        for text in [
+            "make the sofa red",
+            "turn the lamp green",
+            "place a red vase in the room",
+            "change the color of the sofa to red",
+        ] {
+            assert!(!goes(text), "{text}");
+        }
+        // What the model asks to add is not the user's.
+        assert!(!removes(&encode("red sofa , no swap"), 2));
     }
 
     #[test]

@@ -172,7 +172,7 @@ pub fn lime(name: &str, image: &[(Uuid, String)], count: usize) -> Vec<Planned> 
                     "instruction": instruction,
                             "seed": number,
                     // Some three seconds of a core.
-                    "options": { "edit": { "steps": 14 } },
+                    "options": { "edit": { "steps": 30 } },
                 }),
                 end: End::Succeeded,
                 parent: None,

@@ -1,6 +1,6 @@
 //! `limekiln eval rooms`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use limekiln_eval::Row;
@@ -19,7 +19,8 @@ use crate::settings::preset_with;
 /// share of edits after which the object's colored part is nearer to the asked color than to the other 11 (in rooms with light
 /// and shadow: to what these colors look like there). Color error: distance of its mean color from the asked one, in RGB. Outside: mean absolute change of the pixels outside the true
 /// mask, of 255; the VAE floor is what encoding and decoding alone changes. Lanes: rows that the U-Net computed, those
-/// of a window by its share of the picture. `base` is scored at its own scales, and at the edit scales, steps and scheduler of each LIME preset.
+/// of a window by its share of the picture. Ran whole: share of edits that computed the whole picture where the preset asks
+/// for a window. `base` is scored at its own scales, and at the edit scales, steps and scheduler of each LIME preset.
 ///
 /// With --picture-size rooms are drawn at that size and edited as photographs are: shrunk to what the model works at, edited, and
 /// finished. A second table scores the results beside the true edit, in the object's colored part: ΔE00 (CIEDE2000; median and
@@ -57,22 +58,30 @@ pub(crate) struct EvalRoomsArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "none,paste", value_parser = finish, requires = "picture_size")]
     pub(crate) finish: Vec<Finish>,
 
-    /// Presets to score, each NAME or NAME+OPTION+...
+    /// Presets to score, each NAME, or a FILE.json of all fields as report.json shows them, or one of these +OPTION+...
     ///
     /// +blend takes the input's own noised latents outside the region, +relevance locates by |eps_text - eps_image|,
-    /// +mask is given the true mask, and +FIELD=VALUE replaces a field, as `limekiln edit --set` does.
+    /// +mask is given the true mask, +object reads only the words that name the object to locate it, and +FIELD=VALUE replaces
+    /// a field, as `limekiln edit --set` does.
     #[arg(
         long,
         value_name = "NAMES",
-        value_delimiter = ',',
         default_value = "paper,official,fast",
-        value_parser = row
+        value_parser = rows
     )]
-    pub(crate) presets: Vec<Row>,
+    pub(crate) presets: Vec<Rows>,
 
     /// Score the presets alone, without `base`
     #[arg(long, conflicts_with = "sweep")]
     pub(crate) no_base: bool,
+
+    /// Also compare each preset with the first of --presets room by room, so that what rooms have in common falls out
+    #[arg(long)]
+    pub(crate) paired: bool,
+
+    /// Also locate every room with N seeds, and again where another object has another color: IoU of the regions found
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=100))]
+    pub(crate) stability: Option<u64>,
 
     /// Give every row this many steps a stage, for a first impression; windows of steps scale along
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -107,6 +116,8 @@ Examples:
   limekiln eval rooms --count 20                               20 rooms, every preset: a first impression
   limekiln eval rooms --presets official,official+blend --sweep
   limekiln eval rooms --picture-size 1024 --presets fast --no-base --rich
+  limekiln eval rooms --no-base --paired --presets 'fast,fast+locate.levels.map=[500,700]'
+  limekiln eval rooms --no-base --stability 10 --presets fast
   limekiln eval rooms --count 100 --json > roombench.json";
 
 fn finish(name: &str) -> Result<Finish, String> {
@@ -117,22 +128,64 @@ fn finish(name: &str) -> Result<Finish, String> {
     }
 }
 
+/// What one `--presets` names.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows(pub(crate) Vec<Row>);
+
+/// Presets with options, between commas that are no part of a value.
+fn rows(text: &str) -> Result<Rows, String> {
+    let mut depth = 0usize;
+    let names = text.split(|c: char| {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    names.map(row).collect::<Result<_, _>>().map(Rows)
+}
+
+/// The preset of this name, or in the file of this name.
+fn preset(name: &str) -> Result<Preset, String> {
+    let file = Path::new(name);
+    if file.extension().is_none_or(|extension| extension != "json") {
+        return Preset::named(name).map_err(|error| error.to_string());
+    }
+    let bytes = std::fs::read(file).map_err(|error| format!("{name}: {error}"))?;
+    let preset: Preset =
+        serde_json::from_slice(&bytes).map_err(|error| format!("{name} is no preset: {error}"))?;
+    preset
+        .validate()
+        .map_err(|error| format!("{name}: {error}"))?;
+    Ok(preset)
+}
+
 /// A preset with options, as `--presets` names it.
 fn row(text: &str) -> Result<Row, String> {
-    let label = text.trim();
+    let mut label = text.trim();
     let mut parts = options(label).into_iter();
-    let preset =
-        Preset::named(parts.next().unwrap_or_default()).map_err(|error| error.to_string())?;
-    let (mut fields, mut true_mask) = (Vec::new(), false);
+    let name = parts.next().unwrap_or_default();
+    let preset = preset(name)?;
+    // The table shows a file by its name alone.
+    if let Some(folder) = Path::new(name)
+        .parent()
+        .map(|folder| folder.as_os_str().len())
+        && folder > 0
+    {
+        label = label.get(folder + 1..).unwrap_or(label);
+    }
+    let (mut fields, mut true_mask, mut object_words) = (Vec::new(), false, false);
     for option in parts {
         match option {
             "mask" => true_mask = true,
+            "object" if preset.locate.is_some() => object_words = true,
             "blend" => fields.push(Field::blend("+blend")),
             "relevance" => fields.push(Field::relevance("+relevance")),
             field if field.contains('=') => fields.push(field.parse()?),
             other => {
                 return Err(format!(
-                    "no option +{other}: there are +blend, +relevance, +mask and +FIELD=VALUE"
+                    "no option +{other} of {name}: there are +blend, +relevance, +mask, +object (of what locates) and +FIELD=VALUE"
                 ));
             }
         }
@@ -142,6 +195,7 @@ fn row(text: &str) -> Result<Row, String> {
         label: label.to_owned(),
         preset,
         true_mask,
+        object_words,
     })
 }
 
@@ -175,9 +229,40 @@ mod tests {
             "paper+",
             "paper+blent",
             "base+relevance",
+            "base+object",
             "paper+edit.stepz=1",
         ] {
             assert!(super::row(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn commas_of_values_part_no_names() {
+        let text = r#"fast+object+locate.levels={"features":[500,600],"map":[700]},paper"#;
+        let Rows(rows) = rows(text).unwrap();
+        let labels: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
+        assert_eq!(labels, [&text[..text.len() - 6], "paper"]);
+        assert!(rows[0].object_words && !rows[1].object_words);
+        assert_eq!(
+            rows[0].preset.locate.as_ref().unwrap().levels.features,
+            [500, 600]
+        );
+        assert!(super::rows("fast,").is_err());
+    }
+
+    #[test]
+    fn a_file_is_a_preset_of_all_fields() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../lime/tests/presets");
+        let read = row(&format!("{folder}/fast-guided.json+edit.steps=3")).unwrap();
+        assert_eq!(read.label, "fast-guided.json+edit.steps=3");
+        assert_eq!(read.preset.edit.steps, 3);
+        assert_eq!(read.preset.edit.window, None);
+        let missing = row(&format!("{folder}/slow.json")).unwrap_err();
+        assert!(missing.contains("slow.json"), "{missing}");
+        let other = row(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../rooms/model/model_index.json"
+        ));
+        assert!(other.unwrap_err().contains("is no preset"));
     }
 }

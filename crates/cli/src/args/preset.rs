@@ -21,7 +21,7 @@ pub(crate) struct PresetArgs {
     ///
     /// paper     the publication's: 75 of 100 steps to locate, 100 to edit
     /// official  the authors' later code: 11 of 30 steps to locate, 30 to edit
-    /// fast      few steps of a better solver, and the input's own noise outside the region
+    /// fast      one call on the noised input to locate, 20 steps of a better solver in a window around the region
     /// base      plain InstructPix2Pix: 100 steps, edits the whole picture
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "PRESET", default_value = PRESET_DEFAULT, value_parser = PRESETS)]
@@ -43,11 +43,11 @@ pub(crate) struct PresetArgs {
     #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) image_scale: Option<f64>,
 
-    /// Like --text-scale, for the stage that locates the region
+    /// Like --text-scale, for the stage that locates the region, where that is a guided run: paper, official
     #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) locate_text_scale: Option<f64>,
 
-    /// Like --image-scale, for the stage that locates the region
+    /// Like --image-scale, for the stage that locates the region, where that is a guided run: paper, official
     #[arg(long, value_name = "X", value_parser = scale, allow_negative_numbers = true)]
     pub(crate) locate_image_scale: Option<f64>,
 

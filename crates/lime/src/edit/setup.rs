@@ -118,6 +118,11 @@ impl Setup {
             .read
     }
 
+    /// Whether the instruction says that something goes.
+    pub(super) fn removes(&self) -> bool {
+        words::removes(&self.encoding, self.words)
+    }
+
     /// Whether no token is left to be penalised.
     pub(crate) fn nothing_penalised(&self, tokens: Tokens) -> bool {
         self.selection(tokens).penalised.is_empty()

@@ -27,10 +27,10 @@ impl Setup {
         (height, width)
     }
 
-    /// What blending leaves to the edit: the region at the latents' size, grown.
+    /// What blending leaves to the edit: the region at the latents' size, grown, also by what a later matte may need.
     pub(super) fn grown(&self, roi: &Mask, blend: &Blend) -> Mask {
         let (height, width) = self.latent_size();
-        roi.resized(width, height).grown(blend.grow)
+        roi.resized(width, height).grown(blend.grow + blend.matte)
     }
 
     /// The window of a region, where the preset asks for one: or why the whole picture is computed.
@@ -53,7 +53,12 @@ impl Setup {
             least: self.window_least,
             halving: self.halving,
         };
-        let rect = Rect::around(&inside, settings, grain).ok_or(RanWhole::NoRegion);
+        let more = if self.removes() {
+            settings.removing
+        } else {
+            1.0
+        };
+        let rect = Rect::around(&inside, settings, more, grain).ok_or(RanWhole::NoRegion);
         Some(rect.and_then(|rect| {
             let share = rect.share(self.latent_size());
             // An area of 1 asks for windows up to the picture's own size, which is none.

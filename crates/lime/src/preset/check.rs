@@ -30,11 +30,13 @@ impl Preset {
         if let Some(blend) = &edit.blend {
             window("edit.blend.steps", blend.steps)?;
             range("edit.blend.grow", blend.grow, 0, 64)?;
+            range("edit.blend.matte", blend.matte, 0, 64)?;
         }
         if let Some(window) = &edit.window {
             range("edit.window.least", window.least.unwrap_or(1), 1, 1024)?;
             range("edit.window.margin", window.margin, 0, 64)?;
             range("edit.window.margin_share", window.margin_share, 0.0, 1.0)?;
+            range("edit.window.removing", window.removing, 1.0, 8.0)?;
             range("edit.window.area", window.area, 0.0, 1.0)?;
             range("edit.window.bound", window.bound, 0.0, 1e6)?;
         }

@@ -95,6 +95,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
+}
+
 /// Where the samples of bilinear resizing lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -299,6 +304,9 @@ pub struct Blend {
     pub steps: Window,
     /// By how many latent pixels the region is grown before.
     pub grow: usize,
+    /// By how many more it is grown, so that a later matte that reaches beyond the region finds the edit there, not the input.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub matte: usize,
 }
 
 /// The rectangle of latents that stage 2 computes: with blending nothing outside the region is kept, so the U-Net is shown what lies
@@ -312,6 +320,12 @@ pub struct EditWindow {
     pub margin: usize,
     /// The same as a share of the region's longer side, 0 to 1; the larger of the two counts.
     pub margin_share: f64,
+    /// By what the margin is multiplied, 1 to 8, where a word of the instruction says that something goes ([`words::removes`]): what
+    /// stood behind it has to be made up from what is around.
+    ///
+    /// [`words::removes`]: crate::words::removes
+    #[serde(skip_serializing_if = "is_one")]
+    pub removing: f64,
     /// The largest share of the picture that it takes, 0 to 1: a larger one would not pay, so the whole picture is computed.
     pub area: f64,
     /// By how much the first guided prediction inside the region may differ from that of the whole picture, as a share of its own
@@ -325,6 +339,7 @@ impl Default for EditWindow {
             least: None,
             margin: 4,
             margin_share: 0.25,
+            removing: 1.0,
             area: 0.6,
             bound: 0.5,
         }

@@ -133,11 +133,14 @@ impl Preset {
         }
     }
 
-    /// Ours: few steps of a better solver, a region rule that one stray pixel cannot upset, the input's own latents outside.
-    /// What is not written here is the paper's.
+    /// Ours: one call on the input's own noised latents locates, by a region rule that one stray pixel cannot upset; few steps of a
+    /// better solver edit, in a window around the region, with the input's own latents outside. What is not written here is the paper's.
+    /// With `locate.from: noise` half a guided run of 10 steps locates.
     pub fn fast() -> Self {
         let Self { locate, edit, .. } = Self::paper();
         let faster = |locate: Locate| Locate {
+            from: LocateFrom::Input,
+            seed: Some(0),
             steps: 10,
             scales: guide(5.5, 1.5),
             scheduler: Some(SchedulerKind::DpmSolverMultistep),
@@ -175,6 +178,11 @@ impl Preset {
                 blend: Some(Blend {
                     steps: window(1, 100, 100),
                     grow: 1,
+                    matte: 0,
+                }),
+                window: Some(EditWindow {
+                    removing: 2.0,
+                    ..EditWindow::default()
                 }),
                 ..edit
             },

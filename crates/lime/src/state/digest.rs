@@ -89,7 +89,7 @@ mod tests {
             image: RgbImage::new(8, 8),
             instruction: "make the sofa red".into(),
             seed: 7,
-            preset: Preset::fast(),
+            preset: Preset::official(),
             mask: None,
             scheduler: None,
         };
@@ -128,6 +128,14 @@ mod tests {
             ..asked.clone()
         };
         assert_eq!(differs(&image), (true, true, true));
+        // With a seed of its own, locating does not know the edit's.
+        let own = |seed: u64| Request {
+            preset: Preset::fast(),
+            seed,
+            ..asked.clone()
+        };
+        let (one, other) = (of(&own(7)), of(&own(8)));
+        assert!(one.region == other.region && one.run != other.run);
         let model = Digests::of(&asked, "another").unwrap();
         assert!(
             model.picture != first.picture

@@ -1,8 +1,9 @@
 //! The reference checkpoints and goldens, and whole edits of small pictures.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use image::{Rgb, RgbImage};
 use limekiln_diffusion::{
     checkpoint::{Checkpoint, OpenOptions},
@@ -58,4 +59,54 @@ pub(crate) fn run(model: &Model, mut edit: Edit) -> Outcome {
         edit.step(model).unwrap();
     }
     edit.finish(model).unwrap()
+}
+
+/// A tensor's values, as f32.
+pub(crate) fn floats(tensor: &Tensor) -> Vec<f32> {
+    tensor
+        .to_dtype(DType::F32)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+/// A tensor's bytes.
+pub(crate) fn bytes(tensor: &Tensor) -> Vec<u8> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Largest difference, as a share of the largest value.
+pub(crate) fn difference(ours: &[f32], theirs: &[f32]) -> f32 {
+    assert_eq!(ours.len(), theirs.len());
+    let scale = theirs.iter().map(|x| x.abs()).fold(0.0, f32::max);
+    ours.iter()
+        .zip(theirs)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+        / scale
+}
+
+/// Sum of squared distances of a stack's pixels to their clusters' means.
+pub(crate) fn inertia(stack: &[f32], labels: &[u8]) -> f64 {
+    let channels = stack.len() / labels.len();
+    let mut sums: HashMap<u8, (f64, Vec<f64>)> = HashMap::new();
+    let mut squares = 0.0;
+    for (pixel, label) in stack.chunks_exact(channels).zip(labels) {
+        let (count, sum) = sums.entry(*label).or_insert((0.0, vec![0.0; channels]));
+        *count += 1.0;
+        sum.iter_mut()
+            .zip(pixel)
+            .for_each(|(sum, value)| *sum += f64::from(*value));
+        squares += pixel
+            .iter()
+            .map(|value| f64::from(*value).powi(2))
+            .sum::<f64>();
+    }
+    squares
+        - sums
+            .values()
+            .map(|(count, sum)| sum.iter().map(|x| x * x).sum::<f64>() / count)
+            .sum::<f64>()
 }

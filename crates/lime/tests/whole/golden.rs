@@ -1,14 +1,12 @@
 //! `paper` and `official` against the method spelled out on diffusers (`tests/reference/lime.py`).
 
-use std::collections::HashMap;
-
-use candle_core::{DType, Device, Tensor, safetensors};
+use candle_core::{Device, safetensors};
 use image::{GrayImage, RgbImage};
 use limekiln_lime::{Edit, Preset, Request};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::common::{model, reference, run};
+use crate::common::{bytes, difference, floats, inertia, model, reference, run};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -20,54 +18,6 @@ struct Golden {
     seed: u64,
     instruction: String,
     read: usize,
-}
-
-fn floats(tensor: &Tensor) -> Vec<f32> {
-    tensor
-        .to_dtype(DType::F32)
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
-}
-
-fn bytes(tensor: &Tensor) -> Vec<u8> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// Largest difference, as a share of the largest value.
-fn difference(ours: &[f32], theirs: &[f32]) -> f32 {
-    assert_eq!(ours.len(), theirs.len());
-    let scale = theirs.iter().map(|x| x.abs()).fold(0.0, f32::max);
-    ours.iter()
-        .zip(theirs)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max)
-        / scale
-}
-
-/// Sum of squared distances of a stack's pixels to their clusters' means.
-fn inertia(stack: &[f32], labels: &[u8]) -> f64 {
-    let channels = stack.len() / labels.len();
-    let mut sums: HashMap<u8, (f64, Vec<f64>)> = HashMap::new();
-    let mut squares = 0.0;
-    for (pixel, label) in stack.chunks_exact(channels).zip(labels) {
-        let (count, sum) = sums.entry(*label).or_insert((0.0, vec![0.0; channels]));
-        *count += 1.0;
-        sum.iter_mut()
-            .zip(pixel)
-            .for_each(|(sum, value)| *sum += f64::from(*value));
-        squares += pixel
-            .iter()
-            .map(|value| f64::from(*value).powi(2))
-            .sum::<f64>();
-    }
-    squares
-        - sums
-            .values()
-            .map(|(count, sum)| sum.iter().map(|x| x * x).sum::<f64>() / count)
-            .sum::<f64>()
 }
 
 #[test]

@@ -11,3 +11,8 @@ mod golden;
 mod reading;
 mod resume;
 mod windowed;
+#[expect(
+    clippy::print_stdout,
+    reason = "the largest differences are worth a look"
+)]
+mod windowed_golden;

@@ -37,7 +37,7 @@ fn mask() -> GrayImage {
 
 /// `fast` in few steps with the user's mask; its check passes.
 fn asked(changes: Value) -> Request {
-    let window = json!({"edit": {"steps": 5, "window": {"least": 6, "margin": 1, "margin_share": 0.0, "bound": 1e6}}});
+    let window = json!({"edit": {"steps": 5, "window": {"least": 6, "margin": 1, "margin_share": 0.0, "area": 0.6, "bound": 1e6}}});
     let preset = Preset::fast().with(&window).unwrap();
     Request {
         mask: Some(mask()),
@@ -251,6 +251,43 @@ fn without_a_region_or_blending_or_gain_the_whole_picture_is_computed() {
 }
 
 #[test]
+fn the_window_is_larger_where_something_goes_and_where_a_matte_may_reach() {
+    let model = model("sd1");
+    let shape = |instruction: &str, changes: Value| {
+        let changes = json!({"edit": changes});
+        let asked = Request {
+            instruction: instruction.into(),
+            ..asked(json!({"window": {"area": 0.9, "removing": 3.0}}))
+        };
+        let preset = asked.preset.with(&changes).unwrap();
+        let edit = Edit::new(&model, Request { preset, ..asked }).unwrap();
+        edit.inputs().unwrap().sample.dims().to_vec()
+    };
+    assert_eq!(shape("make the sofa red", json!({})), [3, 8, 8, 8]);
+    assert_eq!(shape("remove the sofa", json!({})), [3, 8, 12, 12]);
+    let once = json!({"window": {"removing": 1.0}});
+    assert_eq!(shape("remove the sofa", once), [3, 8, 8, 8]);
+    let matte = json!({"blend": {"matte": 2}});
+    assert_eq!(shape("make the sofa red", matte), [3, 8, 12, 12]);
+}
+
+#[test]
+fn a_matte_leaves_more_to_the_edit() {
+    let edited = |matte: usize| values(&outcome(asked(json!({"blend": {"matte": matte}}))).latents);
+    let (none, two) = (edited(0), edited(2));
+    let untouched = values(&outcome(asked(json!({"blend": {"grow": 0}}))).latents);
+    // The input's own latents are where all three agree.
+    for (index, ((none, two), own)) in none.iter().zip(&two).zip(&untouched).enumerate() {
+        let (y, x) = (index / 16 % 12, index % 16);
+        let within = |by: usize| (4 - by..8 + by).contains(&x) && (4 - by..7 + by).contains(&y);
+        if !within(1) {
+            assert_eq!(none, own, "{x}, {y}");
+        }
+        assert_eq!(two == own, !within(3), "{x}, {y}");
+    }
+}
+
+#[test]
 fn windows_of_different_pictures_share_a_shape() {
     let model = model("sd1");
     let shape = |left: u32, top: u32| {
@@ -270,12 +307,15 @@ fn windows_of_different_pictures_share_a_shape() {
 }
 
 #[test]
-fn the_presets_are_written_as_before_and_windows_are_checked() {
-    for name in Preset::NAMES {
+fn published_presets_are_written_as_before_and_windows_are_checked() {
+    for name in ["paper", "official", "base"] {
         let text = serde_json::to_string(&Preset::named(name).unwrap()).unwrap();
-        assert!(!text.contains("window"), "{text}");
+        assert!(
+            !text.contains("window") && !text.contains("matte"),
+            "{text}"
+        );
     }
-    let changed = |window: Value| Preset::fast().with(&json!({"edit": {"window": window}}));
+    let changed = |window: Value| Preset::official().with(&json!({"edit": {"window": window}}));
     let preset = changed(json!({})).unwrap();
     assert_eq!(preset.edit.window, Some(Default::default()));
     let text = serde_json::to_string(&preset).unwrap();
@@ -283,6 +323,7 @@ fn the_presets_are_written_as_before_and_windows_are_checked() {
     for (window, says) in [
         (json!({"area": 1.5}), "edit.window.area is 1.5"),
         (json!({"least": 0}), "edit.window.least is 0"),
+        (json!({"removing": 0.5}), "edit.window.removing is 0.5"),
         (json!({"sides": [12]}), "sides"),
     ] {
         let error = changed(window).unwrap_err().to_string();

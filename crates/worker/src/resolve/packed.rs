@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::Unready;
 
 /// Fields and words of presets that came after the baseline and that this program knows.
-pub(super) const LATER: [&str; 14] = [
+pub(super) const LATER: [&str; 16] = [
     "locate.from",
     "locate.levels.features",
     "locate.levels.map",
@@ -28,8 +28,10 @@ pub(super) const LATER: [&str; 14] = [
     "edit.window.least",
     "edit.window.margin",
     "edit.window.margin_share",
+    "edit.window.removing",
     "edit.window.area",
     "edit.window.bound",
+    "edit.blend.matte",
     "edit.scheduler=euler",
     "edit.scheduler=deis",
     "locate.scheduler=euler",
@@ -116,6 +118,12 @@ pub(super) fn pack(name: &str, fields: &Value) -> Map<String, Value> {
         packed.insert("with".to_owned(), with);
     }
     packed
+}
+
+/// What this name stood for when edits began to store their presets: that is what an edit without one was accepted with.
+pub(super) fn of_old(name: &str) -> Option<Preset> {
+    let entry = READ.presets.get(name)?;
+    serde_json::from_value(entry.clone()).ok()
 }
 
 /// The preset that was packed.
@@ -216,11 +224,23 @@ mod tests {
     fn later_fields_are_needs_of_the_presets_that_use_them() {
         let changes = json!({
             "locate": {"from": "input", "levels": {"map": [500]}, "seed": 0, "map": {"words": ["sofa"]}},
-            "edit": {"window": {}},
+            "edit": {"window": {"removing": 2.0}, "blend": {"matte": 1}},
         });
         let preset = Preset::fast().with(&changes).unwrap();
         let later = LATER.iter().map(|need| format!("preset.{need}"));
         assert_eq!(needs(&fields(&preset).unwrap()), Needs::from_iter(later));
+    }
+
+    #[test]
+    fn the_form_that_fast_had_is_kept_for_comparison() {
+        let kept = include_str!("../../../lime/tests/presets/fast-guided.json");
+        let mut kept: Value = serde_json::from_str(kept).unwrap();
+        kept["name"] = json!("fast");
+        assert_eq!(kept, READ.presets["fast"]);
+        assert_ne!(of_old("fast").unwrap(), Preset::fast());
+        for name in ["paper", "official", "base"] {
+            assert_eq!(of_old(name).unwrap(), Preset::named(name).unwrap());
+        }
     }
 
     #[test]

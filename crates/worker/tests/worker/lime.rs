@@ -7,10 +7,10 @@ use limekiln_diffusion::checkpoint::{Checkpoint, OpenOptions, Source};
 use limekiln_diffusion::device::{DeviceChoice, DtypeChoice};
 use limekiln_diffusion::model::Model;
 use limekiln_fixture::{PATIENCE, TestContext};
-use limekiln_jobs::{ArtifactKind, EditId, Epoch, FailureClass, Live, StateName};
+use limekiln_jobs::{ArtifactKind, EditId, Epoch, FailureClass, Live, Needs, StateName};
 use limekiln_store::Submission;
 use limekiln_worker::{BoxError, Editor, Factory, LimeEditor, LimeModel, Settings, Signal};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::running::{Running, settings};
 
@@ -24,7 +24,8 @@ fn lime_at(side_px: u32) -> Factory {
         let source = Source::Embedded(limekiln_rooms::checkpoint_files());
         let checkpoint = Checkpoint::open(&source, &OpenOptions::default())?;
         let device = DeviceChoice::Cpu.open()?;
-        let model = Model::load(checkpoint, &device, DtypeChoice::F32.dtype())?;
+        let mut model = Model::load(checkpoint, &device, DtypeChoice::F32.dtype())?;
+        model.window_least = Some(limekiln_rooms::WINDOW_LEAST);
         let model = LimeModel {
             name: TestContext::model(),
             model,
@@ -55,9 +56,16 @@ fn patient(context: &TestContext) -> Settings {
 async fn short(context: &TestContext, picture: Vec<u8>) -> Submission {
     let mut edit = context.instruction("make the sofa red");
     edit.image = Some(context.image_create(context.tenant, picture).await);
-    let options = json!({"edit": {"steps": 6}, "locate": {"steps": 6}});
-    edit.spec.options = options.as_object().unwrap().clone();
+    asks(&mut edit, &json!({"edit": {"steps": 6}}));
     edit
+}
+
+/// Replaces fields of an edit's preset, as a gateway does.
+fn asks(edit: &mut Submission, options: &Value) {
+    edit.spec.options = options.as_object().unwrap().clone();
+    let resolved = limekiln_worker::resolve(&edit.spec).unwrap();
+    edit.spec.resolved = Some(resolved.preset);
+    edit.needs = resolved.needs;
 }
 
 async fn files(context: &TestContext, edit: EditId) -> Vec<(ArtifactKind, Vec<u8>)> {
@@ -86,7 +94,7 @@ async fn an_edit_that_was_killed_and_one_that_was_given_back_end_with_the_same_b
     context.reaches(undisturbed, StateName::Succeeded).await;
     let expected = files(&context, undisturbed).await;
 
-    // Killed while it locates, given back while it edits.
+    // Killed once it has located, given back while it edits.
     let disturbed = Submission {
         id: EditId::new(),
         ..whole
@@ -157,6 +165,7 @@ async fn previews_are_small_pictures_and_bad_edits_are_the_users() {
     let mut newer = short(&context, room()).await;
     let resolved = json!({"from": "fast", "with": {"edit": {"sharpen": 0.5}}});
     newer.spec.resolved = resolved.as_object().cloned();
+    newer.needs = Needs::default();
     let newer = context.enqueue(&[newer]).await[0];
     let passed = Signal::PassedOn(newer, Epoch::new(1));
     worker
@@ -175,6 +184,7 @@ async fn previews_are_small_pictures_and_bad_edits_are_the_users() {
     long.spec.instruction = "make the sofa red and ".repeat(30);
     let mut unknown = short(&context, room()).await;
     unknown.spec.options = json!({"edit": {"stepz": 3}}).as_object().unwrap().clone();
+    unknown.spec.resolved = None;
     let wrong = [
         (short(&context, cut).await, "image_damaged"),
         (
@@ -201,7 +211,7 @@ async fn previews_are_small_pictures_and_bad_edits_are_the_users() {
 const KEPT: &[u8] = include_bytes!("../data/checkpoint.safetensors");
 const KEPT_STEP: u32 = 5;
 
-/// The edit that was saved.
+/// The edit that was saved, as its gateway stored it: by the numbers that `fast` had then.
 async fn kept(context: &TestContext) -> Submission {
     let mut edit = short(context, room()).await;
     let options = json!({
@@ -209,6 +219,9 @@ async fn kept(context: &TestContext) -> Submission {
         "locate": {"steps": 6, "grid": 16, "select": {"points": 8}, "segments": {"clusters": 4}},
     });
     edit.spec.options = options.as_object().unwrap().clone();
+    let resolved = json!({"from": "fast", "with": options});
+    edit.spec.resolved = resolved.as_object().cloned();
+    edit.needs = Needs::default();
     edit
 }
 
@@ -251,8 +264,20 @@ async fn a_checkpoint_of_another_version_is_resumed_or_the_edit_starts_over() {
         .unwrap();
     let mut tomorrow = KEPT.to_vec();
     tomorrow[at + version.len() - 1] = b'9';
-    for (bytes, resumes) in [(KEPT, true), (&tomorrow[..], false)] {
-        let edit = context.submit(kept(&context).await).await;
+    let old = kept(&context).await;
+    // The same words, accepted by this version.
+    let mut new = old.clone();
+    asks(&mut new, &Value::Object(old.spec.options.clone()));
+    for (edit, bytes, resumes) in [
+        (&old, KEPT, true),
+        (&new, KEPT, false),
+        (&old, &tomorrow[..], false),
+    ] {
+        let edit = Submission {
+            id: EditId::new(),
+            ..edit.clone()
+        };
+        let edit = context.submit(edit).await;
         let key = crate::checkpoints::saved(&context, edit, KEPT_STEP, bytes).await;
         context
             .blobs
@@ -266,7 +291,7 @@ async fn a_checkpoint_of_another_version_is_resumed_or_the_edit_starts_over() {
                 |signal| matches!(signal, Signal::Started(at, ..) if *at == edit),
             )
             .await;
-        // Once the format has moved on, the first goes the way of the second.
+        // Once the format has moved on, the first goes the way of the others.
         let from = if resumes { KEPT_STEP } else { 0 };
         assert_eq!(started, Signal::Started(edit, Epoch::new(1), from));
         if !resumes {
@@ -290,14 +315,14 @@ async fn the_largest_edit_that_is_taken_is_not_seen_as_a_hang() {
     let mut bounded = patient(&context);
     bounded.stall_after = Duration::from_secs(30);
     bounded.size_max = Some(128);
-    bounded.rows_max = 24;
+    bounded.rows_max = 36;
     bounded.distances_max = 64 * 64 * 8 * 2 * 11;
     let mut worker = Running::start(&context, bounded, lime_at(64)).await;
     let announced = context.store.worker_list().await.unwrap().remove(0).limits;
     let limits = announced[&TestContext::model()];
     assert_eq!(
         (limits.size, limits.size_max, limits.rows_max),
-        (64, 128, 24)
+        (64, 128, 36)
     );
 
     // Twice the side is four times the rows.
@@ -305,12 +330,12 @@ async fn the_largest_edit_that_is_taken_is_not_seen_as_a_hang() {
         let mut edit = short(&context, room()).await;
         let options = json!({
             "edit": {"steps": steps},
-            "locate": {"steps": 1, "grid": 64, "segments": {"clusters": 8, "starts": 2, "rounds": rounds}},
+            "locate": {"grid": 64, "segments": {"clusters": 8, "starts": 2, "rounds": rounds}},
         });
         // Another worker may take it, so what is refused here would be tried again.
         edit.max_attempts = 1;
         edit.spec.size = Some(size);
-        edit.spec.options = options.as_object().unwrap().clone();
+        asks(&mut edit, &options);
         edit
     };
     let largest = asked(128, 1, 10).await;

@@ -59,6 +59,43 @@ async fn an_edit_of_the_future_waits_for_a_worker_that_knows_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_default_preset_waits_for_a_worker_that_knows_its_fields() {
+    let context = TestContext::new().await;
+    // One of the version before: it knows no window that grows for what goes.
+    let mut before = settings(&context);
+    let can = limekiln_worker::can().into_iter();
+    before.can = can
+        .filter(|need| need != "preset.edit.window.removing")
+        .collect();
+    let old = Running::start(&context, before, null(3, Duration::ZERO)).await;
+    let dispatcher = context.dispatcher();
+    // As a gateway accepts them.
+    let asked = |preset: &str| {
+        let mut submission = context.instruction("anything");
+        submission.spec.preset = preset.to_owned();
+        let resolved = limekiln_worker::resolve(&submission.spec).unwrap();
+        submission.spec.resolved = Some(resolved.preset);
+        submission.needs = resolved.needs;
+        submission
+    };
+    let fast = context.submit(asked("fast")).await;
+    for published in ["paper", "official"] {
+        let edit = context.submit(asked(published)).await;
+        context.reaches(edit, StateName::Succeeded).await;
+    }
+    assert_eq!(
+        (context.view(fast).await.seq, unable(&context).await),
+        (1, 1)
+    );
+    let new = Running::start(&context, settings(&context), null(3, Duration::ZERO)).await;
+    let view = context.reaches(fast, StateName::Succeeded).await;
+    assert_eq!(view.attempts, 0);
+    drop(dispatcher);
+    new.stop().await.0.unwrap();
+    old.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_come_to_the_wrong_worker_find_the_right_one() {
     let context = TestContext::new().await;
     let mut old = Running::start(&context, settings(&context), null(3, Duration::ZERO)).await;

@@ -288,7 +288,7 @@ impl Dev {
             "instruction": instruction,
             "seed": 11,
             // Longer than usual, so that there is a middle.
-            "options": { "edit": { "steps": 60 } },
+            "options": { "edit": { "steps": 120 } },
         });
         self.client.submit(key, &body).await
     }

@@ -1,0 +1,141 @@
+//! How much the region of one picture and instruction moves: with the seed of locating, and with what else is in the picture.
+
+use image::{GrayImage, RgbImage};
+use limekiln_diffusion::model::Model;
+use limekiln_lime::preset::Guide;
+use limekiln_lime::{Preset, Request};
+use limekiln_rooms::score;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::parallel;
+use crate::row::Row;
+use crate::scene::Scene;
+use crate::stats::Mean;
+use crate::text::{layout, shown};
+
+/// How steady one row's regions are.
+#[derive(Debug, Serialize)]
+pub struct Stability {
+    /// The row's label.
+    pub label: String,
+    /// IoU of a room's regions with different seeds of locating: of a room the mean of all pairs, then the mean of rooms.
+    pub seeds: Option<Mean>,
+    /// IoU of a room's regions before and after another object has another color. Rooms where no other object is to be seen
+    /// are left out.
+    pub recolored: Option<Mean>,
+}
+
+/// Of one room.
+struct Found {
+    seeds: Option<f64>,
+    recolored: Option<f64>,
+}
+
+/// Locates each room with the seeds `0..seeds`, and again where another object has another color: of the rows that locate.
+pub(crate) fn measure(
+    model: &Model,
+    scenes: &[Scene],
+    rows: &[Row],
+    seeds: u64,
+    jobs: usize,
+) -> Result<Vec<Stability>> {
+    let rows: Vec<&Row> = rows.iter().filter(|row| locates(row)).collect();
+    let count = scenes.len() * rows.len();
+    let work = |index: usize| {
+        let (scene, row) = (&scenes[index / rows.len()], rows[index % rows.len()]);
+        found(model, scene, row, seeds).map_err(|source| Error::Edit {
+            room: scene.index,
+            row: row.label.clone(),
+            source: Box::new(source),
+        })
+    };
+    let found = parallel::run(count, jobs, work, |_| {})?;
+    let of = |row: usize, value: fn(&Found) -> Option<f64>| {
+        let found = found.iter().skip(row).step_by(rows.len());
+        Mean::of(found.filter_map(value))
+    };
+    let lines = rows.iter().enumerate().map(|(at, row)| Stability {
+        label: row.label.clone(),
+        seeds: of(at, |found| found.seeds),
+        recolored: of(at, |found| found.recolored),
+    });
+    Ok(lines.collect())
+}
+
+fn locates(row: &Row) -> bool {
+    row.preset.locate.is_some() && !row.true_mask
+}
+
+fn found(model: &Model, scene: &Scene, row: &Row, seeds: u64) -> Result<Found> {
+    let preset = locating(&scene.preset(row));
+    let with_seed = |seed: u64| {
+        let mut preset = preset.clone();
+        if let Some(locate) = &mut preset.locate {
+            locate.seed = Some(seed);
+        }
+        region(model, scene, &scene.input, preset)
+    };
+    let regions = (0..seeds).map(with_seed).collect::<Result<Vec<_>>>()?;
+    let mut pairs = Vec::new();
+    for (at, one) in regions.iter().enumerate() {
+        for other in &regions[at + 1..] {
+            pairs.push(score::iou(one, other)?);
+        }
+    }
+    let recolored = match scene.recolored() {
+        Some(picture) => {
+            let before = region(model, scene, &scene.input, preset.clone())?;
+            let after = region(model, scene, &picture, preset)?;
+            Some(score::iou(&before, &after)?)
+        }
+        None => None,
+    };
+    Ok(Found {
+        seeds: Mean::of(pairs).map(|mean| mean.mean),
+        recolored,
+    })
+}
+
+/// The preset with an edit that costs next to nothing: one step of one lane.
+fn locating(preset: &Preset) -> Preset {
+    let mut preset = preset.clone();
+    preset.edit.steps = 1;
+    preset.edit.scales = Guide {
+        text: 1.0,
+        image: 1.0,
+    };
+    preset.edit.window = None;
+    preset
+}
+
+fn region(model: &Model, scene: &Scene, picture: &RgbImage, preset: Preset) -> Result<GrayImage> {
+    let request = Request {
+        image: picture.clone(),
+        instruction: scene.instruction.clone(),
+        seed: scene.index,
+        preset,
+        mask: None,
+        scheduler: None,
+    };
+    let outcome = limekiln_lime::run(model, request, |_| {})?;
+    let (width, height) = picture.dimensions();
+    Ok(outcome.roi.unwrap_or_else(|| GrayImage::new(width, height)))
+}
+
+/// The rows as a table.
+pub fn text(rows: &[Stability], seeds: u64) -> String {
+    let mut cells = vec![vec![
+        "IoU of one room's regions".to_owned(),
+        format!("over {seeds} seeds"),
+        "another object recolored".to_owned(),
+    ]];
+    cells.extend(rows.iter().map(|row| {
+        vec![
+            row.label.clone(),
+            shown(row.seeds, 3),
+            shown(row.recolored, 3),
+        ]
+    }));
+    format!("\n{}", layout(&cells))
+}
