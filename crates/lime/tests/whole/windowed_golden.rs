@@ -166,16 +166,16 @@ fn the_call_that_locates_is_diffusers_own() {
             &format!("{name}: both lanes' outputs"),
             &output,
             &find("located"),
-            1e-3,
+            1e-4,
         );
         assert!(!recorder.attention.is_empty() && !recorder.features.is_empty());
         for ((height, width), attention) in &recorder.attention {
             let what = format!("attention.{height}x{width}");
-            close(&format!("{name}: {what}"), attention, &find(&what), 1e-3);
+            close(&format!("{name}: {what}"), attention, &find(&what), 1e-4);
         }
         for (layer, features) in &recorder.features {
             let what = format!("feature.{layer}");
-            close(&format!("{name}: {what}"), features, &find(&what), 1e-3);
+            close(&format!("{name}: {what}"), features, &find(&what), 1e-4);
         }
         let located = run(&model, edit);
         let off = difference(&located.attention.unwrap().values, &floats(&find("map")));
@@ -184,7 +184,7 @@ fn the_call_that_locates_is_diffusers_own() {
         let want = inertia(&floats(&find("stack")), &located.segments.unwrap().labels);
         let ours = located.report.inertia.unwrap();
         assert!(
-            (ours / want - 1.0).abs() < 1e-3,
+            (ours / want - 1.0).abs() < 1e-4,
             "{name}: inertia {ours}, not {want}"
         );
     }
@@ -213,7 +213,7 @@ fn an_edit_in_a_window_is_the_one_spelled_out() {
                 &format!("{name}: the {what} prediction"),
                 &guided,
                 &find(what),
-                1e-3,
+                1e-4,
             );
             edit.advance(&output, recorder.observer).unwrap();
         }
@@ -237,7 +237,7 @@ fn an_edit_in_a_window_is_the_one_spelled_out() {
             &format!("{name}: latents"),
             &edited.latents,
             &find("latents"),
-            1e-3,
+            1e-4,
         );
         let decoded = bytes(&find("decoded"));
         let pairs = edited.image.as_raw().iter().zip(&decoded);
