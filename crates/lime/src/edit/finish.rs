@@ -47,6 +47,8 @@ impl Edit {
         }
         let began = Instant::now();
         let latents = self.run.latents().clone();
+        // The whole picture, though only the window changed: group norms and attention of the decoder see everything, and a window alone
+        // came out up to 8 of 255 off in rooms, and up to 159 with attention.
         let scaled = (&latents / self.setup.scaling_factor)?.to_dtype(model.dtype)?;
         let image = picture::from_tensor(&model.vae.decode(&scaled)?)?;
         self.timings.decode_ms = milliseconds(began);

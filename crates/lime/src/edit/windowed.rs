@@ -3,6 +3,9 @@
 //! The run keeps the latents of the whole picture, so noise, solver, blending and previews know no window: only what the U-Net is
 //! shown is cut, and what it predicts is laid back. Blending overwrites what lies outside after every step. Before the first step
 //! one call is made in the window; the first step itself computes the whole picture, and the two are compared.
+//!
+//! Group norms see the window alone. With those of the whole input at the same noise level, results on seven rooms came no nearer to
+//! the whole picture's (5.9 of 255 apart in the object, 6.1 without) for a call on the whole picture in every step.
 
 use candle_core::{DType, Device, Tensor};
 use limekiln_pictures::Mask;

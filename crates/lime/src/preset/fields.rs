@@ -340,7 +340,7 @@ impl Default for EditWindow {
             margin: 4,
             margin_share: 0.25,
             removing: 1.0,
-            area: 0.6,
+            area: 0.8,
             bound: 0.5,
         }
     }
