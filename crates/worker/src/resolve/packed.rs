@@ -222,13 +222,20 @@ mod tests {
 
     #[test]
     fn later_fields_are_needs_of_the_presets_that_use_them() {
-        let changes = json!({
-            "locate": {"from": "input", "levels": {"map": [500]}, "seed": 0, "map": {"words": ["sofa"]}},
-            "edit": {"window": {"removing": 2.0}, "blend": {"matte": 1}},
-        });
-        let preset = Preset::fast().with(&changes).unwrap();
+        let changed = |locate: &str, edit: &str| {
+            let changes = json!({
+                "locate": {
+                    "from": "input", "levels": {"map": [500]}, "seed": 0, "map": {"words": ["sofa"]}, "scheduler": locate,
+                },
+                "edit": {"window": {"removing": 2.0}, "blend": {"matte": 1}, "scheduler": edit},
+            });
+            let preset = Preset::fast().with(&changes).unwrap();
+            needs(&fields(&preset).unwrap())
+        };
+        let mut all = changed("euler", "deis");
+        all.extend(changed("deis", "euler"));
         let later = LATER.iter().map(|need| format!("preset.{need}"));
-        assert_eq!(needs(&fields(&preset).unwrap()), Needs::from_iter(later));
+        assert_eq!(all, Needs::from_iter(later));
     }
 
     #[test]
