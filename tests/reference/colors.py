@@ -5,6 +5,7 @@ CMYK whose darkest ink is no black, so that compensation shows."""
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -109,7 +110,9 @@ def saved(image, path, **options):
     return Image.open(path)
 
 
-def generate(files, golden):
+def write():
+    here = Path(__file__).parent
+    files, golden = here / "files", here / "golden"
     files.mkdir(exist_ok=True)
     spaces = {
         "p3": rgb_profile(((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), SRGB_CURVE),
@@ -140,9 +143,3 @@ def generate(files, golden):
     want["cmyk-plain.jpg"] = np.asarray(Image.open(files / "cmyk-plain.jpg").convert("RGB"))
     save_file(want, golden / "colors.safetensors")
 
-
-if __name__ == "__main__":
-    from pathlib import Path
-
-    here = Path(__file__).parent
-    generate(here / "files", here / "golden")

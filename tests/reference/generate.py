@@ -4,6 +4,7 @@ import sys
 
 import torch
 
+import colors
 import drawn
 import edits
 import layouts
@@ -14,7 +15,8 @@ import taps
 import windowed
 
 PARTS = {"checkpoints": layouts.write, "networks": networks.write, "taps": taps.write,
-         "schedules": schedules.write, "drawn": drawn.write, "edits": edits.write, "lime": lime.write, "windowed": windowed.write}
+         "schedules": schedules.write, "drawn": drawn.write, "colors": colors.write, "edits": edits.write, "lime": lime.write,
+         "windowed": windowed.write}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
