@@ -58,7 +58,7 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
     }
     let form = &mut document["paths"][openai::PATH]["post"]["requestBody"]["content"]["multipart/form-data"];
     form["encoding"] = json!({
-        "image": { "contentType": "image/png, image/jpeg, image/webp" },
+        "image": { "contentType": "image/png, image/jpeg, image/webp, image/tiff" },
         "mask": { "contentType": "image/png" },
         "prompt": { "contentType": "text/plain" },
     });

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// The form that OpenAI's clients send. It is read field by field; this describes it.
 #[derive(Clone, Debug, ToSchema)]
 pub struct ImageEditForm {
-    /// Picture to edit: PNG, JPEG or WebP. Exactly one; the field may be called `image[]` as well.
+    /// Picture to edit: PNG, JPEG, WebP or TIFF. Exactly one; the field may be called `image[]` as well.
     #[schema(value_type = String, format = Binary)]
     pub image: Vec<u8>,
     /// What to change, in words.

@@ -127,7 +127,7 @@ problem_codes! {
     BodyTooLarge 413 "body_too_large" "The body is too large", "Send less; GET /v1/me shows the limits.";
     MediaTypeUnsupported 415 "media_type_unsupported" "The body's media type is not accepted here", "Name it in Content-Type, as the API's description says.";
     ContentEncodingUnsupported 415 "content_encoding_unsupported" "Compressed bodies are not accepted", "Send the body without Content-Encoding.";
-    ImageUnsupported 415 "image_unsupported" "Not a picture that can be read", "Send a PNG, JPEG or WebP picture.";
+    ImageUnsupported 415 "image_unsupported" "Not a picture that can be read", "Send a PNG, JPEG, WebP or TIFF picture; the detail says how to convert others.";
     RequestInvalid 422 "request_invalid" "Fields are not what they should be", "The detail says which, and what they must be; `errors` lists them.";
     OptionsInvalid 422 "options_invalid" "The preset can't take these options", "The detail says which field, and why.";
     IdempotencyKeyReused 422 "idempotency_key_reused" "The idempotency key came with another request", "Use a new key for each new request.";

@@ -14,7 +14,7 @@ use crate::args::{PresetArgs, Seed};
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SubmitArgs {
-    /// The picture to edit (PNG, JPEG or WebP); - is stdin
+    /// The picture to edit (PNG, JPEG, WebP or TIFF); - is stdin
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
 
