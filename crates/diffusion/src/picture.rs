@@ -1,7 +1,7 @@
 //! Pictures to tensors and back, rounded as diffusers does it.
 
 use candle_core::{DType, Device, Tensor};
-use image::RgbImage;
+use image::{ImageBuffer, Rgb, RgbImage};
 
 use crate::Error;
 
@@ -31,6 +31,30 @@ pub fn to_tensor(picture: &RgbImage, device: &Device) -> Result<Tensor, Error> {
 ///
 /// When the shape is another, or a value is not a number.
 pub fn from_tensor(pixels: &Tensor) -> Result<RgbImage, Error> {
+    let (width, height, values) = values(pixels)?;
+    let bytes = values
+        .iter()
+        .map(|v| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8)
+        .collect();
+    RgbImage::from_raw(width, height, bytes).ok_or_else(empty)
+}
+
+/// The same in 16 bits a channel, for whoever has room for what 8 bits round off.
+///
+/// # Errors
+///
+/// As [`from_tensor`].
+pub fn deep_from_tensor(pixels: &Tensor) -> Result<ImageBuffer<Rgb<u16>, Vec<u16>>, Error> {
+    let (width, height, values) = values(pixels)?;
+    let samples = values
+        .iter()
+        .map(|v| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 65_535.0).round_ties_even() as u16)
+        .collect();
+    ImageBuffer::from_raw(width, height, samples).ok_or_else(empty)
+}
+
+/// Width, height, and the numbers of all pixels, row by row.
+fn values(pixels: &Tensor) -> Result<(u32, u32, Vec<f32>), Error> {
     let pixels = if pixels.rank() == 4 {
         pixels.squeeze(0)?
     } else {
@@ -53,10 +77,9 @@ pub fn from_tensor(pixels: &Tensor) -> Result<RgbImage, Error> {
                 .into(),
         ));
     }
-    let bytes = values
-        .iter()
-        .map(|v| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8)
-        .collect();
-    RgbImage::from_raw(w as u32, h as u32, bytes)
-        .ok_or_else(|| Error::Picture("the decoded picture is empty".into()))
+    Ok((w as u32, h as u32, values))
+}
+
+fn empty() -> Error {
+    Error::Picture("the decoded picture is empty".into())
 }

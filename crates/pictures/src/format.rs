@@ -1,5 +1,7 @@
 //! File formats.
 
+use crate::original::Depth;
+
 /// A format that is read. All but TIFF are written, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -27,6 +29,14 @@ impl Format {
     /// Whether a pixel that is written is the pixel that is read back.
     pub fn is_lossless(self) -> bool {
         self != Self::Jpeg
+    }
+
+    /// Most bits of a sample that can be written.
+    pub fn depth(self) -> Depth {
+        match self {
+            Self::Png | Self::Tiff => Depth::Sixteen,
+            Self::Jpeg | Self::WebP => Depth::Eight,
+        }
     }
 
     /// Whether transparency can be written.

@@ -133,9 +133,10 @@ impl<'a> Job<'a> {
             .iter()
             .map(|warning| match warning {
                 Warning::Photograph => format!("{warning}: {ADVICE}"),
-                Warning::Transparent { .. } | Warning::Lossy | Warning::Lost(_) => {
-                    warning.to_string()
-                }
+                Warning::Transparent { .. }
+                | Warning::Lossy
+                | Warning::Shallow
+                | Warning::Lost(_) => warning.to_string(),
             })
             .collect()
     }

@@ -2,6 +2,9 @@
 
 use image::{DynamicImage, GenericImageView, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgba};
 
+use limekiln_pictures::original::Resolution;
+use limekiln_pictures::{Format, Limits, Original};
+
 use crate::context::TestContext;
 use crate::files::{encoded, gradient, half_clear, jpeg_oriented, png};
 
@@ -53,11 +56,90 @@ fn every_kind_is_read() {
         context.edit(name, &["-o", "out.png", "--steps", "1"]);
         let result = image::open(context.path("out.png")).unwrap();
         assert_eq!(result.dimensions(), (w, h), "{name}");
-        assert!(
-            matches!(result, DynamicImage::ImageRgb8(_)),
-            "{name}: nothing was transparent"
-        );
+        let kept = match result {
+            DynamicImage::ImageRgb8(_) => !name.contains("16"),
+            DynamicImage::ImageRgb16(_) => name.contains("16"),
+            _ => false,
+        };
+        assert!(kept, "{name}: its depth, and nothing was transparent");
     }
+}
+
+fn original(bytes: &[u8]) -> Original {
+    Original::read(bytes, &Limits::FILE).unwrap().0
+}
+
+#[test]
+fn color_depth_and_metadata_go_through() {
+    let context = TestContext::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/reference/files");
+    for name in ["adobe.png", "p3-420.jpg"] {
+        std::fs::copy(format!("{folder}/{name}"), context.path(name)).unwrap();
+    }
+    let deep = ImageBuffer::from_fn(64, 48, |x, y| Rgb([x as u16 * 1000, y as u16 * 1300, 7]));
+    let mut deep = original(&png(deep));
+    deep.space = original(&std::fs::read(context.path("adobe.png")).unwrap()).space;
+    deep.metadata.resolution = Some(Resolution::per_inch(300.0, 300.0));
+    context.write("deep.png", deep.encode(Format::Png).unwrap());
+    context.write("m.png", crate::files::mask(64, 48, 0, 2));
+    let with = |name, more: &[&str]| {
+        let args = [
+            "--keep-outside",
+            "--mask",
+            "m.png",
+            "-o",
+            "out.png",
+            "--steps",
+            "1",
+        ];
+        context.edit(name, &[&args[..], more].concat());
+        let read = |name| original(&std::fs::read(context.path(name)).unwrap());
+        (read(name), read("out.png"))
+    };
+    for name in ["adobe.png", "p3-420.jpg", "deep.png"] {
+        let (before, after) = with(name, &[]);
+        assert!(before.space.icc().is_some());
+        assert_eq!(after.space, before.space, "{name}");
+        assert_eq!(after.depth(), before.depth(), "{name}");
+        assert_eq!(
+            after.metadata.resolution, before.metadata.resolution,
+            "{name}"
+        );
+        // The mask's white is at the left.
+        let outside = |original: &Original| {
+            (0..48)
+                .map(|y| original.colors.row(y)[150..].to_vec())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(outside(&before), outside(&after), "{name}");
+        if name == "deep.png" {
+            let inside = after.colors.row(20)[..30].to_vec();
+            assert!(
+                inside.iter().any(|value| value % 257 != 0),
+                "more than 8 bits: {inside:?}"
+            );
+        }
+    }
+    let (before, after) = with("deep.png", &["--strip-metadata"]);
+    assert_eq!(
+        (after.metadata.resolution, after.space),
+        (None, before.space)
+    );
+}
+
+#[test]
+fn what_does_not_go_through_is_told() {
+    let context = TestContext::new();
+    context.write(
+        "gray.png",
+        png(ImageBuffer::from_fn(64, 48, |x, y| Luma([(x + y) as u8]))),
+    );
+    context.edit(
+        "gray.png",
+        &["-o", "out.png", "--steps", "1", "--artifacts", "stages"],
+    );
+    let report = std::fs::read_to_string(context.path("stages/report.json")).unwrap();
+    assert!(report.contains("the picture is gray"), "{report}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use image::{DynamicImage, GrayImage, RgbImage};
 use limekiln_pictures::compose::{Seam, paste};
-use limekiln_pictures::{Format, Mask, Original, paint};
+use limekiln_pictures::{Colors, Depth, Format, Mask, Original, paint};
 use serde::Serialize;
 
 use super::read::Canvas;
@@ -100,7 +100,10 @@ impl Canvas {
             let roi = Mask::from_image(outcome.roi.as_ref()?);
             Some(roi.resized(width as usize, height as usize).to_image())
         });
-        let edited = outcome.image.into();
+        let edited = match self.original.depth() {
+            Depth::Eight => Colors::Eight(outcome.image),
+            Depth::Sixteen => Colors::Sixteen(outcome.deep),
+        };
         let (result, composite) = match finish {
             Finish::None => (self.original.with_colors(&edited), None),
             Finish::Paste => {

@@ -24,6 +24,8 @@ pub enum Warning {
     },
     /// The result's format changes the pixels that were to be kept.
     Lossy,
+    /// The input has 16 bits, and the result's format 8.
+    Shallow,
     /// Something of the input's file does not go through.
     Lost(limekiln_pictures::Warning),
 }
@@ -41,6 +43,9 @@ impl fmt::Display for Warning {
             Self::Transparent { kept: false } => {
                 "the picture is partly transparent: the model sees it on white; a JPEG result lies on white, too; name a .png \
                  or .webp file to keep it"
+            }
+            Self::Shallow => {
+                "the picture has 16 bits a channel, and a result in this format 8; name a .png file to keep them"
             }
             Self::Lossy => {
                 "JPEG changes every pixel a little, those outside too; name a .png or .webp file"
@@ -61,6 +66,7 @@ impl Canvas {
                 kept: format.has_alpha(),
             }),
             lossy.then_some(Warning::Lossy),
+            (self.original.depth() > format.depth()).then_some(Warning::Shallow),
         ]
         .into_iter()
         .flatten()

@@ -5,6 +5,7 @@ use std::time::Instant;
 use candle_core::Tensor;
 use image::{GrayImage, RgbImage};
 use limekiln_diffusion::{model::Model, picture};
+use limekiln_pictures::original::Rgb16Image;
 
 use super::machine::Edit;
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
 pub struct Outcome {
     /// The edited picture, of the request's size.
     pub image: RgbImage,
+    /// The same in 16 bits a channel, for inputs that have as many.
+    pub deep: Rgb16Image,
     /// f32 `[1, channels, h, w]`, before decoding.
     pub latents: Tensor,
     /// The region: 0 or 255, of the request's size.
@@ -50,7 +53,11 @@ impl Edit {
         // The whole picture, though only the window changed: group norms and attention of the decoder see everything, and a window alone
         // came out up to 8 of 255 off in rooms, and up to 159 with attention.
         let scaled = (&latents / self.setup.scaling_factor)?.to_dtype(model.dtype)?;
-        let image = picture::from_tensor(&model.vae.decode(&scaled)?)?;
+        let decoded = model.vae.decode(&scaled)?;
+        let (image, deep) = (
+            picture::from_tensor(&decoded)?,
+            picture::deep_from_tensor(&decoded)?,
+        );
         self.timings.decode_ms = milliseconds(began);
         let (width, height) = self.setup.request.image.dimensions();
         let roi = self
@@ -64,6 +71,7 @@ impl Edit {
         };
         Ok(Outcome {
             image,
+            deep,
             latents,
             roi: roi.map(|roi| roi.to_image()),
             segments: self.located.segments,
