@@ -31,7 +31,7 @@ pub struct Probe {
     pub depth: Depth,
 }
 
-/// Reads the head of a PNG, JPEG or WebP picture and decodes no pixel.
+/// Reads the head of a picture and decodes no pixel.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@
 //! | [`mod@decode`] | bytes to pictures and masks: sniffed, bounded before decoding, turned upright; or only checked |
 //! | `limits` | bounds on what is read |
 //! | `sniff`, `head`, `png`, `jpeg`, `entropy`, `inks` | what a file is and says before its pixels, and the memory that these take; PNG by rows; JPEG's markers, and whether its pixels are all there; CMYK |
-//! | `container` | profiles, EXIF, XMP and resolution of PNG, JPEG and WebP |
+//! | `container` | profiles, EXIF, XMP and resolution of PNG, JPEG, WebP and TIFF; warnings |
 //! | [`original`] | a picture as its file holds it: own depth, own color space, metadata; and to bytes again |
 //! | [`picture`], [`format`] | colors and transparency as a model sees them; file formats |
 //! | [`size`], [`resize`] | the size that a model works at; Lanczos as PIL has it |

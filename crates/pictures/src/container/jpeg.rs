@@ -1,8 +1,8 @@
 //! JPEG's segments before the pixels.
 
-use super::Packets;
 use super::resolution::{Length, Resolution};
 use super::warning::Warning;
+use super::{ICC_BYTES_MAX, Packets};
 use crate::jpeg::{EXIF, ICC, XMP, segments};
 
 const XMP_MORE: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
@@ -25,7 +25,7 @@ pub(crate) fn packets(bytes: &[u8]) -> Packets {
                 if let Some(data) = data.strip_prefix(EXIF) {
                     packets.take_exif(data);
                 } else if let Some(data) = data.strip_prefix(XMP) {
-                    packets.take_xmp(data);
+                    packets.take_xmp(|| Some(data.into()));
                 } else if data.starts_with(XMP_MORE) {
                     packets.warn(Warning::Dropped(
                         "the XMP metadata goes on in further parts",
@@ -44,10 +44,8 @@ pub(crate) fn packets(bytes: &[u8]) -> Packets {
             _ => {}
         }
     }
-    match profile.whole() {
-        Some(Ok(icc)) => packets.take_icc(icc),
-        Some(Err(reason)) => packets.warn(Warning::Profile(reason.to_owned())),
-        None => {}
+    if profile.broken || profile.count > 0 {
+        packets.take_icc(|| profile.whole().map(Into::into));
     }
     packets
 }
@@ -66,6 +64,9 @@ impl<'a> Profile<'a> {
             self.broken = true;
             return;
         };
+        if self.broken {
+            return;
+        }
         self.broken |= *number == 0
             || number > count
             || (self.count != 0 && self.count != *count)
@@ -74,20 +75,14 @@ impl<'a> Profile<'a> {
         self.pieces.push((*number, piece));
     }
 
-    fn whole(mut self) -> Option<Result<Vec<u8>, &'static str>> {
-        if self.pieces.is_empty() && !self.broken {
-            return None;
-        }
+    /// All of it, of which a piece more than is allowed is enough to see that it is too large.
+    fn whole(mut self) -> Result<Vec<u8>, &'static str> {
         if self.broken || self.pieces.len() != usize::from(self.count) {
-            return Some(Err("pieces of it are missing"));
+            return Err("pieces of it are missing");
         }
         self.pieces.sort_by_key(|(number, _)| *number);
-        Some(Ok(self
-            .pieces
-            .into_iter()
-            .flat_map(|(_, piece)| piece)
-            .copied()
-            .collect()))
+        let bytes = self.pieces.into_iter().flat_map(|(_, piece)| piece);
+        Ok(bytes.copied().take(ICC_BYTES_MAX + 1).collect())
     }
 }
 

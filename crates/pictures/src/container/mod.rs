@@ -17,6 +17,8 @@ pub(crate) mod tiff;
 mod warning;
 pub(crate) mod webp;
 
+use std::borrow::Cow;
+
 pub(crate) use exif::{ColorSpace, Exif};
 pub(crate) use resolution::is_turned;
 pub use resolution::{Length, Resolution};
@@ -44,6 +46,9 @@ pub(crate) struct Packets {
     /// Of the picture as stored.
     pub(crate) resolution: Option<Resolution>,
     pub(crate) warnings: Vec<Warning>,
+    /// Whether there was a profile, and XMP. Only the first of each is looked at: a file may hold many that unpack to much.
+    icc_seen: bool,
+    xmp_seen: bool,
 }
 
 impl Packets {
@@ -62,11 +67,15 @@ impl Packets {
             .sum()
     }
 
-    fn take_icc(&mut self, icc: Vec<u8>) {
-        if icc.len() > ICC_BYTES_MAX {
-            self.warn(too_large());
-        } else if self.icc.is_none() {
-            self.icc = Some(icc);
+    /// Takes a profile, unless there was one.
+    fn take_icc<'a>(&mut self, icc: impl FnOnce() -> Result<Cow<'a, [u8]>, &'static str>) {
+        if std::mem::replace(&mut self.icc_seen, true) {
+            return;
+        }
+        match icc() {
+            Ok(icc) if icc.len() > ICC_BYTES_MAX => self.warn(too_large()),
+            Ok(icc) => self.icc = Some(icc.into_owned()),
+            Err(reason) => self.warn(Warning::Profile(reason.to_owned())),
         }
     }
 
@@ -78,11 +87,17 @@ impl Packets {
         }
     }
 
-    fn take_xmp(&mut self, xmp: &[u8]) {
-        if xmp.len() > PACKET_BYTES_MAX {
-            self.warn(Warning::Dropped("the XMP metadata is larger than 4 MiB"));
-        } else if self.xmp.is_none() {
-            self.xmp = Some(xmp.to_vec());
+    /// Takes XMP, unless there was any.
+    fn take_xmp<'a>(&mut self, xmp: impl FnOnce() -> Option<Cow<'a, [u8]>>) {
+        if std::mem::replace(&mut self.xmp_seen, true) {
+            return;
+        }
+        match xmp() {
+            Some(xmp) if xmp.len() > PACKET_BYTES_MAX => {
+                self.warn(Warning::Dropped("the XMP metadata is larger than 4 MiB"));
+            }
+            Some(xmp) => self.xmp = Some(xmp.into_owned()),
+            None => self.warn(Warning::Metadata("XMP")),
         }
     }
 }

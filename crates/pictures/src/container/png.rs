@@ -6,7 +6,7 @@ use flate2::read::ZlibDecoder;
 
 use super::resolution::{Length, Resolution};
 use super::warning::Warning;
-use super::{ICC_BYTES_MAX, PACKET_BYTES_MAX, Packets, too_large};
+use super::{ICC_BYTES_MAX, PACKET_BYTES_MAX, Packets};
 
 const XMP: &[u8] = b"XML:com.adobe.xmp\0";
 
@@ -29,11 +29,10 @@ pub(crate) fn packets(bytes: &[u8]) -> Packets {
 impl Packets {
     fn chunk(&mut self, kind: &[u8], data: &[u8]) {
         match kind {
-            b"iCCP" => match profile(data) {
-                Some(icc) if icc.len() <= ICC_BYTES_MAX => self.take_icc(icc),
-                Some(_) => self.warn(too_large()),
-                None => self.warn(Warning::Profile("it can't be unpacked".to_owned())),
-            },
+            b"iCCP" => self.take_icc(|| {
+                let icc = profile(data).ok_or("it can't be unpacked")?;
+                Ok(icc.into())
+            }),
             b"cICP" => self.cicp = data.try_into().ok(),
             b"sRGB" => self.srgb = true,
             b"gAMA" => self.gamma = data.try_into().ok().map(u32::from_be_bytes),
@@ -48,8 +47,8 @@ impl Packets {
             b"eXIf" => self.take_exif(data),
             b"pHYs" => self.resolution = resolution(data),
             b"iTXt" => {
-                if let Some(text) = data.strip_prefix(XMP).and_then(itxt) {
-                    self.take_xmp(&text);
+                if let Some(data) = data.strip_prefix(XMP) {
+                    self.take_xmp(|| itxt(data).map(Into::into));
                 }
             }
             b"acTL" => self.warn(Warning::Pictures),

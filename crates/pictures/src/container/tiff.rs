@@ -66,10 +66,10 @@ pub(crate) fn packets(bytes: &[u8]) -> Result<Packets> {
     }
     let data = |tag| tags.data(tags.entry(first, tag)?);
     if let Some(icc) = data(ICC) {
-        packets.take_icc(icc.to_vec());
+        packets.take_icc(|| Ok(icc.into()));
     }
     if let Some(xmp) = data(XMP) {
-        packets.take_xmp(xmp);
+        packets.take_xmp(|| Some(xmp.into()));
     }
     packets.resolution = resolution(&tags, first);
     if tags.next(first).is_some() {
@@ -78,9 +78,9 @@ pub(crate) fn packets(bytes: &[u8]) -> Result<Packets> {
     let told = |tag: u16| TOLD.contains(&tag) || (0x9C9B..=0x9C9F).contains(&tag);
     let mut block = Block::new(&tags);
     block.directory(first, told, 0);
-    match block.bytes.len() {
-        0..=PACKET_BYTES_MAX => packets.take_exif(&block.bytes),
-        _ => packets.warn(Warning::Dropped("the EXIF metadata is larger than 4 MiB")),
+    match block.full {
+        false => packets.take_exif(&block.bytes),
+        true => packets.warn(Warning::Dropped("the EXIF metadata is larger than 4 MiB")),
     }
     Ok(packets)
 }
@@ -89,13 +89,19 @@ pub(crate) fn packets(bytes: &[u8]) -> Result<Packets> {
 struct Block<'a> {
     tags: Tags<'a>,
     bytes: Vec<u8>,
+    /// Whether there was more than a packet may have. Entries may all lead to the same megabytes.
+    full: bool,
 }
 
 impl<'a> Block<'a> {
     fn new(tags: &Tags<'a>) -> Self {
         let mark = if tags.big { b"MM\0*" } else { b"II*\0" };
         let bytes = [&mark[..], &tags.four(8)].concat();
-        Self { tags: *tags, bytes }
+        Self {
+            tags: *tags,
+            bytes,
+            full: false,
+        }
     }
 
     /// Appends a directory with its values and, below it, those that it leads to.
@@ -105,8 +111,11 @@ impl<'a> Block<'a> {
             .entries(directory)
             .filter(|(tag, _)| wanted(*tag) && *tag != MAKER_NOTE)
             .filter_map(|(tag, entry)| Some((tag, entry, self.tags.data(entry)?)))
-            .filter(|(_, _, data)| data.len() <= PACKET_BYTES_MAX)
             .collect();
+        self.full |= self.bytes.len() + entries.len() * 12 > PACKET_BYTES_MAX;
+        if self.full {
+            return;
+        }
         let at = self.bytes.len();
         self.bytes.extend(self.tags.two(entries.len() as u16));
         // Twelve bytes an entry, and no next directory.
@@ -114,13 +123,13 @@ impl<'a> Block<'a> {
         for (index, (tag, entry, data)) in entries.into_iter().enumerate() {
             let child = matches!(tag, EXIF_IFD | GPS_IFD | INTEROP_IFD) && level < 2;
             let (kind, count, value) = match self.tags.number(entry).filter(|_| child) {
-                Some(below) => {
+                Some(below) if !self.full => {
                     let start = self.aligned();
                     self.directory(below as usize, |_| true, level + 1);
                     let kind = if entry.kind == IFD { IFD } else { LONG };
                     (kind, 1, self.tags.four(start))
                 }
-                None => (entry.kind, entry.count, self.value(data)),
+                _ => (entry.kind, entry.count, self.value(data)),
             };
             let place = at + 2 + index * 12;
             let written = [
@@ -139,6 +148,10 @@ impl<'a> Block<'a> {
         let mut value = [0; 4];
         if data.len() <= 4 {
             value[..data.len()].copy_from_slice(data);
+            return value;
+        }
+        self.full |= self.bytes.len() + data.len() > PACKET_BYTES_MAX;
+        if self.full {
             return value;
         }
         let at = self.aligned();

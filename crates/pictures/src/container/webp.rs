@@ -14,9 +14,9 @@ pub(crate) fn packets(bytes: &[u8]) -> Packets {
             break;
         };
         match kind {
-            b"ICCP" => packets.take_icc(data.to_vec()),
+            b"ICCP" => packets.take_icc(|| Ok(data.into())),
             b"EXIF" => packets.take_exif(data),
-            b"XMP " => packets.take_xmp(data),
+            b"XMP " => packets.take_xmp(|| Some(data.into())),
             b"ANMF" => packets.warn(Warning::Pictures),
             _ => {}
         }

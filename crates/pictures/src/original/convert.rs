@@ -7,8 +7,6 @@ use moxcms::{
     Transform16BitExecutor, TransformOptions,
 };
 
-use super::samples::deep;
-
 /// From the numbers of a profile to sRGB, both in 16 bits.
 #[derive(Clone)]
 pub(crate) struct ToSrgb {
@@ -143,12 +141,11 @@ fn encoded(light: f64) -> u16 {
 
 /// The inks of a press' black: what its profile makes of no light. All inks where it does not say.
 fn black_of_inks(profile: &ColorProfile) -> Vec<u16> {
-    let lab = ColorProfile::new_lab();
     let options = options(RenderingIntent::Perceptual);
     let mut inks = vec![u16::MAX; 4];
-    if let Ok(transform) = lab.create_transform_16bit(Layout::Rgb, profile, Layout::Rgba, options) {
-        let neutral = deep(128);
-        let _ = transform.transform(&[0, neutral, neutral], &mut inks);
+    let srgb = ColorProfile::new_srgb();
+    if let Ok(back) = srgb.create_transform_16bit(Layout::Rgb, profile, Layout::Rgba, options) {
+        let _ = back.transform(&[0; 3], &mut inks);
     }
     inks
 }

@@ -35,7 +35,7 @@ pub(crate) struct Told {
 pub(crate) fn orientation(packets: &Packets) -> Orientation {
     let exif = packets.exif.as_deref().and_then(Exif::new);
     exif.and_then(|exif| exif.orientation())
-        .or_else(|| xmp::orientation(packets.xmp.as_deref()?))
+        .or_else(|| xmp::orientation(std::str::from_utf8(packets.xmp.as_deref()?).ok()?))
         .unwrap_or(Orientation::NoTransforms)
 }
 
@@ -67,6 +67,11 @@ impl Told {
             }
             found => found.flatten(),
         };
+        let xmp = packets.xmp.as_deref();
+        let text = xmp.and_then(|xmp| std::str::from_utf8(xmp).ok());
+        if xmp.is_some() && text.is_none() {
+            warnings.push(Warning::Metadata("XMP"));
+        }
         let resolution = packets
             .resolution
             .or_else(|| exif.as_ref()?.resolution())
@@ -78,8 +83,7 @@ impl Told {
         if let Some(exif) = &mut exif {
             exif.reset();
         }
-        let gain_map = packets.xmp.as_deref().is_some_and(xmp::has_gain_map);
-        if gain_map && !warnings.contains(&Warning::GainMap) {
+        if text.is_some_and(xmp::has_gain_map) && !warnings.contains(&Warning::GainMap) {
             warnings.push(Warning::GainMap);
         }
         let mut told = Self {
@@ -87,7 +91,7 @@ impl Told {
             to_srgb: None,
             metadata: Metadata {
                 exif: exif.map(Exif::into_bytes),
-                xmp: packets.xmp.as_deref().map(xmp::reset),
+                xmp: text.map(xmp::reset),
                 resolution,
                 stored,
             },

@@ -5,25 +5,19 @@ use std::ops::Range;
 use image::metadata::Orientation;
 
 /// How a picture is stored, by its packet.
-pub(super) fn orientation(packet: &[u8]) -> Option<Orientation> {
-    let text = std::str::from_utf8(packet).ok()?;
+pub(super) fn orientation(text: &str) -> Option<Orientation> {
     let value = text.get(value_of(text, "tiff:Orientation")?)?;
     Orientation::from_exif(value.trim().parse().ok()?)
 }
 
 /// Whether the packet tells of a gain map for bright screens.
-pub(super) fn has_gain_map(packet: &[u8]) -> bool {
-    std::str::from_utf8(packet).is_ok_and(|text| {
-        value_of(text, "hdrgm:Version").is_some()
-            || value_of(text, "HDRGainMap:HDRGainMapVersion").is_some()
-    })
+pub(super) fn has_gain_map(text: &str) -> bool {
+    let names = ["hdrgm:Version", "HDRGainMap:HDRGainMapVersion"];
+    names.iter().any(|name| value_of(text, name).is_some())
 }
 
-/// The packet of an upright picture without gain map, further pictures or thumbnails. One that is no UTF-8 stays as it is.
-pub(super) fn reset(packet: &[u8]) -> Vec<u8> {
-    let Ok(text) = std::str::from_utf8(packet) else {
-        return packet.to_vec();
-    };
+/// The packet of an upright picture without gain map, further pictures or thumbnails.
+pub(super) fn reset(text: &str) -> Vec<u8> {
     let mut text = text.to_owned();
     if let Some(range) = value_of(&text, "tiff:Orientation") {
         text.replace_range(range, "1");
