@@ -1,6 +1,7 @@
 //! What a picture cannot show is brought to what it can: chroma falls, hue and lightness stay (OKLCh).
 
-use palette::{IntoColor, LinSrgb, Oklab};
+use palette::convert::IntoColorUnclamped;
+use palette::{LinSrgb, Oklab};
 
 /// How far linear light may lie outside of 0..1 before it counts: less than half a step of 8 bits in the dark.
 const SLACK: f32 = 1e-4;
@@ -10,7 +11,7 @@ const HALVINGS: usize = 12;
 /// The color with the most chroma that sRGB can show at its hue and lightness, and whether it had to be reduced.
 pub fn reduce(color: Oklab<f32>) -> (Oklab<f32>, bool) {
     reduce_in(color, |color| {
-        let linear: LinSrgb<f32> = color.into_color();
+        let linear: LinSrgb<f32> = color.into_color_unclamped();
         linear.into()
     })
 }
@@ -48,12 +49,12 @@ mod tests {
     fn hue_and_lightness_stay() {
         for hue in [0.0, 40.0, 110.0, 150.0, 200.0, 264.0, 320.0] {
             let was = Oklch::new(0.6_f32, 0.4, hue);
-            let (shown, reduced) = reduce(was.into_color());
-            let is: Oklch<f32> = shown.into_color();
+            let (shown, reduced) = reduce(was.into_color_unclamped());
+            let is: Oklch<f32> = shown.into_color_unclamped();
             assert!(reduced && (was.l - is.l).abs() < 1e-5, "{is:?}");
             assert!(is.chroma < was.chroma && is.chroma > 0.05, "{is:?}");
             assert!((was.hue - is.hue).into_degrees().abs() < 0.1, "{is:?}");
-            let linear: LinSrgb<f32> = shown.into_color();
+            let linear: LinSrgb<f32> = shown.into_color_unclamped();
             let channels: [f32; 3] = linear.into();
             assert!(
                 channels

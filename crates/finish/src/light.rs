@@ -1,6 +1,7 @@
 //! Between a picture's samples and linear light: its curve and its primaries.
 
-use palette::{FromColor, LinSrgb, Oklab};
+use palette::convert::FromColorUnclamped;
+use palette::{LinSrgb, Oklab};
 
 /// Intervals of the table from light to samples, over the square root of light: straight between its points, it is off by
 /// less than a fifth of a step of 16 bits.
@@ -103,12 +104,12 @@ impl Light {
 
     /// OKLab of the space's linear light.
     pub(crate) fn oklab(&self, light: [f32; 3]) -> Oklab<f32> {
-        Oklab::from_color(LinSrgb::from(self.to_srgb(light)))
+        Oklab::from_color_unclamped(LinSrgb::from(self.to_srgb(light)))
     }
 
     /// The space's linear light of OKLab.
     pub(crate) fn of_oklab(&self, color: Oklab<f32>) -> [f32; 3] {
-        self.of_srgb(LinSrgb::from_color(color).into())
+        self.of_srgb(LinSrgb::from_color_unclamped(color).into())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Names of colors: those of CSS, and others that people use for furniture, fabric and paint.
 
-use palette::{IntoColor, LinSrgb, Oklch};
+use palette::convert::IntoColorUnclamped;
+use palette::{LinSrgb, Oklch};
 
 use super::value::Color;
 
@@ -86,7 +87,7 @@ pub(super) fn find(name: &str) -> Option<Color> {
     let (first, rest) = words.split_first()?;
     let (_, lighter, stronger) = SHADES.iter().find(|(word, ..)| word == first)?;
     let base = find(&rest.join(" "))?;
-    let mut shade: Oklch<f32> = base.oklab().into_color();
+    let mut shade: Oklch<f32> = base.oklab().into_color_unclamped();
     shade.l += lighter
         * if *lighter > 0.0 {
             1.0 - shade.l
@@ -94,7 +95,9 @@ pub(super) fn find(name: &str) -> Option<Color> {
             shade.l
         };
     shade.chroma *= stronger;
-    let linear: LinSrgb<f32> = crate::gamut::reduce(shade.into_color()).0.into_color();
+    let linear: LinSrgb<f32> = crate::gamut::reduce(shade.into_color_unclamped())
+        .0
+        .into_color_unclamped();
     Some(Color::from_linear(linear.into()))
 }
 

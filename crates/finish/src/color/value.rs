@@ -1,8 +1,9 @@
 //! A color as a value.
 
 use palette::color_difference::Ciede2000;
+use palette::convert::{FromColorUnclamped, IntoColorUnclamped};
 use palette::white_point::{D50, D65};
-use palette::{FromColor, IntoColor, Lab, LinSrgb, Oklab, Srgb};
+use palette::{Lab, LinSrgb, Oklab, Srgb};
 use serde::{Deserialize, Serialize};
 
 /// An opaque color in sRGB's primaries and white. What lies outside of sRGB has numbers outside of 0..1; what a picture
@@ -30,17 +31,17 @@ impl Color {
     /// CIE L\*a\*b\* under D50, as CSS's `lab()` and print software have it.
     pub fn from_lab_d50(l: f32, a: f32, b: f32) -> Self {
         use palette::chromatic_adaptation::AdaptIntoUnclamped;
-        let xyz: palette::Xyz<D50, f32> = Lab::<D50, f32>::new(l, a, b).into_color();
+        let xyz: palette::Xyz<D50, f32> = Lab::<D50, f32>::new(l, a, b).into_color_unclamped();
         let xyz: palette::Xyz<D65, f32> = xyz.adapt_into_unclamped();
         Self {
-            linear: LinSrgb::from_color(xyz).into(),
+            linear: LinSrgb::from_color_unclamped(xyz).into(),
         }
     }
 
     /// OKLab.
     pub fn from_oklab(color: Oklab<f32>) -> Self {
         Self {
-            linear: LinSrgb::from_color(color).into(),
+            linear: LinSrgb::from_color_unclamped(color).into(),
         }
     }
 
@@ -51,12 +52,12 @@ impl Color {
 
     /// CIE L\*a\*b\* under D65, in which CIEDE2000 is taken.
     pub fn lab(self) -> Lab<D65, f32> {
-        Lab::from_color(LinSrgb::from(self.linear))
+        Lab::from_color_unclamped(LinSrgb::from(self.linear))
     }
 
     /// OKLab.
     pub fn oklab(self) -> Oklab<f32> {
-        Oklab::from_color(LinSrgb::from(self.linear))
+        Oklab::from_color_unclamped(LinSrgb::from(self.linear))
     }
 
     /// CIEDE2000 between two colors.
