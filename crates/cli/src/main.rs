@@ -9,6 +9,7 @@
 //! | `environment` | empty variables are as if unset; where the embedded Postgres unpacks |
 //! | `input`, `output` | pictures read and files written, whole or not at all; pipes |
 //! | `edit` | `limekiln edit` |
+//! | `verify` | `limekiln verify` |
 //! | `rooms`, `demo` | drawn rooms; one of them edited, every stage on one sheet |
 //! | `eval` | `limekiln eval rooms` |
 //! | `tokenizers` | those that a gateway knows |
@@ -32,6 +33,7 @@ mod settings;
 mod sheet;
 mod tokenizers;
 mod told;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
     };
     let done = match &cli.command {
         Command::Edit(args) => edit::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Rooms(args) => rooms::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Eval(Eval::Rooms(args)) => eval::run(args),

@@ -115,6 +115,7 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(edits::artifacts::segments))
         .routes(routes!(edits::artifacts::attention))
         .routes(routes!(edits::artifacts::overlay))
+        .routes(routes!(edits::artifacts::matte))
         .routes(routes!(edits::artifacts::report))
         .routes(routes!(sessions::create))
         .routes(routes!(sessions::get))

@@ -17,6 +17,9 @@ crate::text_enum::open_text_enum! {
         Attention = "attention",
         /// The picture with the region marked.
         Overlay = "overlay",
+        /// Which pixels of the result are the input's own: 0; the others fade up to 255, the edit itself. An edit that was laid
+        /// over its input has one.
+        Matte = "matte",
         /// What the engine did, as JSON.
         Report = "report",
     }
@@ -31,6 +34,7 @@ impl ArtifactKind {
             Self::Segments => "segments.png",
             Self::Attention => "attention.png",
             Self::Overlay => "overlay.png",
+            Self::Matte => "matte.png",
             Self::Report => "report.json",
             Self::Other(_) => "artifact.bin",
         }

@@ -5,80 +5,109 @@ use serde::Serialize;
 
 use crate::mask::Mask;
 use crate::original::{Colors, Original, shallow};
+use crate::proof::{Outside, outside};
 use crate::resize::Enlarged;
 
 /// An edit fades into the picture over this share of its longer side.
 const FEATHER_SHARE: u32 = 128;
 
 /// How an edit was laid over its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Seam {
     /// Width of the seam around the region, in pixels of the input.
     pub feather_px: u32,
-    /// Pixels beyond the seam that are not the input's own.
+    /// Pixels beyond the seam.
+    pub outside_px: u64,
+    /// Those of them that are not the input's own.
     pub changed_outside_px: u64,
+    /// BLAKE3 of the input's pixels beyond the seam, as [`Outside::before`] says.
+    pub outside_before: String,
+    /// BLAKE3 of the result's.
+    pub outside_after: String,
+}
+
+/// An edit laid over its input.
+#[derive(Clone, Debug)]
+pub struct Pasted {
+    /// The input with the edit in it.
+    pub result: Original,
+    /// How much of each pixel is the edit's: 255 all, 0 nothing, so that it is the input's own.
+    pub matte: GrayImage,
+    /// The seam between the two, and what lies beyond it.
+    pub seam: Seam,
 }
 
 /// `original` with the `edited` picture, of any size and in sRGB, laid over it inside `roi` (of any size; everywhere where there
 /// is none). Edited colors come into the original's space and depth, and so does the seam.
-pub fn paste(original: &Original, edited: &Colors, roi: Option<&GrayImage>) -> (Original, Seam) {
+pub fn paste(original: &Original, edited: &Colors, roi: Option<&GrayImage>) -> Pasted {
     let (width, height) = original.size();
     let mask = match roi {
         Some(roi) => Mask::from_image(roi).resized(width as usize, height as usize),
         None => Mask::everything(width as usize, height as usize),
     };
     let feather_px = (width.max(height) / FEATHER_SHARE).max(1);
-    let mut result = original.clone();
-    let changed_outside_px = composite(&mut result, original, edited, &mask, feather_px);
-    let seam = Seam {
-        feather_px,
-        changed_outside_px,
-    };
-    (result, seam)
+    let (result, matte) = composite(original, edited, &mask, feather_px);
+    let Outside {
+        pixels,
+        changed,
+        before,
+        after,
+        ..
+    } = outside(original, &result, &matte);
+    Pasted {
+        result,
+        matte,
+        seam: Seam {
+            feather_px,
+            outside_px: pixels,
+            changed_outside_px: changed,
+            outside_before: before,
+            outside_after: after,
+        },
+    }
 }
 
-/// Lays `edited`, enlarged to the original's size, over `result` inside `mask`, which has that size; `result` is the original
-/// before. The seam runs outwards: an edit counts fully inside the region and fades to nothing over `feather_px` pixels of
-/// the original around it. Returns how many of the pixels beyond the seam differ from the original's.
+/// Lays `edited`, enlarged to the original's size, over `original` inside `mask`, which has that size. The seam runs
+/// outwards: an edit counts fully inside the region and fades to nothing over `feather_px` pixels of the original around it.
+/// Returns the picture and its matte.
 fn composite(
-    result: &mut Original,
     original: &Original,
     edited: &Colors,
     mask: &Mask,
     feather_px: u32,
-) -> u64 {
+) -> (Original, GrayImage) {
     let (width, height) = original.size();
     let distances = distances(mask);
     let fade = STEP * (feather_px + 1);
     let enlarged = Enlarged::new(edited, width, height);
-    let space = &original.space;
-    let mut changed = 0;
+    let mut result = original.clone();
+    let mut matte = GrayImage::new(width, height);
     for (y, distances) in distances.chunks_exact(width.max(1) as usize).enumerate() {
         let weights = || {
             distances
                 .iter()
                 .map(|distance| fade.saturating_sub(*distance))
         };
-        if weights().any(|weight| weight > 0) {
-            let row = space.deep_from_srgb(enlarged.row(y as u32));
-            match &mut result.colors {
-                Colors::Eight(pixels) => {
-                    blend(row_mut(pixels, width, y), &row, weights(), fade, shallow);
-                }
-                Colors::Sixteen(pixels) => {
-                    blend(row_mut(pixels, width, y), &row, weights(), fade, |value| {
-                        value
-                    });
-                }
+        if weights().all(|weight| weight == 0) {
+            continue;
+        }
+        let row = original.space.deep_from_srgb(enlarged.row(y as u32));
+        match &mut result.colors {
+            Colors::Eight(pixels) => {
+                blend(row_mut(pixels, width, y), &row, weights(), fade, shallow);
+            }
+            Colors::Sixteen(pixels) => {
+                blend(row_mut(pixels, width, y), &row, weights(), fade, |value| {
+                    value
+                });
             }
         }
-        let (before, after) = (&original.colors, &result.colors);
-        let outside = weights().enumerate().filter(|(_, weight)| *weight == 0);
-        changed += outside
-            .filter(|(x, _)| !before.same_pixel(after, *x, y))
-            .count() as u64;
+        for (value, weight) in row_mut(&mut matte, width, y).iter_mut().zip(weights()) {
+            // Rounded up: only what has no weight is 0.
+            *value = (weight * 255).div_ceil(fade) as u8;
+        }
     }
-    changed
+    (result, matte)
 }
 
 fn row_mut<P: Pixel>(
@@ -178,14 +207,8 @@ mod tests {
         feather: u32,
     ) -> (RgbImage, u64) {
         let original = Original::from(original.clone());
-        let mut result = original.clone();
-        let changed = super::composite(
-            &mut result,
-            &original,
-            &edited.clone().into(),
-            mask,
-            feather,
-        );
+        let (result, matte) = super::composite(&original, &edited.clone().into(), mask, feather);
+        let changed = outside(&original, &result, &matte).changed;
         (result.into_picture().rgb, changed)
     }
 

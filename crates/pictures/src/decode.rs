@@ -22,7 +22,7 @@ pub struct Probe {
     pub height: u32,
     /// Most bytes that [`check`] holds at once beside the file.
     pub check_bytes: u64,
-    /// Most bytes that [`Original::read`], [`mask_decode`] or [`opacity_decode`] holds at once beside the file, its result
+    /// Most bytes that [`Original::read`], [`mask_decode`], [`matte_decode`] or [`opacity_decode`] holds at once beside the file, its result
     /// included.
     pub decode_bytes: u64,
     /// Bytes of the picture that [`Original::read`] returns, at most.
@@ -186,6 +186,28 @@ pub fn mask_decode(bytes: &[u8], size: (u32, u32), limits: &Limits) -> Result<Gr
         return Err(Error::MaskEmpty);
     }
     Ok(mask)
+}
+
+/// Reads a matte: which pixels an edit may have changed. It must have the picture's `size`; any color but black counts. The
+/// matte is 0 and 255.
+///
+/// # Errors
+///
+/// As [`decode`], and for a matte of another size.
+pub fn matte_decode(bytes: &[u8], size: (u32, u32), limits: &Limits) -> Result<GrayImage> {
+    let reached = |black: bool| if black { 0 } else { 255 };
+    gray(bytes, size, limits, |strip| match strip {
+        DynamicImage::ImageLuma8(pixels) => {
+            pixels.iter().map(|value| reached(*value == 0)).collect()
+        }
+        other => {
+            let pixels = other.into_rgb16();
+            pixels
+                .pixels()
+                .map(|pixel| reached(pixel.0 == [0; 3]))
+                .collect()
+        }
+    })
 }
 
 /// Reads how opaque each pixel of a picture is. It must have this `size`.

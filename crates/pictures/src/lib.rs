@@ -14,9 +14,13 @@
 //! | [`size`], [`resize`] | the size that a model works at; Lanczos as PIL has it |
 //! | [`mask`] | a region at any size |
 //! | [`compose`] | an edit laid over its input |
+//! | `blocks` | a JPEG that keeps the blocks that an edit does not reach |
+//! | [`leave`] | the file that a client gets of a stored result |
+//! | [`proof`], [`mod@verify`] | that an edit left the rest alone: pixels counted and hashed; from files alone |
 //! | [`paint`] | segments, attention and region as pictures |
 //! | [`mod@encode`] | pictures to bytes; previews of a few kilobytes |
 
+mod blocks;
 pub mod compose;
 mod container;
 pub mod decode;
@@ -27,21 +31,26 @@ pub mod format;
 mod head;
 mod inks;
 mod jpeg;
+pub mod leave;
 mod limits;
 pub mod mask;
 pub mod original;
 pub mod paint;
 pub mod picture;
 mod png;
+pub mod proof;
 pub mod resize;
 pub mod size;
 mod sniff;
+pub mod verify;
 
-pub use decode::{Probe, check, decode, mask_decode, opacity_decode, probe};
+pub use decode::{Probe, check, decode, mask_decode, matte_decode, opacity_decode, probe};
 pub use encode::encode;
 pub use error::{Error, Result};
 pub use format::Format;
+pub use leave::{Left, Source, Wish, leave, leave_bytes, leave_original};
 pub use limits::Limits;
 pub use mask::Mask;
 pub use original::{Colors, Depth, Original, Warning};
 pub use picture::Picture;
+pub use verify::{Verdict, verify};

@@ -129,8 +129,8 @@ fn outside_the_seam_a_pasted_picture_is_its_input() {
         Luma([if x < 64 && y < 64 { 255 } else { 0 }])
     });
     let original = Original::from(picture.clone());
-    let (result, seam) = paste(&original, &edited.into(), Some(&roi));
-    let result = result.into_picture().rgb;
+    let pasted = paste(&original, &edited.into(), Some(&roi));
+    let (result, seam) = (pasted.result.into_picture().rgb, pasted.seam);
     assert_eq!(result.dimensions(), (256, 256));
     assert_eq!((seam.feather_px, seam.changed_outside_px), (2, 0));
     assert_eq!(result.get_pixel(10, 10), &Rgb([0; 3]));

@@ -17,7 +17,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 10] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 11] = [
     (
         1,
         "fleet",
@@ -67,6 +67,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 10] = [
         10,
         "walks",
         include_str!("../../../migrations/0010_walks.sql"),
+    ),
+    (
+        11,
+        "matte",
+        include_str!("../../../migrations/0011_matte.sql"),
     ),
 ];
 

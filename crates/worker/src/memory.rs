@@ -10,12 +10,12 @@ use crate::prepared::{Sizing, failure};
 use crate::{Error, Settings};
 
 /// Bytes for each pixel of the input that drawing holds at once at most beside the canvas. The seam's distances 4, its mask
-/// 1, the enlarged picture and what it is laid into 6; or a stage's picture and the input on white 6; and the files that are
-/// ready, of pixels that can't be compressed: result 4, region 1, overlay, segments and attention 9.
-const DRAW_PIXEL_BYTES: u64 = 24;
+/// 1, the matte 1, the enlarged picture and what it is laid into 6; or a stage's picture and the input on white 6; and the files
+/// that are ready, of pixels that can't be compressed: result 4, matte and region 2, overlay, segments and attention 9.
+const DRAW_PIXEL_BYTES: u64 = 26;
 /// The same for each pixel of an input of 16 bits: the picture that it is laid into, as it is stored, and its file take twice
 /// as much.
-const DEEP_PIXEL_BYTES: u64 = 40;
+const DEEP_PIXEL_BYTES: u64 = 42;
 /// Bytes for each pixel of the input that sizing it holds at most: the picture on white, and half shrunk.
 const SIZE_PIXEL_BYTES: u64 = 6;
 /// Edits that held more than this leave memory behind that is worth giving back.

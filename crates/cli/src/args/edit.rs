@@ -49,7 +49,7 @@ pub(crate) struct EditArgs {
     #[arg(long)]
     pub(crate) strip_metadata: bool,
 
-    /// Also write roi.png, segments.png, attention.png, overlay.png, report.json and latents.safetensors to DIR
+    /// Also write roi.png, segments.png, attention.png, overlay.png, matte.png, report.json and latents.safetensors to DIR
     #[arg(long, value_name = "DIR")]
     pub(crate) artifacts: Option<PathBuf>,
 

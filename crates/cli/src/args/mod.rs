@@ -10,6 +10,7 @@ mod model;
 mod number;
 mod preset;
 mod rooms;
+mod verify;
 
 pub(crate) use bounds::BoundsArgs;
 pub(crate) use edit::EditArgs;
@@ -19,6 +20,7 @@ pub(crate) use model::ModelArgs;
 pub(crate) use number::Seed;
 pub(crate) use preset::{Field, PresetArgs};
 pub(crate) use rooms::{DemoArgs, RoomsArgs};
+pub(crate) use verify::VerifyArgs;
 
 use clap::{Parser, Subcommand};
 
@@ -43,6 +45,7 @@ Examples:
   limekiln rooms --count 4 --out rooms   draw rooms, with masks and instructions
   limekiln edit rooms/00000-input.png \"make the sofa red\"
   limekiln edit photo.jpg \"make the sofa red\" --model hf:timbrooks/instruct-pix2pix
+  limekiln verify photo.jpg red.jpg matte.png   check that all but the edit is the photograph's own
   limekiln eval rooms --count 20         score the presets on unseen rooms
   limekiln dev                           the whole fleet in one process: an HTTP API with queue and sessions
   limekiln submit room.png \"make the sofa red\" --key lk_...   an edit through that API
@@ -55,6 +58,7 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Edit(Box<EditArgs>),
+    Verify(VerifyArgs),
     Rooms(RoomsArgs),
     Demo(DemoArgs),
     /// Score presets

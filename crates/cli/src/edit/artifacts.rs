@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use image::GrayImage;
 use limekiln_lime::canvas::{Stages, View};
 
 use crate::output::{self, folder_make, png_write, same_file};
 
+const MATTE: &str = "matte.png";
 const REPORT: &str = "report.json";
 const LATENTS: &str = "latents.safetensors";
 
@@ -23,7 +25,11 @@ impl Folder {
     pub(crate) fn new(folder: &Path, kept: &[&Path]) -> Result<Self> {
         folder_make(folder)?;
         let views = View::ALL.map(file_name);
-        for name in views.iter().map(String::as_str).chain([REPORT, LATENTS]) {
+        for name in views
+            .iter()
+            .map(String::as_str)
+            .chain([MATTE, REPORT, LATENTS])
+        {
             let path = folder.join(name);
             if kept.iter().any(|kept| same_file(kept, &path)) {
                 bail!(
@@ -41,18 +47,22 @@ impl Folder {
         Ok(Self(folder.to_owned()))
     }
 
-    /// Writes the pictures of the stages that the edit had and its latents, and says which files those are, the report
-    /// included. An edit of the whole picture has no stage to show.
+    /// Writes the pictures of the stages that the edit had, its matte and its latents, and says which files those are, the
+    /// report included. An edit of the whole picture has no stage to show.
     ///
     /// # Errors
     ///
     /// When a file can't be written.
-    pub(crate) fn write(&self, stages: &Stages) -> Result<Vec<String>> {
+    pub(crate) fn write(&self, stages: &Stages, matte: Option<&GrayImage>) -> Result<Vec<String>> {
         let mut files = Vec::new();
         for (view, pixels) in stages.views() {
             let name = file_name(view);
             png_write(&self.0.join(&name), pixels)?;
             files.push(name);
+        }
+        if let Some(matte) = matte {
+            png_write(&self.0.join(MATTE), matte.clone())?;
+            files.push(MATTE.to_owned());
         }
         output::write_with(&self.0.join(LATENTS), |file| {
             let saved = stages.latents.save_safetensors("latents", file.path());

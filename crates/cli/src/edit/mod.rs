@@ -146,7 +146,7 @@ impl<'a> Job<'a> {
         let result = for_format(finished.result, self.target.format, self.finish);
         self.target.write(&result)?;
         let artifacts = match &self.folder {
-            Some(folder) => folder.write(&finished.stages)?,
+            Some(folder) => folder.write(&finished.stages, finished.matte.as_ref())?,
             None => Vec::new(),
         };
         let report = Report {

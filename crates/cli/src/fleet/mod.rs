@@ -89,7 +89,11 @@ pub(crate) fn run(command: &Command) -> Result<()> {
                 queue::run(args, shutdown).await
             })
         }
-        Command::Edit(_) | Command::Rooms(_) | Command::Demo(_) | Command::Eval(_) => Ok(()),
+        Command::Edit(_)
+        | Command::Verify(_)
+        | Command::Rooms(_)
+        | Command::Demo(_)
+        | Command::Eval(_) => Ok(()),
     }
 }
 

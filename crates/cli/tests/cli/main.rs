@@ -12,3 +12,4 @@ mod pipes;
 mod reference;
 mod rooms;
 mod services;
+mod verify;

@@ -150,6 +150,9 @@ pub struct EditLinks {
     /// The picture with the region marked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overlay: Option<String>,
+    /// Which pixels of the result are the input's own: 0 in an 8-bit gray picture. Edits that are laid over their input have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matte: Option<String>,
 }
 
 impl EditLinks {
@@ -170,6 +173,7 @@ impl EditLinks {
             segments: of(ArtifactKind::Segments),
             attention: of(ArtifactKind::Attention),
             overlay: of(ArtifactKind::Overlay),
+            matte: of(ArtifactKind::Matte),
             this,
         }
     }

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use image::{DynamicImage, GrayImage, RgbImage};
-use limekiln_pictures::compose::{Seam, paste};
+use limekiln_pictures::compose::{Pasted, Seam, paste};
 use limekiln_pictures::{Colors, Depth, Format, Mask, Original, paint};
 use serde::Serialize;
 
@@ -74,6 +74,8 @@ pub struct ResultReport {
 pub struct Finished {
     /// The edited picture at the input's depth and in its color space, with its transparency and metadata.
     pub result: Original,
+    /// Which pixels of the result are the input's own: those that are 0. None with [`Finish::None`].
+    pub matte: Option<GrayImage>,
     /// What determined it.
     pub report: ResultReport,
     /// What the edit found on its way.
@@ -104,11 +106,15 @@ impl Canvas {
             Depth::Eight => Colors::Eight(outcome.image),
             Depth::Sixteen => Colors::Sixteen(outcome.deep),
         };
-        let (result, composite) = match finish {
-            Finish::None => (self.original.with_colors(&edited), None),
+        let (result, matte, composite) = match finish {
+            Finish::None => (self.original.with_colors(&edited), None, None),
             Finish::Paste => {
-                let (result, seam) = paste(&self.original, &edited, roi.as_ref());
-                (result, Some(seam))
+                let Pasted {
+                    result,
+                    matte,
+                    seam,
+                } = paste(&self.original, &edited, roi.as_ref());
+                (result, Some(matte), Some(seam))
             }
         };
         let mut edit = outcome.report;
@@ -122,6 +128,7 @@ impl Canvas {
                 edit,
             },
             result,
+            matte,
             stages: Stages {
                 latents: outcome.latents,
                 input: self.original,

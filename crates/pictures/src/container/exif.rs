@@ -85,7 +85,14 @@ impl Exif {
         if turned {
             self.swap(first, X_RESOLUTION, Y_RESOLUTION);
         }
-        self.drop_thumbnail(first);
+        self.unlink_thumbnail(first);
+    }
+
+    /// Drops the thumbnail, which shows the picture before the edit.
+    pub(crate) fn drop_thumbnail(&mut self) {
+        if let Some(first) = self.tags().and_then(|tags| tags.first()) {
+            self.unlink_thumbnail(first);
+        }
     }
 
     /// Says how large the picture is, wherever it says so already.
@@ -106,7 +113,7 @@ impl Exif {
     }
 
     /// Unlinks the second directory and blanks the picture that it points to.
-    fn drop_thumbnail(&mut self, first: usize) {
+    fn unlink_thumbnail(&mut self, first: usize) {
         let Some((link, pictures)) = self.tags().and_then(|tags| thumbnails(&tags, first)) else {
             return;
         };

@@ -27,5 +27,6 @@ pub use space::Space;
 pub(crate) use told::{Kind, Told, brightness_check, orientation};
 pub use upright::Original;
 pub use write::JPEG_QUALITY;
+pub(crate) use xmp::without_pictures;
 
 pub use crate::container::{Length, Resolution, Warning};

@@ -75,20 +75,6 @@ impl Colors {
         }
     }
 
-    /// Whether pixel `x`, `y` is the same in both, which have one size.
-    pub(crate) fn same_pixel(&self, other: &Self, x: usize, y: usize) -> bool {
-        let at = (y * self.size().0 as usize + x) * 3;
-        match (self, other) {
-            (Self::Eight(one), Self::Eight(other)) => {
-                one.as_raw()[at..at + 3] == other.as_raw()[at..at + 3]
-            }
-            (Self::Sixteen(one), Self::Sixteen(other)) => {
-                one.as_raw()[at..at + 3] == other.as_raw()[at..at + 3]
-            }
-            _ => false,
-        }
-    }
-
     pub(crate) fn upright(self, orientation: Orientation) -> Self {
         match self {
             Self::Eight(pixels) => Self::Eight(turned(pixels.into(), orientation).into_rgb8()),

@@ -8,6 +8,7 @@ use super::samples::{Colors, Depth, Opacity, shallow};
 use super::space::Space;
 use crate::format::Format;
 use crate::picture::Picture;
+use crate::resize::Enlarged;
 
 /// A picture as its file holds it, upright.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +122,15 @@ impl Original {
             metadata: self.metadata.clone(),
             format: self.format,
         }
+    }
+
+    /// The same picture at another size.
+    pub fn resized(mut self, (width, height): (u32, u32)) -> Self {
+        let enlarged = Enlarged::new(&self.colors, width, height);
+        let rows = (0..height).flat_map(|y| enlarged.row(y));
+        self.colors = self.depth().collect(width, height, rows);
+        self.alpha = self.alpha.map(|alpha| sized(&alpha, width, height));
+        self
     }
 
     /// The same picture laid on white, for formats without transparency.

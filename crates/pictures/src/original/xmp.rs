@@ -18,10 +18,24 @@ pub(super) fn has_gain_map(text: &str) -> bool {
 
 /// The packet of an upright picture without gain map, further pictures or thumbnails.
 pub(super) fn reset(text: &str) -> Vec<u8> {
-    let mut text = text.to_owned();
+    let mut text = without_others(text);
     if let Some(range) = value_of(&text, "tiff:Orientation") {
         text.replace_range(range, "1");
     }
+    text.into_bytes()
+}
+
+/// The packet of a picture that lies as it did. One that is no UTF-8 stays as it is.
+pub(crate) fn without_pictures(packet: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(packet) {
+        Ok(text) => without_others(text).into_bytes(),
+        Err(_) => packet.to_vec(),
+    }
+}
+
+/// The packet without what tells of further pictures or shows one.
+fn without_others(text: &str) -> String {
+    let mut text = text.to_owned();
     // These lead to pictures behind the first, which the result has not, or show the picture before the edit.
     for name in [
         "Container:Directory",
@@ -39,7 +53,7 @@ pub(super) fn reset(text: &str) -> Vec<u8> {
         drop_attribute(&mut text, name);
         drop_element(&mut text, name);
     }
-    text.into_bytes()
+    text
 }
 
 /// Where the value of a property stands, which is an attribute or an element.

@@ -39,7 +39,7 @@ pub(crate) struct SubmitArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Also write roi.png, segments.png, attention.png, overlay.png and report.json to DIR, as far as the edit has them
+    /// Also write roi.png, segments.png, attention.png, overlay.png, matte.png and report.json to DIR, as far as the edit has them
     #[arg(long, value_name = "DIR")]
     pub(crate) artifacts: Option<PathBuf>,
 

@@ -8,7 +8,7 @@ use limekiln_pictures::{Format, encode};
 
 use crate::editor::contract::{Output, Outputs};
 
-/// The result first, then the stages as far as there were any, the report last.
+/// The result first, then its matte and the stages as far as there are any, the report last.
 pub(super) fn outputs(finished: Finished) -> Result<Outputs, Failure> {
     let result = Output {
         kind: ArtifactKind::Result,
@@ -16,6 +16,9 @@ pub(super) fn outputs(finished: Finished) -> Result<Outputs, Failure> {
         size: Some(finished.result.size()),
     };
     let mut files = vec![result];
+    if let Some(matte) = finished.matte {
+        files.push(png(ArtifactKind::Matte, &matte.into())?);
+    }
     for (view, pixels) in finished.stages.views() {
         files.push(png(kind(view), &pixels)?);
     }
