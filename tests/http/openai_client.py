@@ -68,6 +68,12 @@ def main(url, key):
         assert png_size(got.read()) == (SIDE, SIDE)
     check("images.edit, url")
 
+    jpeg = client.images.edit(
+        image=("room.png", picture), prompt="make the sofa red", extra_body={"output_format": "jpeg", "output_compression": 80},
+    )
+    assert base64.b64decode(jpeg.data[0].b64_json)[:3] == b"\xff\xd8\xff"
+    check("images.edit, output_format, output_compression")
+
     area = ("mask.png", mask(SIDE))
     masked = client.images.edit(image=("room.png", picture), mask=area, prompt="make the sofa red")
     assert png_size(base64.b64decode(masked.data[0].b64_json)) == (SIDE, SIDE)
@@ -121,6 +127,11 @@ def main(url, key):
     refused(openai.UnprocessableEntityError, lambda: edit(size="3x3"), param="size")
     refused(openai.UnprocessableEntityError, lambda: edit(partial_images=2), param="partial_images")
     refused(openai.UnprocessableEntityError, lambda: edit(image=[("a.png", picture), ("b.png", picture)]), param="image")
+    refused(
+        openai.UnprocessableEntityError,
+        lambda: edit(extra_body={"output_compression": 50}),
+        param="output_compression",
+    )
     refused(openai.UnprocessableEntityError, lambda: edit(extra_body={"n_images": 2}), param="n_images")
     refused(openai.NotFoundError, lambda: edit(model="no-such-model"), code="model_not_found")
     refused(openai.APIStatusError, lambda: edit(image=("a.png", b"GIF89a...", "image/png")), code="image_unsupported")

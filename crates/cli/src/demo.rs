@@ -11,10 +11,10 @@ use limekiln_rooms::{Color, Object, SIDE, Scene, bench_pair, draw, score};
 
 use crate::args::DemoArgs;
 use crate::models::Choice;
-use crate::output::Target;
 use crate::progress::Progress;
 use crate::settings::{self, Usage};
 use crate::sheet::{Tile, sheet};
+use crate::target::Target;
 
 /// Width of a tile on the sheet, in pixels.
 const TILE: u32 = 320;
@@ -42,7 +42,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let lime = edit(&preset)?;
     let mask = limekiln_rooms::mask(&scene, Object::Sofa, limekiln_rooms::Part::Whole, SIDE);
     let outside = |picture: &RgbImage| score::change_outside(&input, picture, &mask);
-    let title = format!("limekiln: {:?}, {}", instruction(color), preset.name);
+    // What is shown is the model's own picture: the finish `none`.
+    let title = format!(
+        "limekiln: {:?}, {}, finish none",
+        instruction(color),
+        preset.name
+    );
     let tiles = tiles(
         &input,
         &base,
@@ -51,9 +56,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         outside(&base.image)?,
         outside(&lime.image)?,
     );
-    target.write(&sheet(&title, &tiles, 3, TILE).into())?;
+    let path = target.write_picture(&sheet(&title, &tiles, 3, TILE).into())?;
     eprintln!("both edits took {:.1} s", start.elapsed().as_secs_f64());
-    target.say(None);
+    target.say(&path, None);
     Ok(())
 }
 

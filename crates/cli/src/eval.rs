@@ -10,10 +10,11 @@ use serde_json::json;
 
 use crate::args::EvalRoomsArgs;
 use crate::models::Choice;
-use crate::output::{Target, is_stdout, print};
+use crate::output::print;
 use crate::progress::Progress;
 use crate::settings::{self, Usage};
 use crate::sheet::{Tile, sheet};
+use crate::target::{Target, is_stdout};
 
 /// Rooms shown by `--pictures`.
 const SHOWN: usize = 8;
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
     progress.finish();
     let report = report?;
     if let Some(target) = target {
-        target.write(&pictures(&report, args).into())?;
+        target.write_picture(&pictures(&report, args).into())?;
     }
     if args.json {
         let json = json!({

@@ -10,13 +10,16 @@ use limekiln_pictures::{Error, Limits};
 
 use crate::settings::Usage;
 
-/// Reads a picture and turns it upright.
+/// Reads a picture and turns it upright; with its file.
 ///
 /// # Errors
 ///
 /// Says in one line what is wrong with the file.
-pub(crate) fn canvas_open(path: &Path, limits: &Limits) -> Result<Canvas> {
-    let open = || -> Result<Canvas> { Ok(Canvas::read(&read(path, limits)?, limits)?) };
+pub(crate) fn canvas_open(path: &Path, limits: &Limits) -> Result<(Canvas, Vec<u8>)> {
+    let open = || -> Result<(Canvas, Vec<u8>)> {
+        let file = read(path, limits)?;
+        Ok((Canvas::read(&file, limits)?, file))
+    };
     open().with_context(|| path.display().to_string())
 }
 

@@ -8,6 +8,7 @@
 //! | `settings`, `models`, `download` | arguments checked and made into a preset and a model |
 //! | `environment` | empty variables are as if unset; where the embedded Postgres unpacks |
 //! | `input`, `output` | pictures read and files written, whole or not at all; pipes |
+//! | `target` | where a result goes |
 //! | `edit` | `limekiln edit` |
 //! | `verify` | `limekiln verify` |
 //! | `rooms`, `demo` | drawn rooms; one of them edited, every stage on one sheet |
@@ -31,6 +32,7 @@ mod progress;
 mod rooms;
 mod settings;
 mod sheet;
+mod target;
 mod tokenizers;
 mod told;
 mod verify;

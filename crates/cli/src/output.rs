@@ -1,145 +1,13 @@
 //! Files written whole or not at all.
 
 use std::fs;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use image::DynamicImage;
-use limekiln_pictures::{Format, Original, encode};
+use limekiln_pictures::{Format, encode};
 use tempfile::NamedTempFile;
-
-use crate::settings::Usage;
-
-/// The format that a file's extension names.
-fn format_of(path: &Path) -> Result<Format> {
-    let extension = path
-        .extension()
-        .map(|extension| extension.to_string_lossy().to_lowercase());
-    match extension.as_deref() {
-        Some("png") => Ok(Format::Png),
-        Some("jpg" | "jpeg") => Ok(Format::Jpeg),
-        Some("webp") => Ok(Format::WebP),
-        Some(other) => bail!(
-            "{}: .{other} pictures can't be written: name a .png, .webp or .jpg file",
-            path.display()
-        ),
-        None => bail!(
-            "{}: the name has no extension: name a .png, .webp or .jpg file",
-            path.display()
-        ),
-    }
-}
-
-/// Whether the name means stdout.
-pub(crate) fn is_stdout(path: &Path) -> bool {
-    ["-", "/dev/stdout"]
-        .iter()
-        .any(|name| path == Path::new(name))
-}
-
-/// A picture file that was found to be writable.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) path: PathBuf,
-    pub(crate) format: Format,
-}
-
-impl Target {
-    /// Checks that a picture can be written to `path` and that this would not overwrite one of `kept`.
-    ///
-    /// # Errors
-    ///
-    /// Says what is in the way.
-    pub(crate) fn new(path: &Path, kept: &[&Path]) -> Result<Self> {
-        if is_stdout(path) {
-            if std::io::stdout().is_terminal() {
-                return Err(Usage(format!(
-                    "{}: stdout is a terminal: send it to a file or to a program",
-                    path.display()
-                ))
-                .into());
-            }
-            return Ok(Self {
-                path: path.to_owned(),
-                format: Format::Png,
-            });
-        }
-        let format = format_of(path)?;
-        if path.is_dir() {
-            bail!("{}: is a folder: name a file", path.display());
-        }
-        if let Some(kept) = kept.iter().find(|kept| same_file(path, kept)) {
-            bail!(
-                "{}: would overwrite the input {}: name another file",
-                path.display(),
-                kept.display()
-            );
-        }
-        if fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly()) {
-            bail!("{}: is read-only: name another file", path.display());
-        }
-        folder_probe(folder_of(path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            format,
-        })
-    }
-
-    /// A free name beside `input`: `room-edited.png`, `room-edited-2.png`, ...
-    ///
-    /// # Errors
-    ///
-    /// As [`Target::new`].
-    pub(crate) fn beside(input: &Path) -> Result<Self> {
-        let stem = input
-            .file_stem()
-            .map_or_else(|| "picture".into(), |stem| stem.to_string_lossy());
-        let name = |n: usize| match n {
-            1 => input.with_file_name(format!("{stem}-edited.png")),
-            n => input.with_file_name(format!("{stem}-edited-{n}.png")),
-        };
-        let path = (1..)
-            .map(name)
-            .find(|path| path.symlink_metadata().is_err());
-        let path = path
-            .ok_or_else(|| anyhow!("no free name beside {}: give one with -o", input.display()))?;
-        Self::new(&path, &[])
-            .with_context(|| "the result goes beside the input unless -o says where")
-    }
-
-    /// Writes the picture.
-    ///
-    /// # Errors
-    ///
-    /// When the file can't be written; nothing is left then.
-    pub(crate) fn write(&self, picture: &Original) -> Result<()> {
-        let bytes = picture
-            .encode(self.format)
-            .with_context(|| self.path.display().to_string())?;
-        if self.is_pipe() {
-            let mut out = std::io::stdout().lock();
-            let written = out.write_all(&bytes).and_then(|()| out.flush());
-            return written.context("stdout can't be written");
-        }
-        write(&self.path, &bytes)
-    }
-
-    /// Whether the picture goes to stdout.
-    pub(crate) fn is_pipe(&self) -> bool {
-        is_stdout(&self.path)
-    }
-
-    /// Prints the report, or without one the path: on stdout, unless the picture goes there.
-    pub(crate) fn say(&self, report: Option<&str>) {
-        match (report, self.is_pipe()) {
-            (Some(report), true) => eprintln!("{report}"),
-            (Some(report), false) => print(report),
-            (None, true) => {}
-            (None, false) => print(&self.path.display().to_string()),
-        }
-    }
-}
 
 /// Writes a PNG to `path`.
 ///
@@ -195,6 +63,60 @@ pub(crate) fn write_with(
     attempt().with_context(|| format!("{}: can't be written", path.display()))
 }
 
+/// As [`write`], but only where there is no such file yet, whoever makes one meanwhile; whether it was written.
+///
+/// # Errors
+///
+/// As [`write`].
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let attempt = || -> Result<bool> {
+        let mut file = temporary(folder_of(path))?;
+        file.write_all(bytes)?;
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.error.into()),
+        }
+    };
+    attempt().with_context(|| format!("{}: can't be written", path.display()))
+}
+
+/// Makes `folder` if need be and checks that files of these names can be written there, and that this would overwrite none of
+/// the `inputs` and not the `result`.
+///
+/// # Errors
+///
+/// Says what is in the way.
+pub(crate) fn artifacts_folder<'a>(
+    folder: &Path,
+    names: impl IntoIterator<Item = &'a str>,
+    inputs: &[&Path],
+    result: Option<&Path>,
+) -> Result<()> {
+    folder_make(folder)?;
+    for path in names.into_iter().map(|name| folder.join(name)) {
+        if inputs.iter().any(|input| same_file(input, &path)) {
+            bail!(
+                "{}: --artifacts would overwrite the input: name another folder",
+                path.display()
+            );
+        }
+        if result.is_some_and(|result| same_place(result, &path)) {
+            bail!(
+                "{}: -o names a file that --artifacts writes, too: name another file",
+                path.display()
+            );
+        }
+        if path.is_dir() {
+            bail!(
+                "{}: is a folder, and --artifacts writes a file of that name: name another folder",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Makes `folder` if need be and checks that files can be written there.
 ///
 /// # Errors
@@ -209,6 +131,32 @@ pub(crate) fn folder_make(folder: &Path) -> Result<()> {
 /// Whether two names mean one file that exists.
 pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
     matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Whether two names mean one file, which need not exist.
+fn same_place(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        Some((
+            fs::canonicalize(folder_of(path)).ok()?,
+            path.file_name()?.to_owned(),
+        ))
+    };
+    same_file(one, other) || place(one).is_some_and(|one| place(other) == Some(one))
+}
+
+/// Checks that a file of this name can be written, as far as that shows before.
+///
+/// # Errors
+///
+/// Says what is in the way.
+pub(crate) fn name_probe(path: &Path) -> Result<()> {
+    // Such as a name that is too long, or a part of the path that is no folder.
+    if let Err(error) = path.symlink_metadata()
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("{}: can't be written", path.display()));
+    }
+    folder_probe(folder_of(path))
 }
 
 fn folder_probe(folder: &Path) -> Result<()> {

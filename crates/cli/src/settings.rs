@@ -1,12 +1,14 @@
 //! The method's arguments, made into a preset and checked together before anything slow starts.
 
 use anyhow::Result;
+use limekiln_jobs::Finish;
 use limekiln_lime::Preset;
+use limekiln_lime::canvas::{self, Finishing};
 use limekiln_lime::preset::LocateFrom;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::args::{Field, PresetArgs, Seed};
+use crate::args::{Field, FinishArgs, PresetArgs, Seed};
 
 /// An error in the command line, which makes the command exit with 2.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,44 @@ pub(crate) fn seed(seed: Seed, what: &str) -> u64 {
             drawn
         }
     }
+}
+
+/// What the user should know of the flags.
+pub(crate) fn finish_warning(args: &FinishArgs) -> Option<String> {
+    let says = "--keep-outside is deprecated: it means --finish paste, which is the default where an edit has a region";
+    args.keep_outside.then(|| says.to_owned())
+}
+
+/// The finish that is asked for; none where the edit is to have its default.
+///
+/// # Errors
+///
+/// [`Usage`] where the flags contradict each other.
+pub(crate) fn finish(args: &FinishArgs) -> Result<Option<Finish>, Usage> {
+    match args.finish {
+        Some(other) if args.keep_outside && other != Finish::Paste => Err(Usage(format!(
+            "--keep-outside means --finish paste, and --finish asks for {other}: leave one of the two out"
+        ))),
+        Some(finish) => Ok(Some(finish)),
+        None => Ok(args.keep_outside.then_some(Finish::Paste)),
+    }
+}
+
+/// How an edit is finished that has a `region` or has none.
+///
+/// # Errors
+///
+/// As [`finish`].
+pub(crate) fn finishing(args: &FinishArgs, region: bool) -> Result<Finishing, Usage> {
+    let asked = finish(args)?;
+    Ok(Finishing {
+        finish: match asked.unwrap_or_else(|| Finish::by_default(region)) {
+            Finish::Paste => canvas::Finish::Paste,
+            // No other name is read.
+            Finish::None | Finish::Other(_) => canvas::Finish::None,
+        },
+        by_default: asked.is_none(),
+    })
 }
 
 /// The replaced fields as the API takes them: one object, nested as the preset is.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use image::{GrayImage, RgbImage};
-use limekiln_lime::canvas::{Canvas, Finish, Recipe};
+use limekiln_lime::canvas::{Canvas, Finish, Finishing, Recipe};
 use limekiln_lime::{Outcome, Request};
 use limekiln_pictures::{Limits, resize};
 use limekiln_rooms::SIDE;
@@ -91,7 +91,11 @@ impl Full {
         let canvas = self.canvas(row);
         let outcome = outcome.clone();
         let start = Instant::now();
-        let finished = canvas.finish(outcome, finish, Vec::new());
+        let finishing = Finishing {
+            finish,
+            by_default: false,
+        };
+        let finished = canvas.finish(outcome, finishing, Vec::new());
         let finish_seconds = start.elapsed().as_secs_f64();
         let (width, height) = self.mask.dimensions();
         let mut result = finished.result.on_white();

@@ -16,7 +16,8 @@
 //! | `problem` | errors of handlers as problem documents (RFC 9457) |
 //! | `auth` | API keys |
 //! | `params`, `body`, `strict_json` | extractors: parameters; bodies bounded in bytes, time and memory; JSON as JSON Schema understands it |
-//! | `images`, `upload`, `download` | `/v1/images`; pictures in, checked in memory set aside before; files out |
+//! | `images`, `upload` | `/v1/images`; pictures in, checked in memory set aside before |
+//! | `download`, `range`, `leaving` | files out: whole or in parts; results in the format and size that a client wishes |
 //! | `edits` | `/v1/edits`: submitted, shown, followed (server-sent events), cancelled, deleted; their files |
 //! | `openai` | OpenAI's image-edit API on the same edits |
 //! | `sessions`, `models`, `account`, `webhooks`, `admin`, `health` | the rest of the API |
@@ -53,6 +54,7 @@ mod health;
 mod images;
 mod keys;
 mod layers;
+mod leaving;
 mod memory;
 mod models;
 mod openai;
@@ -61,6 +63,7 @@ mod params;
 mod poller;
 mod problem;
 mod quotas;
+mod range;
 mod readiness;
 mod routes;
 pub mod serve;

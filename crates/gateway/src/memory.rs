@@ -123,8 +123,12 @@ pub(crate) fn body_too_large(error: TooLarge) -> Problem {
     )
 }
 
-/// An answer that gives its share back once the connection has taken the last of it.
-pub(crate) fn answer(media_type: &'static str, bytes: Bytes, share: PictureShare) -> Response {
+/// An answer that gives its shares back once the connection has taken the last of it.
+pub(crate) fn answer(
+    media_type: &'static str,
+    bytes: Bytes,
+    share: impl Send + 'static,
+) -> Response {
     let length = bytes.len();
     let pieces = stream::unfold((bytes, share), |(mut rest, share)| async move {
         let piece = rest.split_to(rest.len().min(PIECE_BYTES));

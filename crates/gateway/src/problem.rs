@@ -215,7 +215,10 @@ impl From<limekiln_pictures::Error> for Problem {
             | Error::Unsupported { .. }
             | Error::Brightness(_) => ProblemCode::ImageUnsupported,
             Error::Pixels { .. } | Error::Memory(_) => ProblemCode::ImagePixelsLimit,
-            Error::MaskSize { .. } | Error::MaskEmpty => ProblemCode::MaskInvalid,
+            Error::MaskSize { .. } | Error::MaskEmpty | Error::MaskUnclear => {
+                ProblemCode::MaskInvalid
+            }
+            Error::Side { .. } => ProblemCode::ParameterInvalid,
             Error::Encode { .. } => return Self::internal(&error),
             _ => ProblemCode::ImageDamaged,
         };

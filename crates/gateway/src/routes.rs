@@ -110,7 +110,7 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(edits::read::get, edits::delete::delete))
         .routes(routes!(edits::cancel::cancel))
         .routes(routes!(edits::events::watch))
-        .routes(routes!(edits::artifacts::result))
+        .routes(routes!(edits::result::result))
         .routes(routes!(edits::artifacts::roi))
         .routes(routes!(edits::artifacts::segments))
         .routes(routes!(edits::artifacts::attention))

@@ -153,7 +153,7 @@ async fn decoding<T: Send + 'static>(
     .await
 }
 
-async fn turn(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
+pub(crate) async fn turn(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
     let turn = state.decodes.clone().acquire_owned();
     match timeout(state.settings.timeouts.request, turn).await {
         Ok(Ok(permit)) => Ok(permit),
@@ -161,7 +161,7 @@ async fn turn(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`ids`] | `UUIDv7` newtypes, one for each noun |
 //! | [`digest`] | BLAKE3 of a blob |
-//! | [`class`] | how urgent an edit is |
+//! | [`class`], [`finish`] | how urgent an edit is; how its result is made |
 //! | [`request`] | the body of `POST /v1/edits` and its checks |
 //! | [`spec`] | what the engine is told; kept with the edit |
 //! | [`state`] | the states of an edit, leases, failures |
@@ -66,6 +66,7 @@ pub mod class;
 pub mod cost;
 pub mod digest;
 pub mod events;
+pub mod finish;
 pub mod ids;
 pub mod live;
 pub mod machine;
@@ -84,6 +85,7 @@ pub use class::Class;
 pub use cost::Cost;
 pub use digest::Digest;
 pub use events::{EditEvent, EventKind, Progress};
+pub use finish::Finish;
 pub use ids::{BatchId, EditId, FleetId, ImageId, KeyId, SessionId, TenantId, WebhookId, WorkerId};
 pub use live::Live;
 pub use machine::{Effect, Event, Rejected, apply};

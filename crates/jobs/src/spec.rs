@@ -8,6 +8,7 @@
 
 use crate::cost::Cost;
 use crate::digest::Digest;
+use crate::finish::Finish;
 use crate::needs::Needs;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -46,9 +47,15 @@ pub struct Spec {
     /// Longer side to work at, in pixels; the engine's choice without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u32>,
-    /// Whether pixels outside the region stay exactly the input's.
+    /// What edits of older gateways have in place of [`Spec::finish`]: whether they are pasted.
     #[serde(default)]
     pub keep_outside: bool,
+    /// How the model's picture becomes the result; left out where that is by `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Finish>,
+    /// Whether nobody asked for this finish: an edit that finds no region gets that of `none` then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finish_default: bool,
     /// The preset with its replaced fields, as the gateway had it when the edit was accepted: what a worker runs, whatever
     /// its own preset of that name says. Packed by the engine's own crate. Edits of older gateways have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,6 +74,8 @@ pub struct Resolved {
     pub needs: Needs,
     /// What the edit costs.
     pub cost: Cost,
+    /// Whether the preset looks for a region.
+    pub locates: bool,
 }
 
 impl Spec {
@@ -80,18 +89,47 @@ impl Spec {
             mask: None,
             size: None,
             keep_outside: false,
+            finish: None,
+            finish_default: false,
             resolved: None,
             rest: Map::new(),
         }
     }
 
-    /// Needs of fields that this version knows and the first workers did not. None yet.
-    pub const LATER: [&str; 0] = [];
+    /// Needs of fields that this version knows and the first workers did not.
+    pub const LATER: [&str; 2] = ["finish", "finish_default"];
 
     /// What its own fields need of a worker. What those of its preset need, the engine's crate knows.
     pub fn needs(&self) -> Needs {
-        // Fields that came after the baseline and are in use, by name; there are none but those of a newer version yet.
-        self.rest.keys().map(String::as_str).collect()
+        let mut needs: Needs = self.rest.keys().map(String::as_str).collect();
+        // Fields that came after the baseline and are in use, by name; of their words, those that came later still.
+        needs.extend(self.finish.map(|_| "finish".to_owned()));
+        needs.extend(self.finish_default.then(|| "finish_default".to_owned()));
+        if let Some(finish @ Finish::Other(_)) = self.finish {
+            needs.extend([format!("finish={finish}")]);
+        }
+        needs
+    }
+
+    /// The spec with this finish. `asked`: whether somebody asked for it.
+    #[must_use]
+    pub fn finished(self, finish: Finish, asked: bool) -> Self {
+        let says = finish != Finish::None;
+        Self {
+            finish: says.then_some(finish),
+            finish_default: says && !asked,
+            ..self
+        }
+    }
+
+    /// How the model's picture becomes the result, in edits of older gateways too.
+    pub fn finish(&self) -> Finish {
+        let older = if self.keep_outside {
+            Finish::Paste
+        } else {
+            Finish::None
+        };
+        self.finish.unwrap_or(older)
     }
 
     /// Preset of a request that names none.
@@ -199,12 +237,36 @@ mod tests {
             mask: Some(Digest::of(b"mask")),
             size: Some(512),
             keep_outside: true,
+            finish: Some(Finish::Paste),
+            finish_default: true,
             resolved: Some(serde_json::from_str(r#"{"from": "paper"}"#).unwrap()),
             rest: Map::new(),
         };
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<Spec>(&json).unwrap(), spec);
-        assert!(spec.needs().is_empty());
+        assert_eq!(spec.needs(), Needs::from_iter(Spec::LATER));
+    }
+
+    #[test]
+    fn a_finish_is_needed_and_older_specs_have_theirs() {
+        let of = |json: &str| {
+            let spec: Spec = serde_json::from_str(json).unwrap();
+            (spec.finish(), spec.needs().to_string())
+        };
+        let none = (Finish::None, String::new());
+        assert_eq!(of(r#"{"instruction":"a"}"#), none);
+        assert_eq!(of(r#"{"instruction":"a","keep_outside":false}"#), none);
+        let pasted = (Finish::Paste, String::new());
+        assert_eq!(of(r#"{"instruction":"a","keep_outside":true}"#), pasted);
+        let asked = (Finish::Paste, "finish".to_owned());
+        assert_eq!(of(r#"{"instruction":"a","finish":"paste"}"#), asked);
+        let (_, needs) = of(r#"{"instruction":"a","finish":"better"}"#);
+        assert_eq!(needs, "finish, finish=better");
+        // What every worker does by itself is no need.
+        let plain = Spec::new("a").finished(Finish::None, false);
+        assert_eq!(plain, Spec::new("a"));
+        let default = Spec::new("a").finished(Finish::Paste, false);
+        assert_eq!(default.needs(), Needs::from_iter(Spec::LATER));
     }
 
     #[test]

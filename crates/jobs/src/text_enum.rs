@@ -204,7 +204,7 @@ where
 #[cfg(test)]
 mod tests {
     use crate::api::{ProblemCode, Role};
-    use crate::{ArtifactKind, Class, EventKind, FailureClass, StateName};
+    use crate::{ArtifactKind, Class, EventKind, FailureClass, Finish, StateName};
 
     /// Every name reads back, and serde writes the same one.
     macro_rules! names_agree {
@@ -234,11 +234,19 @@ mod tests {
             Class,
             EventKind,
             FailureClass,
+            Finish,
             ProblemCode,
             Role,
             StateName
         );
-        names_stay!(ArtifactKind, Class, EventKind, FailureClass, StateName);
+        names_stay!(
+            ArtifactKind,
+            Class,
+            EventKind,
+            FailureClass,
+            Finish,
+            StateName
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::head::{Head, Pixels, explain};
 use crate::limits::Limits;
+use crate::marks::Marks;
 use crate::original::{Colors, Depth, Kind, Opacity, Original, ToSrgb, Told, Warning, shallow};
 use crate::picture::Picture;
 
@@ -163,25 +164,17 @@ fn made<P: image::Pixel>(
     ImageBuffer::from_raw(width, height, values).ok_or_else(short)
 }
 
-/// Reads a mask: white where the edit may act. It must have the picture's `size`; grey counts as white from 128 on,
-/// transparent as black. The mask is 0 and 255.
+/// Reads a mask, which must have the picture's `size`: white where the edit may act, from 128 on. What is transparent is not
+/// white, unless the rest shows that the mask is of OpenAI's kind, transparent where the edit may act: it has colors, or no
+/// white. The mask is 0 and 255.
 ///
 /// # Errors
 ///
-/// As [`decode`], and for a mask of another size or without any white.
+/// As [`decode`], and for a mask of another size, one that lets nothing be edited, or one that is transparent and gray.
 pub fn mask_decode(bytes: &[u8], size: (u32, u32), limits: &Limits) -> Result<GrayImage> {
-    let mask = gray(bytes, size, limits, |strip| {
-        let mut values = strip.to_luma8().into_raw();
-        if strip.color().has_alpha() {
-            for (value, opacity) in values.iter_mut().zip(opacity_of(&strip)) {
-                *value = (u16::from(*value) * u16::from(opacity) / 255) as u8;
-            }
-        }
-        values
-            .iter_mut()
-            .for_each(|value| *value = if *value >= 128 { 255 } else { 0 });
-        values
-    })?;
+    let mut marks = Marks::default();
+    let mut mask = gray(bytes, size, limits, |strip| marks.read(&strip))?;
+    marks.settle(&mut mask)?;
     if mask.iter().all(|&value| value == 0) {
         return Err(Error::MaskEmpty);
     }
@@ -229,7 +222,7 @@ fn gray(
     bytes: &[u8],
     size: (u32, u32),
     limits: &Limits,
-    values: impl Fn(DynamicImage) -> Vec<u8>,
+    mut values: impl FnMut(DynamicImage) -> Vec<u8>,
 ) -> Result<GrayImage> {
     let head = Head::read(bytes, limits)?;
     let (stored, orientation) = (head.size, head.orientation);

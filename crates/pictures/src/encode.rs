@@ -20,6 +20,7 @@ const JPEG_QUALITY: u8 = 95;
 ///
 /// When the encoder refuses the picture.
 pub fn encode(pixels: &DynamicImage, format: Format) -> Result<Vec<u8>> {
+    format.holds((pixels.width(), pixels.height()))?;
     let mut bytes = Cursor::new(Vec::new());
     match format {
         Format::Png => pixels.write_with_encoder(PngEncoder::new_with_quality(

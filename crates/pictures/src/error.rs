@@ -115,6 +115,25 @@ pub enum Error {
         /// The smallest side.
         factor: u32,
     },
+    /// A picture that is longer than its format can say.
+    #[error(
+        "a {format} file has at most {side_max} pixels a side and the result {}x{}: choose another format",
+        size.0, size.1
+    )]
+    Side {
+        /// `PNG`, `JPEG` or `WEBP`.
+        format: &'static str,
+        /// Width and height of the picture.
+        size: (u32, u32),
+        /// The longest side of the format.
+        side_max: u32,
+    },
+    /// A mask that is transparent in places and neither black and white nor colored elsewhere.
+    #[error(
+        "the mask is transparent in places and gray in others, so that it doesn't say which of these to edit: save it without \
+         transparency, white where to edit"
+    )]
+    MaskUnclear,
     /// A picture that can't be written.
     #[error("the picture can't be encoded as {format}: {reason}")]
     Encode {
@@ -144,8 +163,9 @@ impl Error {
             Self::Pixels { .. } | Self::Memory(_) => "image_pixels_limit",
             Self::MaskSize { .. } => "mask_size",
             Self::MaskEmpty => "mask_empty",
+            Self::MaskUnclear => "mask_unclear",
             Self::TooSmall { .. } | Self::TooNarrow { .. } => "image_too_small",
-            Self::Encode { .. } => "image_encode",
+            Self::Encode { .. } | Self::Side { .. } => "image_encode",
         }
     }
 }

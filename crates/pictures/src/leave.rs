@@ -16,12 +16,15 @@ use crate::proof::outside;
 
 pub use crate::blocks::Count;
 
+/// The best quality. A WebP of it has no loss.
+const QUALITY_MAX: u8 = 100;
+
 /// What a client wishes of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
     /// Its format. Without one it is the input's where that is a JPEG whose result was laid over it, else PNG.
     pub format: Option<Format>,
-    /// Quality of a JPEG, 1 to 100. With one, a JPEG is coded anew.
+    /// Quality of a JPEG or WebP, 1 to 100. With one, a JPEG is coded anew; a WebP has loss below 100.
     pub quality: Option<u8>,
     /// Most pixels of its longer side.
     pub max_side: Option<u32>,
@@ -95,11 +98,11 @@ impl Wish {
     }
 }
 
-/// Most bytes that [`leave`] holds at once beside what it is given, its result included.
+/// Most bytes that [`leave`] holds at once beside what it is given, its result included. Of a source it looks at the file alone.
 ///
 /// # Errors
 ///
-/// As [`probe`].
+/// As [`probe`], and when the picture is too large for its format.
 pub fn leave_bytes(
     result: &[u8],
     source: Option<Source<'_>>,
@@ -111,6 +114,7 @@ pub fn leave_bytes(
     if wish.is_met(&stored, &plan) {
         return Ok(result.len() as u64);
     }
+    plan.format.holds(plan.size)?;
     let pixels = u64::from(stored.width) * u64::from(stored.height);
     let input = source.map_or(0, |source| source.input.len() as u64);
     // A copy of the picture, resized or on white; a file of pixels that can't be compressed; and that file read again.
@@ -140,6 +144,7 @@ pub fn leave(
             moved: None,
         });
     }
+    plan.format.holds(plan.size)?;
     let (result, _) = Original::read(result, limits)?;
     leave_original(result, source, wish, limits)
 }
@@ -226,6 +231,10 @@ fn coded(
     }
     let bytes = match plan.format {
         Format::Jpeg => result.jpeg(wish.quality.unwrap_or(JPEG_QUALITY))?,
+        Format::WebP => match wish.quality.filter(|quality| *quality < QUALITY_MAX) {
+            Some(quality) => result.webp_lossy(quality)?,
+            None => result.encode(Format::WebP)?,
+        },
         other => result.encode(other)?,
     };
     let moves = plan.whole && !plan.format.is_lossless();

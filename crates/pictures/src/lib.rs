@@ -12,13 +12,13 @@
 //! | [`original`] | a picture as its file holds it: own depth, own color space, metadata; and to bytes again |
 //! | [`picture`], [`format`] | colors and transparency as a model sees them; file formats |
 //! | [`size`], [`resize`] | the size that a model works at; Lanczos as PIL has it |
-//! | [`mask`] | a region at any size |
+//! | [`mask`], `marks` | a region at any size; what the pixels of a mask's file mean |
 //! | [`compose`] | an edit laid over its input |
 //! | `blocks` | a JPEG that keeps the blocks that an edit does not reach |
-//! | [`leave`] | the file that a client gets of a stored result |
 //! | [`proof`], [`mod@verify`] | that an edit left the rest alone: pixels counted and hashed; from files alone |
 //! | [`paint`] | segments, attention and region as pictures |
 //! | [`mod@encode`] | pictures to bytes; previews of a few kilobytes |
+//! | [`mod@leave`] | the file that a client gets of a stored result |
 
 mod blocks;
 pub mod compose;
@@ -33,6 +33,7 @@ mod inks;
 mod jpeg;
 pub mod leave;
 mod limits;
+mod marks;
 pub mod mask;
 pub mod original;
 pub mod paint;

@@ -44,6 +44,20 @@ pub fn working((width, height): (u32, u32), bound: u32, factor: u32) -> Result<(
     }
 }
 
+/// A size (width, height) shrunk in proportion so that the longer side is at most `bound`; never enlarged. Pixels.
+pub fn bounded((width, height): (u32, u32), bound: u32) -> (u32, u32) {
+    let longer = width.max(height);
+    if longer <= bound {
+        return (width, height);
+    }
+    let side = |side: u32| {
+        let (side, longer) = (u64::from(side), u64::from(longer));
+        // At most the bound, which fits.
+        (((side * u64::from(bound) + longer / 2) / longer) as u32).max(1)
+    };
+    (side(width), side(height))
+}
+
 /// A picture at the working size, resized as PIL does.
 pub fn shrink(picture: &RgbImage, (width, height): (u32, u32)) -> RgbImage {
     lanczos(picture, width, height)
@@ -59,7 +73,14 @@ pub fn mask_shrink(mask: &GrayImage, (width, height): (u32, u32)) -> GrayImage {
 
 #[cfg(test)]
 mod tests {
-    use super::working;
+    use super::{bounded, working};
+
+    #[test]
+    fn what_is_larger_is_shrunk_in_proportion() {
+        assert_eq!(bounded((300, 200), 1024), (300, 200));
+        assert_eq!(bounded((4000, 3000), 1024), (1024, 768));
+        assert_eq!(bounded((16_384, 2), 100), (100, 1), "something is left");
+    }
 
     #[test]
     fn sides_are_bounded_and_floored() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use limekiln_jobs::{Failure, FailureClass, Spec};
 use limekiln_lime::Request;
-use limekiln_lime::canvas::{Canvas, Error, Finish, Recipe};
+use limekiln_lime::canvas::{Canvas, Error, Finishing, Recipe};
 use limekiln_pictures::Limits;
 
 use crate::resolve::{self, Unready};
@@ -39,7 +39,7 @@ pub struct Prepared {
     /// What the result is made on.
     pub canvas: Canvas,
     /// How the result is made.
-    pub finish: Finish,
+    pub finishing: Finishing,
 }
 
 impl Prepared {
@@ -57,6 +57,7 @@ impl Prepared {
         sizing: Sizing,
     ) -> Result<Self, Unready> {
         let preset = resolve::preset(spec)?;
+        let finishing = resolve::finishing(spec)?;
         let mut canvas = Canvas::read(input, &Limits::ACCEPTED).map_err(failure)?;
         if let Some(mask) = mask {
             canvas = canvas.with_mask(mask, &Limits::ACCEPTED).map_err(failure)?;
@@ -68,7 +69,7 @@ impl Prepared {
                 .request(&recipe, side_px, sizing.factor)
                 .map_err(failure)?,
             canvas,
-            finish: Finish::keeping_outside(spec.keep_outside),
+            finishing,
         })
     }
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{BoundsArgs, ModelArgs, PresetArgs, Seed};
+use super::{BoundsArgs, FinishArgs, ModelArgs, PresetArgs, Seed};
 
 /// Edit one picture, where the instruction means it
 ///
 /// PNG, JPEG, WebP and TIFF are read; EXIF orientation is honoured; color profile, 16 bits, transparency and metadata
-/// are kept where the output can hold them (PNG: all). The result has the working size (see --size), or with --keep-outside the picture's own size and,
-/// outside the edited region, its own bytes.
+/// are kept where the output can hold them (PNG: all). With a region the result has the picture's own size and, outside
+/// the region, its own pixels; without one it has the working size (see --size and --finish).
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EditArgs {
@@ -22,8 +22,8 @@ pub(crate) struct EditArgs {
     #[arg(value_name = "INSTRUCTION")]
     pub(crate) instruction: String,
 
-    /// Where to write the result: .png, .webp (both lossless) or .jpg; - is stdout, as PNG [default: IMAGE-edited.png beside
-    /// IMAGE]
+    /// Where to write the result: .png, .webp (both lossless) or .jpg; - is stdout, as PNG [default: a free name beside IMAGE:
+    /// IMAGE-edited.jpg where IMAGE is a JPEG and the result was pasted, else IMAGE-edited.png]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -41,9 +41,8 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "PNG")]
     pub(crate) mask: Option<PathBuf>,
 
-    /// Give the result IMAGE's full size, and outside the edited region IMAGE's own pixels
-    #[arg(long)]
-    pub(crate) keep_outside: bool,
+    #[command(flatten)]
+    pub(crate) finish: FinishArgs,
 
     /// Leave EXIF, XMP and resolution out of the result; its color profile stays, for without it the colors would be others
     #[arg(long)]
@@ -71,8 +70,8 @@ const EXAMPLES: &str = "\
 Examples:
   limekiln edit room.png \"make the sofa red\"
       edit with the built-in model; writes room-edited.png
-  limekiln edit photo.jpg \"make the sofa red\" --model hf:timbrooks/instruct-pix2pix --keep-outside -o red.png
-      a photograph, with the original checkpoint; everything but the sofa keeps its bytes
+  limekiln edit photo.jpg \"make the sofa red\" --model hf:timbrooks/instruct-pix2pix -o red.png
+      a photograph, with the original checkpoint; everything but the sofa keeps its pixels
   limekiln edit photo.jpg \"make it snowy\" --model ./instruct-pix2pix --preset base --text-scale 7.5
       plain InstructPix2Pix, for edits of the whole picture
   limekiln edit room.png \"make the sofa red\" --mask sofa.png

@@ -5,6 +5,7 @@
 mod bounds;
 mod edit;
 mod eval;
+mod finish;
 mod fleet;
 mod model;
 mod number;
@@ -15,6 +16,7 @@ mod verify;
 pub(crate) use bounds::BoundsArgs;
 pub(crate) use edit::EditArgs;
 pub(crate) use eval::EvalRoomsArgs;
+pub(crate) use finish::FinishArgs;
 pub(crate) use fleet::*;
 pub(crate) use model::ModelArgs;
 pub(crate) use number::Seed;

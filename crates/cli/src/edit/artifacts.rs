@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use image::GrayImage;
 use limekiln_lime::canvas::{Stages, View};
 
-use crate::output::{self, folder_make, png_write, same_file};
+use crate::output::{self, png_write};
 
 const MATTE: &str = "matte.png";
 const REPORT: &str = "report.json";
@@ -17,33 +17,16 @@ const LATENTS: &str = "latents.safetensors";
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes the folder if need be; none of its files may be one of `kept`.
+    /// Makes the folder if need be; none of its files may be one of `inputs` or the `result`.
     ///
     /// # Errors
     ///
     /// Says what is in the way.
-    pub(crate) fn new(folder: &Path, kept: &[&Path]) -> Result<Self> {
-        folder_make(folder)?;
+    pub(crate) fn new(folder: &Path, inputs: &[&Path], result: Option<&Path>) -> Result<Self> {
         let views = View::ALL.map(file_name);
-        for name in views
-            .iter()
-            .map(String::as_str)
-            .chain([MATTE, REPORT, LATENTS])
-        {
-            let path = folder.join(name);
-            if kept.iter().any(|kept| same_file(kept, &path)) {
-                bail!(
-                    "{}: --artifacts would overwrite the input: name another folder",
-                    path.display()
-                );
-            }
-            if path.is_dir() {
-                bail!(
-                    "{}: is a folder, and --artifacts writes a file of that name: name another folder",
-                    path.display()
-                );
-            }
-        }
+        let own = [MATTE, REPORT, LATENTS];
+        let names = views.iter().map(String::as_str).chain(own);
+        output::artifacts_folder(folder, names, inputs, result)?;
         Ok(Self(folder.to_owned()))
     }
 

@@ -13,16 +13,16 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use artifacts::Folder;
 use limekiln_lime::Outcome;
-use limekiln_lime::canvas::{Canvas, Error, Finish, Recipe, Warning, for_format, length_check};
-use limekiln_pictures::Error as PictureError;
-use report::Report;
+use limekiln_lime::canvas::{Canvas, Error, Finish, Finishing, Recipe, Warning, length_check};
+use limekiln_pictures::{Error as PictureError, Format, Source, Wish, leave_original};
+use report::{FileReport, Report};
 
 use crate::args::EditArgs;
 use crate::input;
 use crate::models::Choice;
-use crate::output::Target;
 use crate::progress::Progress;
 use crate::settings::{self, Usage};
+use crate::target::Target;
 
 /// Says which checkpoint knows photographs.
 const ADVICE: &str = "--model hf:timbrooks/instruct-pix2pix";
@@ -31,7 +31,9 @@ const ADVICE: &str = "--model hf:timbrooks/instruct-pix2pix";
 struct Job<'a> {
     args: &'a EditArgs,
     canvas: Canvas,
-    finish: Finish,
+    /// The picture's file.
+    input: Vec<u8>,
+    finishing: Finishing,
     target: Target,
     folder: Option<Folder>,
 }
@@ -44,10 +46,12 @@ struct Job<'a> {
 pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let preset = settings::preset(&args.preset)?;
     input::pipes_check(&args.image, args.mask.as_deref(), args.output.as_deref())?;
+    let region = preset.locate.is_some() || args.mask.is_some();
+    let finishing = settings::finishing(&args.finish, region)?;
     let choice = Choice::new(&args.model)?;
     let seed = settings::seed(args.seed, "seed");
     let recipe = Recipe::new(&args.instruction, seed, preset).map_err(explained)?;
-    let job = Job::new(args)?;
+    let job = Job::new(args, finishing)?;
     let model = choice.open()?;
     let side_max = args.size.unwrap_or(choice.size_default());
     let request = job
@@ -56,13 +60,13 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         .map_err(explained)?;
     length_check(&model, &args.instruction).map_err(explained)?;
     let warnings = job.warnings(choice.built_in);
+    warn(settings::finish_warning(&args.finish).as_slice());
     warn(&warnings);
 
     let mut progress = Progress::new("");
     let outcome = limekiln_lime::run(&model, request, |edit| progress.edit(edit));
     progress.finish();
     let outcome = outcome?;
-    warn(&outcome.report.warnings);
     job.finish(outcome, warnings)
 }
 
@@ -92,9 +96,9 @@ fn explained(error: Error) -> anyhow::Error {
 }
 
 impl<'a> Job<'a> {
-    fn new(args: &'a EditArgs) -> Result<Self> {
+    fn new(args: &'a EditArgs, finishing: Finishing) -> Result<Self> {
         let limits = args.bounds.limits();
-        let mut canvas = input::canvas_open(&args.image, &limits)?;
+        let (mut canvas, input) = input::canvas_open(&args.image, &limits)?;
         if args.strip_metadata {
             canvas = canvas.without_metadata();
         }
@@ -113,14 +117,27 @@ impl<'a> Job<'a> {
         let folder = args
             .artifacts
             .as_deref()
-            .map(|folder| Folder::new(folder, &kept))
+            .map(|folder| Folder::new(folder, &kept, target.given()))
             .transpose()?;
+        if let (Finish::Paste, Some(format)) = (finishing.finish, target.format()) {
+            format.holds(canvas.size())?;
+        }
         Ok(Self {
             args,
             canvas,
-            finish: Finish::keeping_outside(args.keep_outside),
+            input,
+            finishing,
             target,
             folder,
+        })
+    }
+
+    /// The format of the result's file, as far as it is known before the edit.
+    fn format(&self) -> Format {
+        let own = (self.canvas.original.format, self.finishing.finish);
+        self.target.format().unwrap_or(match own {
+            (Format::Jpeg, Finish::Paste) => Format::Jpeg,
+            _ => Format::Png,
         })
     }
 
@@ -128,7 +145,7 @@ impl<'a> Job<'a> {
     fn warnings(&self, built_in: bool) -> Vec<String> {
         let warnings = self
             .canvas
-            .warnings(built_in, self.finish, self.target.format);
+            .warnings(built_in, self.finishing.finish, self.format());
         warnings
             .iter()
             .map(|warning| match warning {
@@ -142,9 +159,20 @@ impl<'a> Job<'a> {
     }
 
     fn finish(self, outcome: Outcome, warnings: Vec<String>) -> Result<()> {
-        let finished = self.canvas.finish(outcome, self.finish, warnings);
-        let result = for_format(finished.result, self.target.format, self.finish);
-        self.target.write(&result)?;
+        let told = warnings.len();
+        let finished = self.canvas.finish(outcome, self.finishing, warnings);
+        warn(&finished.report.edit.warnings[told..]);
+        let source = finished.matte.as_ref().map(|matte| Source {
+            input: &self.input,
+            matte,
+        });
+        let wish = Wish {
+            format: self.target.format(),
+            strip_metadata: self.args.strip_metadata,
+            ..Wish::default()
+        };
+        let left = leave_original(finished.result, source, &wish, &self.args.bounds.limits())?;
+        let path = self.target.write(&left.bytes, left.format)?;
         let artifacts = match &self.folder {
             Some(folder) => folder.write(&finished.stages, finished.matte.as_ref())?,
             None => Vec::new(),
@@ -152,15 +180,16 @@ impl<'a> Job<'a> {
         let report = Report {
             version: env!("CARGO_PKG_VERSION"),
             input: self.args.image.display().to_string(),
-            output: self.target.path.display().to_string(),
+            output: path.display().to_string(),
             artifacts,
+            file: FileReport::of(&left),
             result: finished.report,
         };
         let json = serde_json::to_string_pretty(&report)?;
         if let Some(folder) = &self.folder {
             folder.report(&json)?;
         }
-        self.target.say(self.args.json.then_some(&*json));
+        self.target.say(&path, self.args.json.then_some(&*json));
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use limekiln_diffusion::checkpoint::proxy_of;
 use limekiln_jobs::api::{AcceptedEdit, ImageView, Invalid, Models, ProblemDocument};
 use limekiln_jobs::retry::Policy;
 use limekiln_jobs::{ArtifactKind, EditEvent, EditId, EditRequest, EditView};
+use limekiln_pictures::Format;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -117,6 +118,39 @@ impl Client {
     pub(crate) async fn edit_get(&self, edit: EditId) -> Result<EditView> {
         let url = self.url(&format!("/v1/edits/{edit}"))?;
         read(self.send(|| self.http.get(url.clone())).await?).await
+    }
+
+    /// Downloads an edit's result in this format; without one, in that which the gateway gives it.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says; when it sends something else.
+    pub(crate) async fn result_get(
+        &self,
+        edit: EditId,
+        format: Option<Format>,
+    ) -> Result<(Bytes, Format)> {
+        let mut url = self.url(&format!("/v1/edits/{edit}/result"))?;
+        if let Some(format) = format {
+            url.query_pairs_mut().append_pair("format", format.word());
+        }
+        let answer = self.send(|| self.http.get(url.clone())).await?;
+        let sent = answer
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
+        let bytes = answer.bytes().await?;
+        let found = Format::WRITTEN
+            .into_iter()
+            .find(|format| format.media_type() == sent);
+        match found {
+            Some(found) if format.is_none_or(|format| format == found) => Ok((bytes, found)),
+            _ => bail!(
+                "the gateway sent the result as {sent:?}: it may be older than this command; leave out -o, or name a .png file"
+            ),
+        }
     }
 
     /// Downloads one of an edit's files.

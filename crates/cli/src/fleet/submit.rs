@@ -3,17 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use limekiln_jobs::{ArtifactKind, Class, EditId, EditRequest, EditView, Progress, StateName};
-use limekiln_lime::canvas::{Finish, Warning, for_format};
-use limekiln_pictures::{Limits, Original};
+use limekiln_jobs::{
+    ArtifactKind, Class, EditId, EditRequest, EditView, Finish, Progress, StateName,
+};
+use limekiln_lime::Preset;
+use limekiln_lime::canvas::Warning;
+use limekiln_pictures::{Format, Limits};
 use serde_json::Value;
 
 use super::client::Client;
 use crate::args::SubmitArgs;
 use crate::input;
-use crate::output::{self, Target, print};
+use crate::output::{self, print};
 use crate::progress;
 use crate::settings;
+use crate::target::Target;
 
 /// Submits the edit, follows it, and downloads its files.
 ///
@@ -35,10 +39,17 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         None => Target::beside(&args.image)?,
     };
     if let Some(folder) = &args.artifacts {
-        output::folder_make(folder)?;
+        let names = ArtifactKind::ALL.map(ArtifactKind::file_name);
+        output::artifacts_folder(folder, names, &kept, target.given())?;
     }
+    let finish = settings::finish(&args.finish)?;
 
     let image = client.image_create(read(&args.image)?).await?;
+    let region = Preset::named(&args.preset.preset)?.locate.is_some() || args.mask.is_some();
+    let expected = finish.unwrap_or_else(|| Finish::by_default(region));
+    if let (Finish::Paste, Some(format)) = (expected, target.format()) {
+        format.holds((image.width, image.height))?;
+    }
     let mask = match &args.mask {
         Some(mask) => Some(client.image_create(read(mask)?).await?.id),
         None => None,
@@ -51,7 +62,7 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         options: Some(options),
         seed: Some(seed),
         size: args.size,
-        keep_outside: args.keep_outside,
+        finish,
         model: args.served_as.clone(),
         class: if args.bulk {
             Class::Bulk
@@ -85,29 +96,39 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         let reason = edit.error.map(|error| format!(": {}", error.message));
         bail!("edit {id} {}{}", edit.state, reason.unwrap_or_default());
     }
-    let result = client.artifact_get(id, ArtifactKind::Result).await?;
-    let (result, _) =
-        Original::read(&result, &Limits::ACCEPTED).context("the result can't be read")?;
-    let finish = Finish::keeping_outside(args.keep_outside);
-    // The worker's file is a PNG and keeps transparency; this one may not.
-    let kept = Warning::Transparent { kept: true }.to_string();
-    let flattened = result.alpha.is_some() && !target.format.has_alpha();
-    for warning in warnings(&edit).filter(|warning| !flattened || *warning != kept) {
-        eprintln!("warning: {warning}");
-    }
-    if flattened {
-        eprintln!("warning: {}", Warning::Transparent { kept: false });
-    }
-    if finish == Finish::Paste && !target.format.is_lossless() {
-        eprintln!("warning: {}", Warning::Lossy);
-    }
-    target.write(&for_format(result, target.format, finish))?;
+    let (result, format) = client.result_get(id, target.format()).await?;
+    let was_jpeg = image.media_type == Format::Jpeg.media_type();
+    warn(args, &edit, format, was_jpeg);
+    let path = target.write(&result, format)?;
     if let Some(folder) = &args.artifacts {
         artifacts(&client, &edit, folder).await?;
     }
     let json = serde_json::to_string(&edit)?;
-    target.say(args.json.then_some(&*json));
+    target.say(&path, args.json.then_some(&*json));
     Ok(())
+}
+
+/// Prints what the user should know of the edit and of its result's file.
+fn warn(args: &SubmitArgs, edit: &EditView, format: Format, was_jpeg: bool) {
+    let warn = |warning: &dyn std::fmt::Display| eprintln!("warning: {warning}");
+    if let Some(warning) = settings::finish_warning(&args.finish) {
+        warn(&warning);
+    }
+    // The worker's file keeps transparency; this one may not.
+    let kept = Warning::Transparent { kept: true }.to_string();
+    for warning in warnings(edit) {
+        if warning == kept && !format.has_alpha() {
+            warn(&Warning::Transparent { kept: false });
+        } else {
+            warn(&warning);
+        }
+    }
+    let report = edit.report.as_ref();
+    let pasted = report.is_some_and(|report| report["finish"] == Finish::Paste.as_str());
+    // A JPEG that was one keeps the blocks outside.
+    if pasted && !format.is_lossless() && !was_jpeg {
+        warn(&Warning::Lossy);
+    }
 }
 
 /// Why an edit can't start now, where there is nobody to start it.

@@ -26,6 +26,11 @@ fn refused(context: &TestContext, table: &[(&[&str], i32, &str)]) {
     }
 }
 
+/// Edits a sound picture into this file.
+fn to(output: &str) -> [&str; 5] {
+    ["edit", "ok.png", EDIT, "-o", output]
+}
+
 /// A folder with a sound picture, `ok.png`.
 fn with_picture() -> TestContext {
     let context = TestContext::new();
@@ -104,6 +109,10 @@ fn masks_that_do_not_fit() {
     context.write("small.png", mask(10, 10, 0, 5));
     context.write("black.png", mask(64, 48, 0, 0));
     context.write("text.png", "no mask");
+    let gray = image::GrayAlphaImage::from_fn(64, 48, |x, _| {
+        image::LumaA(if x < 9 { [0, 0] } else { [150, 255] })
+    });
+    context.write("gray.png", png(gray));
     let with = |mask: &'static str| ["edit", "ok.png", EDIT, "--mask", mask];
     refused(
         &context,
@@ -114,6 +123,7 @@ fn masks_that_do_not_fit() {
                 "the mask is 10x10 and the picture 64x48",
             ),
             (&with("black.png"), 1, "no white pixel"),
+            (&with("gray.png"), 1, "save it without transparency"),
             (&with("text.png"), 1, "not a picture"),
             (&with("missing.png"), 1, "no such file"),
         ],
@@ -130,7 +140,12 @@ fn outputs_that_cannot_be_written() {
     permissions.set_readonly(true);
     std::fs::set_permissions(&locked, permissions).unwrap();
     context.write("mask.png", mask(64, 48, 0, 20));
-    let to = |output: &'static str| ["edit", "ok.png", EDIT, "-o", output];
+    std::fs::create_dir(context.path("kept")).unwrap();
+    let long = format!("{}.png", "n".repeat(300));
+    let longest = format!("{}.png", "n".repeat(250));
+    context.write(&longest, png(gradient(64, 48)));
+    context.write("wide.png", png(gradient(16_384, 8)));
+    context.write("wide-mask.png", mask(16_384, 8, 0, 20));
     refused(
         &context,
         &[
@@ -141,6 +156,68 @@ fn outputs_that_cannot_be_written() {
             (&to("out.gif"), 1, ".gif pictures can't be written"),
             (&to("out"), 1, "has no extension"),
             (&to("locked.png"), 1, "read-only"),
+            (&to(&long), 1, "can't be written"),
+            (&to("ok.png/out.png"), 1, "can't be written"),
+            (&["edit", &longest, EDIT], 1, "unless -o says where"),
+            (
+                &[
+                    "edit",
+                    "ok.png",
+                    EDIT,
+                    "-o",
+                    "kept/overlay.png",
+                    "--artifacts",
+                    "kept",
+                ],
+                1,
+                "-o names a file that --artifacts writes",
+            ),
+            (
+                &[
+                    "edit",
+                    "ok.png",
+                    EDIT,
+                    "-o",
+                    "kept/../kept/roi.png",
+                    "--artifacts",
+                    "./kept",
+                ],
+                1,
+                "-o names a file that --artifacts writes",
+            ),
+            (
+                &[
+                    "submit",
+                    "ok.png",
+                    EDIT,
+                    "--key",
+                    "lk_1",
+                    "-o",
+                    "kept/roi.png",
+                    "--artifacts",
+                    "kept",
+                ],
+                1,
+                "-o names a file that --artifacts writes",
+            ),
+            (
+                &["submit", &longest, EDIT, "--key", "lk_1"],
+                1,
+                "unless -o says where",
+            ),
+            (
+                &[
+                    "edit",
+                    "wide.png",
+                    EDIT,
+                    "-o",
+                    "out.webp",
+                    "--mask",
+                    "wide-mask.png",
+                ],
+                1,
+                "a WEBP file has at most 16383 pixels a side",
+            ),
             (
                 &[
                     "edit", "ok.png", EDIT, "--mask", "mask.png", "-o", "mask.png",
@@ -220,6 +297,16 @@ fn command_lines_that_cannot_be_right() {
             (&["edit", "ok.png", " \t\n"], 2, "instruction is empty"),
             (&["edit", "ok.png", &long, "--model", &model], 2, "word"),
             (&with("--preset", "quick"), 2, "quick"),
+            (
+                &with("--finish", "better"),
+                2,
+                "a finish is one of none, paste",
+            ),
+            (
+                &["edit", "ok.png", EDIT, "--finish", "none", "--keep-outside"],
+                2,
+                "--keep-outside means --finish paste",
+            ),
             (&with("--scheduler", "heun"), 2, "--scheduler"),
             (&with("--seed", "-1"), 2, "--seed"),
             (&with("--seed", "x"), 2, "--seed"),
@@ -303,6 +390,7 @@ fn without_a_command_help_is_shown() {
     }
     let help = context.succeed(&["edit", "--help"]);
     for says in [
+        "--finish",
         "--keep-outside",
         "LIMEKILN_MODEL",
         "default: 512",

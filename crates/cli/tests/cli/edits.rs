@@ -4,7 +4,7 @@ use image::{GenericImageView, GrayImage};
 use serde_json::Value;
 
 use crate::context::{TestContext, checkpoint};
-use crate::files::{gradient, half_clear, mask, png};
+use crate::files::{encoded, gradient, half_clear, mask, png};
 
 fn open(context: &TestContext, name: &str) -> image::DynamicImage {
     image::open(context.path(name)).unwrap()
@@ -31,9 +31,77 @@ fn sizes_are_bounded_and_floored() {
     );
     context.edit(
         "a.png",
-        &["--size", "64", "--keep-outside", "-o", "full.png"],
+        &["--size", "64", "--finish", "paste", "-o", "full.png"],
     );
     assert_eq!(open(&context, "full.png").dimensions(), (151, 101));
+}
+
+/// What the command reports of an edit with these arguments, and what it warns of.
+fn reported(context: &TestContext, instruction: &str, args: &[&str]) -> (Value, String) {
+    let model = checkpoint("sd1");
+    let mut all = vec![
+        "edit",
+        "a.png",
+        instruction,
+        "--model",
+        &model,
+        "--size",
+        "64",
+        "--steps",
+        "2",
+        "--json",
+    ];
+    all.extend(args);
+    let done = context.run(&all);
+    assert_eq!(done.status, 0, "{args:?}: {}", done.stderr);
+    (serde_json::from_str(&done.stdout).unwrap(), done.stderr)
+}
+
+#[test]
+fn a_region_makes_the_result_as_large_as_the_input() {
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(151, 101)));
+    context.write("m.png", mask(151, 101, 60, 100));
+    let red = "make the sofa red";
+    for (instruction, args, finish) in [
+        (red, &["--preset", "base"][..], "none"),
+        (red, &["--preset", "official"], "paste"),
+        (red, &["--preset", "official", "--finish", "none"], "none"),
+        (red, &["--preset", "base", "--mask", "m.png"], "paste"),
+        (red, &["--preset", "base", "--finish", "paste"], "paste"),
+        (red, &["--preset", "base", "--keep-outside"], "paste"),
+        // No word says where: no region, and nobody asked for more.
+        ("do it now", &["--preset", "paper"], "none"),
+        (
+            "do it now",
+            &["--preset", "paper", "--finish", "paste"],
+            "paste",
+        ),
+    ] {
+        let (report, warned) = reported(&context, instruction, args);
+        assert_eq!(report["finish"], finish, "{args:?}");
+        let size = if finish == "paste" {
+            [151, 101]
+        } else {
+            [64, 42]
+        };
+        assert_eq!(report["output_size"], serde_json::json!(size), "{args:?}");
+        assert_eq!(
+            report["composite"].is_object(),
+            finish == "paste",
+            "{args:?}"
+        );
+        let lost = instruction == "do it now" && finish == "none";
+        for says in [report["warnings"].to_string(), warned.clone()] {
+            assert_eq!(
+                says.contains("no region was found"),
+                lost,
+                "{args:?}: {says}"
+            );
+        }
+        let deprecated = args.contains(&"--keep-outside");
+        assert_eq!(warned.contains("--keep-outside is deprecated"), deprecated);
+    }
 }
 
 #[test]
@@ -48,6 +116,70 @@ fn names_beside_the_input_are_never_taken_twice() {
         ["a b-edited-2.png", "a b-edited.png", "a b.png"]
     );
     assert_eq!(std::fs::read(context.path("a b.png")).unwrap(), bytes);
+}
+
+#[test]
+fn edits_at_once_write_a_file_each() {
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(64, 64)));
+    let model = checkpoint("sd1");
+    let start = |seed: &str| {
+        let args = [
+            "edit",
+            "a.png",
+            "make the sofa red",
+            "--model",
+            &model,
+            "--preset",
+            "base",
+        ];
+        std::process::Command::new(env!("CARGO_BIN_EXE_limekiln"))
+            .args(args)
+            .args(["--steps", "1", "--seed", seed])
+            .current_dir(context.path(""))
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let started = ["1", "2", "3"].map(start);
+    let mut said: Vec<String> = started
+        .map(|child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
+        .into();
+    said.sort();
+    assert_eq!(
+        said,
+        ["a-edited-2.png\n", "a-edited-3.png\n", "a-edited.png\n"]
+    );
+    assert_eq!(context.names().len(), 4);
+}
+
+#[test]
+fn a_jpeg_comes_back_as_one_with_its_blocks() {
+    let context = TestContext::new();
+    context.write(
+        "a.jpg",
+        encoded(gradient(157, 101), image::ImageFormat::Jpeg),
+    );
+    context.write("m.png", mask(157, 101, 60, 100));
+    let small = ["--size", "64", "--steps", "1"];
+    let pasted = ["--mask", "m.png", "--artifacts", "s"];
+    let named = context.edit("a.jpg", &[small.as_slice(), &pasted].concat());
+    assert_eq!(named, "a-edited.jpg\n");
+    context.succeed(&["verify", "a.jpg", "a-edited.jpg", "s/matte.png"]);
+    let report = std::fs::read(context.path("s/report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["file"]["format"], "jpeg");
+    assert!(
+        report["file"]["blocks_kept"].as_u64() > Some(10),
+        "{report}"
+    );
+    // The model's own picture keeps nothing, and a name asks for its format.
+    assert_eq!(context.edit("a.jpg", &small), "a-edited.png\n");
+    context.edit(
+        "a.jpg",
+        &[small.as_slice(), &pasted, &["-o", "out.png"]].concat(),
+    );
+    context.succeed(&["verify", "a.jpg", "out.png", "s/matte.png"]);
 }
 
 #[test]
@@ -78,7 +210,6 @@ fn outside_the_region_every_byte_is_the_inputs() {
             "64",
             "--mask",
             "m.png",
-            "--keep-outside",
             "-o",
             output,
             "--json",
@@ -109,7 +240,7 @@ fn outside_the_region_every_byte_is_the_inputs() {
 }
 
 #[test]
-fn artifacts_show_every_stage_at_the_inputs_size() {
+fn artifacts_show_every_stage() {
     let context = TestContext::new();
     context.write("a.png", png(gradient(130, 90)));
     context.edit(
@@ -135,10 +266,29 @@ fn artifacts_show_every_stage_at_the_inputs_size() {
     let report: Value =
         serde_json::from_slice(&std::fs::read(context.path("deep/stages/report.json")).unwrap())
             .unwrap();
-    assert_eq!(report["artifacts"].as_array().unwrap().len(), 6);
+    assert_eq!(report["artifacts"].as_array().unwrap().len(), 7);
     assert_eq!(
         latents_shape(&context, "deep/stages/latents.safetensors"),
         [1, 4, 22, 32]
+    );
+    // Of a large picture the region is as large, and the others are there to be looked at.
+    context.write("large.png", png(gradient(2100, 700)));
+    context.write("half.png", mask(2100, 700, 0, 1000));
+    let args = [
+        "--size",
+        "64",
+        "--steps",
+        "1",
+        "--mask",
+        "half.png",
+        "--artifacts",
+        "large",
+    ];
+    context.edit("large.png", &args);
+    assert_eq!(open(&context, "large/roi.png").dimensions(), (2100, 700));
+    assert_eq!(
+        open(&context, "large/overlay.png").dimensions(),
+        (1024, 341)
     );
     // Plain edits have no region to show.
     context.edit("a.png", &["--size", "64", "--artifacts", "plain"]);
@@ -174,10 +324,13 @@ fn the_report_says_what_determined_the_result() {
         "ddim",
         "--seed",
         "5",
+        "--finish",
+        "none",
     ];
     let report: Value = serde_json::from_str(&context.edit("a.png", &args)).unwrap();
     for (pointer, value) in [
         ("/input", Value::from("a.png")),
+        ("/finish", "none".into()),
         ("/output", "a-edited.png".into()),
         ("/input_size", vec![80, 64].into()),
         ("/output_size", vec![80, 64].into()),

@@ -157,15 +157,7 @@ fn photographs_are_turned_upright() {
         Rgb(if x < 32 { [250, 10, 10] } else { [10, 10, 250] })
     });
     context.write("turned.jpg", jpeg_oriented(sideways, 6));
-    let args = [
-        "--keep-outside",
-        "--mask",
-        "m.png",
-        "-o",
-        "out.png",
-        "--steps",
-        "1",
-    ];
+    let args = ["--mask", "m.png", "-o", "out.png", "--steps", "1"];
     context.write("m.png", crate::files::mask(32, 64, 0, 2));
     context.edit("turned.jpg", &args);
     let result = image::open(context.path("out.png")).unwrap().into_rgb8();

@@ -87,6 +87,8 @@ fn base_edits_equal_diffusers() {
             &model,
             "--preset",
             "base",
+            "--finish",
+            "none",
             "-o",
             "out.png",
         ];

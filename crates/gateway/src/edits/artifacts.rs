@@ -4,6 +4,7 @@ use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use limekiln_jobs::{ArtifactKind, EditId, StateName, TenantId};
+use limekiln_store::ArtifactRef;
 
 use crate::State;
 use crate::auth::Tenant;
@@ -41,7 +42,6 @@ macro_rules! artifacts {
 }
 
 artifacts! {
-    result Result "/v1/edits/{id}/result" "getResult" "image/png" Vec<u8>, "Download the edited picture";
     roi Roi "/v1/edits/{id}/roi" "getRoi" "image/png" Vec<u8>, "Download the region that was edited, in white";
     segments Segments "/v1/edits/{id}/segments" "getSegments" "image/png" Vec<u8>, "Download the segments, one color each";
     attention Attention "/v1/edits/{id}/attention" "getAttention" "image/png" Vec<u8>, "Download the attention map of the words that name what is edited";
@@ -57,21 +57,43 @@ async fn respond(
     kind: ArtifactKind,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(artifact) = state.services.store.artifact_get(tenant, id, kind).await? else {
-        let edit = read::find(state, tenant, id).await?;
-        return Err(match edit.state {
-            StateName::Succeeded => Problem::plain(ProblemCode::ArtifactNotFound),
-            StateName::Failed | StateName::Cancelled => Problem::new(
-                ProblemCode::EditEnded,
-                format!("the edit has {}: it has no {kind}", edit.state),
-            ),
-            _ => Problem::new(
-                ProblemCode::EditUnfinished,
-                format!("the edit is {}: it has no {kind} yet", edit.state),
-            ),
-        });
-    };
-    let name = format!("{id}-{}", kind.file_name());
+    let artifact = find(state, tenant, id, kind).await?;
+    send(state, tenant, id, &artifact, headers).await
+}
+
+/// The artifact of the tenant's edit, or why there is none.
+pub(crate) async fn find(
+    state: &State,
+    tenant: TenantId,
+    id: EditId,
+    kind: ArtifactKind,
+) -> Result<ArtifactRef, Problem> {
+    if let Some(artifact) = state.services.store.artifact_get(tenant, id, kind).await? {
+        return Ok(artifact);
+    }
+    let edit = read::find(state, tenant, id).await?;
+    Err(match edit.state {
+        StateName::Succeeded => Problem::plain(ProblemCode::ArtifactNotFound),
+        StateName::Failed | StateName::Cancelled => Problem::new(
+            ProblemCode::EditEnded,
+            format!("the edit has {}: it has no {kind}", edit.state),
+        ),
+        _ => Problem::new(
+            ProblemCode::EditUnfinished,
+            format!("the edit is {}: it has no {kind} yet", edit.state),
+        ),
+    })
+}
+
+/// Sends an artifact as it is stored.
+pub(crate) async fn send(
+    state: &State,
+    tenant: TenantId,
+    id: EditId,
+    artifact: &ArtifactRef,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let name = format!("{id}-{}", artifact.kind.file_name());
     let blob = Blob {
         key: &artifact.key,
         digest: &artifact.digest,

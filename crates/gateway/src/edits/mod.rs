@@ -6,7 +6,8 @@
 //! | `read` | one edit, and pages of them |
 //! | `cancel` | ending an edit |
 //! | `delete` | deleting an edit that ended |
-//! | `artifacts` | results, regions and the other files |
+//! | `result` | the edited picture, in the format and size that the client wishes |
+//! | `artifacts` | regions and the other files |
 //! | `events` | the stream of an edit's events |
 
 pub(crate) mod artifacts;
@@ -14,4 +15,5 @@ pub(crate) mod cancel;
 pub(crate) mod delete;
 pub(crate) mod events;
 pub(crate) mod read;
+pub(crate) mod result;
 pub(crate) mod submit;

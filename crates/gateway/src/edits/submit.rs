@@ -6,7 +6,8 @@ use axum::{Json, extract};
 use limekiln_jobs::api::{AcceptedEdit, ModelLimits};
 use limekiln_jobs::request::SEED_MAX;
 use limekiln_jobs::{
-    Cost, Digest, EditId, EditLinks, EditRequest, Job, ModelName, Needs, Spec, StateName, TenantId,
+    Cost, Digest, EditId, EditLinks, EditRequest, Finish, Job, ModelName, Needs, Spec, StateName,
+    TenantId,
 };
 use limekiln_store::{Earlier, Idempotency, Submission, Submitted};
 use time::OffsetDateTime;
@@ -67,9 +68,8 @@ pub(crate) async fn create(
         Some(before) => (before.id, before.born, before.created_at, true),
         None => {
             quotas::edit(&caller)?;
-            let (size, trace) = (SizeMeans::Exactly, Some(trace));
-            let submission =
-                submission(&state, caller.tenant, request, size, idempotency, trace).await?;
+            let trace = Some(trace);
+            let submission = submission(&state, caller.tenant, request, idempotency, trace).await?;
             submit(&state, submission).await?
         }
     };
@@ -123,25 +123,16 @@ fn digest(request: &EditRequest) -> Result<Digest, Problem> {
     Ok(Digest::of(&canonical))
 }
 
-/// What the size means that a request names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SizeMeans {
-    /// It is refused where it is beyond the model's limits.
-    Exactly,
-    /// It is lowered to them: the client chose from sizes that are not ours.
-    AtMost,
-}
-
 /// Checks a request and makes the submission of it.
 pub(crate) async fn submission(
     state: &State,
     tenant: TenantId,
     request: EditRequest,
-    size: SizeMeans,
     idempotency: Option<Idempotency>,
     trace: Option<String>,
 ) -> Result<Submission, Problem> {
     request.validate().map_err(Problem::invalid)?;
+    let asked = request.finish();
     let settings = &state.settings;
     let id = EditId::new();
     let preset = request.preset.unwrap_or_else(|| settings.preset.clone());
@@ -154,16 +145,20 @@ pub(crate) async fn submission(
         options: request.options.unwrap_or_default(),
         seed: request.seed.unwrap_or_else(|| drawn_seed(id)),
         size: request.size,
-        keep_outside: request.keep_outside,
         ..Spec::new(request.instruction)
     };
-    let (mut needs, mut cost) = (Needs::default(), Cost::default());
+    let (mut needs, mut cost, mut locates) = (Needs::default(), Cost::default(), false);
     if let Some(resolve) = &settings.resolve {
         let resolved = resolve(&spec)
             .map_err(|failure| Problem::new(ProblemCode::OptionsInvalid, failure.message))?;
         spec.resolved = Some(resolved.preset);
-        (needs, cost) = (resolved.needs, resolved.cost);
+        (needs, cost, locates) = (resolved.needs, resolved.cost, resolved.locates);
     }
+    let region = locates || request.mask.is_some();
+    let spec = spec.finished(
+        asked.unwrap_or_else(|| Finish::by_default(region)),
+        asked.is_some(),
+    );
     let model = model(state, request.model.as_deref()).await?;
     if let Some(why) = settings
         .length
@@ -173,9 +168,6 @@ pub(crate) async fn submission(
         return Err(Problem::field("instruction", why));
     }
     let limits = limits(state, &model).await?;
-    if size == SizeMeans::AtMost {
-        spec.size = spec.size.map(|size| limits.capped(cost, size));
-    }
     let refused = |error| Problem::invalid(vec![error]);
     limits.check(cost, spec.size).map_err(refused)?;
     Ok(Submission {

@@ -6,8 +6,10 @@ use std::convert::Infallible;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use futures_util::stream;
+use limekiln_jobs::api::Invalid;
 use limekiln_jobs::request::SEED_MAX;
-use limekiln_jobs::{Digest, EditRequest, ImageId};
+use limekiln_jobs::{Digest, EditRequest, Finish, ImageId, UnknownName};
+use limekiln_pictures::{Format, Wish};
 use multer::{Constraints, Multipart, SizeLimit};
 
 use crate::problem::{Problem, ProblemCode};
@@ -29,16 +31,15 @@ pub(super) enum ResponseFormat {
 }
 
 /// Fields that are ignored, whatever OpenAI's clients send in them.
-const IGNORED: [&str; 6] = [
+const IGNORED: [&str; 5] = [
     "quality",
     "background",
     "input_fidelity",
     "moderation",
-    "output_compression",
     "user",
 ];
 /// Fields that are read.
-const READ: [&str; 13] = [
+const READ: [&str; 15] = [
     "image",
     "prompt",
     "mask",
@@ -47,8 +48,10 @@ const READ: [&str; 13] = [
     "response_format",
     "model",
     "output_format",
+    "output_compression",
     "seed",
     "preset",
+    "finish",
     "keep_outside",
     "stream",
     "partial_images",
@@ -262,12 +265,6 @@ impl Form {
     /// One request for each picture; the image and the mask are still to be filled in. Seeds count up from the one that was
     /// given. Without one, each edit draws its own.
     pub(super) fn requests(&self) -> Result<Vec<EditRequest>, Problem> {
-        if self
-            .text("output_format")
-            .is_some_and(|format| format != "png")
-        {
-            return Err(Problem::field("output_format", "must be png"));
-        }
         let n: u32 = self.number("n")?.unwrap_or(1);
         if !(1..=N_MAX).contains(&n) {
             return Err(Problem::field("n", format!("must be from 1 to {N_MAX}")));
@@ -280,7 +277,7 @@ impl Form {
             instruction: prompt.to_owned(),
             preset: self.text("preset").map(str::to_owned),
             seed,
-            size: self.size()?,
+            finish: self.finish()?,
             keep_outside: self.flag("keep_outside")?,
             model: self
                 .text("model")
@@ -305,6 +302,75 @@ impl Form {
         Ok((0..u64::from(n)).map(seeded).collect())
     }
 
+    fn finish(&self) -> Result<Option<Finish>, Problem> {
+        let finish = self.text("finish").map(str::parse).transpose();
+        finish.map_err(|error: UnknownName| Problem::field("finish", error.to_string()))
+    }
+
+    /// As which files the results are sent.
+    pub(super) fn wish(&self) -> Result<Wish, Problem> {
+        let format = match self.text("output_format") {
+            None => Format::Png,
+            Some(word) => Format::WRITTEN
+                .into_iter()
+                .find(|format| format.word() == word)
+                .ok_or_else(|| {
+                    let says = "Supported values are: 'png', 'webp', and 'jpeg'.";
+                    theirs(
+                        "output_format",
+                        format!("Invalid value: '{}'. {says}", printable(word)),
+                    )
+                })?,
+        };
+        Ok(Wish {
+            format: Some(format),
+            quality: self.quality(format)?,
+            max_side: self.size()?,
+            ..Wish::default()
+        })
+    }
+
+    /// `output_compression` as a quality: 100, the default, is the best that the format has.
+    fn quality(&self, format: Format) -> Result<Option<u8>, Problem> {
+        let name = "output_compression";
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let bound = |side, sign, bound| {
+            let text = printable(text);
+            format!(
+                "Invalid '{name}': integer {side} value. Expected a value {sign} {bound}, but got {text} instead."
+            )
+        };
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            let got = printable(text);
+            let says =
+                format!("Invalid type for '{name}': expected an integer, but got '{got}' instead.");
+            return Err(theirs(name, says));
+        }
+        let quality = match digits.parse::<u8>() {
+            Ok(0) => 0,
+            Ok(_) | Err(_) if negative => {
+                return Err(theirs(name, bound("below minimum", ">=", 0)));
+            }
+            Ok(quality @ 0..=100) => quality,
+            _ => return Err(theirs(name, bound("above maximum", "<=", 100))),
+        };
+        match (format, quality) {
+            (Format::Png, 100) => Ok(None),
+            (Format::Png, _) => Err(theirs(
+                name,
+                "Compression less than 100 is not supported for PNG output format",
+            )),
+            (_, quality) => Ok(Some(quality.max(1))),
+        }
+    }
+
+    /// The bound on the longer side of the results.
     fn size(&self) -> Result<Option<u32>, Problem> {
         match self.text("size") {
             None | Some("auto") => Ok(None),
@@ -319,7 +385,7 @@ impl Form {
         }
     }
 
-    /// Digest of everything that the pictures depend on.
+    /// Digest of everything that the edits depend on.
     pub(super) fn digest(&self) -> Digest {
         let mut texts: Vec<_> = self
             .texts
@@ -339,6 +405,15 @@ impl Form {
             add(text.as_bytes());
         }
         Digest::of(whole.finalize().as_bytes())
+    }
+}
+
+/// A wrong field, in the words of OpenAI's API.
+fn theirs(field: &str, message: impl Into<String>) -> Problem {
+    let message = message.into();
+    Problem {
+        errors: vec![Invalid::new(field, message.clone())],
+        ..Problem::new(ProblemCode::RequestInvalid, message)
     }
 }
 

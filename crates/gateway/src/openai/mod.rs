@@ -23,11 +23,12 @@ use limekiln_jobs::api::{
 };
 use limekiln_jobs::{EditRequest, ImageId};
 use limekiln_memory::Share;
+use limekiln_pictures::Format;
 use limekiln_store::{Caller, Idempotency};
 
 use crate::auth::Tenant;
 use crate::body::{self, BufferedBody};
-use crate::edits::submit::{SizeMeans, earlier, same, submission, submit};
+use crate::edits::submit::{earlier, same, submission, submit};
 use crate::params::{IdempotencyKey, Trace};
 use crate::problem::{Problem, ProblemCode, RATE_LIMIT};
 use crate::{State, memory, quotas, upload};
@@ -137,6 +138,7 @@ pub(crate) async fn edit(
     };
     share.shrink_to(fields_bytes);
     let requests = form.requests()?;
+    let wish = form.wish()?;
     let digest = form.digest();
     let (as_url, streamed) = (form.response_format == ResponseFormat::Url, form.streamed);
     let mut pending = Pending::new(&state, &caller, key.is_none());
@@ -167,8 +169,8 @@ pub(crate) async fn edit(
             mask: images.and_then(|(_, mask)| mask),
             ..request
         };
-        let (size, trace) = (SizeMeans::AtMost, Some(trace.clone()));
-        let submission = submission(&state, caller.tenant, request, size, idempotency, trace)
+        let trace = Some(trace.clone());
+        let submission = submission(&state, caller.tenant, request, idempotency, trace)
             .await
             .map_err(in_the_form)?;
         let (edit, ..) = submit(&state, submission).await?;
@@ -178,20 +180,23 @@ pub(crate) async fn edit(
         return Ok(streamed::answer(
             &state,
             pending,
-            partial,
+            (partial, wish),
             (wait, wait_share),
         ));
     }
-    let (data, mut share) = pending.pictures(as_url).await?;
+    let (data, mut shares) = pending.pictures(as_url, wish).await?;
     let answer = ImagesResponse {
         created: time::OffsetDateTime::now_utc().unix_timestamp(),
         data,
-        output_format: "png".into(),
+        output_format: wish.format.unwrap_or(Format::Png).word().into(),
     };
     let json = serde_json::to_vec(&answer).map_err(|error| Problem::internal(&error))?;
     drop(answer);
-    share.shrink_to(json.len() as u64);
-    Ok(memory::answer("application/json", json.into(), share))
+    // One of two copies is left.
+    for share in &mut shares {
+        share.shrink_to(share.bytes().div_ceil(2));
+    }
+    Ok(memory::answer("application/json", json.into(), shares))
 }
 
 /// The idempotency key of one of a form's edits.

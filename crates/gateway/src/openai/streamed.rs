@@ -4,6 +4,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, PollNext, Stream, StreamExt};
 use limekiln_jobs::api::OpenAiPicture;
+use limekiln_pictures::{Format, Wish};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::Receiver;
@@ -17,8 +18,8 @@ use crate::problem::Problem;
 enum Part {
     /// A small JPEG of how far the first edit is, in base64.
     Preview(String),
-    /// The results, with the memory that they take.
-    Results(Vec<OpenAiPicture>, PictureShare),
+    /// The results in this format, with the memory that they take.
+    Results(Vec<OpenAiPicture>, Format, Vec<PictureShare>),
     Failed(Problem),
 }
 
@@ -26,13 +27,14 @@ enum Part {
 pub(super) fn answer(
     state: &State,
     mut pending: Pending,
-    partial: u32,
+    (partial, wish): (u32, Wish),
     held: impl Send + 'static,
 ) -> Response {
     let previews = pending.previews(partial);
     let results = stream::once(async move {
-        match pending.pictures(false).await {
-            Ok((pictures, share)) => Part::Results(pictures, share),
+        let format = wish.format.unwrap_or(Format::Png);
+        match pending.pictures(false, wish).await {
+            Ok((pictures, shares)) => Part::Results(pictures, format, shares),
             Err(problem) => Part::Failed(problem),
         }
     });
@@ -66,31 +68,34 @@ fn events(
     index: usize,
     part: Part,
 ) -> impl Iterator<Item = Result<Event, axum::Error>> + Send + 'static {
-    let (events, share): (Vec<Value>, Option<PictureShare>) = match part {
+    let (events, shares): (Vec<Value>, Vec<PictureShare>) = match part {
         Part::Preview(jpeg) => {
             let mut event = event("image_edit.partial_image", "jpeg", jpeg);
             event["partial_image_index"] = json!(index);
-            (vec![event], None)
+            (vec![event], Vec::new())
         }
-        Part::Results(pictures, share) => {
+        Part::Results(pictures, format, shares) => {
             let pictures = pictures.into_iter().filter_map(|picture| picture.b64_json);
             let completed = pictures.map(|picture| {
-                let mut event = event("image_edit.completed", "png", picture);
+                let mut event = event("image_edit.completed", format.word(), picture);
                 let none = json!({ "image_tokens": 0, "text_tokens": 0 });
                 event["usage"] = json!({
                     "input_tokens": 0, "input_tokens_details": none, "output_tokens": 0, "total_tokens": 0,
                 });
                 event
             });
-            (completed.collect(), Some(share))
+            (completed.collect(), shares)
         }
         Part::Failed(problem) => {
             let error = super::error(&problem);
-            (vec![json!({ "type": "error", "error": error.error })], None)
+            (
+                vec![json!({ "type": "error", "error": error.error })],
+                Vec::new(),
+            )
         }
     };
     events.into_iter().map(move |event| {
-        let _ = &share;
+        let _ = &shares;
         let name = event["type"].as_str().unwrap_or_default();
         Event::default().event(name).json_data(&event)
     })

@@ -6,6 +6,7 @@ use limekiln_blobs::Key;
 use limekiln_jobs::api::OpenAiPicture;
 use limekiln_jobs::{ArtifactKind, EditId, EditView, FailureClass, Live, StateName, TenantId};
 use limekiln_memory::{TooLarge, mib};
+use limekiln_pictures::{Format, Wish};
 use limekiln_store::{ArtifactRef, Caller};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, timeout_at};
@@ -14,14 +15,13 @@ use crate::State;
 use crate::edits::events::{Message, Watcher};
 use crate::edits::read;
 use crate::keys::KeyLife;
+use crate::leaving::Stored;
 use crate::memory::PictureShare;
 use crate::problem::{Problem, ProblemCode};
 use crate::settings::Downloads;
 
 /// What an answer takes at most for each byte of its pictures: base64, and the JSON around a copy of it.
 const ANSWER_SHARE: (u64, u64) = (8, 3);
-/// The largest result in bytes that is read into memory.
-const RESULT_BYTES_MAX: u64 = 64 << 20;
 
 /// Edits that a client waits for.
 pub(super) struct Pending {
@@ -62,7 +62,8 @@ impl Pending {
     pub(super) async fn pictures(
         mut self,
         urls: bool,
-    ) -> Result<(Vec<OpenAiPicture>, PictureShare), Problem> {
+        wish: Wish,
+    ) -> Result<(Vec<OpenAiPicture>, Vec<PictureShare>), Problem> {
         let deadline = Instant::now() + self.state.settings.timeouts.openai_wait;
         for index in 0..self.edits.len() {
             let edit = self.edits[index];
@@ -82,43 +83,46 @@ impl Pending {
                 }
             }
         }
-        let mut artifacts = Vec::with_capacity(self.edits.len());
+        let mut results = Vec::with_capacity(self.edits.len());
         for edit in &self.edits {
-            let found = self
-                .state
-                .services
-                .store
-                .artifact_get(self.tenant, *edit, ArtifactKind::Result)
-                .await?;
-            artifacts.push(found.ok_or_else(|| Problem::plain(ProblemCode::ArtifactNotFound))?);
+            results.push(Stored::find(&self.state, self.tenant, *edit).await?);
         }
+        let as_stored = results.iter().all(|stored| stored.is(&wish));
         let mut links = Vec::new();
         // Where clients can't reach the blob store, its links are of no use.
-        if urls && self.state.settings.downloads == Downloads::Redirect {
-            for artifact in &artifacts {
-                links.extend(link(&self.state, artifact).await?);
+        let reached = self.state.settings.downloads == Downloads::Redirect;
+        if urls && as_stored && reached {
+            for stored in &results {
+                links.extend(link(&self.state, &stored.result).await?);
             }
         }
         // Links, or the pictures themselves: all of one kind, since one blob store has them all.
-        let linked = links.len() == artifacts.len();
-        let files: u64 = artifacts.iter().map(|artifact| artifact.bytes).sum();
-        let needed = if linked {
-            0
+        if links.len() == results.len() {
+            self.edits.clear();
+            return Ok((links, Vec::new()));
+        }
+        links.clear();
+        let answer = |bytes: u64| bytes * ANSWER_SHARE.0 / ANSWER_SHARE.1;
+        let (memory, mut shares) = (&self.state.memory, Vec::new());
+        if as_stored {
+            let files: u64 = results.iter().map(|stored| stored.result.bytes).sum();
+            let share = memory.pictures(self.tenant, None, answer(files), unsendable);
+            shares.push(share.await?);
+            for stored in &results {
+                let file = stored.file(&self.state).await?;
+                links.push(picture(&file, Format::Png, urls));
+            }
         } else {
-            files * ANSWER_SHARE.0 / ANSWER_SHARE.1
-        };
-        let memory = &self.state.memory;
-        let share = memory
-            .pictures(self.tenant, None, needed, unsendable)
-            .await?;
-        if !linked {
-            links.clear();
-            for artifact in &artifacts {
-                links.push(picture(&self.state, artifact, urls).await?);
+            // What making a file takes is more than what its part of the answer does.
+            for stored in &results {
+                let mut made = stored.made(&self.state, self.tenant, wish).await?;
+                links.push(picture(&made.bytes, made.format, urls));
+                made.share.shrink_to(answer(made.bytes.len() as u64));
+                shares.push(made.share);
             }
         }
         self.edits.clear();
-        Ok((links, share))
+        Ok((links, shares))
     }
 }
 
@@ -236,22 +240,15 @@ async fn link(state: &State, artifact: &ArtifactRef) -> Result<Option<OpenAiPict
     }))
 }
 
-async fn picture(
-    state: &State,
-    artifact: &ArtifactRef,
-    url: bool,
-) -> Result<OpenAiPicture, Problem> {
-    let bytes = state
-        .services
-        .blobs
-        .get(&key(artifact)?, Some(&artifact.digest), RESULT_BYTES_MAX)
-        .await?;
-    let encoded = STANDARD.encode(&bytes);
-    // A folder of blobs has no address of its own, nor has a blob store that clients can't reach: the picture is its own address.
+fn picture(bytes: &[u8], format: Format, url: bool) -> OpenAiPicture {
+    let encoded = STANDARD.encode(bytes);
+    // A folder of blobs has no address of its own, nor has a blob store that clients can't reach or a file that is made for this
+    // answer: the picture is its own address.
     let (b64_json, url) = if url {
-        (None, Some(format!("data:image/png;base64,{encoded}")))
+        let media_type = format.media_type();
+        (None, Some(format!("data:{media_type};base64,{encoded}")))
     } else {
         (Some(encoded), None)
     };
-    Ok(OpenAiPicture { b64_json, url })
+    OpenAiPicture { b64_json, url }
 }

@@ -120,30 +120,6 @@ fn form_of(gateway: &Gateway, size: &str, preset: &str, key: &str) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn openais_sizes_are_lowered_to_what_the_model_takes() {
-    let gateway = Gateway::with(|settings| {
-        settings.timeouts.openai_wait = Duration::from_millis(50);
-        settings.resolve = Some(Arc::new(|spec: &Spec| {
-            let rows = if spec.preset == "paper" { 300 } else { 1 };
-            Ok(Resolved {
-                cost: Cost { rows, distances: 0 },
-                ..Resolved::default()
-            })
-        }));
-    })
-    .await;
-    announce(&gateway, LIMITS).await;
-    for (preset, size) in [("fast", 256), ("paper", 181)] {
-        let reply = gateway.send(form_of(&gateway, "1024x1024", preset, preset));
-        assert_eq!(reply.await.status, 504, "nobody works");
-        let sized = format!(
-            "select (spec ->> 'size')::bigint from edits where spec ->> 'preset' = '{preset}'"
-        );
-        assert_eq!(gateway.context.number(&sized).await, size);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeated_request_is_answered_whatever_the_limits_are_by_now() {
     let rows = Arc::new(AtomicU64::new(1));
     let costs = rows.clone();

@@ -20,6 +20,7 @@ mod openai;
 mod openapi;
 mod outages;
 mod ports;
+mod results;
 mod slow;
 mod support;
 mod versions;

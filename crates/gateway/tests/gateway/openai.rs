@@ -90,6 +90,111 @@ async fn pictures_for_a_prompt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn formats_and_sizes_are_of_the_result() {
+    let gateway = Gateway::start().await;
+    let _worker = worker::start(&gateway).await;
+    let room = pictures::room();
+    // The room has 64 x 48 pixels.
+    for (fields, format, magic, size) in [
+        (&[("output_format", "jpeg")][..], "jpeg", "/9j/", (64, 48)),
+        (
+            &[("output_format", "webp"), ("output_compression", "0")],
+            "webp",
+            "UklGR",
+            (64, 48),
+        ),
+        (
+            &[("output_compression", "100"), ("size", "auto")],
+            "png",
+            "iVBORw0KGgo",
+            (64, 48),
+        ),
+        (
+            &[
+                ("size", "256x256"),
+                ("output_format", "jpeg"),
+                ("output_compression", "100"),
+            ],
+            "jpeg",
+            "/9j/",
+            (64, 48),
+        ),
+    ] {
+        let named: Vec<String> = fields
+            .iter()
+            .map(|(name, _)| format!("name=\"{name}\""))
+            .collect();
+        let mut parts: Vec<(&str, &[u8])> =
+            vec![(IMAGE, &room), (r#"name="prompt""#, b"make the sofa red")];
+        parts.extend(
+            named
+                .iter()
+                .zip(fields)
+                .map(|(name, (_, value))| (name.as_str(), value.as_bytes())),
+        );
+        let reply = gateway.send(post(&gateway, &parts)).await;
+        assert_eq!(reply.status, 200, "{fields:?}: {}", reply.text());
+        let answer = reply.json();
+        assert_eq!(answer["output_format"], format, "{fields:?}");
+        let picture = answer["data"][0]["b64_json"].as_str().unwrap();
+        assert!(picture.starts_with(magic), "{fields:?}: {}", &picture[..20]);
+        let picture = image::load_from_memory(&STANDARD.decode(picture).unwrap()).unwrap();
+        assert_eq!((picture.width(), picture.height()), size, "{fields:?}");
+    }
+    let sized = "select count(*) from edits where spec->'size' is not null";
+    assert_eq!(
+        gateway.context.number(sized).await,
+        0,
+        "the model's size is its own"
+    );
+    let parts: [(&str, &[u8]); 4] = [
+        (IMAGE, &room),
+        (r#"name="prompt""#, b"make the sofa red"),
+        (r#"name="output_format""#, b"jpeg"),
+        (r#"name="response_format""#, b"url"),
+    ];
+    let answer = gateway.send(post(&gateway, &parts)).await.json();
+    let url = answer["data"][0]["url"].as_str().unwrap();
+    assert!(
+        url.starts_with("data:image/jpeg;base64,/9j/"),
+        "{}",
+        &url[..40]
+    );
+    for (field, value, says) in [
+        (
+            "output_format",
+            "gif",
+            "Invalid value: 'gif'. Supported values are: 'png', 'webp', and 'jpeg'.",
+        ),
+        (
+            "output_compression",
+            "101",
+            "Invalid 'output_compression': integer above maximum value. Expected a value <= 100, but got 101 instead.",
+        ),
+        (
+            "output_compression",
+            "-1",
+            "Invalid 'output_compression': integer below minimum value. Expected a value >= 0, but got -1 instead.",
+        ),
+        (
+            "output_compression",
+            "50",
+            "Compression less than 100 is not supported for PNG output format",
+        ),
+    ] {
+        let name = format!("name=\"{field}\"");
+        let parts: [(&str, &[u8]); 3] = [
+            (IMAGE, &room),
+            (r#"name="prompt""#, b"make the sofa red"),
+            (&name, value.as_bytes()),
+        ];
+        let error = gateway.send(post(&gateway, &parts)).await.json();
+        assert_eq!(error["error"]["message"], says);
+        assert_eq!(error["error"]["param"], field);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picture_in_a_folder_is_its_own_address() {
     let gateway = Gateway::on_folder(|_| {}).await;
     let _worker = worker::start(&gateway).await;

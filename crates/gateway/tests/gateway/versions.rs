@@ -69,7 +69,7 @@ async fn a_preset_is_resolved_once_and_shown_as_it_was_sent() {
     assert_eq!(queue["unable_needs"], json!(["preset.sharpen"]));
     let request = Request::new("GET", "/v1/admin/workers").key(&gateway.admin);
     let workers = gateway.send(request).await.json();
-    assert_eq!(workers["workers"][0]["can"], json!([]));
+    assert_eq!(workers["workers"][0]["can"], json!(Spec::LATER));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,14 +44,6 @@ impl ModelLimits {
         }
     }
 
-    /// `size` as far as an edit of this cost may go with it, and no less than the model's own.
-    pub fn capped(&self, cost: Cost, size: u32) -> u32 {
-        let rows = u128::from(cost.rows.max(1));
-        let area = u128::from(self.rows_max) * u128::from(self.size).pow(2) / rows;
-        let by_rows = u32::try_from(area.isqrt()).unwrap_or(u32::MAX);
-        size.min(self.size_max.min(by_rows).max(self.size))
-    }
-
     /// Checks an edit of this cost that names this size.
     ///
     /// # Errors
@@ -122,18 +114,6 @@ mod tests {
                 distances: 50,
             };
             assert_eq!(limits.check(cost, size), Ok(()));
-        }
-        for (rows, wish, size) in [
-            (1, 90, 90),
-            (1, 900, 400),
-            (250, 900, 200),
-            (334, 900, 173),
-            (1001, 900, 100),
-        ] {
-            let cost = Cost { rows, distances: 0 };
-            assert_eq!(limits.capped(cost, wish), size);
-            assert_eq!(limits.check(cost, Some(size)).is_ok(), rows <= 1000);
-            assert!(rows == 1 || limits.check(cost, Some(size + 1)).is_err());
         }
         let other = ModelLimits {
             size_max: 200,

@@ -12,6 +12,7 @@
 //! | `openai` | `/v1/images/edits`, in OpenAI's form |
 //! | `limits` | what the workers of a model take on |
 //! | `problem` | answers to requests that failed, and their codes |
+//! | `result` | as which file a result leaves |
 //! | `session` | `/v1/sessions` |
 //! | `stream` | server-sent events |
 //! | `tenant` | `/v1/admin/tenants`: limits, use and keys of tenants |
@@ -29,6 +30,7 @@ mod limits;
 mod model;
 mod openai;
 mod problem;
+mod result;
 mod session;
 mod stream;
 mod tenant;
@@ -50,6 +52,7 @@ pub use openai::{
     OpenAiPicture, OpenAiProblem,
 };
 pub use problem::{Invalid, ProblemCode, ProblemDocument};
+pub use result::ResultQuery;
 pub use session::{SessionLinks, SessionView};
 pub use stream::SentEvent;
 pub use tenant::{KeyView, TenantLimits, TenantPage, TenantQuery, TenantView};

@@ -21,7 +21,8 @@ pub struct ImageEditForm {
     /// Number of pictures to make, from consecutive seeds.
     #[schema(minimum = 1, maximum = 10, default = 1)]
     pub n: Option<u32>,
-    /// Bounds the longer side at which the model works. The picture keeps its proportions.
+    /// Bounds the longer side of the result, once it is finished; it keeps its proportions and is never enlarged. `auto`, the
+    /// default, leaves its size as it is: the input's where the edit has a region.
     #[schema(value_type = Option<String>, pattern = "^(auto|256x256|512x512|1024x1024|1536x1024|1024x1536)$", example = "512x512")]
     pub size: Option<String>,
     /// `b64_json` (the default), or `url`: an address that works for some minutes.
@@ -30,15 +31,22 @@ pub struct ImageEditForm {
     /// Model of this server. Names of OpenAI's models stand for the default one.
     #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", example = "gpt-image-1")]
     pub model: Option<String>,
-    /// Format of the pictures: `png`.
-    #[schema(value_type = Option<String>, pattern = "^png$", example = "png")]
+    /// Format of the pictures: `png` (the default), `jpeg` or `webp`.
+    #[schema(value_type = Option<String>, pattern = "^(png|jpeg|webp)$", example = "png")]
     pub output_format: Option<String>,
+    /// Quality of a JPEG or WebP in percent. At 100, the default, WebP is without loss. A PNG always is, and takes 100 only.
+    #[schema(minimum = 0, maximum = 100, example = 85)]
+    pub output_compression: Option<u32>,
     /// Seed of the first picture's noise. Not in OpenAI's API.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     pub seed: Option<u64>,
     /// Preset to start from. Not in OpenAI's API.
     pub preset: Option<String>,
-    /// Whether pixels outside the region stay exactly those of the input. Not in OpenAI's API.
+    /// How the model's picture becomes the result, as in `POST /v1/edits`. Not in OpenAI's API.
+    #[schema(value_type = Option<String>, pattern = "^(none|paste)$", example = "paste")]
+    pub finish: Option<String>,
+    /// `true` means `finish=paste`, `false` says nothing. Use `finish`. Not in OpenAI's API.
+    #[schema(deprecated)]
     pub keep_outside: Option<bool>,
     /// Accepted for OpenAI's clients and ignored.
     pub quality: Option<String>,
@@ -48,8 +56,6 @@ pub struct ImageEditForm {
     pub input_fidelity: Option<String>,
     /// Accepted for OpenAI's clients and ignored.
     pub moderation: Option<String>,
-    /// Accepted for OpenAI's clients and ignored.
-    pub output_compression: Option<String>,
     /// Accepted for OpenAI's clients and ignored.
     pub user: Option<String>,
     /// Whether the answer is a stream of server-sent events: `image_edit.partial_image` and `image_edit.completed`.
@@ -122,7 +128,7 @@ pub struct ImagesResponse {
     pub created: i64,
     /// The pictures, in the order of their seeds.
     pub data: Vec<OpenAiPicture>,
-    /// Format of the pictures: `png`.
+    /// Format of the pictures: `png`, `jpeg` or `webp`.
     #[schema(value_type = String, example = "png")]
     pub output_format: Cow<'static, str>,
 }
@@ -130,11 +136,11 @@ pub struct ImagesResponse {
 /// An edited picture, as `response_format` asked for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpenAiPicture {
-    /// The PNG in base64.
+    /// The picture's file in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub b64_json: Option<String>,
-    /// Address of the PNG, which works for some minutes and needs no key. On `limekiln dev` it is a `data:` address, with the
-    /// picture in it.
+    /// Address of the picture, which works for some minutes and needs no key. On `limekiln dev`, and where `size` or
+    /// `output_format` ask for another file than is stored, it is a `data:` address, with the picture in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }

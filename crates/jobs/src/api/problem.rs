@@ -128,6 +128,7 @@ problem_codes! {
     MediaTypeUnsupported 415 "media_type_unsupported" "The body's media type is not accepted here", "Name it in Content-Type, as the API's description says.";
     ContentEncodingUnsupported 415 "content_encoding_unsupported" "Compressed bodies are not accepted", "Send the body without Content-Encoding.";
     ImageUnsupported 415 "image_unsupported" "Not a picture that can be read", "Send a PNG, JPEG, WebP or TIFF picture; the detail says how to convert others.";
+    RangeUnsatisfiable 416 "range_unsatisfiable" "The file has no such bytes", "Ask for a range within the length that Content-Range gives, or leave Range out.";
     RequestInvalid 422 "request_invalid" "Fields are not what they should be", "The detail says which, and what they must be; `errors` lists them.";
     OptionsInvalid 422 "options_invalid" "The preset can't take these options", "The detail says which field, and why.";
     IdempotencyKeyReused 422 "idempotency_key_reused" "The idempotency key came with another request", "Use a new key for each new request.";

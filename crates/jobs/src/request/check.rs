@@ -2,6 +2,7 @@
 
 use super::edit::EditRequest;
 use crate::api::Invalid;
+use crate::finish::Finish;
 use crate::spec::ModelName;
 use serde_json::Value;
 use url::Url;
@@ -40,10 +41,25 @@ impl EditRequest {
         );
         check("seed", between(self.seed, 0, SEED_MAX));
         check("size", between(self.size, 64, 2048));
+        check("keep_outside", self.finishes());
         check("model", self.model.as_deref().map_or(Ok(()), model));
         check("webhook", self.webhook.as_ref().map_or(Ok(()), webhook));
         check("max_attempts", between(self.max_attempts, 1, 10));
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    /// The finish that is asked for, by either of its two fields; none where the edit is to have its default.
+    pub fn finish(&self) -> Option<Finish> {
+        self.finish.or(self.keep_outside.then_some(Finish::Paste))
+    }
+
+    fn finishes(&self) -> Result<(), String> {
+        match self.finish {
+            Some(other) if self.keep_outside && other != Finish::Paste => Err(format!(
+                "means finish: paste, and finish asks for {other}: leave one of the two out"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn source(&self) -> Result<(), String> {
@@ -193,6 +209,10 @@ mod tests {
             json!({"size": 2048, "max_attempts": 10, "preset": "fast", "model": "sd1.5_pix2pix"}),
             json!({"webhook": "https://example.com/hook?a=b"}),
             json!({"options": nested(OPTIONS_DEPTH_MAX)}),
+            json!({"finish": "none"}),
+            json!({"finish": null}),
+            json!({"finish": "none", "keep_outside": false}),
+            json!({"finish": "paste", "keep_outside": true}),
         ] {
             assert_eq!(wrong(extra.clone()), Vec::<String>::new(), "{extra}");
         }
@@ -236,9 +256,25 @@ mod tests {
             (json!({"webhook": long}), "webhook"),
             (json!({"max_attempts": 0}), "max_attempts"),
             (json!({"max_attempts": 11}), "max_attempts"),
+            (
+                json!({"finish": "none", "keep_outside": true}),
+                "keep_outside",
+            ),
         ] {
             assert_eq!(wrong(extra.clone()), [field], "{extra}");
         }
+    }
+
+    #[test]
+    fn the_older_field_means_paste_and_its_absence_nothing() {
+        let finish = |extra| request(extra).unwrap().finish();
+        assert_eq!(finish(json!({})), None);
+        assert_eq!(finish(json!({"keep_outside": false})), None);
+        assert_eq!(finish(json!({"keep_outside": true})), Some(Finish::Paste));
+        assert_eq!(finish(json!({"finish": "none"})), Some(Finish::None));
+        let error = request(json!({"finish": "better"})).unwrap_err();
+        let says = "a finish is one of none, paste";
+        assert!(error.to_string().contains(says), "{error}");
     }
 
     #[test]
@@ -265,6 +301,8 @@ mod tests {
             json!({"webhook": "example.com"}),
             json!({"options": []}),
             json!({"keep_outside": null}),
+            json!({"finish": "detailed"}),
+            json!({"finish": 1}),
         ] {
             assert!(request(extra.clone()).is_err(), "{extra}");
         }

@@ -14,6 +14,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use crate::class::Class;
+use crate::finish::Finish;
 use crate::ids::{EditId, ImageId, SessionId};
 
 /// What to edit and how. Exactly one of `image` and `parent` is given.
@@ -53,8 +54,20 @@ pub struct EditRequest {
     #[serde(default)]
     #[schema(minimum = 64, maximum = 2048, example = 512)]
     pub size: Option<u32>,
-    /// Whether pixels outside the region stay exactly those of the input, and the result has its size.
+    /// How the model's picture becomes the result. By default `paste` where the edit has a region, which the preset looks for or
+    /// `mask` gives, and `none` where it has none. Where such an edit finds no region, the result is that of `none`, and its
+    /// report warns of it.
+    // Left out where it says nothing, so that a request which was sent before this field came has the same digest.
+    #[serde(
+        default,
+        deserialize_with = "crate::text_enum::asked_opt",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(schema_with = Finish::asked_schema)]
+    pub finish: Option<Finish>,
+    /// `true` means `finish: "paste"`, `false` says nothing. Use `finish`.
     #[serde(default)]
+    #[schema(deprecated)]
     pub keep_outside: bool,
     /// Model to run, one of those that `GET /v1/models` lists. By default the one marked there.
     #[serde(default)]

@@ -1,9 +1,10 @@
 //! From the model's picture to the result, its report and the pictures of its stages.
 
 use candle_core::Tensor;
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, GrayImage, RgbImage, imageops};
 use limekiln_pictures::compose::{Pasted, Seam, paste};
-use limekiln_pictures::{Colors, Depth, Format, Mask, Original, paint};
+use limekiln_pictures::original::{Metadata, Opacity};
+use limekiln_pictures::{Colors, Depth, Mask, Original, paint, size};
 use serde::Serialize;
 
 use super::read::Canvas;
@@ -12,7 +13,8 @@ use crate::report::Report;
 use crate::roi::{Map, Segments};
 
 /// How the model's picture becomes the result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Finish {
     /// The result is the model's picture, at its working size.
     None,
@@ -20,12 +22,34 @@ pub enum Finish {
     Paste,
 }
 
-impl Finish {
-    /// As the option `keep_outside` has it.
-    pub fn keeping_outside(keep: bool) -> Self {
-        if keep { Self::Paste } else { Self::None }
+/// A finish, and whether somebody asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finishing {
+    /// How the model's picture becomes the result.
+    pub finish: Finish,
+    /// Whether nobody asked for it. An edit that finds no region gets that of [`Finish::None`] then.
+    pub by_default: bool,
+}
+
+impl Finishing {
+    /// The model's picture stays as it is.
+    pub const NONE: Self = Self {
+        finish: Finish::None,
+        by_default: false,
+    };
+
+    /// What the edit came to: `region` is whether it found one.
+    fn settled(self, region: bool) -> Finish {
+        if self.by_default && !region {
+            Finish::None
+        } else {
+            self.finish
+        }
     }
 }
+
+const NOT_PASTED: &str = "no region was found: the result is the model's own picture, at its working size; name the object \
+                          in the instruction, give a mask, or ask for the finish \"paste\" to have it at the picture's size";
 
 /// Which of an edit's stages a picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +86,8 @@ pub struct ResultReport {
     pub input_size: (u32, u32),
     /// Size of the result.
     pub output_size: (u32, u32),
+    /// How the model's picture became the result.
+    pub finish: Finish,
     /// How the result was put together; none with [`Finish::None`].
     pub composite: Option<Seam>,
     /// The engine's report. Its warnings begin with those of the picture.
@@ -95,13 +121,19 @@ pub struct Stages {
 
 impl Canvas {
     /// Makes the result from the engine's outcome. `warnings` are put before the engine's own in the report.
-    pub fn finish(self, outcome: Outcome, finish: Finish, mut warnings: Vec<String>) -> Finished {
+    pub fn finish(
+        self,
+        outcome: Outcome,
+        finishing: Finishing,
+        mut warnings: Vec<String>,
+    ) -> Finished {
         let (width, height) = self.size();
         // The user's own mask is the region to the pixel; the engine knows it at the working size only.
         let roi = self.mask.or_else(|| {
             let roi = Mask::from_image(outcome.roi.as_ref()?);
             Some(roi.resized(width as usize, height as usize).to_image())
         });
+        let finish = finishing.settled(roi.is_some());
         let edited = match self.original.depth() {
             Depth::Eight => Colors::Eight(outcome.image),
             Depth::Sixteen => Colors::Sixteen(outcome.deep),
@@ -119,11 +151,15 @@ impl Canvas {
         };
         let mut edit = outcome.report;
         warnings.append(&mut edit.warnings);
+        if finish != finishing.finish {
+            warnings.push(NOT_PASTED.to_owned());
+        }
         edit.warnings = warnings;
         Finished {
             report: ResultReport {
                 input_size: (width, height),
                 output_size: result.size(),
+                finish,
                 composite,
                 edit,
             },
@@ -140,14 +176,21 @@ impl Canvas {
     }
 }
 
+/// Longer side of the stages' pictures, in pixels: they are for people to look at.
+const VIEW_SIDE: u32 = 1024;
+
 impl Stages {
-    /// A picture of a stage, of the input's size; none where the edit had no such stage.
+    /// A picture of a stage; none where the edit had no such stage. The region has the input's size, since it says which of
+    /// its pixels were edited. The others are there to be looked at, and have at most 1,024 pixels a side.
     pub fn view(&self, view: View) -> Option<DynamicImage> {
-        let size = self.input.size();
+        let size = size::bounded(self.input.size(), VIEW_SIDE);
         let roi = self.roi.as_ref();
         let painted: RgbImage = match view {
             View::Roi => return Some(roi?.clone().into()),
-            View::Overlay => paint::overlay(&self.input.on_white(), roi?),
+            View::Overlay => {
+                let roi = Mask::from_image(roi?).resized(size.0 as usize, size.1 as usize);
+                paint::overlay(&self.shown(size), &roi.to_image())
+            }
             View::Segments => {
                 let segments = self.segments.as_ref()?;
                 paint::segments(&segments.labels, segments.side, size)
@@ -160,55 +203,36 @@ impl Stages {
         Some(painted.into())
     }
 
+    /// The input on white, shrunk to this size.
+    fn shown(&self, (width, height): (u32, u32)) -> RgbImage {
+        if self.input.size() == (width, height) {
+            return self.input.on_white();
+        }
+        // Shrunk first: then there is little to convert to sRGB.
+        let colors = match &self.input.colors {
+            Colors::Eight(pixels) => Colors::Eight(imageops::thumbnail(pixels, width, height)),
+            Colors::Sixteen(pixels) => Colors::Sixteen(imageops::thumbnail(pixels, width, height)),
+        };
+        let alpha = self.input.alpha.as_ref().map(|alpha| match alpha {
+            Opacity::Eight(values) => Opacity::Eight(imageops::thumbnail(values, width, height)),
+            Opacity::Sixteen(values) => {
+                Opacity::Sixteen(imageops::thumbnail(values, width, height))
+            }
+        });
+        let small = Original {
+            colors,
+            alpha,
+            space: self.input.space.clone(),
+            metadata: Metadata::default(),
+            format: self.input.format,
+        };
+        small.on_white()
+    }
+
     /// The pictures of all stages that the edit had, each painted when it is asked for.
     pub fn views(&self) -> impl Iterator<Item = (View, DynamicImage)> {
         View::ALL
             .into_iter()
             .filter_map(|view| Some((view, self.view(view)?)))
-    }
-}
-
-/// A result as a file of `format` holds it. Where the format has no transparency, a pasted result is laid on white, since its
-/// transparent pixels hide colors of the input; the model's own picture was made on white and is taken as it is.
-pub fn for_format(mut result: Original, format: Format, finish: Finish) -> Original {
-    if format.has_alpha() {
-        return result;
-    }
-    if finish == Finish::Paste {
-        return result.flat();
-    }
-    result.alpha = None;
-    result
-}
-
-#[cfg(test)]
-mod tests {
-    use image::{Luma, Rgb, Rgba};
-    use limekiln_pictures::Picture;
-
-    use super::*;
-
-    #[test]
-    fn what_transparency_hides_stays_hidden() {
-        let hidden = Picture {
-            rgb: RgbImage::from_pixel(2, 2, Rgb([0; 3])),
-            alpha: Some(GrayImage::from_pixel(2, 2, Luma([0]))),
-        };
-        let pixel = |format, finish| {
-            let pixels = for_format(hidden.clone().into(), format, finish);
-            let pixels = DynamicImage::from(pixels.into_picture());
-            (
-                pixels.color().has_alpha(),
-                *pixels.to_rgba8().get_pixel(0, 0),
-            )
-        };
-        let clear = (true, Rgba([0; 4]));
-        assert_eq!(pixel(Format::Png, Finish::Paste), clear);
-        assert_eq!(pixel(Format::WebP, Finish::None), clear);
-        let white = (false, Rgba([255; 4]));
-        assert_eq!(pixel(Format::Jpeg, Finish::Paste), white);
-        // The model's own picture hides nothing.
-        let own = (false, Rgba([0, 0, 0, 255]));
-        assert_eq!(pixel(Format::Jpeg, Finish::None), own);
     }
 }

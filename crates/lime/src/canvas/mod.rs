@@ -15,7 +15,7 @@ mod request;
 mod warnings;
 
 pub use error::Error;
-pub use finish::{Finish, Finished, ResultReport, Stages, View, for_format};
+pub use finish::{Finish, Finished, Finishing, ResultReport, Stages, View};
 pub use read::Canvas;
 pub use request::{Recipe, length_check, tokens_check};
 pub use warnings::Warning;

@@ -59,7 +59,9 @@ impl Canvas {
     pub fn warnings(&self, drawings_only: bool, finish: Finish, format: Format) -> Vec<Warning> {
         let photograph = drawings_only && !looks_drawn(&self.original.colors);
         let transparent = self.original.alpha.is_some();
-        let lossy = finish == Finish::Paste && !format.is_lossless();
+        // A JPEG that was one keeps the blocks outside.
+        let kept = format == Format::Jpeg && self.original.format == Format::Jpeg;
+        let lossy = finish == Finish::Paste && !format.is_lossless() && !kept;
         [
             photograph.then_some(Warning::Photograph),
             transparent.then_some(Warning::Transparent {

@@ -11,7 +11,7 @@ use png::{
 
 use super::samples::{Colors, Depth, Opacity, shallow};
 use super::upright::Original;
-use crate::container::{Exif, Length, Resolution};
+use crate::container::{self, Exif, Length, Resolution};
 use crate::error::{Error, Result, one_line};
 use crate::format::Format;
 use crate::jpeg;
@@ -135,6 +135,32 @@ impl Original {
             .encode(&samples, width, height, color)
             .map_err(|error| refused(Format::WebP, &error.to_string()))?;
         Ok(bytes)
+    }
+
+    /// A WebP with loss of this quality, 1 to 99, with profile and metadata. `image` can't write these.
+    ///
+    /// # Errors
+    ///
+    /// When the encoder refuses the picture.
+    pub fn webp_lossy(&self, quality: u8) -> Result<Vec<u8>> {
+        let (width, height) = self.size();
+        let quality = f32::from(quality);
+        let colors = self.eight();
+        let made = match &self.alpha {
+            None => webp::Encoder::from_rgb(&colors, width, height).encode_simple(false, quality),
+            Some(alpha) => {
+                let rgba = interleaved(&colors, alpha.to_eight().as_raw());
+                webp::Encoder::from_rgba(&rgba, width, height).encode_simple(false, quality)
+            }
+        };
+        let file = made.map_err(|error| refused(Format::WebP, &format!("{error:?}")))?;
+        Ok(container::webp::with_packets(
+            &file,
+            (width, height),
+            self.space.icc(),
+            self.exif().as_deref(),
+            self.metadata.xmp.as_deref(),
+        ))
     }
 
     fn xmp_text(&self) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, Rgba};
-use limekiln_pictures::compose::paste;
+use limekiln_pictures::compose::{Pasted, paste};
 use limekiln_pictures::{Colors, Depth, Error, Format, Limits, Original, Warning};
 use safetensors::SafeTensors;
 
@@ -99,7 +99,7 @@ fn sixteen_bits_stay_sixteen() {
     // Of a smooth small edit, enlarged: more levels than 8 bits have, and none beyond the seam.
     let edited = RgbImage::from_fn(32, 8, |x, _| Rgb([100 + x as u8 * 2, 90, 80]));
     let roi = GrayImage::from_fn(256, 64, |x, _| Luma([if x < 160 { 255 } else { 0 }]));
-    let (result, seam) = paste(&original, &edited.into(), Some(&roi));
+    let Pasted { result, seam, .. } = paste(&original, &edited.into(), Some(&roi));
     assert_eq!(seam.changed_outside_px, 0);
     let (Colors::Sixteen(before), Colors::Sixteen(after)) = (&original.colors, &result.colors)
     else {

@@ -7,8 +7,9 @@
 
 mod packed;
 
-use limekiln_jobs::{Cost, Failure, FailureClass, Needs, Resolved, Spec};
+use limekiln_jobs::{Cost, Failure, FailureClass, Finish, Needs, Resolved, Spec};
 use limekiln_lime::Preset;
+use limekiln_lime::canvas::{self, Finishing};
 use serde_json::Value;
 
 /// Why an edit can't be made ready here.
@@ -36,6 +37,7 @@ pub fn resolve(spec: &Spec) -> Result<Resolved, Failure> {
     let fields = packed::fields(&preset).map_err(unpackable)?;
     Ok(Resolved {
         cost: cost_of(&preset),
+        locates: preset.locate.is_some(),
         needs: packed::needs(&fields),
         preset: packed::pack(&spec.preset, &fields),
     })
@@ -46,6 +48,23 @@ fn cost_of(preset: &Preset) -> Cost {
         rows: preset.rows(),
         distances: preset.distances(),
     }
+}
+
+/// How an edit is finished.
+///
+/// # Errors
+///
+/// [`Unready::Unable`] for a finish of a newer version.
+pub(crate) fn finishing(spec: &Spec) -> Result<Finishing, Unready> {
+    let finish = match spec.finish() {
+        Finish::None => canvas::Finish::None,
+        Finish::Paste => canvas::Finish::Paste,
+        Finish::Other(_) => return Err(Unready::Unable(missing(spec, &can()))),
+    };
+    Ok(Finishing {
+        finish,
+        by_default: spec.finish_default,
+    })
 }
 
 /// What an edit costs.
@@ -223,6 +242,32 @@ mod tests {
         let resolved = json!({"from": "fast", "with": {"edit": {"steps": 12}}});
         stored.resolved = resolved.as_object().cloned();
         assert_eq!(preset(&stored).unwrap().edit.steps, 12);
+    }
+
+    #[test]
+    fn finishes_are_those_of_the_spec() {
+        let of = |fields: Value| {
+            let mut json = json!({ "instruction": "make the sofa red" });
+            json.as_object_mut()
+                .unwrap()
+                .extend(fields.as_object().unwrap().clone());
+            finishing(&serde_json::from_value(json).unwrap())
+        };
+        let paste = |by_default| Finishing {
+            finish: canvas::Finish::Paste,
+            by_default,
+        };
+        assert_eq!(of(json!({})), Ok(Finishing::NONE));
+        assert_eq!(of(json!({"keep_outside": true})), Ok(paste(false)));
+        assert_eq!(of(json!({"finish": "paste"})), Ok(paste(false)));
+        assert_eq!(
+            of(json!({"finish": "paste", "finish_default": true})),
+            Ok(paste(true))
+        );
+        let Err(Unready::Unable(needs)) = of(json!({"finish": "better"})) else {
+            panic!("it was read");
+        };
+        assert_eq!(needs.to_string(), "finish=better");
     }
 
     #[test]

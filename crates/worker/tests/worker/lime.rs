@@ -7,7 +7,7 @@ use limekiln_diffusion::checkpoint::{Checkpoint, OpenOptions, Source};
 use limekiln_diffusion::device::{DeviceChoice, DtypeChoice};
 use limekiln_diffusion::model::Model;
 use limekiln_fixture::{PATIENCE, TestContext};
-use limekiln_jobs::{ArtifactKind, EditId, Epoch, FailureClass, Live, Needs, StateName};
+use limekiln_jobs::{ArtifactKind, EditId, Epoch, FailureClass, Finish, Live, Needs, StateName};
 use limekiln_store::Submission;
 use limekiln_worker::{BoxError, Editor, Factory, LimeEditor, LimeModel, Settings, Signal};
 use serde_json::{Value, json};
@@ -164,6 +164,21 @@ async fn previews_are_small_pictures_and_bad_edits_are_the_users() {
         ArtifactKind::ALL.len() - 1,
         "all but the matte"
     );
+
+    // A photograph, of which the model knows nothing, and a region.
+    let photo = image::RgbImage::from_fn(300, 200, |x, y| {
+        image::Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8])
+    });
+    let photo = limekiln_pictures::encode::png(&photo.into()).unwrap();
+    let mut pasted = short(&context, photo).await;
+    pasted.spec = pasted.spec.finished(Finish::Paste, false);
+    let pasted = context.enqueue(&[pasted]).await[0];
+    let view = context.reaches(pasted, StateName::Succeeded).await;
+    let report = view.report.unwrap();
+    assert_eq!(report["finish"], "paste");
+    assert_eq!(report["output_size"], json!([300, 200]));
+    let warnings = report["warnings"].to_string();
+    assert!(warnings.contains("knows drawn rooms only"), "{warnings}");
 
     // A preset of a newer gateway: nobody here knows what the field does, so nobody runs it.
     let mut newer = short(&context, room()).await;

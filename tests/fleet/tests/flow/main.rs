@@ -271,7 +271,9 @@ impl Dev {
             .args([command, "clear.png", "make the sofa red", "--seed", "3"])
             .args(["--steps", "4", "-o", output, "--artifacts", command]);
         if keep {
-            edit.args(["--keep-outside", "--mask", "mask.png"]);
+            edit.args(["--mask", "mask.png"]);
+        } else {
+            edit.args(["--finish", "none"]);
         }
         if command == "submit" {
             edit.args(["--url", &self.url, "--key", &self.key]);
@@ -419,7 +421,7 @@ async fn the_command_and_the_worker_write_the_same_files() -> Result<()> {
             );
         }
     }
-    ensure!(files("edit")?.len() == 4, "a stage is missing");
+    ensure!(files("edit")?.len() == 5, "a stage is missing");
     // What the transparent half hides does not come to light in a format without transparency.
     let opaque = image::open(dir.join("submit.jpg"))?.into_rgb8();
     ensure!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use url::Url;
 
-use crate::args::{PresetArgs, Seed};
+use crate::args::{FinishArgs, PresetArgs, Seed};
 
 /// Send an edit to a gateway, watch it, and fetch the result
 ///
@@ -35,7 +35,8 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "KEY", env = "LIMEKILN_KEY", hide_env_values = true)]
     pub(crate) key: String,
 
-    /// Where to write the result; - is stdout [default: IMAGE-edited.png beside IMAGE]
+    /// Where to write the result: .png, .webp (both lossless) or .jpg; - is stdout, as PNG [default: a free name beside IMAGE:
+    /// IMAGE-edited.jpg where IMAGE is a JPEG and the result was pasted, else IMAGE-edited.png]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -56,9 +57,8 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "PNG")]
     pub(crate) mask: Option<PathBuf>,
 
-    /// Give the result IMAGE's full size, and outside the edited region IMAGE's own pixels
-    #[arg(long)]
-    pub(crate) keep_outside: bool,
+    #[command(flatten)]
+    pub(crate) finish: FinishArgs,
 
     /// The model, by the name that workers serve it as [default: the gateway's]
     #[arg(long = "as", value_name = "NAME")]

@@ -163,7 +163,7 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
         ),
         field(
             "a format that is not written",
-            (r#"name="output_format""#, b"webp"),
+            (r#"name="output_format""#, b"gif"),
         ),
         field("a stream of perhaps", (r#"name="stream""#, b"perhaps")),
         field(
@@ -192,6 +192,20 @@ pub(super) fn all(ground: &Ground) -> Vec<Case> {
             422,
             "request_invalid",
         ),
+        field(
+            "a compression that is no number",
+            (r#"name="output_compression""#, b"high"),
+        ),
+        field(
+            "a compression below 0",
+            (r#"name="output_compression""#, b"-1"),
+        ),
+        field(
+            "a compression above 100",
+            (r#"name="output_compression""#, b"101"),
+        ),
+        field("a compressed PNG", (r#"name="output_compression""#, b"99")),
+        field("an unknown finish", (r#"name="finish""#, b"better")),
         field(
             "a preset that is not there",
             (r#"name="preset""#, b"nonesuch"),

@@ -30,6 +30,8 @@ pub(crate) struct ManualWorker {
     silent: bool,
     /// What every edit results in.
     pub(crate) result: Vec<u8>,
+    /// Where it was laid over its input, if it was.
+    pub(crate) matte: Option<Vec<u8>>,
 }
 
 impl ManualWorker {
@@ -40,6 +42,7 @@ impl ManualWorker {
             told: HashMap::new(),
             silent: false,
             result: pictures::room(),
+            matte: None,
         }
     }
 
@@ -87,11 +90,14 @@ impl ManualWorker {
     }
 
     pub(crate) async fn complete(&mut self, edit: &Claimed) {
-        let artifacts = vec![
+        let mut artifacts = vec![
             self.put(edit, ArtifactKind::Result, &self.result).await,
             self.put(edit, ArtifactKind::Overlay, &pictures::room())
                 .await,
         ];
+        if let Some(matte) = &self.matte {
+            artifacts.push(self.put(edit, ArtifactKind::Matte, matte).await);
+        }
         let completion = Completion {
             edit: edit.edit,
             epoch: edit.epoch,

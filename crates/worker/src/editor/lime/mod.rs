@@ -15,7 +15,7 @@ use std::time::Instant;
 use candle_core::Device;
 use limekiln_diffusion::model::Model;
 use limekiln_jobs::{Failure, FailureClass, ModelName};
-use limekiln_lime::canvas::{Canvas, Finish, length_check};
+use limekiln_lime::canvas::{Canvas, Finishing, length_check};
 use limekiln_lime::lanes::LANES;
 use limekiln_lime::{Edit, Error as LimeError, Stage, probe};
 use limekiln_pictures::Format;
@@ -55,7 +55,7 @@ struct OpenEdit {
     model: Arc<LoadedModel>,
     edit: Edit,
     canvas: Canvas,
-    finish: Finish,
+    finishing: Finishing,
 }
 
 impl LimeEditor {
@@ -158,7 +158,7 @@ impl Editor for LimeEditor {
         let Prepared {
             request,
             canvas,
-            finish,
+            finishing,
         } = work
             .prepared
             .ok_or_else(|| internal("the edit came without its picture".to_owned()))?;
@@ -186,7 +186,7 @@ impl Editor for LimeEditor {
             model,
             edit,
             canvas,
-            finish,
+            finishing,
         };
         self.edits.insert(run, open);
         Ok(progress)
@@ -228,14 +228,14 @@ impl Editor for LimeEditor {
             model,
             edit,
             canvas,
-            finish,
+            finishing,
         } = self.edits.remove(&run).ok_or_else(unknown)?;
         let outcome = edit.finish(&model.model).map_err(failure)?;
         let drawings_only = model.drawings_only;
         Ok(Box::new(move || {
-            let warnings = canvas.warnings(drawings_only, finish, Format::Png);
+            let warnings = canvas.warnings(drawings_only, finishing.finish, Format::Png);
             let warnings = warnings.iter().map(ToString::to_string).collect();
-            outputs::outputs(canvas.finish(outcome, finish, warnings))
+            outputs::outputs(canvas.finish(outcome, finishing, warnings))
         }))
     }
 

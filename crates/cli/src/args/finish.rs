@@ -1,0 +1,24 @@
+//! How the model's picture becomes the result.
+
+use std::str::FromStr;
+
+use clap::Args;
+use limekiln_jobs::Finish;
+
+/// Of `edit` and of `submit`.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct FinishArgs {
+    /// How the model's picture becomes the result [default: paste where the edit has a region, else none]
+    ///
+    /// none   the model's own picture, at the size that it worked at
+    /// paste  IMAGE at its full size, and outside the edited region IMAGE's own pixels
+    ///
+    /// An edit has a region where its preset looks for one or --mask gives it.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "FINISH", value_parser = Finish::from_str)]
+    pub(crate) finish: Option<Finish>,
+
+    /// Deprecated: the same as --finish paste
+    #[arg(long)]
+    pub(crate) keep_outside: bool,
+}

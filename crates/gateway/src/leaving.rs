@@ -1,0 +1,251 @@
+//! Results on their way out: in the format and size that a client wishes, made in memory that was set aside before, on a thread
+//! for it, one of few at a time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use image::GrayImage;
+use limekiln_blobs::Key;
+use limekiln_jobs::{ArtifactKind, Digest, EditId, ErrorKind, Retryable, TenantId};
+use limekiln_memory::{TooLarge, mib};
+use limekiln_pictures::{
+    Error, Format, Left, Limits, Source, Wish, leave, leave_bytes, matte_decode, probe,
+};
+use limekiln_store::ArtifactRef;
+
+use crate::State;
+use crate::edits::{self, artifacts};
+use crate::memory::PictureShare;
+use crate::problem::{Problem, ProblemCode};
+use crate::upload;
+
+/// The largest file in bytes that is read into memory.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+/// Part of the entity tags: raised when the same wish gets other bytes.
+const VERSION: &str = "1";
+
+/// A result as its rows describe it.
+pub(crate) struct Stored {
+    pub(crate) result: ArtifactRef,
+    source: Option<Over>,
+}
+
+/// What a result was laid over, and where.
+struct Over {
+    matte: ArtifactRef,
+    input: Blob,
+    /// Whether the input is a JPEG, whose blocks can be kept.
+    is_jpeg: bool,
+}
+
+/// A blob as a row refers to it.
+struct Blob {
+    key: String,
+    digest: Digest,
+    bytes: u64,
+}
+
+/// A file made for a client, with the memory that making it took.
+pub(crate) struct Made {
+    pub(crate) bytes: Bytes,
+    pub(crate) format: Format,
+    pub(crate) share: PictureShare,
+}
+
+/// What a file is made of.
+struct Files {
+    result: Bytes,
+    /// The input and the matte.
+    source: Option<(Bytes, Bytes)>,
+}
+
+impl Stored {
+    /// The result of the tenant's edit, or why there is none.
+    pub(crate) async fn find(
+        state: &State,
+        tenant: TenantId,
+        edit: EditId,
+    ) -> Result<Self, Problem> {
+        let result = artifacts::find(state, tenant, edit, ArtifactKind::Result).await?;
+        let store = &state.services.store;
+        let matte = store
+            .artifact_get(tenant, edit, ArtifactKind::Matte)
+            .await?;
+        let source = match matte {
+            Some(matte) => Over::find(state, tenant, edit, matte).await?,
+            None => None,
+        };
+        Ok(Self { result, source })
+    }
+
+    fn format(&self, wish: &Wish) -> Format {
+        let over_jpeg = self.source.as_ref().is_some_and(|over| over.is_jpeg);
+        let own = if over_jpeg { Format::Jpeg } else { Format::Png };
+        wish.format.unwrap_or(own)
+    }
+
+    /// What is read beside the result: only a JPEG, which has no transparency and may keep blocks, is made of more.
+    fn source(&self, wish: &Wish) -> Option<&Over> {
+        let source = self.source.as_ref();
+        source.filter(|_| self.format(wish) == Format::Jpeg)
+    }
+
+    /// Whether the wish is for the very file that is stored.
+    pub(crate) fn is(&self, wish: &Wish) -> bool {
+        let size = self.result.width.zip(self.result.height);
+        let as_large = match (wish.max_side, size) {
+            (None, _) => true,
+            (Some(most), Some((width, height))) => width.max(height) <= most,
+            (Some(_), None) => false,
+        };
+        self.format(wish).media_type() == self.result.media_type && as_large
+    }
+
+    /// The entity tag of the file that [`Stored::made`] makes.
+    pub(crate) fn tag(&self, wish: &Wish) -> String {
+        let mut hash = blake3::Hasher::new();
+        hash.update(format!("{VERSION} {wish:?} {}", self.result.digest).as_bytes());
+        if let Some(Over { matte, input, .. }) = self.source(wish) {
+            hash.update(format!(" {} {}", matte.digest, input.digest).as_bytes());
+        }
+        format!("\"{}\"", hash.finalize().to_hex())
+    }
+
+    /// The file as it is stored. Whoever asks for it holds the memory for it.
+    pub(crate) async fn file(&self, state: &State) -> Result<Bytes, Problem> {
+        read(state, &self.result.key, &self.result.digest).await
+    }
+
+    /// Makes the file: the same bytes for the same wish.
+    pub(crate) async fn made(
+        &self,
+        state: &State,
+        tenant: TenantId,
+        wish: Wish,
+    ) -> Result<Made, Problem> {
+        let source = self.source(&wish);
+        let beside = source.map_or(0, |over| over.matte.bytes + over.input.bytes);
+        let memory = &state.memory;
+        let held = memory.share(self.result.bytes + beside, too_large).await?;
+        let files = Arc::new(Files {
+            result: self.file(state).await?,
+            source: match source {
+                Some(Over { matte, input, .. }) => Some((
+                    read(state, &input.key, &input.digest).await?,
+                    read(state, &matte.key, &matte.digest).await?,
+                )),
+                None => None,
+            },
+        });
+        let looked_at = files.clone();
+        let needed = upload::blocking(move || looked_at.needed(&wish)).await?;
+        let share = memory
+            .pictures(tenant, Some(&held), needed, too_large)
+            .await?;
+        let permit = upload::turn(state).await?;
+        // The shares go along, and so they are held until the thread has ended, even when nobody waits for it any more.
+        let (left, share) = upload::blocking(move || {
+            let _permit = permit;
+            let left = files.left(&wish)?;
+            drop((files, held));
+            limekiln_memory::give_back();
+            Ok((left, share))
+        })
+        .await?;
+        Ok(Made {
+            bytes: left.bytes.into(),
+            format: left.format,
+            share,
+        })
+    }
+}
+
+impl Over {
+    /// What the edit was made of; nothing where that is not there any more.
+    async fn find(
+        state: &State,
+        tenant: TenantId,
+        edit: EditId,
+        matte: ArtifactRef,
+    ) -> Result<Option<Self>, Problem> {
+        let store = &state.services.store;
+        let view = edits::read::find(state, tenant, edit).await?;
+        let (input, media_type) = match (view.image, view.parent) {
+            (Some(image), _) => {
+                let Some(image) = store.image_get(tenant, image).await? else {
+                    return Ok(None);
+                };
+                let (key, digest, bytes) = (image.key, image.digest, image.bytes);
+                (Blob { key, digest, bytes }, image.media_type)
+            }
+            (None, Some(parent)) => {
+                let result = store.artifact_get(tenant, parent, ArtifactKind::Result);
+                let Some(result) = result.await? else {
+                    return Ok(None);
+                };
+                let (key, digest, bytes) = (result.key, result.digest, result.bytes);
+                (Blob { key, digest, bytes }, result.media_type)
+            }
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Self {
+            matte,
+            input,
+            is_jpeg: media_type == Format::Jpeg.media_type(),
+        }))
+    }
+}
+
+impl Files {
+    /// Bytes that [`Files::left`] takes beside these.
+    fn needed(&self, wish: &Wish) -> Result<u64, Error> {
+        let limits = Limits::ACCEPTED;
+        // Of a source only the file is looked at.
+        let unread = GrayImage::default();
+        let source = self.source.as_ref().map(|(input, _)| Source {
+            input,
+            matte: &unread,
+        });
+        let matte = match &self.source {
+            Some((_, matte)) => probe(matte, &limits)?.decode_bytes,
+            None => 0,
+        };
+        Ok(matte + leave_bytes(&self.result, source, wish, &limits)?)
+    }
+
+    fn left(&self, wish: &Wish) -> Result<Left, Error> {
+        let limits = Limits::ACCEPTED;
+        let Some((input, matte)) = &self.source else {
+            return leave(&self.result, None, wish, &limits);
+        };
+        let head = probe(&self.result, &limits)?;
+        let matte = &matte_decode(matte, (head.width, head.height), &limits)?;
+        let source = Source { input, matte };
+        leave(&self.result, Some(source), wish, &limits)
+    }
+}
+
+/// A blob's content.
+async fn read(state: &State, key: &str, digest: &Digest) -> Result<Bytes, Problem> {
+    let key: Key = key
+        .parse()
+        .map_err(|error: limekiln_blobs::Error| Problem::internal(&error))?;
+    let blobs = &state.services.blobs;
+    let read = blobs.get(&key, Some(digest), FILE_BYTES_MAX);
+    read.await.map_err(|error| match error.kind() {
+        // It was pruned after the row was read.
+        ErrorKind::NotFound => Problem::plain(ProblemCode::ArtifactNotFound),
+        _ => error.into(),
+    })
+}
+
+fn too_large(error: TooLarge) -> Problem {
+    let (needed, limit) = (mib(error.needed), mib(error.limit));
+    Problem::new(
+        ProblemCode::ImagePixelsLimit,
+        format!(
+            "making this file takes {needed} MiB of memory, and the server has {limit} MiB: ask for the result as it is stored, \
+             with format=png and nothing else"
+        ),
+    )
+}

@@ -1,0 +1,246 @@
+//! Results on their way out: formats, sizes, parts; and how they are to be made.
+
+use std::sync::Arc;
+
+use image::{GenericImageView, ImageFormat, Luma};
+use limekiln_fixture::PATIENCE;
+use limekiln_jobs::{Resolved, Spec};
+use serde_json::{Value, json};
+
+use crate::support::http::Reply;
+use crate::support::{Gateway, pictures, worker};
+
+/// Address of the result of an edit that is done.
+async fn result(gateway: &Gateway) -> String {
+    let image = gateway.image().await;
+    let request = json!({"image": image, "instruction": "make the sofa red"});
+    let accepted = gateway.post("/v1/edits", &request).await.json();
+    let edit = accepted["links"]["self"].as_str().unwrap().to_owned();
+    limekiln_testbed::until("a result", PATIENCE, async || {
+        gateway.get(&edit).await.json()["state"] == "succeeded"
+    })
+    .await;
+    format!("{edit}/result")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_leaves_as_the_client_wishes() {
+    let gateway = Gateway::start().await;
+    let _worker = worker::start(&gateway).await;
+    let result = result(&gateway).await;
+    let get = async |query: &str| gateway.get(&format!("{result}{query}")).await;
+    let kind = |reply: &Reply| reply.header("content-type").unwrap().to_owned();
+    let open = |reply: &Reply| image::load_from_memory(&reply.body).unwrap();
+
+    for stored in [
+        "",
+        "?format=png",
+        "?format=png&max_side=64",
+        "?max_side=500",
+    ] {
+        assert_eq!(get(stored).await.body, pictures::room(), "{stored}");
+    }
+    for (query, media_type, size) in [
+        ("?format=jpeg", "image/jpeg", (64, 48)),
+        ("?format=jpeg&quality=30", "image/jpeg", (64, 48)),
+        ("?format=webp", "image/webp", (64, 48)),
+        ("?format=webp&quality=30", "image/webp", (64, 48)),
+        ("?max_side=32", "image/png", (32, 24)),
+        ("?format=jpeg&max_side=1", "image/jpeg", (1, 1)),
+    ] {
+        let (reply, again) = (get(query).await, get(query).await);
+        assert_eq!(
+            (reply.status, kind(&reply)),
+            (200, media_type.to_owned()),
+            "{query}"
+        );
+        assert_eq!(open(&reply).dimensions(), size, "{query}");
+        assert_eq!(reply.body, again.body, "{query}: the same bytes each time");
+        assert_eq!(reply.header("etag"), again.header("etag"), "{query}");
+    }
+    let bytes = async |query| get(query).await.body.len();
+    assert!(bytes("?format=jpeg&quality=20").await < bytes("?format=jpeg&quality=95").await);
+    assert!(bytes("?format=webp&quality=1").await < bytes("?format=webp&quality=90").await);
+    let webp = get("?format=webp").await;
+    assert_eq!(open(&webp).into_rgb8(), pictures::drawn(), "without loss");
+
+    for (query, says) in [
+        ("?format=gif", "must be png, jpeg or webp"),
+        ("?format=", "must be png, jpeg or webp"),
+        ("?format=jpeg&quality=0", "quality"),
+        ("?format=jpeg&quality=101", "quality"),
+        ("?format=jpeg&quality=high", "quality"),
+        ("?format=png&quality=50", "without loss"),
+        ("?quality=50", "needs a format"),
+        ("?max_side=0", "max_side"),
+        ("?max_side=-1", "max_side"),
+        ("?size=7", "size"),
+    ] {
+        let reply = get(query).await;
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (400, "parameter_invalid"),
+            "{query}"
+        );
+        assert!(reply.text().contains(says), "{query}: {}", reply.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_laid_over_a_jpeg_leaves_as_one_with_its_blocks() {
+    let gateway = Gateway::start().await;
+    let mut manual = worker::ManualWorker::new(&gateway).await;
+    let input = pictures::written(&pictures::drawn().into(), ImageFormat::Jpeg);
+    let mut edited = image::load_from_memory(&input).unwrap().into_rgb8();
+    let inside = |x, y| (24..40).contains(&x) && (24..36).contains(&y);
+    for (x, y, pixel) in edited.enumerate_pixels_mut() {
+        if inside(x, y) {
+            pixel.0 = [200, 30, 30];
+        }
+    }
+    let matte = image::GrayImage::from_fn(64, 48, |x, y| Luma([u8::from(inside(x, y)) * 255]));
+    manual.result = pictures::written(&edited.into(), ImageFormat::Png);
+    let matte = pictures::written(&matte.into(), ImageFormat::Png);
+    manual.matte = Some(matte.clone());
+
+    let upload = gateway
+        .request("POST", "/v1/images")
+        .body("image/jpeg", input.clone());
+    let image = gateway.send(upload).await.json()["id"].clone();
+    let request = json!({"image": image, "instruction": "make the sofa red"});
+    let accepted = gateway.post("/v1/edits", &request).await.json();
+    let edit = accepted["links"]["self"].as_str().unwrap().to_owned();
+    let claimed =
+        limekiln_testbed::until_some("an edit", PATIENCE, async || manual.claim().await.pop())
+            .await;
+    manual.complete(&claimed).await;
+
+    let get = async |query: &str| gateway.get(&format!("{edit}/result{query}")).await;
+    for query in ["", "?format=jpeg"] {
+        let reply = get(query).await;
+        assert_eq!(
+            reply.header("content-type"),
+            Some("image/jpeg"),
+            "{}",
+            reply.text()
+        );
+        let limits = limekiln_pictures::Limits::ACCEPTED;
+        let verdict = limekiln_pictures::verify(&input, &reply.body, &[&matte], &limits).unwrap();
+        assert!(verdict.kept, "{verdict:?}");
+        assert_eq!(get(query).await.body, reply.body);
+    }
+    assert_eq!(get("?format=png").await.body, manual.result);
+    let small = get("?max_side=32").await;
+    assert_eq!(small.header("content-type"), Some("image/jpeg"));
+    let anew = get("?format=jpeg&quality=90").await;
+    assert_ne!(anew.body, get("").await.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_of_a_result_fit_together() {
+    let gateway = Gateway::start().await;
+    let _worker = worker::start(&gateway).await;
+    let result = result(&gateway).await;
+    for query in ["", "?format=jpeg"] {
+        let address = format!("{result}{query}");
+        let get = async |name: &str, value: &str| {
+            let request = gateway.request("GET", &address).header(name, value);
+            gateway.send(request).await
+        };
+        let whole = gateway.get(&address).await;
+        assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+        let (length, tag) = (whole.body.len(), whole.header("etag").unwrap().to_owned());
+        let (first, rest) = (
+            get("range", "bytes=0-99").await,
+            get("range", "bytes=100-").await,
+        );
+        assert_eq!((first.status, rest.status), (206, 206));
+        let of = format!("bytes 0-99/{length}");
+        assert_eq!(first.header("content-range"), Some(of.as_str()));
+        assert_eq!(first.header("content-length"), Some("100"));
+        assert_eq!([first.body, rest.body].concat(), whole.body);
+        let last = get("range", "bytes=-7").await;
+        assert_eq!(last.body, whole.body[length - 7..]);
+        let beyond = get("range", &format!("bytes={length}-")).await;
+        assert_eq!(
+            (beyond.status, beyond.code().as_str()),
+            (416, "range_unsatisfiable")
+        );
+        let all = format!("bytes */{length}");
+        assert_eq!(beyond.header("content-range"), Some(all.as_str()));
+        assert_eq!(get("range", "bytes=0-1,4-5").await.body, whole.body);
+
+        let unchanged = get("if-none-match", &tag).await;
+        assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+        assert_eq!(get("if-none-match", "\"other\"").await.status, 200);
+        let other = gateway
+            .request("GET", &address)
+            .header("range", "bytes=0-9");
+        let other = gateway.send(other.header("if-range", "\"other\"")).await;
+        assert_eq!((other.status, other.body.len()), (200, length));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_is_pasted_unless_something_else_is_asked_for() {
+    let gateway = Gateway::with(|settings| {
+        settings.resolve = Some(Arc::new(|spec: &Spec| {
+            Ok(Resolved {
+                locates: spec.preset == "fast",
+                ..Resolved::default()
+            })
+        }));
+    })
+    .await;
+    let image = gateway.image().await;
+    let (pasted, none) = (json!("paste"), Value::Null);
+    for (extra, finish, by_default) in [
+        (json!({}), &pasted, true),
+        (json!({"preset": "paper"}), &none, false),
+        (json!({"preset": "paper", "mask": image}), &pasted, true),
+        (json!({"finish": "none"}), &none, false),
+        (json!({"finish": "paste"}), &pasted, false),
+        (
+            json!({"preset": "paper", "finish": "paste"}),
+            &pasted,
+            false,
+        ),
+        (json!({"keep_outside": true}), &pasted, false),
+        (json!({"keep_outside": false}), &pasted, true),
+    ] {
+        let mut body = json!({"image": image, "instruction": "make the sofa red"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        let accepted = gateway.post("/v1/edits", &body).await;
+        assert_eq!(accepted.status, 202, "{}", accepted.text());
+        let id = accepted.json()["id"].as_str().unwrap().to_owned();
+        let word = finish
+            .as_str()
+            .map_or("is null".to_owned(), |word| format!("= '{word}'"));
+        let needs = usize::from(finish.is_string()) + usize::from(by_default);
+        let stored = format!(
+            "select count(*) from edits where id = '{id}' and spec->>'finish' {word}
+                and coalesce(spec->'finish_default', 'false') = '{by_default}' and cardinality(needs) = {needs}"
+        );
+        assert_eq!(gateway.context.number(&stored).await, 1, "{extra}");
+    }
+    for (extra, says) in [
+        (
+            json!({"finish": "better"}),
+            "a finish is one of none, paste",
+        ),
+        (
+            json!({"finish": "none", "keep_outside": true}),
+            "keep_outside",
+        ),
+    ] {
+        let mut body = json!({"image": image, "instruction": "make the sofa red"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        let reply = gateway.post("/v1/edits", &body).await;
+        assert!((400..=422).contains(&reply.status), "{}", reply.text());
+        assert!(reply.text().contains(says), "{}", reply.text());
+    }
+}

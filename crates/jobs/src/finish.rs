@@ -1,0 +1,29 @@
+//! How the model's picture becomes the result.
+
+use serde_json::Value;
+use utoipa::openapi::schema::{Object, SchemaType, Type};
+
+crate::text_enum::open_text_enum! {
+    /// How the model's picture becomes the result.
+    pub enum Finish, "a finish" {
+        /// The result is the model's picture, at the size that the model worked at.
+        None = "none",
+        /// The result is the input at its own size, with the model's picture enlarged and laid over it inside the region.
+        Paste = "paste",
+    }
+}
+
+impl Finish {
+    /// Schema of one that may be asked for.
+    pub fn asked_schema() -> Object {
+        let mut schema = Self::known_schema();
+        schema.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+        schema.enum_values.get_or_insert_default().push(Value::Null);
+        schema
+    }
+
+    /// That of an edit for which nobody asked for one: pasted where the edit looks for a region or is given one.
+    pub fn by_default(region: bool) -> Self {
+        if region { Self::Paste } else { Self::None }
+    }
+}
