@@ -157,7 +157,7 @@ fn second_pictures_and_gain_maps_are_told() {
     ];
     for (bytes, warning) in cases {
         let (original, warnings) = read(&bytes);
-        assert_eq!(warnings, [warning.clone()]);
+        assert_eq!(warnings, std::slice::from_ref(&warning));
         let again = original.encode(Format::Jpeg).unwrap();
         assert_eq!(read(&again).1, [], "{warning:?} is gone");
     }
