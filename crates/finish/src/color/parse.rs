@@ -135,7 +135,7 @@ mod tests {
             (" Teal ", "#008080"),
             ("royal blue", "#4169E1"),
             ("rgb(31, 111, 139)", "#1F6F8B"),
-            ("rgb(0 50% 100%)", "#0080FF"),
+            ("rgb(0 40% 100%)", "#0066FF"),
             // CSS Color 4's own example of what `green` is.
             ("lab(46.2775% -47.5621 48.5837)", "#008000"),
         ] {
