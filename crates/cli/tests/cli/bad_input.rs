@@ -214,6 +214,8 @@ fn outputs_that_cannot_be_written() {
                     "out.webp",
                     "--mask",
                     "wide-mask.png",
+                    "--side-max",
+                    "16384",
                 ],
                 1,
                 "a WEBP file has at most 16383 pixels a side",
@@ -295,7 +297,11 @@ fn command_lines_that_cannot_be_right() {
             (&["edit", "ok.png", EDIT, "extra"], 2, "extra"),
             (&["edit", "ok.png", ""], 2, "instruction is empty"),
             (&["edit", "ok.png", " \t\n"], 2, "instruction is empty"),
-            (&["edit", "ok.png", &long, "--model", &model], 2, "word"),
+            (
+                &["edit", "ok.png", &long, "--model", &model],
+                2,
+                "more than 77 tokens",
+            ),
             (&with("--preset", "quick"), 2, "quick"),
             (
                 &with("--finish", "better"),
