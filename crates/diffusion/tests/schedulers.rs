@@ -75,6 +75,12 @@ fn trajectories_equal_diffusers() {
                 "{name}: {ours} is not {theirs}"
             );
         }
+        // From a sigma of 4,096 Euler's first step cancels three digits of diffusers' f32.
+        let bound = if name == "euler 10 zero snr" {
+            3e-5
+        } else {
+            1e-5
+        };
         let inputs = &golden[&format!("{name}: inputs")];
         let mut x = (&golden["start"] * ours.init_noise_sigma()).unwrap();
         for i in 0..timesteps.len() {
@@ -82,7 +88,7 @@ fn trajectories_equal_diffusers() {
                 &ours.scale_model_input(&x, i).unwrap(),
                 &inputs.i(i).unwrap(),
             );
-            assert!(off <= 1e-5, "{name}: {off} away on entry to step {i}");
+            assert!(off <= bound, "{name}: {off} away on entry to step {i}");
             worst = if off > worst.0 {
                 (off, format!("{name}, step {i}"))
             } else {
@@ -99,7 +105,7 @@ fn trajectories_equal_diffusers() {
                 .unwrap();
         }
         let off = relative(&x, &golden[&format!("{name}: last")]);
-        assert!(off <= 1e-5, "{name}: {off} away at the end");
+        assert!(off <= bound, "{name}: {off} away at the end");
         assert!(
             ours.step(&x, timesteps.len(), &x, Some(&x)).is_err(),
             "{name}: a step too many"

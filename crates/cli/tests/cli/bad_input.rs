@@ -314,7 +314,7 @@ fn command_lines_that_cannot_be_right() {
                 "--keep-outside means --finish paste",
             ),
             (&with("--scheduler", "heun"), 2, "--scheduler"),
-            (&with("--seed", "-1"), 2, "--seed"),
+            (&with("--seed", "-2"), 2, "--seed"),
             (&with("--seed", "x"), 2, "--seed"),
             (&with("--steps", "0"), 2, "--steps"),
             (&with("--steps", "1001"), 2, "--steps"),
