@@ -5,7 +5,7 @@ use candle_core::{DType, Result, Tensor};
 use super::config::{Prediction, SchedulerConfig, unsupported};
 use super::schedule::{ZeroSnr, alphas_cumprod, preserving, sigmas};
 use super::solver::{Scheduler, check, sum};
-use super::spacing::{Rounding, broken_timesteps, final_sigma, interpolate, karras};
+use super::spacing::{Rounding, broken_timesteps, final_sigma, initial_noise, interpolate, karras};
 use crate::Error;
 
 /// Samples here are `clean + sigma * noise`; the network is shown them divided by `sqrt(sigma^2 + 1)`.
@@ -58,11 +58,7 @@ impl Euler {
         Ok(Self {
             timesteps,
             sigmas: visited,
-            init: if leading {
-                (most * most + 1.0).sqrt()
-            } else {
-                most
-            },
+            init: initial_noise(most, leading),
             prediction,
         })
     }

@@ -5,7 +5,7 @@ use candle_core::{DType, Result, Tensor};
 use super::config::{Prediction, SchedulerConfig};
 use super::schedule::{ZeroSnr, alphas_cumprod, preserving, sigmas};
 use super::solver::{Scheduler, check, sum};
-use super::spacing::{broken_timesteps, interpolate};
+use super::spacing::{broken_timesteps, initial_noise, interpolate};
 use crate::Error;
 
 /// Samples here are `clean + sigma * noise`; the network is shown them divided by `sqrt(sigma^2 + 1)`.
@@ -27,16 +27,11 @@ impl EulerAncestral {
             .map(|t| f64::from(interpolate(&trained, *t) as f32))
             .collect();
         let most = sigmas.iter().copied().fold(0.0, f64::max);
-        let init = if leading {
-            (most * most + 1.0).sqrt()
-        } else {
-            most
-        };
         sigmas.push(0.0);
         Ok(Self {
             timesteps,
             sigmas,
-            init,
+            init: initial_noise(most, leading),
             prediction,
         })
     }

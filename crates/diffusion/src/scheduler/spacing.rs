@@ -170,6 +170,15 @@ pub(super) fn broken_timesteps(
     Ok((timesteps.collect(), spacing == Spacing::Leading))
 }
 
+/// Factor of the noise that Euler's methods start from; `most` is the highest level that is visited.
+pub(super) fn initial_noise(most: f64, leading: bool) -> f64 {
+    if leading {
+        (most * most + 1.0).sqrt()
+    } else {
+        most
+    }
+}
+
 /// The noise level after the last step; `least` is that of the cleanest training step.
 pub(super) fn final_sigma(config: &SchedulerConfig, least: f32) -> Result<f32, Error> {
     match config.get("final_sigmas_type", "zero".to_owned())?.as_str() {
