@@ -30,19 +30,21 @@ pub(crate) fn light(code: f32) -> f32 {
     static TABLE: OnceLock<Vec<f32>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         (0..=STEPS)
-            .map(|i| {
-                let code = i as f32 / STEPS as f32;
-                if code <= 0.040_45 {
-                    code / 12.92
-                } else {
-                    ((code + 0.055) / 1.055).powf(2.4)
-                }
-            })
+            .map(|i| srgb_light(i as f32 / STEPS as f32))
             .collect()
     });
     let at = code.clamp(0.0, 1.0) * STEPS as f32;
     let low = (at as usize).min(STEPS - 1);
     table[low] + (table[low + 1] - table[low]) * (at - low as f32)
+}
+
+/// Light of a value that sRGB encodes, by the standard's formula. A value in a picture's own space is [`crate::Light`]'s.
+pub(crate) fn srgb_light(code: f32) -> f32 {
+    if code <= 0.040_45 {
+        code / 12.92
+    } else {
+        ((code + 0.055) / 1.055).powf(2.4)
+    }
 }
 
 #[cfg(test)]

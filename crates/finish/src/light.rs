@@ -3,6 +3,8 @@
 use palette::convert::FromColorUnclamped;
 use palette::{LinSrgb, Oklab};
 
+use crate::coded::srgb_light;
+
 /// Intervals of the table from light to samples, over the square root of light: straight between its points, it is off by
 /// less than a fifth of a step of 16 bits.
 const ENCODE: usize = 16_384;
@@ -24,7 +26,8 @@ impl Light {
     /// sRGB, which a picture is that says nothing of its space.
     pub fn srgb() -> Self {
         let identity = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-        Self::new(decode, identity).unwrap_or_else(|| unreachable!("the identity has an inverse"))
+        Self::new(srgb_light, identity)
+            .unwrap_or_else(|| unreachable!("the identity has an inverse"))
     }
 
     /// A space whose encoded values 0..1 are `curve`'s linear light 0..1 (rising), and whose linear light `to_srgb` brings to
@@ -119,15 +122,6 @@ impl Default for Light {
     }
 }
 
-/// sRGB's curve.
-fn decode(value: f32) -> f32 {
-    if value <= 0.040_45 {
-        value / 12.92
-    } else {
-        ((value + 0.055) / 1.055).powf(2.4)
-    }
-}
-
 pub(crate) fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
@@ -175,7 +169,7 @@ mod tests {
 
     #[test]
     fn there_and_back() {
-        let p3 = Light::new(decode, P3).expect("a space");
+        let p3 = Light::new(srgb_light, P3).expect("a space");
         let light = [0.3, 0.5, 0.1];
         let back = p3.of_oklab(p3.oklab(light));
         for c in 0..3 {
