@@ -24,7 +24,7 @@ pub enum Error {
     Edit {
         /// The room's number.
         room: u64,
-        /// The row's label.
+        /// Label of the row: its preset, with the fields that replace its own.
         row: String,
         /// Why.
         source: Box<Self>,

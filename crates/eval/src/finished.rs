@@ -24,7 +24,7 @@ pub struct Finished {
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "`fidelity` describes them")]
 pub struct FinishedLine {
-    /// The row's label.
+    /// Label of the row: its preset, with the fields that replace its own.
     pub label: String,
     /// How the model's picture became the result.
     pub finish: &'static str,

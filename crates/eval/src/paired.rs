@@ -11,7 +11,7 @@ use crate::text::{layout, signed};
 /// By how much one row differs from another, of the same rooms.
 #[derive(Debug, Serialize)]
 pub struct Paired {
-    /// The row's label.
+    /// Label of the row: its preset, with the fields that replace its own.
     pub label: String,
     /// The label of the row that it is compared with.
     pub with: String,

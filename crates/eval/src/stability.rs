@@ -17,7 +17,7 @@ use crate::text::{layout, shown};
 /// How steady one row's regions are.
 #[derive(Debug, Serialize)]
 pub struct Stability {
-    /// The row's label.
+    /// Label of the row: its preset, with the fields that replace its own.
     pub label: String,
     /// IoU of a room's regions with different seeds of locating: of a room the mean of all pairs, then the mean of rooms.
     pub seeds: Option<Mean>,

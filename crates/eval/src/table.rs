@@ -18,7 +18,7 @@ pub(crate) fn is_large(score: &Score) -> bool {
 /// The scores of one row.
 #[derive(Debug, Serialize)]
 pub struct Line {
-    /// The row's label.
+    /// Label of the row: its preset, with the fields that replace its own.
     pub label: String,
     /// s_T of the edit.
     pub text_scale: f64,

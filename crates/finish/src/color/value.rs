@@ -38,7 +38,7 @@ impl Color {
         }
     }
 
-    /// OKLab.
+    /// The color at these OKLab coordinates, which may lie beyond sRGB.
     pub fn from_oklab(color: Oklab<f32>) -> Self {
         Self {
             linear: LinSrgb::from_color_unclamped(color).into(),
@@ -55,7 +55,7 @@ impl Color {
         Lab::from_color_unclamped(LinSrgb::from(self.linear))
     }
 
-    /// OKLab.
+    /// The color's OKLab coordinates.
     pub fn oklab(self) -> Oklab<f32> {
         Oklab::from_color_unclamped(LinSrgb::from(self.linear))
     }

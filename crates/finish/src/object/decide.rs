@@ -16,7 +16,7 @@ const UNSEEN: f32 = 1e-7;
 pub(super) struct Decision {
     /// How much each cell is the material's, 0..1.
     pub(super) soft: Plane<f32>,
-    /// Which are.
+    /// The cells that are the material's.
     pub(super) inside: Plane<bool>,
     /// What its color alone said of each cell.
     pub(super) evidence: Vec<f32>,

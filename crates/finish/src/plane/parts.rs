@@ -5,7 +5,7 @@ use super::cells::Plane;
 /// Cells that hang together by their sides.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// Which cells.
+    /// Indices of the part's cells in the plane, row by row.
     pub(crate) cells: Vec<usize>,
     /// Whether one of them is at the border.
     pub(crate) at_border: bool,

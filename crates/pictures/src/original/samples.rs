@@ -11,9 +11,9 @@ pub type Gray16Image = ImageBuffer<Luma<u16>, Vec<u16>>;
 /// Bits of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
-    /// 8 bits.
+    /// Each sample has 8 bits.
     Eight,
-    /// 16 bits.
+    /// Each sample has 16 bits.
     Sixteen,
 }
 
@@ -39,9 +39,9 @@ pub enum Colors {
 /// How opaque each pixel is, at the file's depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opacity {
-    /// 8 bits.
+    /// From 0, clear, to 255, opaque.
     Eight(GrayImage),
-    /// 16 bits.
+    /// From 0, clear, to 65,535, opaque.
     Sixteen(Gray16Image),
 }
 

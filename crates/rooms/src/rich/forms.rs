@@ -21,7 +21,7 @@ pub(crate) struct Form {
     pub(crate) gloss: f32,
 }
 
-/// Whose color.
+/// Whose color a form is painted in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Paint {
     /// The item's, times this.
