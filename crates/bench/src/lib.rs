@@ -6,11 +6,18 @@
 //! |---|---|
 //! | `null` | [`NullEditor`]: an editor without pixels, for load tests and for tests of faults |
 //! | [`queue`] | edits a second through coordinator, broker and worker, and how soon one starts |
+//! | [`fairness`] | how soon edits of both classes start, beside idle workers and on a fleet full of bulk |
+//! | `sandbox`, `error` | a database, queues and keys of its own, and the processes on them; what goes wrong |
 //!
 //! The statements that only a benchmark needs are with all others, in `limekiln_store::bench`. `cargo run --release -p
 //! limekiln-bench --example throughput -- URL [edits] [filled]` measures Postgres' statements alone.
 
+mod error;
+pub mod fairness;
 mod null;
 pub mod queue;
+mod sandbox;
 
+pub use error::{Error, Result};
 pub use null::NullEditor;
+pub use sandbox::Services;

@@ -2,24 +2,20 @@
 //!
 //! # Layout
 //!
-//! - `settings`, `error`: what is measured; what goes wrong
-//! - `sandbox`: a database, queues and keys of its own, and the processes on them
+//! - `settings`: what is measured
 //! - `run`: all edits at once, then a stream of them at half that rate
 
-mod error;
 mod run;
-mod sandbox;
 mod settings;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-pub use error::{Error, Result};
 pub use run::Figures;
-pub use sandbox::Services;
 pub use settings::Settings;
 
-use sandbox::Sandbox;
+use crate::error::{Error, Result};
+use crate::sandbox::{Sandbox, Services};
 
 /// One run.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -45,7 +41,7 @@ pub async fn run(
     shutdown: CancellationToken,
     observe: impl FnMut(&Row),
 ) -> Result<Vec<Row>> {
-    let sandbox = Sandbox::new(settings, services).await?;
+    let sandbox = Sandbox::new(settings.tenants, services).await?;
     let outcome = tokio::select! {
         rows = rows(settings, &sandbox, observe) => rows,
         () = shutdown.cancelled() => Err(Error::Interrupted),
@@ -70,7 +66,7 @@ async fn rows(
             if blobs && !settings.blobs {
                 continue;
             }
-            let figures = run::run(settings.edits, sandbox, blobs).await?;
+            let figures = run::run(settings, sandbox, blobs).await?;
             let row = Row {
                 filled,
                 blobs,

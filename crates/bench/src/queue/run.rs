@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use limekiln_coordinator::Submitter;
 use limekiln_jobs::{Class, Spec};
-use limekiln_store::{Submission, Submitted};
+use limekiln_store::Submission;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::error::{Error, Result};
-use super::sandbox::Sandbox;
+use super::settings::Settings;
+use crate::error::{Error, Result};
+use crate::sandbox::{Fleet, Sandbox, submit};
 
 /// Submissions under way at once, as from many clients.
 const CLIENTS: usize = 512;
@@ -21,10 +22,6 @@ const CLIENTS: usize = 512;
 const STREAM: Duration = Duration::from_secs(15);
 /// Between two batches of the stream: what clients who know nothing of each other look like.
 const TICK: Duration = Duration::from_millis(5);
-/// Between two looks whether all have ended.
-const LOOK: Duration = Duration::from_millis(20);
-/// Nothing ends for so long only when something is broken.
-const STUCK: Duration = Duration::from_secs(60);
 
 /// What a run showed.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -47,12 +44,18 @@ pub struct Figures {
 /// # Errors
 ///
 /// When an edit does not succeed.
-pub(super) async fn run(edits: u32, sandbox: &Sandbox, blobs: bool) -> Result<Figures> {
+pub(super) async fn run(settings: &Settings, sandbox: &Sandbox, blobs: bool) -> Result<Figures> {
     let stop = CancellationToken::new();
-    let running = sandbox.start(blobs, &stop)?;
+    let edits = settings.edits;
+    let fleet = Fleet {
+        workers: 1,
+        slots: settings.slots,
+        blobs,
+    };
+    let running = sandbox.start(fleet, &stop)?;
     let began = Instant::now();
     flood(&running.submitter, sandbox, edits).await?;
-    ended(sandbox).await?;
+    sandbox.all_ended().await?;
     let per_second = f64::from(edits) / began.elapsed().as_secs_f64();
 
     let half = per_second / 2.0;
@@ -61,7 +64,7 @@ pub(super) async fn run(edits: u32, sandbox: &Sandbox, blobs: bool) -> Result<Fi
     let sent = Instant::now();
     stream(&running.submitter, sandbox, count, half).await?;
     let half_load = f64::from(count) / sent.elapsed().as_secs_f64();
-    ended(sandbox).await?;
+    sandbox.all_ended().await?;
     let waits = sandbox.store.start_waits(&sandbox.model, since).await?;
 
     if waits.unsuccessful > 0 {
@@ -135,36 +138,5 @@ fn submission(sandbox: &Sandbox, number: u32) -> Submission {
     Submission {
         class: Class::Bulk,
         ..Submission::new(tenant, image, sandbox.model.clone(), spec)
-    }
-}
-
-async fn submit(submitter: &Submitter, submission: Submission) -> Result<()> {
-    match submitter.submit(submission).await? {
-        Submitted::Created { .. } => Ok(()),
-        other => Err(Error::Refused(format!("{other:?}"))),
-    }
-}
-
-/// Waits until no edit is unfinished.
-async fn ended(sandbox: &Sandbox) -> Result<()> {
-    let mut last = (u64::MAX, Instant::now());
-    loop {
-        let tenants = sandbox.store.tenant_list().await?;
-        let unfinished: u64 = tenants
-            .iter()
-            .map(|tenant| u64::from(tenant.in_flight))
-            .sum();
-        if unfinished == 0 {
-            return Ok(());
-        }
-        if unfinished < last.0 {
-            last = (unfinished, Instant::now());
-        } else if last.1.elapsed() > STUCK {
-            return Err(Error::Stuck {
-                after: STUCK,
-                unfinished,
-            });
-        }
-        sleep(LOOK).await;
     }
 }

@@ -12,7 +12,7 @@
 //! | `migrate` | the tables, and an operator's word on the bucket |
 //! | `doctor`, `doctor_blobs` | checks of what a process depends on; rows against blobs |
 //! | `submit`, `client` | sends an edit to a gateway |
-//! | `queue` | `limekiln bench queue` |
+//! | `queue`, `fairness` | `limekiln bench queue`, `limekiln bench fairness` |
 //! | `weights` | weights from a bucket |
 //! | `services`, `signals`, `status`, `telemetry` | what the processes share |
 
@@ -23,6 +23,7 @@ mod dev;
 mod doctor;
 mod doctor_blobs;
 mod drain;
+mod fairness;
 mod keys;
 mod migrate;
 mod queue;
@@ -87,6 +88,11 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Bench(Bench::Queue(args)) => {
             with("bench", &args.telemetry, async |_, shutdown| {
                 queue::run(args, shutdown).await
+            })
+        }
+        Command::Bench(Bench::Fairness(args)) => {
+            with("bench", &args.telemetry, async |_, shutdown| {
+                fairness::run(args, shutdown).await
             })
         }
         Command::Edit(_)

@@ -1,14 +1,12 @@
 //! `limekiln bench queue`.
 
 use anyhow::Result;
-use limekiln_bench::queue::{self, Figures, Row, Services, Settings};
+use limekiln_bench::queue::{self, Figures, Row, Settings};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::args::QueueArgs;
 use crate::fleet::services;
 use crate::output::print;
-use crate::settings::Usage;
 
 /// Measures and prints.
 ///
@@ -16,17 +14,7 @@ use crate::settings::Usage;
 ///
 /// One line that says what to do.
 pub(crate) async fn run(args: &QueueArgs, shutdown: CancellationToken) -> Result<()> {
-    let url = args.services.database.database.as_deref().ok_or_else(|| {
-        Usage("which Postgres is measured? give --database or DATABASE_URL".to_owned())
-    })?;
-    let name = format!("bench-{}", &Uuid::now_v7().simple().to_string()[20..]);
-    let services = Services {
-        database: url.to_owned(),
-        connections: args.services.database.database_connections,
-        broker: services::broker(&args.services, "bench").await?,
-        blobs: services::blobs_under(&args.services.s3, &name).await?,
-        name,
-    };
+    let services = services::measured(&args.services).await?;
     let settings = Settings {
         edits: args.edits,
         tenants: args.tenants,

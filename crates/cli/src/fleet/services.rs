@@ -9,6 +9,7 @@ use limekiln_jobs::Retryable;
 use limekiln_jobs::retry::Policy;
 use limekiln_store::Store;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::args::{DatabaseArgs, S3Args, ServicesArgs};
 use crate::settings::Usage;
@@ -187,6 +188,25 @@ async fn broker_of(settings: limekiln_broker::Settings) -> Result<Broker> {
 /// When the settings can't be right.
 pub(crate) async fn blobs(args: &S3Args) -> Result<Blobs> {
     blobs_under(args, "").await
+}
+
+/// Services that a benchmark measures, in a database, queues and keys of its own.
+///
+/// # Errors
+///
+/// One line that says what to do.
+pub(crate) async fn measured(args: &ServicesArgs) -> Result<limekiln_bench::Services> {
+    let url = args.database.database.as_deref().ok_or_else(|| {
+        Usage("which Postgres is measured? give --database or DATABASE_URL".to_owned())
+    })?;
+    let name = format!("bench-{}", &Uuid::now_v7().simple().to_string()[20..]);
+    Ok(limekiln_bench::Services {
+        database: url.to_owned(),
+        connections: args.database.database_connections,
+        broker: broker(args, "bench").await?,
+        blobs: blobs_under(&args.s3, &name).await?,
+        name,
+    })
 }
 
 /// A handle to the bucket, with `folder` put before every key, behind the prefix. Nothing is sent yet.

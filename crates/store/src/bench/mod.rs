@@ -11,4 +11,4 @@ mod scratch;
 mod waits;
 
 pub use scratch::Scratch;
-pub use waits::Waits;
+pub use waits::{ClassWaits, Waits};

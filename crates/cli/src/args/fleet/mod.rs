@@ -5,6 +5,7 @@ mod coordinate;
 mod dev;
 mod doctor;
 mod drain;
+mod fairness;
 #[cfg(feature = "embedded")]
 mod flags_only;
 mod keys;
@@ -22,6 +23,7 @@ pub(crate) use coordinate::{CoordinateArgs, RetentionArgs};
 pub(crate) use dev::DevArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use drain::DrainArgs;
+pub(crate) use fairness::FairnessArgs;
 #[cfg(feature = "embedded")]
 pub(crate) use flags_only::FlagsOnly;
 pub(crate) use keys::{

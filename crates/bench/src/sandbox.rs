@@ -8,17 +8,21 @@ use limekiln_broker::Broker;
 use limekiln_coordinator::Submitter;
 use limekiln_jobs::{Digest, ImageId, ModelName, TenantId};
 use limekiln_store::bench::Scratch;
-use limekiln_store::{Limits, NewImage, Store};
+use limekiln_store::{Limits, NewImage, Store, Submission, Submitted};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::error::{Error, Result};
-use super::settings::Settings;
 use crate::NullEditor;
+use crate::error::{Error, Result};
 
 /// About what a product photo of 256x256 takes, compressed.
 const INPUT_BYTES: usize = 30_000;
+/// Between two looks whether all have ended.
+const LOOK: Duration = Duration::from_millis(20);
+/// Nothing ends for so long only when something is broken.
+const STUCK: Duration = Duration::from_secs(60);
 /// Steps of an edit; they take no time.
 const STEPS: u32 = 4;
 
@@ -38,16 +42,25 @@ pub struct Services {
 }
 
 /// Everything that a run needs.
-pub(super) struct Sandbox {
+pub(crate) struct Sandbox {
     scratch: Scratch,
-    pub(super) store: Store,
-    pub(super) broker: Broker,
+    pub(crate) store: Store,
+    pub(crate) broker: Broker,
     blobs: Blobs,
-    pub(super) model: ModelName,
+    pub(crate) model: ModelName,
     /// Who submits, and what.
-    pub(super) tenants: Vec<(TenantId, ImageId)>,
+    pub(crate) tenants: Vec<(TenantId, ImageId)>,
     cache: TempDir,
-    slots: u32,
+}
+
+/// The workers of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fleet {
+    pub(crate) workers: u32,
+    /// Of each.
+    pub(crate) slots: u32,
+    /// Whether inputs are read from S3, and checkpoints and results written to it.
+    pub(crate) blobs: bool,
 }
 
 impl Sandbox {
@@ -56,7 +69,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// What a service says.
-    pub(super) async fn new(settings: &Settings, services: Services) -> Result<Self> {
+    pub(crate) async fn new(tenants: u32, services: Services) -> Result<Self> {
         let scratch = Scratch::create(&services.database, &services.name).await?;
         let mut database = limekiln_store::Settings::new(scratch.url());
         database.connections = services.connections;
@@ -73,9 +86,8 @@ impl Sandbox {
             model: model.map_err(|error| Error::Name(error.to_string()))?,
             tenants: Vec::new(),
             cache: tempfile::tempdir().map_err(Error::Cache)?,
-            slots: settings.slots,
         };
-        for number in 0..settings.tenants {
+        for number in 0..tenants {
             let tenant = sandbox.tenant(number).await?;
             sandbox.tenants.push(tenant);
         }
@@ -116,18 +128,18 @@ impl Sandbox {
     /// # Errors
     ///
     /// Postgres'.
-    pub(super) async fn fill(&self, count: u32) -> Result<()> {
+    pub(crate) async fn fill(&self, count: u32) -> Result<()> {
         tracing::info!(count, "filling the tables with finished edits");
         let tenants = self.tenants.len() as u32;
         Ok(self.store.edits_fill(tenants, u64::from(count)).await?)
     }
 
-    /// A coordinator and a worker, until the token is cancelled.
+    /// A coordinator and workers, until the token is cancelled.
     ///
     /// # Errors
     ///
     /// When they can't start.
-    pub(super) fn start(&self, blobs: bool, stop: &CancellationToken) -> Result<Running> {
+    pub(crate) fn start(&self, fleet: Fleet, stop: &CancellationToken) -> Result<Running> {
         let mut settings = limekiln_coordinator::Settings::default();
         settings.retention.images = None;
         let coordinator = tokio::spawn(limekiln_coordinator::run(
@@ -137,23 +149,68 @@ impl Sandbox {
             self.blobs.clone(),
             stop.clone(),
         ));
-        let models = vec![self.model.clone()];
-        let mut settings = limekiln_worker::Settings::new("bench", models, self.cache.path());
-        settings.slots = self.slots;
-        settings.blobs = blobs;
-        let worker = tokio::spawn(limekiln_worker::run(
-            settings,
-            self.store.clone(),
-            self.broker.clone(),
-            self.blobs.clone(),
-            Box::new(|| Ok(Box::new(NullEditor::new(STEPS, Duration::ZERO)))),
-            stop.clone(),
-        ));
+        let mut workers = JoinSet::new();
+        for number in 0..fleet.workers {
+            let models = vec![self.model.clone()];
+            let name = format!("bench-{number}");
+            let cache = self.cache.path().join(&name);
+            let mut settings = limekiln_worker::Settings::new(name, models, cache);
+            settings.slots = fleet.slots;
+            settings.blobs = fleet.blobs;
+            workers.spawn(limekiln_worker::run(
+                settings,
+                self.store.clone(),
+                self.broker.clone(),
+                self.blobs.clone(),
+                Box::new(|| Ok(Box::new(NullEditor::new(STEPS, Duration::ZERO)))),
+                stop.clone(),
+            ));
+        }
         Ok(Running {
             submitter: Submitter::new(self.store.clone(), self.broker.clone()),
             coordinator,
-            worker,
+            workers,
         })
+    }
+
+    /// Waits until so many workers take edits.
+    ///
+    /// # Errors
+    ///
+    /// Postgres'.
+    pub(crate) async fn workers_ready(&self, count: u32) -> Result<()> {
+        while self.store.worker_list().await?.len() < count as usize {
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until no edit is unfinished.
+    ///
+    /// # Errors
+    ///
+    /// When nothing ends any more.
+    pub(crate) async fn all_ended(&self) -> Result<()> {
+        let mut last = (u64::MAX, Instant::now());
+        loop {
+            let tenants = self.store.tenant_list().await?;
+            let unfinished: u64 = tenants
+                .iter()
+                .map(|tenant| u64::from(tenant.in_flight))
+                .sum();
+            if unfinished == 0 {
+                return Ok(());
+            }
+            if unfinished < last.0 {
+                last = (unfinished, Instant::now());
+            } else if last.1.elapsed() > STUCK {
+                return Err(Error::Stuck {
+                    after: STUCK,
+                    unfinished,
+                });
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// Removes what was made.
@@ -161,7 +218,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// What is left, and why.
-    pub(super) async fn remove(self) -> Result<()> {
+    pub(crate) async fn remove(self) -> Result<()> {
         self.broker.model_delete(&self.model).await?;
         self.broker.close().await;
         let all = Prefix::all();
@@ -179,21 +236,35 @@ impl Sandbox {
 }
 
 /// The processes of a run.
-pub(super) struct Running {
-    pub(super) submitter: Submitter,
+pub(crate) struct Running {
+    pub(crate) submitter: Submitter,
     coordinator: JoinHandle<std::result::Result<(), limekiln_coordinator::Error>>,
-    worker: JoinHandle<limekiln_worker::Result<()>>,
+    workers: JoinSet<limekiln_worker::Result<()>>,
 }
 
 impl Running {
-    /// Waits until both ended, once their token is cancelled.
+    /// Waits until all ended, once their token is cancelled.
     ///
     /// # Errors
     ///
     /// What one of them died of.
-    pub(super) async fn ended(self) -> Result<()> {
-        self.worker.await??;
+    pub(crate) async fn ended(mut self) -> Result<()> {
+        while let Some(worker) = self.workers.join_next().await {
+            worker??;
+        }
         self.coordinator.await??;
         Ok(())
+    }
+}
+
+/// Submits one edit.
+///
+/// # Errors
+///
+/// When it is not taken.
+pub(crate) async fn submit(submitter: &Submitter, submission: Submission) -> Result<()> {
+    match submitter.submit(submission).await? {
+        Submitted::Created { .. } => Ok(()),
+        other => Err(Error::Refused(format!("{other:?}"))),
     }
 }

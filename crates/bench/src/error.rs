@@ -1,8 +1,8 @@
-//! What goes wrong while the queue is measured.
+//! What goes wrong while the fleet is measured.
 
 use std::time::Duration;
 
-/// What goes wrong while the queue is measured.
+/// What goes wrong while the fleet is measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -49,5 +49,5 @@ pub enum Error {
     Interrupted,
 }
 
-/// The benchmark's results.
+/// The benchmarks' results.
 pub type Result<T> = std::result::Result<T, Error>;
