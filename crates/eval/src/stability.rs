@@ -1,4 +1,5 @@
-//! How much the region of one picture and instruction moves: with the seed of locating, and with what else is in the picture.
+//! How much the region of one picture and instruction moves: with the seed of locating, with what else is in the picture, and
+//! with rounding: a picture and its twin in another color space differ by 1 of 255 here and there once both are sRGB.
 
 use image::{GrayImage, RgbImage};
 use limekiln_diffusion::model::Model;
@@ -24,15 +25,22 @@ pub struct Stability {
     /// IoU of a room's regions before and after another object has another color. Rooms where no other object is to be seen
     /// are left out.
     pub recolored: Option<Mean>,
+    /// IoU of a room's regions before and after one sample in 32 moved by 1 of 255.
+    pub nudged: Option<Mean>,
 }
 
 /// Of one room.
 struct Found {
     seeds: Option<f64>,
     recolored: Option<f64>,
+    nudged: f64,
 }
 
-/// Locates each room with the seeds `0..seeds`, and again where another object has another color: of the rows that locate.
+/// One sample in so many is nudged: as many as differ between a room and its twin in Display-P3 of 8 bits.
+const NUDGED: u32 = 32;
+
+/// Locates each room with the seeds `0..seeds`, and again where another object has another color and where samples are nudged: of
+/// the rows that locate.
 pub(crate) fn measure(
     model: &Model,
     scenes: &[Scene],
@@ -59,6 +67,7 @@ pub(crate) fn measure(
         label: row.label.clone(),
         seeds: of(at, |found| found.seeds),
         recolored: of(at, |found| found.recolored),
+        nudged: of(at, |found| Some(found.nudged)),
     });
     Ok(lines.collect())
 }
@@ -83,18 +92,35 @@ fn found(model: &Model, scene: &Scene, row: &Row, seeds: u64) -> Result<Found> {
             pairs.push(score::iou(one, other)?);
         }
     }
-    let recolored = match scene.recolored() {
-        Some(picture) => {
-            let before = region(model, scene, &scene.input, preset.clone())?;
-            let after = region(model, scene, &picture, preset)?;
-            Some(score::iou(&before, &after)?)
-        }
-        None => None,
+    let before = region(model, scene, &scene.input, preset.clone())?;
+    let with_picture = |picture: &RgbImage| {
+        let after = region(model, scene, picture, preset.clone())?;
+        Ok::<_, Error>(score::iou(&before, &after)?)
     };
     Ok(Found {
         seeds: Mean::of(pairs).map(|mean| mean.mean),
-        recolored,
+        recolored: scene.recolored().as_ref().map(with_picture).transpose()?,
+        nudged: with_picture(&nudged(&scene.input, scene.index))?,
     })
+}
+
+/// The picture with one sample in [`NUDGED`], as `seed` draws them, moved by 1.
+fn nudged(picture: &RgbImage, seed: u64) -> RgbImage {
+    let mut drawn = seed;
+    let mut picture = picture.clone();
+    for sample in picture.iter_mut() {
+        drawn = drawn
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let bits = (drawn >> 32) as u32;
+        if bits.is_multiple_of(NUDGED) {
+            *sample = match bits & NUDGED {
+                0 => sample.saturating_add(1),
+                _ => sample.saturating_sub(1),
+            };
+        }
+    }
+    picture
 }
 
 /// The preset with an edit that costs next to nothing: one step of one lane.
@@ -129,12 +155,14 @@ pub fn text(rows: &[Stability], seeds: u64) -> String {
         "IoU of one room's regions".to_owned(),
         format!("over {seeds} seeds"),
         "another object recolored".to_owned(),
+        "1 sample in 32 moved by 1".to_owned(),
     ]];
     cells.extend(rows.iter().map(|row| {
         vec![
             row.label.clone(),
             shown(row.seeds, 3),
             shown(row.recolored, 3),
+            shown(row.nudged, 3),
         ]
     }));
     format!("\n{}", layout(&cells))

@@ -79,7 +79,8 @@ pub(crate) struct EvalRoomsArgs {
     #[arg(long)]
     pub(crate) paired: bool,
 
-    /// Also locate every room with N seeds, and again where another object has another color: IoU of the regions found
+    /// Also locate every room with N seeds, and again where another object has another color, and where samples moved by 1 of
+    /// 255: IoU of the regions found
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=100))]
     pub(crate) stability: Option<u64>,
 
