@@ -87,6 +87,9 @@ impl<'a> Head<'a> {
     }
 
     fn whole(format: Format, bytes: &'a [u8], limits: &Limits) -> Result<Self> {
+        if let Some((name, how)) = jpeg::unread(bytes).filter(|_| format == Format::Jpeg) {
+            return Err(Error::Format { name, how });
+        }
         let codec = match format {
             Format::Png => ImageFormat::Png,
             Format::Jpeg => ImageFormat::Jpeg,

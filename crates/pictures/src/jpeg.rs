@@ -38,6 +38,34 @@ pub(crate) fn coefficient_bytes(bytes: &[u8]) -> u64 {
     kept
 }
 
+/// The kind of JPEG that this is, where no decoder reads it here, and how to convert it.
+pub(crate) fn unread(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    const ANY: &str = "open it in a program that reads it, and save a PNG";
+    let frame = segments(bytes).find(|segment| {
+        // Frames: all SOFn but DHT, JPG and DAC, which lie between them.
+        matches!(segment.marker, 0xC0..=0xCF) && !matches!(segment.marker, 0xC4 | 0xC8 | 0xCC)
+    })?;
+    let [bits, high, low, ..] = *frame.data()? else {
+        return None;
+    };
+    match frame.marker {
+        0xC3 | 0xC7 | 0xCB | 0xCF => Some(("lossless JPEG", ANY)),
+        0xC5 | 0xC6 | 0xCD | 0xCE => Some(("hierarchical JPEG", ANY)),
+        _ if bits != 8 => Some((
+            "12-bit JPEG",
+            "open it in a program that reads it, and save a PNG or TIFF of 16 bits",
+        )),
+        0xC9 | 0xCA => Some((
+            "arithmetic-coded JPEG",
+            "convert it without loss, such as by `jpegtran -optimize -copy all photo.jpg > new.jpg`",
+        )),
+        _ if (high, low) == (0, 0) => {
+            Some(("JPEG of a height that stands behind its pixels (DNL)", ANY))
+        }
+        _ => None,
+    }
+}
+
 /// Whether the first scan has all components.
 fn scans_all(bytes: &[u8], components: u8) -> bool {
     segments(bytes)

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::format::Format;
 use crate::head::Head;
 use crate::limits::Limits;
-use crate::original::{Colors, JPEG_QUALITY, Original};
+use crate::original::{Colors, JPEG_QUALITY, Kind, Original, Told};
 use crate::proof::outside;
 
 pub use crate::blocks::Count;
@@ -190,12 +190,17 @@ fn with_blocks(
     let (Format::Jpeg, Colors::Eight(edited)) = (head.format, &result.colors) else {
         return Ok(Err(None));
     };
+    let orientation = head.orientation;
     let keep = blocks::Kept {
         // The result has none where the input's can't be used.
         profile: result.space.icc().is_some(),
         metadata: !wish.strip_metadata,
+        adobe: true,
     };
-    let made = blocks::edit(source.input, head.orientation, edited, source.matte, keep);
+    if head.kind == Kind::Gray && Told::new(head.packets, head.kind).to_srgb.is_some() {
+        return Ok(Err(Some("its gray is not that of sRGB".to_owned())));
+    }
+    let made = blocks::edit(source.input, orientation, edited, source.matte, keep);
     Ok(made
         .map(|(bytes, count)| Left {
             bytes,

@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use crate::original::Colors;
+use crate::original::{Colors, Opacity};
 
 /// PIL's `resize(.., LANCZOS)`: a windowed sinc of three lobes, widened when shrinking, one axis after the other with
 /// 8-bit values between, in 22-bit fixed point. A side of zero gives an empty picture.
@@ -58,6 +58,8 @@ fn resize_height(picture: &RgbImage, height: u32) -> RgbImage {
 /// one of 16.
 pub(crate) struct Enlarged<'a> {
     picture: &'a Colors,
+    /// What colors are weighed with.
+    opacity: Option<&'a Opacity>,
     across: Vec<Span>,
     down: Vec<Span>,
 }
@@ -74,36 +76,83 @@ impl<'a> Enlarged<'a> {
         let (from_width, from_height) = picture.size();
         Self {
             picture,
+            opacity: None,
             across: spans(from_width, width),
             down: spans(from_height, height),
         }
     }
 
+    /// The same of a picture whose pixels count as far as they are opaque, so that what transparent ones hide does not show at
+    /// the edge of what they leave out. `opacity` has the picture's size.
+    pub(crate) fn seen(
+        picture: &'a Colors,
+        opacity: &'a Opacity,
+        (width, height): (u32, u32),
+    ) -> Self {
+        Self {
+            opacity: Some(opacity),
+            ..Self::new(picture, width, height)
+        }
+    }
+
     /// Row `y` of three channels, 16 bits.
     pub(crate) fn row(&self, y: u32) -> Vec<u16> {
+        let whole = |sums: [f32; 3]| sums.map(|sum| (sum + 0.5).clamp(0.0, 65_535.0) as u16);
+        let plain = || self.sums(y, |y| self.picture.row(y).into_iter().map(f32::from));
+        let Some(opacity) = self.opacity else {
+            return plain().into_iter().flat_map(whole).collect();
+        };
+        let weights = |y| {
+            let row = opacity.row(y).into_iter();
+            row.flat_map(|value| [f32::from(value) / 65_535.0; 3])
+        };
+        let weighed = |y| {
+            let row = self.picture.row(y).into_iter();
+            row.zip(weights(y))
+                .map(|(value, weight)| f32::from(value) * weight)
+        };
+        let seen = self.sums(y, weighed).into_iter().zip(self.sums(y, weights));
+        // Where nothing is to be seen, what is hidden stays hidden there.
+        let (seen, hidden) = (seen, plain());
+        seen.zip(hidden)
+            .flat_map(|((sums, weight), hidden)| {
+                let opaque = weight[0] > OPACITY_MIN;
+                whole(if opaque {
+                    sums.map(|sum| sum / weight[0])
+                } else {
+                    hidden
+                })
+            })
+            .collect()
+    }
+
+    /// Sums of the samples that `row` gives of each row of the picture, for row `y`.
+    fn sums<I: Iterator<Item = f32>>(&self, y: u32, row: impl Fn(u32) -> I) -> Vec<[f32; 3]> {
         let Some(down) = self.down.get(y as usize) else {
             return Vec::new();
         };
         let mut column = vec![0.0; self.picture.size().0 as usize * 3];
         for (offset, weight) in down.weights.iter().enumerate() {
-            let row = self.picture.row((down.first + offset) as u32);
-            for (sum, value) in column.iter_mut().zip(row) {
-                *sum += weight * f32::from(value);
+            for (sum, value) in column.iter_mut().zip(row((down.first + offset) as u32)) {
+                *sum += weight * value;
             }
         }
         let (pixels, _) = column.as_chunks::<3>();
-        let across = self.across.iter().flat_map(|span| {
+        let across = self.across.iter().map(|span| {
             let mut sums = [0.0; 3];
             for (pixel, weight) in pixels[span.first..].iter().zip(&span.weights) {
                 for (sum, value) in sums.iter_mut().zip(pixel) {
                     *sum += weight * value;
                 }
             }
-            sums.map(|sum| (sum + 0.5).clamp(0.0, 65_535.0) as u16)
+            sums
         });
         across.collect()
     }
 }
+
+/// Opacity from which on a pixel's color is known: half of what 8 bits can say.
+const OPACITY_MIN: f32 = 0.5 / 255.0;
 
 fn spans(from: u32, to: u32) -> Vec<Span> {
     if from == to {

@@ -2,15 +2,28 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure is the test's answer")]
 
-use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use limekiln_pictures::verify::Unread;
 use limekiln_pictures::{
-    Colors, Format, Left, Limits, Original, Source, Verdict, Wish, leave, leave_bytes, verify,
+    Colors, Format, Left, Limits, Original, Source, Verdict, Warning, Wish, leave, leave_bytes,
+    verify,
 };
+use moxcms::ColorProfile;
 
 fn jpeg(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/jpeg/{name}.jpg", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(path).unwrap()
+}
+
+/// A profile's bytes.
+fn profile(profile: ColorProfile) -> Vec<u8> {
+    profile.encode().unwrap()
+}
+
+/// A JPEG with one more segment, behind its start.
+fn with_segment(jpeg: &[u8], marker: u8, data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xFF, marker], &length, data, &jpeg[2..]].concat()
 }
 
 fn png(pixels: impl Into<DynamicImage>) -> Vec<u8> {
@@ -130,6 +143,95 @@ fn a_jpeg_comes_back_with_its_blocks() {
 }
 
 #[test]
+fn a_gray_jpeg_keeps_its_blocks_and_gets_colors_where_the_edit_has_any() {
+    // Adobe's segment says of one component that it is no YCbCr, which would be another picture of three.
+    let adobe = b"Adobe\0\x64\0\0\0\0\0";
+    for input in [jpeg("gray"), with_segment(&jpeg("gray"), 0xEE, adobe)] {
+        let edit = Edit::of(input);
+        let left = edit.leave(&Wish::default());
+        let count = left.blocks.unwrap();
+        assert_eq!(
+            (left.format, left.anew, left.moved),
+            (Format::Jpeg, None, None)
+        );
+        let verdict = edit.verify(&left.bytes);
+        assert!(verdict.kept, "{verdict:?}");
+        let blocks = verdict.blocks.unwrap();
+        assert_eq!(
+            (blocks.touched, blocks.untouched),
+            (count.touched, count.kept)
+        );
+        let (before, _) = Original::read(&edit.input, &Limits::FILE).unwrap();
+        let (after, _) = Original::read(&left.bytes, &Limits::FILE).unwrap();
+        let (Colors::Eight(before), Colors::Eight(after)) = (before.colors, after.colors) else {
+            panic!("a JPEG has 8 bits");
+        };
+        assert_eq!(before.get_pixel(50, 40), after.get_pixel(50, 40));
+        let Rgb([red, green, _]) = *after.get_pixel(13, 14);
+        assert!(red > 190 && green < 70, "{red} {green}");
+        // A color where the matte does not reach is found.
+        let verdict = verify(
+            &edit.input,
+            &left.bytes,
+            &[&png(matte(verdict.size, 1, 1))],
+            &Limits::FILE,
+        );
+        assert!(verdict.unwrap().blocks.unwrap().changed > 0);
+    }
+
+    let mut edit = Edit::of(jpeg("gray"));
+    let (mut result, _) = Original::read(&edit.input, &Limits::FILE).unwrap();
+    if let Colors::Eight(pixels) = &mut result.colors {
+        edited(pixels, &edit.matte, Rgb([99; 3]));
+    }
+    edit.stored = result.encode(Format::Png).unwrap();
+    let left = edit.leave(&Wish::default());
+    assert!(edit.verify(&left.bytes).kept);
+    let (gray, lost) = Original::read(&left.bytes, &Limits::FILE).unwrap();
+    assert_eq!(lost, [Warning::Converted("gray")], "its file is gray still");
+    let Colors::Eight(pixels) = gray.colors else {
+        panic!("a JPEG has 8 bits")
+    };
+    assert!(pixels.get_pixel(13, 14).0[0].abs_diff(99) < 20);
+}
+
+#[test]
+fn what_is_hidden_does_not_show_at_the_edge_of_a_smaller_picture() {
+    // Red is hidden around a green square.
+    let square = |x: u32, y: u32| (17..47).contains(&x) && (17..47).contains(&y);
+    let input = RgbaImage::from_fn(64, 64, |x, y| match square(x, y) {
+        true => Rgba([0, 200, 0, 255]),
+        false => Rgba([255, 0, 0, 0]),
+    });
+    let result = png(input);
+    for format in [Format::Png, Format::WebP] {
+        let wish = Wish {
+            format: Some(format),
+            max_side: Some(21),
+            ..Wish::default()
+        };
+        let left = leave(&result, None, &wish, &Limits::FILE).unwrap();
+        let (read, _) = Original::read(&left.bytes, &Limits::FILE).unwrap();
+        let picture = read.picture();
+        let alpha = picture.alpha.unwrap();
+        for (color, alpha) in picture.rgb.pixels().zip(alpha.iter()) {
+            if *alpha > 8 {
+                assert!(color.0[0] < 8, "{color:?} is seen at {alpha}");
+            }
+        }
+        assert!(
+            alpha.iter().any(|alpha| (40..215).contains(alpha)),
+            "the edge is soft"
+        );
+        assert_eq!(
+            picture.rgb.get_pixel(0, 0).0,
+            [255, 0, 0],
+            "what is hidden stays"
+        );
+    }
+}
+
+#[test]
 fn a_turned_jpeg_keeps_its_tag_and_loses_its_thumbnail() {
     let edit = Edit::of(jpeg("420-turned"));
     let left = edit.leave(&Wish::default()).bytes;
@@ -179,8 +281,19 @@ fn the_header_goes_through() {
 
 #[test]
 fn what_has_no_blocks_to_keep_is_coded_anew_and_says_what_moved() {
-    for name in ["gray", "cmyk"] {
-        let edit = Edit::of(jpeg(name));
+    let power = profile(ColorProfile::new_gray_with_gamma(1.8));
+    for (name, input) in [
+        (
+            "gray",
+            with_segment(
+                &jpeg("gray"),
+                0xE2,
+                &[b"ICC_PROFILE\0\x01\x01", &power[..]].concat(),
+            ),
+        ),
+        ("cmyk", jpeg("cmyk")),
+    ] {
+        let edit = Edit::of(input);
         let left = edit.leave(&Wish::default());
         assert_eq!((left.format, left.blocks), (Format::Jpeg, None), "{name}");
         let (moved, why) = (left.moved.unwrap(), left.anew.unwrap());
@@ -248,7 +361,7 @@ fn a_wish_is_met() {
 #[test]
 fn one_sample_off_by_one_is_found() {
     let deep = image::ImageBuffer::from_fn(40, 30, |x, y| {
-        image::Rgba([
+        Rgba([
             (x * 1500) as u16,
             (y * 2000) as u16,
             77,

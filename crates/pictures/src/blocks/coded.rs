@@ -65,6 +65,8 @@ pub(super) struct Coded<'a> {
     pub(super) sampling_max: (u32, u32),
     progressive: bool,
     arrays: *mut *mut sys::jvirt_barray_control,
+    /// What `arrays` points to where color was added.
+    colored: Option<Box<[*mut sys::jvirt_barray_control; 3]>>,
     reader: Reader<'a>,
 }
 
@@ -124,6 +126,7 @@ impl<'a> Coded<'a> {
             sampling_max: (info.max_h_samp_factor as u32, info.max_v_samp_factor as u32),
             progressive: !info.coef_bits.is_null(),
             arrays,
+            colored: None,
             reader,
         })
     }
@@ -146,6 +149,76 @@ impl<'a> Coded<'a> {
         blocks.ok_or_else(|| Unusable("no access to the blocks".to_owned()))
     }
 
+    /// Gives a gray picture the two components of color, which say that it is gray. Its own samples stay.
+    pub(super) fn add_color(&mut self) -> Result<(), Unusable> {
+        let [gray] = &self.components[..] else {
+            return Err(Unusable("it is not gray".to_owned()));
+        };
+        let gray = gray.clone();
+        let (across, down) = gray.blocks;
+        let (info, own) = (self.reader.info_mut(), self.arrays);
+        guarded(|| {
+            // SAFETY: a header was read, so there is a memory manager; libjpeg checks what it is asked for, frees it with the
+            // reader, and its arrays are found by their place in ours.
+            unsafe {
+                let memory = &*info.common.mem;
+                let made = memory.request_virt_barray.zip(memory.realize_virt_arrays);
+                let (request, realize) = made?;
+                let mut array = || {
+                    request(
+                        &mut info.common,
+                        sys::JPOOL_IMAGE as c_int,
+                        1,
+                        across,
+                        down,
+                        1,
+                    )
+                };
+                let arrays = [*own, array(), array()];
+                realize(&mut info.common);
+                Some(arrays)
+            }
+        })?
+        .map(|arrays| self.colored = Some(Box::new(arrays)))
+        .ok_or_else(|| Unusable("no access to the blocks".to_owned()))?;
+        if let Some(arrays) = &mut self.colored {
+            self.arrays = arrays.as_mut_ptr();
+        }
+        self.components = vec![gray; 3];
+        self.colors = Colors::YCbCr;
+        // They are zeros once they were asked for from the first row on.
+        for component in 1..3 {
+            for row in 0..down {
+                self.row(component, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a component of color says anything.
+    pub(super) fn has_color(&mut self) -> Result<bool, Unusable> {
+        for component in 1..self.components.len() {
+            for row in 0..self.components[component].blocks.1 {
+                if self
+                    .row(component, row)?
+                    .iter()
+                    .any(|block| *block != [0; 64])
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes these components away again.
+    pub(super) fn drop_color(&mut self) {
+        if self.colored.is_some() {
+            self.components.truncate(1);
+            self.colors = Colors::Gray;
+        }
+    }
+
     /// Codes the coefficients as they are now, progressively if they came so. There is nothing between the start of the file
     /// and its tables.
     pub(super) fn write(&mut self) -> Result<Vec<u8>, Unusable> {
@@ -158,6 +231,15 @@ impl<'a> Coded<'a> {
                 let profile = sys::JINT_COMPRESS_PROFILE_VALUE::JCP_FASTEST;
                 sys::jpeg_c_set_int_param(info, sys::JINT_COMPRESS_PROFILE, profile as c_int);
                 sys::jpeg_copy_critical_parameters(from, info);
+                if self.colored.is_some() && self.colors == Colors::YCbCr {
+                    let table = (*info.comp_info).quant_tbl_no;
+                    info.input_components = 3;
+                    sys::jpeg_set_colorspace(info, sys::JCS_YCbCr);
+                    for component in std::slice::from_raw_parts_mut(info.comp_info, 3) {
+                        (component.h_samp_factor, component.v_samp_factor) = (1, 1);
+                        component.quant_tbl_no = table;
+                    }
+                }
                 sys::jpeg_c_set_bool_param(info, sys::JBOOLEAN_OPTIMIZE_SCANS, 0);
                 if self.progressive {
                     sys::jpeg_simple_progression(info);

@@ -2,7 +2,7 @@
 
 use image::GrayImage;
 
-use super::coded::Coded;
+use super::coded::{Coded, Colors, Component};
 use super::cover::{Grid, reaches};
 
 /// What was found in the blocks that a matte does not reach.
@@ -17,15 +17,30 @@ pub(crate) struct Comparison {
 }
 
 /// Compares two files by the coefficients of the blocks that `matte`, which lies as they are stored, does not reach. None where
-/// they have no blocks in common: one is not read as coefficients, or tables, sampling, colors or size differ.
+/// they have no blocks in common: one is not read as coefficients, or tables, sampling, colors or size differ. A gray picture and
+/// one of colors are alike as far as the other has none.
 pub(crate) fn compare(input: &[u8], result: &[u8], matte: &GrayImage) -> Option<Comparison> {
     let size = matte.dimensions();
     let (mut input, mut result) = (
         Coded::read(input, size).ok()?,
         Coded::read(result, size).ok()?,
     );
-    if (input.colors, &input.components) != (result.colors, &result.components) {
-        return None;
+    // Only its tables and blocks say how a gray picture was coded.
+    let gray = |component: &Component| (component.blocks, component.table);
+    match (input.colors, result.colors) {
+        (Colors::Gray, Colors::Gray | Colors::YCbCr) => {
+            let ours = gray(&input.components[0]);
+            if result.components.iter().any(|theirs| gray(theirs) != ours) {
+                return None;
+            }
+            if result.colors == Colors::YCbCr {
+                input.add_color().ok()?;
+            }
+        }
+        _ if (input.colors, &input.components) != (result.colors, &result.components) => {
+            return None;
+        }
+        _ => {}
     }
     let mut found = Comparison::default();
     for (index, component) in input.components.clone().iter().enumerate() {

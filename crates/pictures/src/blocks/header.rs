@@ -9,13 +9,14 @@ use crate::original::without_pictures;
 
 const JFIF: &[u8] = b"JFIF\0";
 const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
-/// Segments that hold or point to other pictures: thumbnails of JFIF, further pictures behind this one, gain maps, and further
-/// parts of XMP, where phones keep the whole picture.
-const PICTURES: [&[u8]; 4] = [
-    b"JFXX\0",
-    b"MPF\0",
-    b"urn:iso:std:iso:ts:21496:-1\0",
-    b"http://ns.adobe.com/xmp/extension/\0",
+/// Segments that hold, point to or vouch for other pictures: thumbnails of JFIF, further pictures behind this one, gain maps,
+/// further parts of XMP, where phones keep the whole picture, and boxes of extensions, such as content credentials.
+const PICTURES: [(u8, &[u8]); 5] = [
+    (0xE0, b"JFXX\0"),
+    (0xE2, b"MPF\0"),
+    (0xE2, b"urn:iso:std:iso:ts:21496:-1\0"),
+    (0xE1, b"http://ns.adobe.com/xmp/extension/\0"),
+    (0xEB, b"JP"),
 ];
 /// Photoshop's resources that are thumbnails.
 const THUMBNAILS: [u16; 2] = [0x0409, 0x040C];
@@ -28,7 +29,8 @@ pub(super) fn with(file: &[u8], input: &[u8], stored: Orientation, keep: Kept) -
     for segment in segments(input) {
         let Some(data) = segment.data() else { continue };
         let keep = match segment.marker {
-            0xE0 | 0xEE => true,
+            0xE0 => true,
+            0xEE => keep.adobe,
             0xE2 if data.starts_with(ICC) => keep.profile,
             _ => keep.metadata,
         };
@@ -46,7 +48,9 @@ pub(super) fn with(file: &[u8], input: &[u8], stored: Orientation, keep: Kept) -
 /// A segment's data as the result has it; none where the result has no such segment.
 fn kept(marker: u8, data: &[u8]) -> Option<Vec<u8>> {
     if !matches!(marker, 0xE0..=0xEF | 0xFE)
-        || PICTURES.iter().any(|picture| data.starts_with(picture))
+        || PICTURES
+            .iter()
+            .any(|(of, picture)| marker == *of && data.starts_with(picture))
     {
         return None;
     }

@@ -40,13 +40,16 @@ pub(crate) struct Kept {
     pub(crate) profile: bool,
     /// EXIF, XMP, comments and whatever else there is.
     pub(crate) metadata: bool,
+    /// What Adobe's segment says of the components, where these are the input's.
+    pub(crate) adobe: bool,
 }
 
-/// The JPEG `input` with the pixels of `edited` where `matte` is not 0; both are upright.
+/// The JPEG `input` with the pixels of `edited` where `matte` is not 0; both are upright. A gray one gets components of color
+/// where the edit has any.
 ///
 /// # Errors
 ///
-/// Where its blocks can't be kept: it is CMYK, gray, arithmetically coded, of 12 bits, damaged, or has another size.
+/// Where its blocks can't be kept: it is CMYK, arithmetically coded, of 12 bits, damaged, or has another size.
 pub(crate) fn edit(
     input: &[u8],
     stored: Orientation,
@@ -65,11 +68,23 @@ pub(crate) fn edit(
         return Err(Unusable("the matte has another size".to_owned()));
     }
     let mut coded = Coded::read(input, edited.dimensions())?;
-    if coded.colors == Colors::Gray {
-        return Err(Unusable("a gray JPEG has no room for colors".to_owned()));
+    let gray = coded.colors == Colors::Gray;
+    if gray {
+        coded.add_color()?;
     }
-    let count = replace::replace(&mut coded, edited, matte)?;
+    let mut counts = replace::replace(&mut coded, edited, matte)?;
+    let mut kept = kept;
+    if gray && !coded.has_color()? {
+        coded.drop_color();
+        counts.truncate(1);
+    } else if gray {
+        kept.adobe = false;
+    }
     let file = coded.write()?;
+    let count = counts.into_iter().fold(Count::default(), |sum, one| Count {
+        touched: sum.touched + one.touched,
+        kept: sum.kept + one.kept,
+    });
     Ok((header::with(&file, input, stored, kept), count))
 }
 

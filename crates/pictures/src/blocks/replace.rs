@@ -19,17 +19,19 @@ pub struct Count {
 }
 
 /// Puts the pixels of `edited` where `matte` is not 0; both lie as the file is stored. Every other sample of a touched block
-/// stays as the file has it, to the rounding of its coefficients; every other block stays to the bit.
+/// stays as the file has it, to the rounding of its coefficients; every other block stays to the bit. Says how
+/// many of each component's were.
 pub(super) fn replace(
     coded: &mut Coded<'_>,
     edited: &RgbImage,
     matte: &GrayImage,
-) -> Result<Count, Unusable> {
-    let mut count = Count::default();
+) -> Result<Vec<Count>, Unusable> {
+    let mut counts = Vec::new();
     for index in 0..coded.components.len() {
         let component = coded.components[index].clone();
         let (grid, colors) = (Grid::new(coded, &component), coded.colors);
         let (across, down) = component.blocks;
+        let mut count = Count::default();
         for row in 0..down {
             let touched = (0..across).filter(|&column| reaches(matte, &grid.block(column, row)));
             let touched: Vec<u32> = touched.collect();
@@ -52,8 +54,9 @@ pub(super) fn replace(
                 *block = divided(&forward(&samples), &component);
             }
         }
+        counts.push(count);
     }
-    Ok(count)
+    Ok(counts)
 }
 
 /// A block by its samples.

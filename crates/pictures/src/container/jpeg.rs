@@ -9,6 +9,15 @@ const XMP_MORE: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 const PICTURES: &[u8] = b"MPF\0";
 const GAIN_MAP: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
 
+/// What begins APP11 of JPEG's extensions.
+const BOXES: &[u8] = b"JP";
+
+/// Whether a box of an extension is one of C2PA, or goes on with one.
+fn credentials(data: &[u8]) -> bool {
+    // Identifier, number of the box, number of the packet; from the second packet on the box's own head comes again.
+    data.get(8..16).is_some_and(|head| head.ends_with(b"jumb"))
+}
+
 /// Reads the segments up to the first scan.
 pub(crate) fn packets(bytes: &[u8]) -> Packets {
     let mut packets = Packets::default();
@@ -41,6 +50,13 @@ pub(crate) fn packets(bytes: &[u8]) -> Packets {
                     packets.warn(Warning::GainMap);
                 }
             }
+            // Boxes of other standards, all of them about the picture as it was: credentials, further pictures, brightness.
+            0xEB if data.starts_with(BOXES) => packets.warn(match credentials(data) {
+                true => Warning::Credentials,
+                false => Warning::Dropped(
+                    "an extension of the file (APP11) belongs to the picture before the edit",
+                ),
+            }),
             _ => {}
         }
     }

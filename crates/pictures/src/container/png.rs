@@ -52,6 +52,7 @@ impl Packets {
                 }
             }
             b"acTL" => self.warn(Warning::Pictures),
+            b"caBX" => self.warn(Warning::Credentials),
             _ => {}
         }
     }

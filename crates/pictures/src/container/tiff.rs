@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 
 const ICC: u16 = 0x8773;
 const XMP: u16 = 0x02BC;
+const C2PA: u16 = 0xCD41;
 const KIND: u16 = 0x00FE;
 const SUB_IFDS: u16 = 0x014A;
 const DNG_VERSION: u16 = 0xC612;
@@ -72,6 +73,9 @@ pub(crate) fn packets(bytes: &[u8]) -> Result<Packets> {
         packets.take_xmp(|| Some(xmp.into()));
     }
     packets.resolution = resolution(&tags, first);
+    if tags.entry(first, C2PA).is_some() {
+        packets.warn(Warning::Credentials);
+    }
     if tags.next(first).is_some() {
         packets.warn(Warning::Pictures);
     }

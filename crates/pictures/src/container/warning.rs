@@ -14,6 +14,12 @@ pub enum Warning {
     /// A brightness map for bright screens shows the picture before the edit.
     #[error("the gain map (HDR brightness) belongs to the picture before the edit: it is dropped")]
     GainMap,
+    /// Signed claims about the picture's origin, which hold its checksum.
+    #[error(
+        "the content credentials (C2PA) vouch for the picture before the edit, and no edited picture can pass their check: \
+         they are dropped"
+    )]
+    Credentials,
     /// The file holds further pictures.
     #[error("the file holds more than one picture: the first is edited, the others are dropped")]
     Pictures,

@@ -18,6 +18,7 @@ pub(crate) fn packets(bytes: &[u8]) -> Packets {
             b"EXIF" => packets.take_exif(data),
             b"XMP " => packets.take_xmp(|| Some(data.into())),
             b"ANMF" => packets.warn(Warning::Pictures),
+            b"C2PA" => packets.warn(Warning::Credentials),
             _ => {}
         }
         rest = after.get(length.next_multiple_of(2)..).unwrap_or_default();

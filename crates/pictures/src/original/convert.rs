@@ -17,14 +17,19 @@ pub(crate) struct ToSrgb {
 }
 
 impl ToSrgb {
-    /// Of a profile for gray, RGB or CMYK, as `layout` says (CMYK: as RGBA), or why it can't be used.
-    pub(super) fn new(profile: &ColorProfile, layout: Layout) -> Result<Self, String> {
+    /// Of a profile for gray, RGB or CMYK, as `layout` says (CMYK: as RGBA), whose file says that it is of version `icc_major`; or
+    /// why it can't be used.
+    pub(super) fn new(
+        profile: &ColorProfile,
+        layout: Layout,
+        icc_major: u8,
+    ) -> Result<Self, String> {
         let srgb = ColorProfile::new_srgb();
         let transform = transform16(profile, layout, &srgb, Layout::Rgb)?;
         let (channels, darkest) = match layout {
             Layout::Gray => (1, vec![0]),
             Layout::Rgb => (3, vec![0; 3]),
-            _ => (4, black_of_inks(profile)),
+            _ => (4, black_of_inks(profile, icc_major)),
         };
         let mut shown = [0; 3];
         run16(&transform, &darkest, &mut shown);
@@ -51,19 +56,23 @@ impl ToSrgb {
         layout: Layout,
         name: &str,
     ) -> Result<Self, String> {
-        let profile = ColorProfile::new_from_slice(icc).map_err(|error| error.to_string())?;
+        let profile = parsed(icc)?;
         if profile.color_space != kind {
             return Err(format!(
                 "it is for {:?} and the picture is {name}",
                 profile.color_space
             ));
         }
-        Self::new(&profile, layout)
+        Self::new(&profile, layout, icc.get(8).copied().unwrap_or_default())
     }
 
     /// Gray whose light is a power of the number.
     pub(super) fn power(exponent: f32) -> Result<Self, String> {
-        Self::new(&ColorProfile::new_gray_with_gamma(exponent), Layout::Gray)
+        Self::new(
+            &ColorProfile::new_gray_with_gamma(exponent),
+            Layout::Gray,
+            4,
+        )
     }
 
     /// Pixels as sRGB, three numbers each.
@@ -139,15 +148,51 @@ fn encoded(light: f64) -> u16 {
     (value.clamp(0.0, 1.0) * 65_535.0).round() as u16
 }
 
-/// The inks of a press' black: what its profile makes of no light. All inks where it does not say.
-fn black_of_inks(profile: &ColorProfile) -> Vec<u16> {
+/// Light of the black that version 4 looks at, of which a perceptual table makes the darkest color.
+const LIGHT_PERCEPTUAL: f64 = 0.003_47;
+
+/// The inks of a press' black: what its profile makes of no light, or of version 4's black. All inks where it does not say.
+fn black_of_inks(profile: &ColorProfile, icc_major: u8) -> Vec<u16> {
+    let darkest = match icc_major {
+        4.. => encoded(LIGHT_PERCEPTUAL),
+        _ => 0,
+    };
     let options = options(RenderingIntent::Perceptual);
     let mut inks = vec![u16::MAX; 4];
     let srgb = ColorProfile::new_srgb();
     if let Ok(back) = srgb.create_transform_16bit(Layout::Rgb, profile, Layout::Rgba, options) {
-        let _ = back.transform(&[0; 3], &mut inks);
+        let _ = back.transform(&[darkest; 3], &mut inks);
     }
     inks
+}
+
+/// Reads a profile. Tables of 16 bits (`mft2`) hold Lab as version 2 writes it, in profiles of version 4 too, and all others
+/// as version 4 does; the library goes by the version alone, so it is given the one that its tables are of.
+pub(super) fn parsed(icc: &[u8]) -> Result<ColorProfile, String> {
+    let mut own = icc.to_vec();
+    if let Some(major) = version_of_tables(icc)
+        && let Some(version) = own.get_mut(8..10)
+        && version[0] != major
+    {
+        version.copy_from_slice(&[major, 0x30]);
+    }
+    ColorProfile::new_from_slice(&own).map_err(|error| error.to_string())
+}
+
+/// The version whose Lab the tables to device-independent color hold; none where there are none of that.
+fn version_of_tables(icc: &[u8]) -> Option<u8> {
+    if icc.get(20..24)? != b"Lab " {
+        return None;
+    }
+    let (tags, _) = icc.get(132..)?.as_chunks::<12>();
+    let count = u32::from_be_bytes(icc.get(128..132)?.try_into().ok()?) as usize;
+    let tables = [b"A2B1", b"A2B0", b"A2B2"];
+    let kinds = tables.into_iter().find_map(|name| {
+        let tag = tags.iter().take(count).find(|tag| tag.starts_with(name))?;
+        let at = u32::from_be_bytes(tag[4..8].try_into().ok()?) as usize;
+        icc.get(at..at.checked_add(4)?)
+    });
+    Some(if kinds? == b"mft2" { 2 } else { 4 })
 }
 
 /// Profiles need not have tables for every intent; the colorimetric ones come first.

@@ -9,7 +9,7 @@ use moxcms::{
     Transform8BitExecutor, Transform16BitExecutor, XyY,
 };
 
-use super::convert::{Black, ToSrgb, run8, run16, transform8, transform16};
+use super::convert::{Black, ToSrgb, parsed, run8, run16, transform8, transform16};
 use super::samples::{deep, shallow};
 
 /// What the three channels of a picture mean.
@@ -58,7 +58,7 @@ impl Space {
 
     /// The space of an RGB profile, or why it can't be used.
     pub(crate) fn from_icc(icc: &[u8]) -> Result<Self, String> {
-        let profile = ColorProfile::new_from_slice(icc).map_err(|error| error.to_string())?;
+        let profile = parsed(icc)?;
         if profile.color_space != DataColorSpace::Rgb {
             return Err(format!(
                 "it is for {:?} and the picture is RGB",
@@ -216,7 +216,7 @@ impl Conversion {
         if is_srgb(&shallow) {
             return Ok(None);
         }
-        let to_srgb = ToSrgb::new(profile, Layout::Rgb)?;
+        let to_srgb = ToSrgb::new(profile, Layout::Rgb, 0)?;
         Ok(Some(Self {
             shallow,
             deep: to_srgb.transform,

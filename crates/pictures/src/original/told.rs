@@ -86,6 +86,9 @@ impl Told {
         if text.is_some_and(xmp::has_gain_map) && !warnings.contains(&Warning::GainMap) {
             warnings.push(Warning::GainMap);
         }
+        if text.is_some_and(xmp::has_credentials) && !warnings.contains(&Warning::Credentials) {
+            warnings.push(Warning::Credentials);
+        }
         let mut told = Self {
             space: Space::SRGB,
             to_srgb: None,

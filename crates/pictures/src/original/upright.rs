@@ -126,7 +126,10 @@ impl Original {
 
     /// The same picture at another size.
     pub fn resized(mut self, (width, height): (u32, u32)) -> Self {
-        let enlarged = Enlarged::new(&self.colors, width, height);
+        let enlarged = match &self.alpha {
+            Some(alpha) => Enlarged::seen(&self.colors, alpha, (width, height)),
+            None => Enlarged::new(&self.colors, width, height),
+        };
         let rows = (0..height).flat_map(|y| enlarged.row(y));
         self.colors = self.depth().collect(width, height, rows);
         self.alpha = self.alpha.map(|alpha| sized(&alpha, width, height));

