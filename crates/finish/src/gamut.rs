@@ -3,6 +3,8 @@
 use palette::convert::IntoColorUnclamped;
 use palette::{LinSrgb, Oklab};
 
+use crate::light::Light;
+
 /// How far linear light may lie outside of 0..1 before it counts: less than half a step of 8 bits in the dark.
 const SLACK: f32 = 1e-4;
 /// Halvings of the chroma's interval: to a thousandth of it.
@@ -37,6 +39,18 @@ pub fn reduce_in(color: Oklab<f32>, linear: impl Fn(Oklab<f32>) -> [f32; 3]) -> 
         }
     }
     (at(low), true)
+}
+
+/// Linear light of a space, which may lie above 1, as the space shows it; and whether that changed it.
+pub(crate) fn shown(space: &Light, light: [f32; 3]) -> ([f32; 3], bool) {
+    if light.iter().all(|value| *value <= 1.0) {
+        return (light, false);
+    }
+    let (color, _) = reduce_in(space.oklab(light), |color| space.of_oklab(color));
+    (
+        space.of_oklab(color).map(|value| value.clamp(0.0, 1.0)),
+        true,
+    )
 }
 
 #[cfg(test)]

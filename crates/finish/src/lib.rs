@@ -20,7 +20,9 @@
 //! | `spread` | how much colors vary on both sides of an edge |
 //! | `matte` | the full-size matte, and both colors of mixed pixels |
 //! | [`mod@recolor`] | one paint for another |
+//! | [`carry`] | an edit made at a model's size, carried over to the full-size picture |
 
+pub mod carry;
 mod coded;
 pub mod color;
 mod crop;
@@ -35,6 +37,7 @@ pub mod recolor;
 mod region;
 mod spread;
 
+pub use carry::{Carry, Fit, Rendered};
 pub use color::Color;
 pub use error::{Error, Result};
 pub use light::Light;

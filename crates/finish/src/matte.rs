@@ -195,7 +195,7 @@ fn thin_too(distance: &Plane<f32>, band: f32) -> Plane<bool> {
 }
 
 /// The color of flagged cells, carried to all cells.
-fn gathered(colors: &Plane<[f32; 3]>, flags: &Plane<bool>) -> Plane<[f32; 3]> {
+pub(crate) fn gathered(colors: &Plane<[f32; 3]>, flags: &Plane<bool>) -> Plane<[f32; 3]> {
     let mut sum = vec![[0.0_f32; 3]; colors.data.len()];
     let mut trust = vec![0.0_f32; colors.data.len()];
     let flag = flags.map(|flag| if flag { 1.0 } else { 0.0 });

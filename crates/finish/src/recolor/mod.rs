@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use crate::coded::{code, light};
 use crate::color::Color;
 use crate::error::{Error, Result};
-use crate::gamut::reduce_in;
+use crate::gamut::{reduce_in, shown};
 use crate::matte::{Matte, Mixed};
 use crate::pixels::{Pixels, Samples};
 use flat::Flat;
-use paint::Paint;
+pub(crate) use paint::Paint;
 
 /// How often the paint is corrected by what comes out in the flat part: compression near white and black moves the mean.
 const CORRECTIONS: usize = 3;
@@ -96,14 +96,13 @@ pub fn recolor(
     };
     let reduced = AtomicUsize::new(0);
     let shown = |light: [f32; 3]| {
-        if light.iter().all(|value| *value <= 1.0) {
-            return light;
+        let (light, changed) = shown(space, light);
+        if changed {
+            reduced.fetch_add(1, Ordering::Relaxed);
         }
-        reduced.fetch_add(1, Ordering::Relaxed);
-        let (color, _) = reduce_in(space.oklab(light), |color| space.of_oklab(color));
-        space.of_oklab(color).map(|value| value.clamp(0.0, 1.0))
+        light
     };
-    let painted_pixel = |x: usize, y: usize| -> Option<[f32; 3]> {
+    let result = painted(pixels, beat, |x: usize, y: usize| -> Option<[f32; 3]> {
         let mut before: Option<[f32; 3]> = None;
         let mut change = [0.0; 3];
         for (matte, _, paint) in &paints {
@@ -120,28 +119,8 @@ pub fn recolor(
             }
         }
         before.map(|pixel| [0, 1, 2].map(|c| light(pixel[c] + change[c])))
-    };
-    let row = pixels.width() * 3;
-    let painted = match pixels.samples() {
-        Samples::Eight(samples) => {
-            let mut out = samples.to_vec();
-            fill(&mut out, row, beat, |x, y| {
-                painted_pixel(x, y)
-                    .map(|light| light.map(|value| (space.encoded(value) * 255.0).round() as u8))
-            })?;
-            Painted::Eight(out)
-        }
-        Samples::Sixteen(samples) => {
-            let mut out = samples.to_vec();
-            fill(&mut out, row, beat, |x, y| {
-                painted_pixel(x, y).map(|light| {
-                    light.map(|value| (space.encoded(value) * 65_535.0).round() as u16)
-                })
-            })?;
-            Painted::Sixteen(out)
-        }
-    };
-    let after = Pixels::new(pixels.width(), pixels.height(), painted.samples(), space)?;
+    })?;
+    let after = Pixels::new(pixels.width(), pixels.height(), result.samples(), space)?;
     let goal = Color::from_oklab(target);
     let mut apart: Vec<f32> = flat
         .blocks
@@ -164,7 +143,35 @@ pub fn recolor(
         p95: apart[(apart.len() * 95 / 100).min(apart.len() - 1)],
         means: apart.len(),
     };
-    Ok((painted, report))
+    Ok((result, report))
+}
+
+/// A copy of a picture with what `pixel` gives, linear light within 0..1, written over it.
+pub(crate) fn painted(
+    pixels: &Pixels<'_>,
+    beat: &(dyn Fn() -> Result<()> + Sync),
+    pixel: impl Fn(usize, usize) -> Option<[f32; 3]> + Sync,
+) -> Result<Painted> {
+    let (row, space) = (pixels.width() * 3, pixels.light());
+    Ok(match pixels.samples() {
+        Samples::Eight(samples) => {
+            let mut out = samples.to_vec();
+            fill(&mut out, row, beat, |x, y| {
+                pixel(x, y)
+                    .map(|light| light.map(|value| (space.encoded(value) * 255.0).round() as u8))
+            })?;
+            Painted::Eight(out)
+        }
+        Samples::Sixteen(samples) => {
+            let mut out = samples.to_vec();
+            fill(&mut out, row, beat, |x, y| {
+                pixel(x, y).map(|light| {
+                    light.map(|value| (space.encoded(value) * 65_535.0).round() as u16)
+                })
+            })?;
+            Painted::Sixteen(out)
+        }
+    })
 }
 
 /// Writes what `pixel` gives, tile by tile.
@@ -229,7 +236,7 @@ fn corrected(pixels: &Pixels<'_>, flat: &Flat, target: Oklab<f32>) -> Paint {
 
 /// The object's own color in a mixed pixel, encoded: what is left of it without the other color; where little of it is the
 /// object's, the color nearby, since what is left is mostly noise.
-fn unmixed(pixel: [f32; 3], mixed: &Mixed) -> [f32; 3] {
+pub(crate) fn unmixed(pixel: [f32; 3], mixed: &Mixed) -> [f32; 3] {
     let trust = ((mixed.share - 0.4) / 0.5).clamp(0.0, 1.0);
     [0, 1, 2].map(|c| {
         let left = (pixel[c] - (1.0 - mixed.share) * mixed.other[c]) / mixed.share.max(0.05);

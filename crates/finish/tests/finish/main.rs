@@ -1,5 +1,6 @@
 //! Recoloring from a rough region, held to drawn scenes whose truth is known.
 
+mod carry;
 mod colors;
 mod odd;
 mod scene;
