@@ -196,7 +196,7 @@ impl Editor for NullEditor {
 
     fn finish(&mut self, run: RunId) -> Result<Render, Failure> {
         let edit = self.edits.remove(&run).ok_or_else(unknown)?;
-        Ok(Box::new(move || {
+        Ok(Box::new(move |_| {
             let body = match edit.input {
                 Some(input) if input.starts_with(PNG) => input,
                 _ => Bytes::from_static(DOT),

@@ -27,6 +27,13 @@ const TILE: u32 = 320;
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let color = color(&args.color)?;
     let preset = settings::preset(&args.preset)?;
+    if preset.edit.is_none() {
+        return Err(Usage(format!(
+            "--preset: the demo shows what the model makes, and {} denoises nothing: choose another, or try `limekiln edit`",
+            preset.name
+        ))
+        .into());
+    }
     let choice = Choice::new(&args.model)?;
     let target = Target::new(&args.output, &[])?;
     let scene = room(settings::seed(args.room, "room"), color)?;
@@ -37,7 +44,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let input = draw(&scene, SIDE);
     let edit = |preset: &Preset| edit(&model, &input, color, seed, preset);
     let mut plain = Preset::base();
-    plain.edit.steps = args.preset.steps.map_or(plain.edit.steps, usize::from);
+    if let (Some(edit), Some(steps)) = (&mut plain.edit, args.preset.steps) {
+        edit.steps = usize::from(steps);
+    }
     let base = edit(&plain)?;
     let lime = edit(&preset)?;
     let mask = limekiln_rooms::mask(&scene, Object::Sofa, limekiln_rooms::Part::Whole, SIDE);
@@ -53,8 +62,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         &base,
         &lime,
         &preset,
-        outside(&base.image)?,
-        outside(&lime.image)?,
+        outside(made(&base)?)?,
+        outside(made(&lime)?)?,
     );
     let path = target.write_picture(&sheet(&title, &tiles, 3, TILE).into())?;
     eprintln!("both edits took {:.1} s", start.elapsed().as_secs_f64());
@@ -107,11 +116,20 @@ fn edit(
         preset: preset.clone(),
         mask: None,
         scheduler: None,
+        full: None,
     };
     let mut progress = Progress::new(&preset.name);
     let outcome = limekiln_lime::run(model, request, |edit| progress.edit(edit));
     progress.finish();
     Ok(outcome?)
+}
+
+/// The model's picture.
+fn made(outcome: &Outcome) -> Result<&RgbImage> {
+    let decoded = outcome.decoded.as_ref();
+    Ok(&decoded
+        .ok_or_else(|| anyhow!("nothing was denoised"))?
+        .image)
 }
 
 fn tiles(
@@ -145,7 +163,12 @@ fn tiles(
         .segments
         .as_ref()
         .map_or(0, |segments| segments.clusters);
-    let plain = Preset::base().edit.scales.text;
+    let scale = |preset: &Preset| {
+        let scale = preset.edit.as_ref().map(|edit| edit.scales.text);
+        scale.map_or_else(String::new, |scale| scale.to_string())
+    };
+    let picture = |outcome: &Outcome| made(outcome).map_or_else(|_| empty(), Clone::clone);
+    let plain = scale(&Preset::base());
     vec![
         tile(input.clone(), "input", String::new()),
         tile(
@@ -160,13 +183,13 @@ fn tiles(
             format!("{share:.0} % of the picture"),
         ),
         tile(
-            base.image.clone(),
+            picture(base),
             &format!("base, s_T {plain}"),
             format!("outside: {leak:.1}/255"),
         ),
         tile(
-            lime.image.clone(),
-            &format!("LIME, s_T {}", preset.edit.scales.text),
+            picture(lime),
+            &format!("LIME, s_T {}", scale(preset)),
             format!("outside: {kept:.1}/255"),
         ),
     ]

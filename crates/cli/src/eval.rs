@@ -75,7 +75,7 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
             "summary": report.summary, "finished": report.finished, "sweep": report.sweeps, "paired": report.paired,
             "stability": report.stability,
             "scenes": report.rows.iter().zip(&report.scores).map(|(row, scores)| json!({
-                "row": row.label, "preset": row.preset, "true_mask": row.true_mask, "object_words": row.object_words,
+                "row": row.label, "preset": row.preset, "true_mask": row.true_mask, "rough": row.rough, "color": row.color, "object_words": row.object_words,
                 "scores": scores,
             })).collect::<Vec<_>>(),
         });

@@ -19,6 +19,7 @@
 //! | `progress`, `sheet` | how far an edit is; pictures side by side |
 
 mod args;
+mod color;
 mod demo;
 mod download;
 mod edit;

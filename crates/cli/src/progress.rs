@@ -44,6 +44,7 @@ impl Progress {
         let total = (edit.done, edit.total);
         match edit.stage {
             Stage::Locate => self.show("locate", (edit.step, edit.steps), total),
+            Stage::Find => self.show("find", (edit.step, edit.steps), total),
             Stage::Edit => self.show("edit", (edit.step, edit.steps), total),
             Stage::Decode => self.show("decode", (1, 1), total),
         }

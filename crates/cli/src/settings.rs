@@ -70,7 +70,7 @@ pub(crate) fn finish_warning(args: &FinishArgs) -> Option<String> {
 /// # Errors
 ///
 /// [`Usage`] where the flags contradict each other.
-pub(crate) fn finish(args: &FinishArgs) -> Result<Option<Finish>, Usage> {
+fn finish(args: &FinishArgs) -> Result<Option<Finish>, Usage> {
     match args.finish {
         Some(other) if args.keep_outside && other != Finish::Paste => Err(Usage(format!(
             "--keep-outside means --finish paste, and --finish asks for {other}: leave one of the two out"
@@ -80,13 +80,33 @@ pub(crate) fn finish(args: &FinishArgs) -> Result<Option<Finish>, Usage> {
     }
 }
 
-/// How an edit is finished that has a `region` or has none.
+/// The finish that is asked for of this preset.
 ///
 /// # Errors
 ///
-/// As [`finish`].
-pub(crate) fn finishing(args: &FinishArgs, region: bool) -> Result<Finishing, Usage> {
+/// As [`finishing`].
+pub(crate) fn finish_of(args: &FinishArgs, preset: &Preset) -> Result<Option<Finish>, Usage> {
     let asked = finish(args)?;
+    match asked {
+        Some(finish) if preset.edit.is_none() => Err(Usage(format!(
+            "--finish: the preset {} only recolors: the model makes no picture that {finish} could be done with; leave it out",
+            preset.name
+        ))),
+        asked => Ok(asked),
+    }
+}
+
+/// How an edit by this preset is finished that has a `region` or has none.
+///
+/// # Errors
+///
+/// As [`finish`], and where the preset makes nothing that could be finished in several ways.
+pub(crate) fn finishing(
+    args: &FinishArgs,
+    preset: &Preset,
+    region: bool,
+) -> Result<Finishing, Usage> {
+    let asked = finish_of(args, preset)?;
     Ok(Finishing {
         finish: match asked.unwrap_or_else(|| Finish::by_default(region)) {
             Finish::Paste => canvas::Finish::Paste,
@@ -94,6 +114,7 @@ pub(crate) fn finishing(args: &FinishArgs, region: bool) -> Result<Finishing, Us
             Finish::None | Finish::Other(_) => canvas::Finish::None,
         },
         by_default: asked.is_none(),
+        paint: None,
     })
 }
 
@@ -151,7 +172,16 @@ pub(crate) fn preset_with(preset: &Preset, fields: &[Field]) -> Result<Preset, U
                 field.label, preset.name
             )));
         }
-        if field.path.starts_with("edit.regularise.") && preset.edit.regularise.is_none() {
+        if part == "edit" && preset.edit.is_none() && field.path != part {
+            return Err(Usage(format!(
+                "{}: the preset {} denoises nothing; choose another preset",
+                field.label, preset.name
+            )));
+        }
+        let edit = preset.edit.as_ref();
+        if field.path.starts_with("edit.regularise.")
+            && edit.is_some_and(|edit| edit.regularise.is_none())
+        {
             return Err(Usage(format!(
                 "{}: the preset {} does not regularise; choose another preset",
                 field.label, preset.name
@@ -172,8 +202,10 @@ fn shorthands(args: &PresetArgs, preset: &Preset) -> Vec<Field> {
         args.scheduler.clone().map(Value::from),
         args.steps.map(Value::from),
     );
-    set("--scheduler", "edit.scheduler", scheduler.clone());
-    set("--steps", "edit.steps", steps.clone());
+    if preset.edit.is_some() || preset.locate.is_none() {
+        set("--scheduler", "edit.scheduler", scheduler.clone());
+        set("--steps", "edit.steps", steps.clone());
+    }
     if preset.locate.is_some() {
         set("--scheduler", "locate.scheduler", scheduler);
         set("--steps", "locate.steps", steps);
@@ -219,7 +251,11 @@ fn shorthands(args: &PresetArgs, preset: &Preset) -> Vec<Field> {
     if args.relevance {
         fields.push(Field::relevance("--relevance"));
     }
-    if args.blend && preset.edit.blend.is_none() {
+    let blends = preset
+        .edit
+        .as_ref()
+        .is_some_and(|edit| edit.blend.is_some());
+    if args.blend && !blends {
         fields.push(Field::blend("--blend"));
     } else if args.no_blend && !args.blend {
         fields.push(Field::new("--no-blend", "edit.blend", Value::Null));
@@ -253,21 +289,19 @@ mod tests {
     fn flags_replace_fields() {
         let preset = read("--preset paper --steps 20 --text-scale 5 --locate-image-scale 2 --points 1 --clusters 16 --reward 3").unwrap();
         let locate = preset.locate.unwrap();
-        assert_eq!((preset.edit.steps, locate.steps), (20, 20));
+        let edit = preset.edit.unwrap();
+        assert_eq!((edit.steps, locate.steps), (20, 20));
         assert_eq!(
-            (
-                preset.edit.scales.text,
-                locate.scales.text,
-                locate.scales.image
-            ),
+            (edit.scales.text, locate.scales.text, locate.scales.image),
             (5.0, 7.5, 2.0)
         );
         assert_eq!((locate.select.points, locate.segments.clusters), (1, 16));
-        assert_eq!(preset.edit.regularise.unwrap().strength, 3.0);
+        assert_eq!(edit.regularise.unwrap().strength, 3.0);
         assert!(
             read("--preset official --blend")
                 .unwrap()
                 .edit
+                .unwrap()
                 .blend
                 .is_some()
         );
@@ -275,6 +309,7 @@ mod tests {
             read("--preset fast --no-blend")
                 .unwrap()
                 .edit
+                .unwrap()
                 .blend
                 .is_none()
         );

@@ -164,6 +164,9 @@ mod tests {
                 stray_matte: None,
                 changed_outside: 10,
             },
+            to_color: None,
+            sure: Some(0.9),
+            recolored: true,
             finish_seconds: 0.5,
         };
         let score = |scene: u64, median: f64| Score {

@@ -2,16 +2,17 @@
 
 use std::time::Instant;
 
-use image::{GrayImage, RgbImage};
-use limekiln_lime::canvas::{Canvas, Finish, Finishing, Recipe};
-use limekiln_lime::{Outcome, Request};
+use image::{GrayImage, RgbImage, imageops};
+use limekiln_finish::{Color, Error as FinishError};
+use limekiln_lime::Outcome;
+use limekiln_lime::canvas::{Canvas, Error as CanvasError, Finish, Finishing, Recipe};
+use limekiln_lime::found::{Paint, UserMask};
 use limekiln_pictures::{Limits, resize};
-use limekiln_rooms::SIDE;
 use serde::Serialize;
 
 use crate::error::Result;
 use crate::fidelity::{Fidelity, Truth};
-use crate::row::Row;
+use crate::row::{Given, Row};
 use crate::scene::Scene;
 
 /// A room as an editor is given it, and what a perfect edit gives.
@@ -22,18 +23,33 @@ pub(crate) struct Full {
     true_edit: RgbImage,
     /// The object, 0 or 255.
     mask: GrayImage,
+    /// A rough region of it.
+    rough: GrayImage,
 }
 
 /// What one finished result of one room scored.
 #[derive(Clone, Debug, Serialize)]
 pub struct FullScore {
-    /// How the model's picture became the result: `none` (enlarged for scoring) or `paste`.
+    /// How the model's picture became the result: `none` (enlarged for scoring), `paste` or `recolor`.
     pub finish: &'static str,
     /// Beside the true edit.
     #[serde(flatten)]
     pub fidelity: Fidelity,
+    /// ΔE00 of the flat part to the color that was given, median and 95th percentile; none where none was given.
+    pub to_color: Option<(f64, f64)>,
+    /// How sure the object was; none where it was not looked for, 0 where it was not found.
+    pub sure: Option<f64>,
+    /// Whether it was recolored.
+    pub recolored: bool,
     /// Time that finishing took; the edit's comes on top.
     pub finish_seconds: f64,
+}
+
+/// What a row asks for of a room.
+pub(crate) struct Asked {
+    pub(crate) canvas: Canvas,
+    pub(crate) recipe: Recipe,
+    paint: Option<Paint>,
 }
 
 impl Full {
@@ -55,6 +71,7 @@ impl Full {
             canvas,
             truth: Truth::new(input, &shots.truth, &mask, &drawn.colored_mask())?,
             true_edit: shots.truth,
+            rough: rough(&mask),
             mask,
         })
     }
@@ -69,46 +86,131 @@ impl Full {
         &self.true_edit
     }
 
-    /// The edit that a row asks for: of the picture shrunk to the size that the model knows.
-    pub(crate) fn request(&self, scene: &Scene, row: &Row, factor: u32) -> Result<Request> {
-        let recipe = Recipe::new(&scene.instruction, scene.index, row.preset.clone())?;
-        Ok(self.canvas(row).request(&recipe, SIDE, factor)?)
-    }
-
-    fn canvas(&self, row: &Row) -> Canvas {
-        let mut canvas = self.canvas.clone();
-        canvas.mask = row.true_mask.then(|| self.mask.clone());
-        canvas
+    /// What a row asks for.
+    pub(crate) fn asked(&self, scene: &Scene, row: &Row) -> Result<Asked> {
+        let truth = self.truth.color();
+        asked(
+            self.canvas.clone(),
+            (&self.mask, &self.rough),
+            truth,
+            scene,
+            row,
+        )
     }
 
     /// Finishes an edit and scores what comes of it. What is smaller than the picture is enlarged for scoring.
     pub(crate) fn score(
         &self,
+        asked: &Asked,
         row: &Row,
         outcome: &Outcome,
         finish: Finish,
     ) -> Result<(FullScore, RgbImage)> {
-        let canvas = self.canvas(row);
-        let outcome = outcome.clone();
+        let way = outcome.report.way.and_then(|way| way.sure);
         let start = Instant::now();
-        let finishing = Finishing {
-            finish,
-            by_default: false,
-        };
-        let finished = canvas.finish(outcome, finishing, Vec::new());
+        let finished = finished(asked, outcome.clone(), finish)?;
         let finish_seconds = start.elapsed().as_secs_f64();
         let (width, height) = self.mask.dimensions();
-        let mut result = finished.result.on_white();
+        let mut result = finished.result;
         if result.dimensions() != (width, height) {
             result = resize::lanczos(&result, width, height);
         }
+        let color = asked.paint.as_ref().filter(|_| row.color.is_some());
         let score = FullScore {
-            finish: name(finish),
-            fidelity: self.truth.score(&result, None)?,
+            finish: match row.preset.edit {
+                Some(_) => name(finish),
+                None => name(Finish::Recolor),
+            },
+            fidelity: self.truth.score(&result, finished.matte.as_ref())?,
+            to_color: color.and_then(|paint| self.truth.apart(&result, paint.color)),
+            sure: finished.sure.or(way),
+            recolored: finished.sure.is_some_and(|sure| sure > 0.0),
             finish_seconds,
         };
         Ok((score, result))
     }
+}
+
+/// What a row asks for of a picture whose object has this mask and this rough region. `truth` is the true edit's color.
+pub(crate) fn asked(
+    mut canvas: Canvas,
+    (mask, rough): (&GrayImage, &GrayImage),
+    truth: Option<Color>,
+    scene: &Scene,
+    row: &Row,
+) -> Result<Asked> {
+    let given = match (row.true_mask, row.rough) {
+        (_, true) => Some(rough),
+        (true, false) => Some(mask),
+        (false, false) => None,
+    };
+    canvas.mask = given.map(|pixels| UserMask {
+        pixels: pixels.clone().into(),
+        rough: row.rough && row.preset.recolor.is_some(),
+    });
+    let color = match &row.color {
+        Some(Given::Truth) => truth.map(|color| color.to_string()),
+        Some(Given::Value(value)) => Some(value.clone()),
+        None => None,
+    };
+    let preset = scene.preset(row);
+    let recolors = color.filter(|_| preset.recolor.is_some());
+    let paint =
+        limekiln_lime::canvas::paint(&preset, &scene.instruction, recolors.as_deref(), None)?;
+    let recipe = Recipe::new(&scene.instruction, scene.index, preset)?.painted(paint.clone());
+    Ok(Asked {
+        canvas,
+        recipe,
+        paint,
+    })
+}
+
+/// A finished picture in sRGB.
+pub(crate) struct Result8 {
+    pub(crate) result: RgbImage,
+    matte: Option<GrayImage>,
+    /// Of what was recolored; 0 where nothing was found.
+    sure: Option<f64>,
+}
+
+/// Finishes an outcome. Where nothing is found to recolor, the result is the input: it is scored as what it is worth.
+pub(crate) fn finished(asked: &Asked, outcome: Outcome, finish: Finish) -> Result<Result8> {
+    let finishing = Finishing {
+        finish,
+        by_default: false,
+        paint: asked.paint.clone(),
+    };
+    let canvas = asked.canvas.clone();
+    match canvas.finish(outcome, finishing, Vec::new(), &|| Ok(())) {
+        Ok(finished) => Ok(Result8 {
+            result: finished.result.on_white(),
+            matte: finished.matte,
+            sure: finished.report.recolor.map(|recolor| recolor.sure),
+        }),
+        Err(CanvasError::Finish(FinishError::NothingFound | FinishError::RegionEmpty)) => {
+            Ok(Result8 {
+                result: asked.canvas.original.on_white(),
+                matte: None,
+                sure: Some(0.0),
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A region as a location may give it: the mask, blurred and shifted by a twentieth of the object's size.
+pub(crate) fn rough(mask: &GrayImage) -> GrayImage {
+    let count = mask.iter().filter(|value| **value >= 128).count();
+    let by = ((count as f64).sqrt() / 20.0).max(1.0);
+    let blurred = imageops::blur(mask, by as f32);
+    let by = by.round() as u32;
+    GrayImage::from_fn(mask.width(), mask.height(), |x, y| {
+        let at = |value: u32, end: u32| value.saturating_add(by).min(end - 1);
+        let value = blurred
+            .get_pixel(at(x, mask.width()), y.saturating_sub(by))
+            .0[0];
+        image::Luma([if value >= 128 { 255 } else { 0 }])
+    })
 }
 
 /// The word for a finish.
@@ -116,5 +218,6 @@ pub(crate) const fn name(finish: Finish) -> &'static str {
     match finish {
         Finish::None => "none",
         Finish::Paste => "paste",
+        Finish::Recolor => "recolor",
     }
 }

@@ -38,7 +38,7 @@ pub use error::{Error, Result};
 pub use finished::{Finished, FinishedLine};
 pub use full::FullScore;
 pub use paired::Paired;
-pub use row::Row;
+pub use row::{Given, Row};
 pub use scene::{Scene, Score};
 pub use stability::Stability;
 pub use stats::Mean;

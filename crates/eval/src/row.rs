@@ -1,6 +1,7 @@
 //! What is scored: the rows of the table.
 
 use limekiln_lime::Preset;
+use serde::Serialize;
 
 /// One row: a preset at its scales.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,37 +12,69 @@ pub struct Row {
     pub preset: Preset,
     /// Whether the true mask takes the place of locating.
     pub true_mask: bool,
+    /// Whether a rough region, made of the true mask, takes the place of locating.
+    pub rough: bool,
+    /// The color that is given; none: the one of the instruction's words.
+    pub color: Option<Given>,
     /// Whether only the words that name the object are read to locate it.
     pub object_words: bool,
 }
 
+/// A color that a row is given.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Given {
+    /// That of the true edit.
+    Truth,
+    /// This one, as `--color` takes it.
+    Value(String),
+}
+
 impl Row {
+    /// A preset as it is.
+    pub fn new(label: impl Into<String>, preset: Preset) -> Self {
+        Self {
+            label: label.into(),
+            preset,
+            true_mask: false,
+            rough: false,
+            color: None,
+            object_words: false,
+        }
+    }
+
+    /// Whether the row locates.
+    pub fn locates(&self) -> bool {
+        self.preset.locate.is_some() && !self.true_mask && !self.rough
+    }
+
     /// The same with another text scale in the edit.
     pub(crate) fn at_scale(&self, text: f64) -> Self {
         let mut row = self.clone();
-        row.preset.edit.scales.text = text;
+        if let Some(edit) = &mut row.preset.edit {
+            edit.scales.text = text;
+        }
         row
     }
 
     fn same_edit(&self, other: &Self) -> bool {
-        self.preset == other.preset
-            && self.true_mask == other.true_mask
-            && self.object_words == other.object_words
+        Self {
+            label: String::new(),
+            ..self.clone()
+        } == Self {
+            label: String::new(),
+            ..other.clone()
+        }
     }
 }
 
 /// Plain InstructPix2Pix at the edit scales, steps and scheduler of `row`.
 fn base_like(row: &Row) -> Row {
     let mut preset = Preset::base();
-    let edit = &row.preset.edit;
-    (preset.edit.scales, preset.edit.steps, preset.edit.scheduler) =
-        (edit.scales, edit.steps, edit.scheduler);
-    Row {
-        label: format!("base at {}'s", row.preset.name),
-        preset,
-        true_mask: false,
-        object_words: false,
+    if let (Some(own), Some(edit)) = (&mut preset.edit, &row.preset.edit) {
+        (own.scales, own.steps, own.scheduler) = (edit.scales, edit.steps, edit.scheduler);
     }
+    Row::new(format!("base at {}'s", row.preset.name), preset)
 }
 
 /// The presets with `steps` steps in each stage, where given.
@@ -54,7 +87,9 @@ pub(crate) fn with_steps(presets: &[Row], steps: Option<usize>) -> Vec<Row> {
 }
 
 fn set_steps(preset: &mut Preset, steps: usize) {
-    preset.edit.steps = steps;
+    if let Some(edit) = &mut preset.edit {
+        edit.steps = steps;
+    }
     if let Some(locate) = &mut preset.locate {
         locate.steps = steps;
     }
@@ -62,12 +97,7 @@ fn set_steps(preset: &mut Preset, steps: usize) {
 
 /// `base` at its own scales, then each preset and `base` at the preset's; no edit twice.
 pub(crate) fn rows(presets: &[Row], steps: Option<usize>) -> Vec<Row> {
-    let mut base = Row {
-        label: "base".to_owned(),
-        preset: Preset::base(),
-        true_mask: false,
-        object_words: false,
-    };
+    let mut base = Row::new("base", Preset::base());
     if let Some(steps) = steps {
         set_steps(&mut base.preset, steps);
     }
@@ -101,19 +131,15 @@ pub(crate) mod tests {
 
     /// The preset of this name, as it is.
     pub(crate) fn named(name: &str) -> Row {
-        Row {
-            label: name.to_owned(),
-            preset: Preset::named(name).unwrap(),
-            true_mask: false,
-            object_words: false,
-        }
+        Row::new(name, Preset::named(name).unwrap())
     }
 
     #[test]
     fn no_edit_is_made_twice() {
         let mut presets = ["official", "official", "base"].map(named);
         presets[1].label = "official+blend".to_owned();
-        presets[1].preset.edit.blend = named("fast").preset.edit.blend;
+        let blend = named("fast").preset.edit.unwrap().blend;
+        presets[1].preset.edit.as_mut().unwrap().blend = blend;
         let labels: Vec<String> = rows(&presets, None)
             .into_iter()
             .map(|row| row.label)
@@ -127,13 +153,13 @@ pub(crate) mod tests {
     #[test]
     fn base_takes_scales_steps_and_scheduler() {
         let row = named("fast");
-        let (edit, base) = (&row.preset.edit, base_like(&row).preset);
+        let base = base_like(&row).preset;
+        assert!(base.locate.is_none());
+        let (edit, base) = (row.preset.edit.unwrap(), base.edit.unwrap());
         assert_eq!(
-            (base.edit.scales, base.edit.steps, base.edit.scheduler),
+            (base.scales, base.steps, base.scheduler),
             (edit.scales, edit.steps, edit.scheduler)
         );
-        assert!(
-            base.locate.is_none() && base.edit.blend.is_none() && base.edit.regularise.is_none()
-        );
+        assert!(base.blend.is_none() && base.regularise.is_none());
     }
 }

@@ -5,14 +5,15 @@ use std::time::Instant;
 use image::{GrayImage, RgbImage};
 use limekiln_diffusion::model::Model;
 use limekiln_diffusion::picture;
+use limekiln_lime::Preset;
 use limekiln_lime::canvas::Finish;
 use limekiln_lime::report::WindowReport;
-use limekiln_lime::{Preset, Request};
+use limekiln_pictures::resize;
 use limekiln_rooms::{Color, Object, Part, Room, SIDE, Style, bench_room, mask, score};
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::full::{Full, FullScore};
+use crate::full::{self, Full, FullScore};
 use crate::row::Row;
 
 /// A room, what is asked for, and where it may change.
@@ -135,52 +136,64 @@ impl Scene {
         full: Option<&Full>,
         finishes: &[Finish],
     ) -> Result<Scored> {
-        let start = Instant::now();
-        let request = match full {
-            Some(full) => full.request(self, row, model.factor() as u32)?,
-            None => self.request(row),
+        let asked = match full {
+            Some(full) => full.asked(self, row)?,
+            None => {
+                let canvas = self.input.clone().into();
+                let masks = (&self.mask, &full::rough(&self.mask));
+                full::asked(canvas, masks, None, self, row)?
+            }
         };
-        let input = request.image.clone();
-        let outcome = limekiln_lime::run(model, request, |_| {})?;
+        let start = Instant::now();
+        let (input, outcome) = match asked.canvas.without_model(&asked.recipe) {
+            Some(outcome) => (self.input.clone(), outcome),
+            None => {
+                let factor = model.factor() as u32;
+                let request = asked.canvas.request(&asked.recipe, SIDE, factor)?;
+                let input = request.image.clone();
+                (input, limekiln_lime::run(model, request, |_| {})?)
+            }
+        };
         let seconds = start.elapsed().as_secs_f64();
-        let located = outcome
-            .roi
-            .as_ref()
-            .filter(|_| row.preset.locate.is_some() && !row.true_mask);
+        // At the model's size.
+        let made = match &outcome.decoded {
+            Some(decoded) => decoded.image.clone(),
+            None => {
+                let finished = full::finished(&asked, outcome.clone(), Finish::Recolor)?;
+                resize::lanczos(&finished.result, input.width(), input.height())
+            }
+        };
+        let located = outcome.roi.as_ref().filter(|_| row.locates());
         let mut score = Score {
             scene: self.index,
             iou: located.map(|roi| score::iou(roi, &self.mask)).transpose()?,
             object_share: score::share(&self.mask),
-            success: self.success(&outcome.image)?,
-            color_error: self.color_error(&outcome.image)?,
-            outside: score::change_outside(&input, &outcome.image, &self.mask)?,
+            success: self.success(&made)?,
+            color_error: self.color_error(&made)?,
+            outside: score::change_outside(&input, &made, &self.mask)?,
             lanes: outcome.report.lanes,
             window: outcome.report.window,
             seconds,
             full: Vec::new(),
         };
         let Some(full) = full else {
-            let results = vec![outcome.image];
-            return Ok(Scored { score, results });
+            return Ok(Scored {
+                score,
+                results: vec![made],
+            });
+        };
+        // Without a model's picture there is one way to finish.
+        let finishes = match row.preset.edit {
+            Some(_) => finishes,
+            None => &[Finish::Recolor],
         };
         let mut results = Vec::new();
         for &finish in finishes {
-            let (found, result) = full.score(row, &outcome, finish)?;
+            let (found, result) = full.score(&asked, row, &outcome, finish)?;
             score.full.push(found);
             results.push(result);
         }
         Ok(Scored { score, results })
-    }
-
-    fn request(&self, row: &Row) -> Request {
-        Request {
-            image: self.input.clone(),
-            instruction: self.instruction.clone(),
-            seed: self.index,
-            preset: self.preset(row),
-            mask: row.true_mask.then(|| self.mask.clone()),
-            scheduler: None,
-        }
     }
 
     fn success(&self, edited: &RgbImage) -> Result<bool> {

@@ -3,7 +3,7 @@
 
 use image::{GrayImage, RgbImage};
 use limekiln_diffusion::model::Model;
-use limekiln_lime::preset::Guide;
+use limekiln_lime::preset::Recolor;
 use limekiln_lime::{Preset, Request};
 use limekiln_rooms::score;
 use serde::Serialize;
@@ -73,7 +73,7 @@ pub(crate) fn measure(
 }
 
 fn locates(row: &Row) -> bool {
-    row.preset.locate.is_some() && !row.true_mask
+    row.locates()
 }
 
 fn found(model: &Model, scene: &Scene, row: &Row, seeds: u64) -> Result<Found> {
@@ -123,15 +123,12 @@ fn nudged(picture: &RgbImage, seed: u64) -> RgbImage {
     picture
 }
 
-/// The preset with an edit that costs next to nothing: one step of one lane.
+/// The preset without its edit.
 fn locating(preset: &Preset) -> Preset {
     let mut preset = preset.clone();
-    preset.edit.steps = 1;
-    preset.edit.scales = Guide {
-        text: 1.0,
-        image: 1.0,
-    };
-    preset.edit.window = None;
+    // Nothing is denoised, and nothing recolored: only the region is looked at.
+    preset.edit = None;
+    preset.recolor = Some(Recolor::default());
     preset
 }
 
@@ -143,6 +140,7 @@ fn region(model: &Model, scene: &Scene, picture: &RgbImage, preset: Preset) -> R
         preset,
         mask: None,
         scheduler: None,
+        full: None,
     };
     let outcome = limekiln_lime::run(model, request, |_| {})?;
     let (width, height) = picture.dimensions();

@@ -196,7 +196,8 @@ mod tests {
         let scores: Vec<Vec<Score>> = rows
             .iter()
             .map(|row| {
-                let (scale, lime) = (row.preset.edit.scales.text, row.preset.locate.is_some());
+                let scale = row.preset.edit.as_ref().unwrap().scales.text;
+                let lime = row.preset.locate.is_some();
                 (0..10)
                     .map(|scene| Score {
                         scene,

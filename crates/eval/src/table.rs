@@ -21,11 +21,11 @@ pub struct Line {
     /// Label of the row: its preset, with the fields that replace its own.
     pub label: String,
     /// s_T of the edit.
-    pub text_scale: f64,
+    pub text_scale: Option<f64>,
     /// s_I of the edit.
-    pub image_scale: f64,
+    pub image_scale: Option<f64>,
     /// Steps of the edit; those of locating come on top.
-    pub steps: usize,
+    pub steps: Option<usize>,
     /// Overlap of the region found with the true mask; none where nothing is located.
     pub iou: Option<Mean>,
     /// IoU for objects of at least 4 % of the picture.
@@ -119,8 +119,8 @@ impl Summary {
         cells.extend(self.rows.iter().map(|line| {
             vec![
                 line.label.clone(),
-                line.text_scale.to_string(),
-                line.steps.to_string(),
+                line.text_scale.map_or_else(none, |scale| scale.to_string()),
+                line.steps.map_or_else(none, |steps| steps.to_string()),
                 shown(line.iou, 3),
                 shown(line.iou_large, 3),
                 shown(line.iou_small, 3),
@@ -153,12 +153,12 @@ fn line(row: &Row, scores: &[Score], base: Option<&Vec<Score>>, floors: &[f64]) 
         Mean::of(scores.filter_map(|score| score.iou))
     };
     let whole = scores.iter().filter_map(|score| score.window);
-    let edit = &row.preset.edit;
+    let edit = row.preset.edit.as_ref();
     Line {
         label: row.label.clone(),
-        text_scale: edit.scales.text,
-        image_scale: edit.scales.image,
-        steps: edit.steps,
+        text_scale: edit.map(|edit| edit.scales.text),
+        image_scale: edit.map(|edit| edit.scales.image),
+        steps: edit.map(|edit| edit.steps),
         iou: iou(|_| true),
         iou_large: iou(is_large),
         iou_small: iou(|score| !is_large(score)),

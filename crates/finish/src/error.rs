@@ -29,11 +29,11 @@ pub enum Error {
     )]
     Transparent(String),
     /// The words ask for several colors.
-    #[error("the words ask for several colors ({}): name one, or give one with --color", .0.join(", "))]
+    #[error("the words ask for several colors ({}): name one, or give it as `color`", .0.join(", "))]
     SeveralAsked(Vec<String>),
     /// The words ask for no color.
     #[error(
-        "the words ask for no color: name one, as in `make the sofa blue`, or give one with --color"
+        "the words ask for no color: name one, as in `make the sofa blue`, or give it as `color`"
     )]
     NoneAsked,
     /// The swatch shows more than one color.

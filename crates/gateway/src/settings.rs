@@ -4,15 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use limekiln_jobs::api::Invalid;
 use limekiln_jobs::api::ModelLimits;
-use limekiln_jobs::{Failure, ModelName, Resolved, Spec};
+use limekiln_jobs::{ModelName, Resolved, Spec};
 use url::Url;
 
 use crate::cors::Origin;
 
 /// Resolves a preset with its replaced fields before an edit is queued, or says what is wrong with them. The command hands it
 /// in, because it knows presets and the gateway does not.
-pub type Resolve = Arc<dyn Fn(&Spec) -> Result<Resolved, Failure> + Send + Sync>;
+pub type Resolve = Arc<dyn Fn(&Spec) -> Result<Resolved, Invalid> + Send + Sync>;
 
 /// Says why an instruction is too long for the model of this name; none where it is not, or where nobody knows. The command
 /// hands it in, because it knows tokenizers and the gateway does not.

@@ -56,6 +56,15 @@ pub struct Spec {
     /// Whether nobody asked for this finish: an edit that finds no region gets that of `none` then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub finish_default: bool,
+    /// The color that the object gets, as it was written; the one of the instruction's words where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
+    /// Which materials of the object get it; the main one where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub material: Option<String>,
+    /// Whether the mask only says roughly where, and the picture says where its object ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub matte: bool,
     /// The preset with its replaced fields, as the gateway had it when the edit was accepted: what a worker runs, whatever
     /// its own preset of that name says. Packed by the engine's own crate. Edits of older gateways have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,6 +85,8 @@ pub struct Resolved {
     pub cost: Cost,
     /// Whether the preset looks for a region.
     pub locates: bool,
+    /// Whether all that the preset does is to recolor: then the model makes no picture that could be finished in several ways.
+    pub only_recolors: bool,
 }
 
 impl Spec {
@@ -91,13 +102,16 @@ impl Spec {
             keep_outside: false,
             finish: None,
             finish_default: false,
+            color: None,
+            material: None,
+            matte: false,
             resolved: None,
             rest: Map::new(),
         }
     }
 
     /// Needs of fields that this version knows and the first workers did not.
-    pub const LATER: [&str; 2] = ["finish", "finish_default"];
+    pub const LATER: [&str; 5] = ["finish", "finish_default", "color", "material", "matte"];
 
     /// What its own fields need of a worker. What those of its preset need, the engine's crate knows.
     pub fn needs(&self) -> Needs {
@@ -105,6 +119,17 @@ impl Spec {
         // Fields that came after the baseline and are in use, by name; of their words, those that came later still.
         needs.extend(self.finish.map(|_| "finish".to_owned()));
         needs.extend(self.finish_default.then(|| "finish_default".to_owned()));
+        let later = [
+            ("color", self.color.is_some()),
+            ("material", self.material.is_some()),
+            ("matte", self.matte),
+        ];
+        needs.extend(
+            later
+                .into_iter()
+                .filter(|(_, used)| *used)
+                .map(|(name, _)| name.to_owned()),
+        );
         if let Some(finish @ Finish::Other(_)) = self.finish {
             needs.extend([format!("finish={finish}")]);
         }
@@ -239,6 +264,9 @@ mod tests {
             keep_outside: true,
             finish: Some(Finish::Paste),
             finish_default: true,
+            color: Some("#1F6F8B".to_owned()),
+            material: Some("all".to_owned()),
+            matte: true,
             resolved: Some(serde_json::from_str(r#"{"from": "paper"}"#).unwrap()),
             rest: Map::new(),
         };
@@ -266,7 +294,10 @@ mod tests {
         let plain = Spec::new("a").finished(Finish::None, false);
         assert_eq!(plain, Spec::new("a"));
         let default = Spec::new("a").finished(Finish::Paste, false);
-        assert_eq!(default.needs(), Needs::from_iter(Spec::LATER));
+        assert_eq!(
+            default.needs(),
+            Needs::from_iter(["finish", "finish_default"])
+        );
     }
 
     #[test]

@@ -18,6 +18,9 @@ fn a_request_needs_its_instruction_only_and_takes_no_unknown_field() {
     // What came later than the digest of a request is left out where it is not given.
     let full = serde_json::to_value(EditRequest {
         finish: Some(Finish::None),
+        color: Some("teal".to_owned()),
+        material: Some("all".to_owned()),
+        matte: true,
         ..EditRequest::default()
     })
     .unwrap();

@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn only_the_chosen_tokens_lanes_and_pixels_move() {
         let mask = Mask::new(4, 4, (0..16).map(|i| i % 4 < 2).collect());
-        let regularise = Preset::paper().edit.regularise.unwrap();
+        let regularise = Preset::paper().edit.unwrap().regularise.unwrap();
         let bias = Bias::new(&mask, &regularise, &[0, 5, 76], &[3], 77).unwrap();
         let values: Vec<Vec<Vec<f32>>> = bias
             .at((2, 2), Rect::whole((2, 2)), &LANES, &Device::Cpu)

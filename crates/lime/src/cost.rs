@@ -8,9 +8,12 @@ impl Preset {
     /// multistep solver may add a call.
     pub fn rows(&self) -> u64 {
         let locate = self.locate.as_ref().map_or(0, Locate::rows);
-        let lanes = needed(self.edit.scales, &[]).len().min(LANES.len());
-        let checks = usize::from(self.edit.window.is_some());
-        (locate + (self.edit.steps + checks) * lanes) as u64
+        let edit = self.edit.as_ref().map_or(0, |edit| {
+            let lanes = needed(edit.scales, &[]).len().min(LANES.len());
+            let checks = usize::from(edit.window.is_some());
+            (edit.steps + checks) * lanes
+        });
+        (locate + edit) as u64
     }
 
     /// Distances that clustering computes at most: those of a start's first centres, and of all pixels in every round.
@@ -48,13 +51,14 @@ mod tests {
         assert_eq!(rows("paper"), 75 * 3 + 100 * 3);
         // One call to locate, of three rows at most; one more step for the window's check.
         assert_eq!(rows("fast"), 3 + (20 + 1) * 3);
+        assert_eq!((rows("recolor"), rows("auto")), (3, rows("fast")));
         let guided = include_str!("../tests/presets/fast-guided.json");
         let guided: Preset = serde_json::from_str(guided).unwrap();
         assert_eq!(guided.rows(), 5 * 3 + 20 * 3);
         assert_eq!(Preset::base().distances(), 0);
         assert_eq!(Preset::paper().distances(), 256 * 256 * 8 * 4 * 101);
         let mut alone = Preset::base();
-        alone.edit.scales.text = 1.0;
+        alone.edit.as_mut().unwrap().scales.text = 1.0;
         assert_eq!(alone.rows(), 100, "the text lane alone");
     }
 }

@@ -13,6 +13,9 @@ pub enum Error {
     /// The request cannot be run; the message says what to change.
     #[error("{0}")]
     Request(String),
+    /// What is asked of the full-size picture cannot be done.
+    #[error(transparent)]
+    Finish(#[from] limekiln_finish::Error),
     /// A saved edit cannot be resumed; start the edit over.
     #[error("saved edit: {0}; start it over")]
     State(String),

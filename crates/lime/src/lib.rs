@@ -11,6 +11,7 @@
 //! | [`roi`] | the map, its points, the segments that hold them |
 //! | [`bias`], [`observer`] | equations 3 and 4 as biases; what is read during one U-Net call |
 //! | [`lanes`], [`trajectory`] | which lanes run and how they combine; one denoising run that can stop anywhere |
+//! | [`found`] | the object in the full-size picture: its materials, where they end |
 //! | [`window`] | the rectangle of latents that stage 2 computes |
 //! | [`edit`], [`mod@run`] | the two stages as a state machine; whole edits |
 //! | [`state`] | its saved form, and the digests of picture, region and run |
@@ -22,6 +23,7 @@ pub mod canvas;
 mod cost;
 pub mod edit;
 mod error;
+pub mod found;
 pub mod fuse;
 pub mod kmeans;
 pub mod lanes;
@@ -37,7 +39,7 @@ pub mod trajectory;
 pub mod window;
 pub mod words;
 
-pub use edit::{Edit, Outcome, Progress, Request, Stage};
+pub use edit::{Decoded, Edit, Outcome, Progress, Request, Stage};
 pub use error::{Error, Result};
 pub use preset::Preset;
 pub use report::Report;

@@ -37,10 +37,50 @@ pub struct Report {
     pub window: Option<WindowReport>,
     /// Lanes that the U-Net computed in both stages, those of a window by its share of the picture.
     pub lanes: f64,
-    /// How far the result is from the input.
-    pub change: Change,
+    /// Which way was taken, where the preset can recolor and edit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
+    /// How far the model's picture is from the input; none where nothing was denoised.
+    pub change: Option<Change>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// What computed; none where no network ran.
+    #[serde(flatten)]
+    pub engine: Option<Engine>,
+}
+
+impl Report {
+    /// Of an edit for which no network ran.
+    pub(crate) fn unrun(
+        (preset, seed, instruction): (Preset, u64, &str),
+        size: (u32, u32),
+        way: Option<Way>,
+    ) -> Self {
+        Self {
+            preset,
+            seed,
+            instruction: instruction.to_owned(),
+            size,
+            steps: Steps::default(),
+            timings: Timings::default(),
+            tokens_read: Vec::new(),
+            tokens_moved: Vec::new(),
+            words: Vec::new(),
+            roi_share: None,
+            inertia: None,
+            window: None,
+            lanes: 0.0,
+            way,
+            change: None,
+            warnings: Vec::new(),
+            engine: None,
+        }
+    }
+}
+
+/// What computed an edit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Engine {
     /// Name of the checkpoint.
     pub model: String,
     /// Fingerprint of the checkpoint's files.
@@ -51,6 +91,51 @@ pub struct Report {
     pub dtype: String,
     /// Solver of the edit stage.
     pub scheduler: String,
+}
+
+/// Which way an edit went whose preset can recolor and edit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Way {
+    /// Whether it was recolored; else it was edited.
+    pub recolored: bool,
+    /// Why.
+    pub why: Why,
+    /// How sure the object was, 0 to 1; none where none was found or looked for.
+    pub sure: Option<f64>,
+    /// How sure it had to be.
+    pub least: f64,
+}
+
+/// Why a way was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The object was sure enough.
+    Sure,
+    /// It was not.
+    NotSure,
+    /// No object was found.
+    NothingFound,
+    /// No color was asked for, or more than a change of color.
+    NotAsked,
+}
+
+impl Why {
+    /// Whether it is recolored for this reason.
+    pub fn recolors(self) -> bool {
+        self == Self::Sure
+    }
+}
+
+impl Way {
+    pub(crate) fn new(why: Why, sure: Option<f64>, least: f64) -> Self {
+        Self {
+            recolored: why.recolors(),
+            why,
+            sure,
+            least,
+        }
+    }
 }
 
 /// U-Net calls by stage.

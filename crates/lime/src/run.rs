@@ -36,7 +36,9 @@ pub fn probe(model: &Model, side_px: u32, steps: usize) -> Result<()> {
     let factor = model.factor() as u32;
     let side = (side_px - side_px % factor).max(factor);
     let mut preset = Preset::base();
-    preset.edit.steps = steps;
+    if let Some(edit) = &mut preset.edit {
+        edit.steps = steps;
+    }
     // Edits name their solver as a rule, so a checkpoint that declares one which is not known here can edit.
     let known = scheduler::build(&model.scheduler, None, steps).is_ok();
     let request = Request {
@@ -46,6 +48,7 @@ pub fn probe(model: &Model, side_px: u32, steps: usize) -> Result<()> {
         preset,
         mask: None,
         scheduler: (!known).then_some(SchedulerKind::DpmSolverMultistep),
+        full: None,
     };
     run(model, request, |_| {}).map(drop)
 }

@@ -20,9 +20,10 @@ struct Lists {
     stop: HashSet<&'static str>,
     verbs: HashSet<&'static str>,
     removing: HashSet<&'static str>,
+    adding: HashSet<&'static str>,
 }
 
-/// `stop-words.txt`: the usual English list, the edit verbs that `official` skips, words which say that something goes.
+/// `stop-words.txt`: the usual English list, the edit verbs that `official` skips, words which say that something goes, and that something comes.
 static LISTS: LazyLock<Lists> = LazyLock::new(|| {
     let mut lists = Lists::default();
     let mut list = &mut lists.stop;
@@ -34,6 +35,7 @@ static LISTS: LazyLock<Lists> = LazyLock::new(|| {
             "[stop]" => list = &mut lists.stop,
             "[verbs]" => list = &mut lists.verbs,
             "[removing]" => list = &mut lists.removing,
+            "[adding]" => list = &mut lists.adding,
             words => list.extend(words.split_whitespace()),
         }
     }
@@ -63,6 +65,14 @@ fn is_punctuation(word: &str) -> bool {
 pub fn removes(encoding: &Encoding, words: usize) -> bool {
     let mut words = encoding.words.iter().take(words);
     words.any(|word| LISTS.removing.contains(plain(word).as_str()))
+}
+
+/// Whether an instruction says that something goes or comes, and so asks for more than another color.
+pub fn more_than_color(instruction: &str) -> bool {
+    let words = instruction.split(|c: char| !c.is_alphanumeric());
+    words
+        .map(plain)
+        .any(|word| LISTS.removing.contains(word.as_str()) || LISTS.adding.contains(word.as_str()))
 }
 
 /// The tokens that `rule` selects. Only the first `words` words belong to the user; what follows (a suffix that the model

@@ -14,7 +14,7 @@ const FEATHER_SHARE: u32 = 128;
 /// How an edit was laid over its input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Seam {
-    /// Width of the seam around the region, in pixels of the input.
+    /// Width of the seam around the region, in pixels of the input; 0 where the matte follows the object's own edge.
     pub feather_px: u32,
     /// Pixels beyond the seam.
     pub outside_px: u64,
@@ -47,23 +47,30 @@ pub fn paste(original: &Original, edited: &Colors, roi: Option<&GrayImage>) -> P
     };
     let feather_px = (width.max(height) / FEATHER_SHARE).max(1);
     let (result, matte) = composite(original, edited, &mask, feather_px);
-    let Outside {
-        pixels,
-        changed,
-        before,
-        after,
-        ..
-    } = outside(original, &result, &matte);
     Pasted {
+        seam: Seam::of(original, &result, &matte, feather_px),
         result,
         matte,
-        seam: Seam {
+    }
+}
+
+impl Seam {
+    /// Of a result that is its original's own where the matte is 0.
+    pub fn of(original: &Original, result: &Original, matte: &GrayImage, feather_px: u32) -> Self {
+        let Outside {
+            pixels,
+            changed,
+            before,
+            after,
+            ..
+        } = outside(original, result, matte);
+        Self {
             feather_px,
             outside_px: pixels,
             changed_outside_px: changed,
             outside_before: before,
             outside_after: after,
-        },
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use limekiln_jobs::{Failure, FailureClass, Spec};
+use limekiln_lime::Outcome;
 use limekiln_lime::Request;
 use limekiln_lime::canvas::{Canvas, Error, Finishing, Recipe};
 use limekiln_pictures::Limits;
@@ -34,12 +35,21 @@ pub struct Sizing {
 /// An edit that is ready for the engine.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// What the engine is asked for.
-    pub request: Request,
+    /// What the engine is asked for, or what comes of an edit that asks it for nothing.
+    pub asked: Asked,
     /// What the result is made on.
     pub canvas: Canvas,
     /// How the result is made.
     pub finishing: Finishing,
+}
+
+/// What the engine is asked for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// To run its model.
+    Edit(Box<Request>),
+    /// Nothing: a mask says where, and the picture is only recolored.
+    Nothing(Box<Outcome>),
 }
 
 impl Prepared {
@@ -57,31 +67,45 @@ impl Prepared {
         sizing: Sizing,
     ) -> Result<Self, Unready> {
         let preset = resolve::preset(spec)?;
-        let finishing = resolve::finishing(spec)?;
+        let finishing = resolve::finishing(spec, &preset)?;
         let mut canvas = Canvas::read(input, &Limits::ACCEPTED).map_err(failure)?;
         if let Some(mask) = mask {
             canvas = canvas.with_mask(mask, &Limits::ACCEPTED).map_err(failure)?;
         }
-        let recipe = Recipe::new(&spec.instruction, spec.seed, preset).map_err(failure)?;
+        if spec.matte {
+            canvas = canvas.with_mask_refined();
+        }
+        let recipe = Recipe::new(&spec.instruction, spec.seed, preset)
+            .map_err(failure)?
+            .painted(finishing.paint.clone());
         let side_px = spec.size.unwrap_or(sizing.side_px);
+        let asked = match canvas.without_model(&recipe) {
+            Some(outcome) => Asked::Nothing(Box::new(outcome)),
+            None => {
+                let request = canvas.request(&recipe, side_px, sizing.factor);
+                Asked::Edit(Box::new(request.map_err(failure)?))
+            }
+        };
         Ok(Self {
-            request: canvas
-                .request(&recipe, side_px, sizing.factor)
-                .map_err(failure)?,
+            asked,
             canvas,
             finishing,
         })
     }
 }
 
-/// Why an edit fails that can't be started.
+/// Why an edit fails that can't be started, or whose result can't be made.
 pub(crate) fn failure(error: impl Into<Error>) -> Failure {
     let error = error.into();
     let class = match error {
-        Error::Engine(_) => FailureClass::Internal,
-        Error::Picture(_) | Error::InstructionEmpty | Error::InstructionTooLong { .. } => {
-            FailureClass::User
-        }
+        Error::Engine(_) | Error::Finish(limekiln_finish::Error::Stopped) => FailureClass::Internal,
+        Error::Picture(_)
+        | Error::InstructionEmpty
+        | Error::InstructionTooLong { .. }
+        | Error::Asked { .. }
+        | Error::NotRecolored { .. }
+        | Error::NoRegion
+        | Error::Finish(_) => FailureClass::User,
     };
     Failure::new(class, error.code(), error.to_string())
 }

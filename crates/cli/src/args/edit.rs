@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{BoundsArgs, FinishArgs, ModelArgs, PresetArgs, Seed};
+use super::{BoundsArgs, ColorArgs, FinishArgs, ModelArgs, PresetArgs, Seed};
 
 /// Edit one picture, where the instruction means it
 ///
@@ -42,6 +42,9 @@ pub(crate) struct EditArgs {
     pub(crate) mask: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(crate) color: ColorArgs,
+
+    #[command(flatten)]
     pub(crate) finish: FinishArgs,
 
     /// Leave EXIF, XMP and resolution out of the result; its color profile stays, for without it the colors would be others
@@ -76,5 +79,9 @@ Examples:
       plain InstructPix2Pix, for edits of the whole picture
   limekiln edit room.png \"make the sofa red\" --mask sofa.png
       edit inside your own mask
+  limekiln edit room.png \"make the sofa teal\" --preset recolor
+      the sofa's main material ends at that color, at full size; nothing is denoised
+  limekiln edit suit.jpg \"recolor it\" --preset recolor --mask about.png --matte --color \"#1F6F8B\"
+      a photograph: the mask says roughly where, the picture says where the object ends; no model runs
   limekiln edit room.png \"make the sofa red\" --artifacts stages --json
       keep every stage, and print the report";

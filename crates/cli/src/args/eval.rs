@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use limekiln_eval::Row;
+use limekiln_eval::{Given, Row};
 use limekiln_lime::Preset;
 use limekiln_lime::canvas::Finish;
 use limekiln_rooms::Style;
@@ -61,8 +61,9 @@ pub(crate) struct EvalRoomsArgs {
     /// Presets to score, each NAME, or a FILE.json of all fields as report.json shows them, or one of these +OPTION+...
     ///
     /// +blend takes the input's own noised latents outside the region, +relevance locates by |eps_text - eps_image|,
-    /// +mask is given the true mask, +object reads only the words that name the object to locate it, and +FIELD=VALUE replaces
-    /// a field, as `limekiln edit --set` does.
+    /// +mask is given the true mask, +rough a rough region made of it (blurred, and shifted by a twentieth of the object), +color
+    /// the color of the true edit (+color=VALUE: this one), +object reads only the words that name the object to locate it, and
+    /// +FIELD=VALUE replaces a field, as `limekiln edit --set` does.
     #[arg(
         long,
         value_name = "NAMES",
@@ -176,28 +177,29 @@ fn row(text: &str) -> Result<Row, String> {
     {
         label = label.get(folder + 1..).unwrap_or(label);
     }
-    let (mut fields, mut true_mask, mut object_words) = (Vec::new(), false, false);
+    let mut fields = Vec::new();
+    let mut row = Row::new(label, preset);
     for option in parts {
         match option {
-            "mask" => true_mask = true,
-            "object" if preset.locate.is_some() => object_words = true,
+            "mask" => row.true_mask = true,
+            "rough" => row.rough = true,
+            "color" => row.color = Some(Given::Truth),
+            "object" if row.preset.locate.is_some() => row.object_words = true,
             "blend" => fields.push(Field::blend("+blend")),
             "relevance" => fields.push(Field::relevance("+relevance")),
+            field if let Some(color) = field.strip_prefix("color=") => {
+                row.color = Some(Given::Value(color.to_owned()));
+            }
             field if field.contains('=') => fields.push(field.parse()?),
             other => {
                 return Err(format!(
-                    "no option +{other} of {name}: there are +blend, +relevance, +mask, +object (of what locates) and +FIELD=VALUE"
+                    "no option +{other} of {name}: there are +blend, +relevance, +mask, +rough, +color, +object (of what locates) and +FIELD=VALUE"
                 ));
             }
         }
     }
-    let preset = preset_with(&preset, &fields).map_err(|error| error.to_string())?;
-    Ok(Row {
-        label: label.to_owned(),
-        preset,
-        true_mask,
-        object_words,
-    })
+    row.preset = preset_with(&row.preset, &fields).map_err(|error| error.to_string())?;
+    Ok(row)
 }
 
 /// `label` split at each "+" but those before a digit or another "+", so that `edit.scheduler=dpm++2m` stays whole.
@@ -222,7 +224,10 @@ mod tests {
     fn presets_with_options_are_read() {
         let text = "official+blend+mask+edit.scheduler=dpm++2m+locate.segments.clusters=16";
         let row = row(text).unwrap();
-        assert!(row.true_mask && row.preset.edit.blend.is_some());
+        assert!(row.true_mask && row.preset.edit.unwrap().blend.is_some());
+        let given = super::row("recolor+rough+color=#1F6F8B").unwrap();
+        assert_eq!(given.color, Some(Given::Value("#1F6F8B".to_owned())));
+        assert!(given.rough && !given.locates());
         assert_eq!(row.preset.locate.unwrap().segments.clusters, 16);
         for bad in [
             "",
@@ -256,8 +261,8 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../lime/tests/presets");
         let read = row(&format!("{folder}/fast-guided.json+edit.steps=3")).unwrap();
         assert_eq!(read.label, "fast-guided.json+edit.steps=3");
-        assert_eq!(read.preset.edit.steps, 3);
-        assert_eq!(read.preset.edit.window, None);
+        let edit = read.preset.edit.unwrap();
+        assert_eq!((edit.steps, edit.window), (3, None));
         let missing = row(&format!("{folder}/slow.json")).unwrap_err();
         assert!(missing.contains("slow.json"), "{missing}");
         let other = row(concat!(

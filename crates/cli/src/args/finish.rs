@@ -13,7 +13,8 @@ pub(crate) struct FinishArgs {
     /// none   the model's own picture, at the size that it worked at
     /// paste  IMAGE at its full size, and outside the edited region IMAGE's own pixels
     ///
-    /// An edit has a region where its preset looks for one or --mask gives it.
+    /// An edit has a region where its preset looks for one or --mask gives it. What is recolored has IMAGE's size, and outside
+    /// the object IMAGE's own pixels; --preset recolor takes no finish.
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "FINISH", value_parser = Finish::from_str)]
     pub(crate) finish: Option<Finish>,

@@ -3,6 +3,7 @@
 //! One `clap::Args` struct per concern; [`crate::settings`] turns them into validated settings, once.
 
 mod bounds;
+mod color;
 mod edit;
 mod eval;
 mod finish;
@@ -14,6 +15,7 @@ mod rooms;
 mod verify;
 
 pub(crate) use bounds::BoundsArgs;
+pub(crate) use color::ColorArgs;
 pub(crate) use edit::EditArgs;
 pub(crate) use eval::EvalRoomsArgs;
 pub(crate) use finish::FinishArgs;

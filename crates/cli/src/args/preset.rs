@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::number::{scale, strength};
 
 /// The presets' names.
-const PRESETS: [&str; 4] = limekiln_lime::Preset::NAMES;
+const PRESETS: [&str; 6] = limekiln_lime::Preset::NAMES;
 
 /// The preset with the best balance of quality and time in RoomBench.
 const PRESET_DEFAULT: &str = "fast";
@@ -23,6 +23,8 @@ pub(crate) struct PresetArgs {
     /// official  the authors' later code: 11 of 30 steps to locate, 30 to edit
     /// fast      one call on the noised input to locate, 20 steps of a better solver in a window around the region
     /// base      plain InstructPix2Pix: 100 steps, edits the whole picture
+    /// recolor   locates as fast does and gives the object's material another color, at full size; nothing is denoised
+    /// auto      recolors where a change of color is asked for and the object is sure, else edits as fast does
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "PRESET", default_value = PRESET_DEFAULT, value_parser = PRESETS)]
     pub(crate) preset: String,

@@ -47,11 +47,14 @@ impl Folder {
             png_write(&self.0.join(MATTE), matte.clone())?;
             files.push(MATTE.to_owned());
         }
-        output::write_with(&self.0.join(LATENTS), |file| {
-            let saved = stages.latents.save_safetensors("latents", file.path());
-            Ok(saved.map_err(limekiln_diffusion::plain)?)
-        })?;
-        files.extend([LATENTS, REPORT].map(str::to_owned));
+        if let Some(latents) = &stages.latents {
+            output::write_with(&self.0.join(LATENTS), |file| {
+                let saved = latents.save_safetensors("latents", file.path());
+                Ok(saved.map_err(limekiln_diffusion::plain)?)
+            })?;
+            files.push(LATENTS.to_owned());
+        }
+        files.push(REPORT.to_owned());
         Ok(files)
     }
 

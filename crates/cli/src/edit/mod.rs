@@ -13,11 +13,14 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use artifacts::Folder;
 use limekiln_lime::Outcome;
-use limekiln_lime::canvas::{Canvas, Error, Finish, Finishing, Recipe, Warning, length_check};
+use limekiln_lime::canvas::{
+    self, Canvas, Error, Finish, Finishing, Recipe, Warning, length_check,
+};
 use limekiln_pictures::{Error as PictureError, Format, Source, Wish, leave_original};
 use report::{FileReport, Report};
 
 use crate::args::EditArgs;
+use crate::color;
 use crate::input;
 use crate::models::Choice;
 use crate::progress::Progress;
@@ -47,11 +50,30 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let preset = settings::preset(&args.preset)?;
     input::pipes_check(&args.image, args.mask.as_deref(), args.output.as_deref())?;
     let region = preset.locate.is_some() || args.mask.is_some();
-    let finishing = settings::finishing(&args.finish, region)?;
+    let color = color::color(&args.color)?;
+    let paint = canvas::paint(
+        &preset,
+        &args.instruction,
+        color.as_deref(),
+        args.color.material.as_deref(),
+    )
+    .map_err(explained)?;
+    let finishing = Finishing {
+        paint: paint.clone(),
+        ..settings::finishing(&args.finish, &preset, region)?
+    };
     let choice = Choice::new(&args.model)?;
     let seed = settings::seed(args.seed, "seed");
-    let recipe = Recipe::new(&args.instruction, seed, preset).map_err(explained)?;
+    let recipe = Recipe::new(&args.instruction, seed, preset)
+        .map_err(explained)?
+        .painted(paint);
     let job = Job::new(args, finishing)?;
+    warn(settings::finish_warning(&args.finish).as_slice());
+    if let Some(outcome) = job.canvas.without_model(&recipe) {
+        let warnings = job.warnings(false);
+        warn(&warnings);
+        return job.finish(outcome, warnings);
+    }
     let model = choice.open()?;
     let side_max = args.size.unwrap_or(choice.size_default());
     let request = job
@@ -60,7 +82,6 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         .map_err(explained)?;
     length_check(&model, &args.instruction).map_err(explained)?;
     let warnings = job.warnings(choice.built_in);
-    warn(settings::finish_warning(&args.finish).as_slice());
     warn(&warnings);
 
     let mut progress = Progress::new("");
@@ -77,10 +98,22 @@ fn warn(warnings: &[String]) {
 }
 
 /// The error in the words of the command line: what can be done about it here is often a flag.
-fn explained(error: Error) -> anyhow::Error {
+pub(crate) fn explained(error: Error) -> anyhow::Error {
     match error {
         Error::InstructionEmpty | Error::InstructionTooLong { .. } => {
             Usage(error.to_string()).into()
+        }
+        Error::Asked {
+            field: "instruction",
+            error,
+        } => Usage(error.to_string()).into(),
+        Error::Asked { field, error } => Usage(format!("--{field}: {error}")).into(),
+        Error::NotRecolored { field, preset } => Usage(format!(
+            "--{field}: the preset {preset} does not recolor: add --preset recolor or --preset auto"
+        ))
+        .into(),
+        Error::NoRegion => {
+            Usage("this preset looks for no region: draw one with --mask".to_owned()).into()
         }
         Error::Picture(PictureError::TooNarrow {
             width,
@@ -104,6 +137,9 @@ impl<'a> Job<'a> {
         }
         if let Some(mask) = &args.mask {
             canvas = input::mask_open(canvas, mask, &limits)?;
+        }
+        if args.color.matte {
+            canvas = canvas.with_mask_refined();
         }
         let kept: Vec<&Path> = [Some(&args.image), args.mask.as_ref()]
             .into_iter()
@@ -160,7 +196,10 @@ impl<'a> Job<'a> {
 
     fn finish(self, outcome: Outcome, warnings: Vec<String>) -> Result<()> {
         let told = warnings.len();
-        let finished = self.canvas.finish(outcome, self.finishing, warnings);
+        let finished = self
+            .canvas
+            .finish(outcome, self.finishing, warnings, &|| Ok(()))
+            .map_err(explained)?;
         warn(&finished.report.edit.warnings[told..]);
         let source = finished.matte.as_ref().map(|matte| Source {
             input: &self.input,

@@ -6,13 +6,14 @@ use anyhow::{Context, Result, bail};
 use limekiln_jobs::{
     ArtifactKind, Class, EditId, EditRequest, EditView, Finish, Progress, StateName,
 };
-use limekiln_lime::Preset;
-use limekiln_lime::canvas::Warning;
+use limekiln_lime::canvas::{self, Warning};
 use limekiln_pictures::{Format, Limits};
 use serde_json::Value;
 
 use super::client::Client;
 use crate::args::SubmitArgs;
+use crate::color;
+use crate::edit::explained;
 use crate::input;
 use crate::output::{self, print};
 use crate::progress;
@@ -42,10 +43,20 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         let names = ArtifactKind::ALL.map(ArtifactKind::file_name);
         output::artifacts_folder(folder, names, &kept, target.given())?;
     }
-    let finish = settings::finish(&args.finish)?;
+    let preset = settings::preset(&args.preset)?;
+    let finish = settings::finish_of(&args.finish, &preset)?;
+    let color = color::color(&args.color)?;
+    let material = args.color.material.clone();
+    canvas::paint(
+        &preset,
+        &args.instruction,
+        color.as_deref(),
+        material.as_deref(),
+    )
+    .map_err(explained)?;
 
     let image = client.image_create(read(&args.image)?).await?;
-    let region = Preset::named(&args.preset.preset)?.locate.is_some() || args.mask.is_some();
+    let region = preset.locate.is_some() || args.mask.is_some();
     let expected = finish.unwrap_or_else(|| Finish::by_default(region));
     if let (Finish::Paste, Some(format)) = (expected, target.format()) {
         format.holds((image.width, image.height))?;
@@ -63,6 +74,9 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         seed: Some(seed),
         size: args.size,
         finish,
+        color,
+        material,
+        matte: args.color.matte,
         model: args.served_as.clone(),
         class: if args.bulk {
             Class::Bulk
@@ -124,7 +138,8 @@ fn warn(args: &SubmitArgs, edit: &EditView, format: Format, was_jpeg: bool) {
         }
     }
     let report = edit.report.as_ref();
-    let pasted = report.is_some_and(|report| report["finish"] == Finish::Paste.as_str());
+    let none = Finish::None.as_str();
+    let pasted = report.is_some_and(|report| report["finish"] != none);
     // A JPEG that was one keeps the blocks outside.
     if pasted && !format.is_lossless() && !was_jpeg {
         warn(&Warning::Lossy);

@@ -21,9 +21,11 @@
 mod boundary;
 mod color;
 mod distance;
+mod flat;
 mod texture;
 
 use image::{GrayImage, RgbImage};
+use limekiln_finish::Color;
 use limekiln_rooms::score::Error;
 use serde::Serialize;
 
@@ -32,6 +34,7 @@ pub use palette::Lab;
 
 use color::{chroma, hue_apart, labs};
 use distance::distances;
+use flat::Flat;
 
 /// Pixels outside the object over which `ring` is taken.
 const RING_PX: f32 = 40.0;
@@ -62,6 +65,9 @@ pub struct Truth {
     /// Distance from the colored part, 0 inside.
     from_colored: Vec<f32>,
     old: Lab,
+    flat: Flat,
+    /// Of the true edit's flat part.
+    color: Option<Color>,
 }
 
 /// One result's scores; the module says what each is.
@@ -113,7 +119,10 @@ impl Truth {
         }
         let (width, height) = (size.0 as usize, size.1 as usize);
         let rest: Vec<bool> = object.iter().map(|inside| !inside).collect();
+        let flat = Flat::of(&input, &colored);
         Ok(Self {
+            color: flat.color(truth),
+            flat,
             old: median_color(&labs(&input), &colored),
             truth_lab: labs(truth),
             truth_fine: texture::fine(truth),
@@ -129,6 +138,19 @@ impl Truth {
     #[must_use]
     pub fn input(&self) -> &RgbImage {
         &self.input
+    }
+
+    /// The color that a perfect edit gives the object, in the middle of its light; none where it is too narrow to tell.
+    #[must_use]
+    pub fn color(&self) -> Option<Color> {
+        self.color
+    }
+
+    /// ΔE00 of a result's flat part to a color, on means of 16x16 pixels: median and 95th percentile. The flat part is the
+    /// colored part 8 pixels from its edge, where the input's lightness is within 5 of its median.
+    #[must_use]
+    pub fn apart(&self, result: &RgbImage, color: Color) -> Option<(f64, f64)> {
+        self.flat.apart(result, color)
     }
 
     /// Scores a result of the input's size; `matte` says what of each pixel the edit may have changed, where there is such a thing.

@@ -1,5 +1,7 @@
 //! A color as a value.
 
+use std::fmt;
+
 use palette::color_difference::Ciede2000;
 use palette::convert::{FromColorUnclamped, IntoColorUnclamped};
 use palette::white_point::{D50, D65};
@@ -73,10 +75,54 @@ impl Color {
         format!("#{:02X}{:02X}{:02X}", rgb.red, rgb.green, rgb.blue)
     }
 
+    /// CIE L\*a\*b\* under D50, as [`Color::from_lab_d50`] takes it.
+    fn lab_d50(self) -> Lab<D50, f32> {
+        use palette::chromatic_adaptation::AdaptIntoUnclamped;
+        let xyz: palette::Xyz<D65, f32> = LinSrgb::from(self.linear).into_color_unclamped();
+        let xyz: palette::Xyz<D50, f32> = xyz.adapt_into_unclamped();
+        xyz.into_color_unclamped()
+    }
+
     /// Whether sRGB has it, but for what rounding does.
     pub fn in_srgb(self) -> bool {
         self.linear
             .iter()
             .all(|value| (-0.0005..=1.0005).contains(value))
+    }
+}
+
+/// As text that reads back as the color: `#RRGGBB` where that is all of it, else `lab(L a b)`.
+impl fmt::Display for Color {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = self.hex();
+        let same = hex.parse::<Self>().is_ok_and(|of_hex| {
+            let pairs = of_hex.linear.iter().zip(self.linear);
+            pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6)
+        });
+        if same {
+            return f.write_str(&hex);
+        }
+        let lab = self.lab_d50();
+        write!(f, "lab({:.3} {:.3} {:.3})", lab.l, lab.a, lab.b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_color_reads_back_from_its_text() {
+        for (text, written) in [
+            ("teal", "#008080"),
+            ("#1f6f8b", "#1F6F8B"),
+            ("lab(52.5 -10 8)", "lab(52.500 -10.000 8.000)"),
+            ("lab(60 90 60)", "lab(60.000 90.000 60.000)"),
+        ] {
+            let color: Color = text.parse().expect(text);
+            assert_eq!(color.to_string(), written);
+            let again: Color = written.parse().expect(written);
+            assert!(color.difference(again) < 0.01);
+        }
     }
 }

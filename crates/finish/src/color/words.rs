@@ -11,6 +11,8 @@ pub struct Asked {
     pub words: String,
     /// What it means.
     pub color: Color,
+    /// Whether it is the color of a thing that is brought in, as in `a blue sofa`.
+    pub brought: bool,
 }
 
 /// A mention of a color, as words `from..to`.
@@ -76,7 +78,11 @@ pub fn asked(instruction: &str) -> Result<Asked> {
         {
             continue;
         }
-        wanted.push((is(&TOWARDS, ahead), mention.asked.clone()));
+        let asked = Asked {
+            brought: describes && article,
+            ..mention.asked.clone()
+        };
+        wanted.push((is(&TOWARDS, ahead), asked));
     }
     if wanted.iter().any(|(towards, _)| *towards) {
         wanted.retain(|(towards, _)| *towards);
@@ -140,6 +146,7 @@ fn mentions(words: &[String]) -> Result<Vec<Mention>> {
             let asked = Asked {
                 words: first.clone(),
                 color,
+                brought: false,
             };
             out.push(Mention {
                 from,
@@ -154,7 +161,17 @@ fn mentions(words: &[String]) -> Result<Vec<Mention>> {
             .filter(|n| from + n <= words.len())
             .find_map(|n| {
                 let name = words[from..from + n].join(" ");
-                names::find(&name).map(|color| (n, Asked { words: name, color }))
+                names::find(&name).map(|color| {
+                    let brought = false;
+                    (
+                        n,
+                        Asked {
+                            words: name,
+                            color,
+                            brought,
+                        },
+                    )
+                })
             });
         match found {
             Some((n, asked)) => {

@@ -145,12 +145,20 @@ pub(crate) async fn submission(
         options: request.options.unwrap_or_default(),
         seed: request.seed.unwrap_or_else(|| drawn_seed(id)),
         size: request.size,
+        color: request.color,
+        material: request.material,
+        matte: request.matte,
         ..Spec::new(request.instruction)
     };
     let (mut needs, mut cost, mut locates) = (Needs::default(), Cost::default(), false);
     if let Some(resolve) = &settings.resolve {
-        let resolved = resolve(&spec)
-            .map_err(|failure| Problem::new(ProblemCode::OptionsInvalid, failure.message))?;
+        let resolved = resolve(&spec).map_err(|invalid| match &*invalid.field {
+            "options" => Problem::new(ProblemCode::OptionsInvalid, invalid.message),
+            _ => Problem::invalid(vec![invalid]),
+        })?;
+        if resolved.only_recolors {
+            recolors(asked, resolved.locates || request.mask.is_some())?;
+        }
         spec.resolved = Some(resolved.preset);
         (needs, cost, locates) = (resolved.needs, resolved.cost, resolved.locates);
     }
@@ -187,6 +195,21 @@ pub(crate) async fn submission(
         idempotency,
         trace,
     })
+}
+
+/// Checks an edit that only recolors.
+fn recolors(finish: Option<Finish>, region: bool) -> Result<(), Problem> {
+    if let Some(finish) = finish {
+        let says = format!(
+            "this preset only recolors: the model makes no picture that {finish} could be done with; leave finish out"
+        );
+        return Err(Problem::field("finish", says));
+    }
+    if !region {
+        let says = "must be given: this preset looks for no region";
+        return Err(Problem::field("mask", says));
+    }
+    Ok(())
 }
 
 /// What edits of this model may ask for.

@@ -39,7 +39,7 @@ const IGNORED: [&str; 5] = [
     "user",
 ];
 /// Fields that are read.
-const READ: [&str; 15] = [
+const READ: [&str; 18] = [
     "image",
     "prompt",
     "mask",
@@ -53,6 +53,9 @@ const READ: [&str; 15] = [
     "preset",
     "finish",
     "keep_outside",
+    "color",
+    "material",
+    "matte",
     "stream",
     "partial_images",
 ];
@@ -279,6 +282,11 @@ impl Form {
             seed,
             finish: self.finish()?,
             keep_outside: self.flag("keep_outside")?,
+            color: self.text("color").map(str::to_owned),
+            material: self.text("material").map(str::to_owned),
+            matte: self.flag("matte")?,
+            // Whether there is a mask is known once the picture is read: its transparency may be one.
+            mask: self.flag("matte")?.then(ImageId::new),
             model: self
                 .text("model")
                 .filter(|model| !is_openai_model(model))

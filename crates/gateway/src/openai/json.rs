@@ -11,7 +11,7 @@ use crate::strict_json::StrictJson;
 
 /// Fields that are whole numbers, and those that are true or false; the others are texts.
 const NUMBERS: [&str; 4] = ["n", "seed", "partial_images", "output_compression"];
-const FLAGS: [&str; 2] = ["stream", "keep_outside"];
+const FLAGS: [&str; 3] = ["stream", "keep_outside", "matte"];
 
 /// Bytes of a body whose pictures have at most so many.
 pub(super) const fn bytes_max(pictures: usize, texts: usize) -> usize {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use limekiln_fixture::{PATIENCE, TestContext};
-use limekiln_jobs::{Failure, FailureClass, Needs, Resolved, Spec};
+use limekiln_jobs::api::Invalid;
+use limekiln_jobs::{Needs, Resolved, Spec};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -12,13 +13,9 @@ use crate::support::Gateway;
 use crate::support::http::{self, Request};
 
 /// What an engine's crate of the future does: a preset with a field that needs a newer worker.
-fn resolve(spec: &Spec) -> Result<Resolved, Failure> {
+fn resolve(spec: &Spec) -> Result<Resolved, Invalid> {
     if spec.options.contains_key("colour") {
-        return Err(Failure::new(
-            FailureClass::User,
-            "preset_invalid",
-            "no field colour",
-        ));
+        return Err(Invalid::new("options", "no field colour"));
     }
     let sharpens = spec.options.contains_key("sharpen");
     let preset = json!({"from": spec.preset});

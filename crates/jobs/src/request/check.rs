@@ -13,6 +13,8 @@ pub const INSTRUCTION_CHARS_MAX: usize = 1000;
 pub const SEED_MAX: u64 = (1 << 53) - 1;
 const OPTIONS_BYTES_MAX: usize = 16 * 1024;
 const OPTIONS_DEPTH_MAX: usize = 8;
+/// Characters of a color or a material, at most.
+const VALUE_CHARS_MAX: usize = 100;
 const WEBHOOK_BYTES_MAX: usize = 2048;
 
 impl EditRequest {
@@ -42,6 +44,9 @@ impl EditRequest {
         check("seed", between(self.seed, 0, SEED_MAX));
         check("size", between(self.size, 64, 2048));
         check("keep_outside", self.finishes());
+        check("color", self.color.as_deref().map_or(Ok(()), value));
+        check("material", self.material.as_deref().map_or(Ok(()), value));
+        check("matte", self.refines());
         check("model", self.model.as_deref().map_or(Ok(()), model));
         check("webhook", self.webhook.as_ref().map_or(Ok(()), webhook));
         check("max_attempts", between(self.max_attempts, 1, 10));
@@ -60,6 +65,13 @@ impl EditRequest {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn refines(&self) -> Result<(), String> {
+        if self.matte && self.mask.is_none() {
+            return Err("refines a mask, and no mask is given".to_owned());
+        }
+        Ok(())
     }
 
     fn source(&self) -> Result<(), String> {
@@ -82,6 +94,17 @@ fn instruction(text: &str) -> Result<(), String> {
         .chars()
         .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
     {
+        return Err("must have no control characters".to_owned());
+    }
+    Ok(())
+}
+
+/// Text of a few words, which whoever knows what it means reads later.
+fn value(text: &str) -> Result<(), String> {
+    if !(1..=VALUE_CHARS_MAX).contains(&text.chars().count()) {
+        return Err(format!("must have 1 to {VALUE_CHARS_MAX} characters"));
+    }
+    if text.chars().any(char::is_control) {
         return Err("must have no control characters".to_owned());
     }
     Ok(())
@@ -254,6 +277,10 @@ mod tests {
                 "webhook",
             ),
             (json!({"webhook": long}), "webhook"),
+            (json!({"color": ""}), "color"),
+            (json!({"color": "x".repeat(101)}), "color"),
+            (json!({"material": "1\n"}), "material"),
+            (json!({"matte": true}), "matte"),
             (json!({"max_attempts": 0}), "max_attempts"),
             (json!({"max_attempts": 11}), "max_attempts"),
             (

@@ -65,6 +65,19 @@ pub struct EditRequest {
     )]
     #[schema(schema_with = Finish::asked_schema)]
     pub finish: Option<Finish>,
+    /// The color that the object ends at, with presets that recolor: `#RRGGBB`, a CSS name such as `teal`, or `lab(L a b)`; opaque.
+    /// By default the color that the instruction asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100, example = "#1F6F8B")]
+    pub color: Option<String>,
+    /// Which materials of the object get the color: `main`, `all`, or numbers such as `2` or `1,3`, as the report of an earlier
+    /// recolor lists them. By default the main one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100, example = "2")]
+    pub material: Option<String>,
+    /// Whether `mask` only says roughly where: the picture says where the object in it ends. By default the mask is taken as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub matte: bool,
     /// `true` means `finish: "paste"`, `false` says nothing. Use `finish`.
     #[serde(default)]
     #[schema(deprecated)]

@@ -1,5 +1,7 @@
 //! From the model's picture to the result, its report and the pictures of its stages.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use image::{DynamicImage, GrayImage, RgbImage, imageops};
 use limekiln_pictures::compose::{Pasted, Seam, paste};
@@ -7,8 +9,11 @@ use limekiln_pictures::original::{Metadata, Opacity};
 use limekiln_pictures::{Colors, Depth, Mask, Original, paint, size};
 use serde::Serialize;
 
+use super::error::Error;
 use super::read::Canvas;
+use super::recolor::{RecolorReport, Recolored};
 use crate::edit::Outcome;
+use crate::found::{Beat, Paint};
 use crate::report::Report;
 use crate::roi::{Map, Segments};
 
@@ -20,15 +25,20 @@ pub enum Finish {
     None,
     /// The result is the input with the model's picture, enlarged, laid over it inside the region.
     Paste,
+    /// The result is the input with its object in another color. Nobody asks for it by this name: it is what becomes of an
+    /// edit that is recolored.
+    Recolor,
 }
 
 /// A finish, and whether somebody asked for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Finishing {
     /// How the model's picture becomes the result.
     pub finish: Finish,
     /// Whether nobody asked for it. An edit that finds no region gets that of [`Finish::None`] then.
     pub by_default: bool,
+    /// What is to be recolored, as [`super::paint`] reads it.
+    pub paint: Option<Paint>,
 }
 
 impl Finishing {
@@ -36,10 +46,11 @@ impl Finishing {
     pub const NONE: Self = Self {
         finish: Finish::None,
         by_default: false,
+        paint: None,
     };
 
     /// What the edit came to: `region` is whether it found one.
-    fn settled(self, region: bool) -> Finish {
+    fn settled(&self, region: bool) -> Finish {
         if self.by_default && !region {
             Finish::None
         } else {
@@ -90,6 +101,9 @@ pub struct ResultReport {
     pub finish: Finish,
     /// How the result was put together; none with [`Finish::None`].
     pub composite: Option<Seam>,
+    /// What was recolored; none where the picture was edited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recolor: Option<RecolorReport>,
     /// The engine's report. Its warnings begin with those of the picture.
     #[serde(flatten)]
     pub edit: Report,
@@ -111,67 +125,136 @@ pub struct Finished {
 /// What an edit found on its way to the result.
 #[derive(Clone, Debug)]
 pub struct Stages {
-    /// f32 `[1, channels, h, w]`, before decoding.
-    pub latents: Tensor,
-    input: Original,
+    /// f32 `[1, channels, h, w]`, before decoding; none where nothing was denoised.
+    pub latents: Option<Tensor>,
+    input: Arc<Original>,
     roi: Option<GrayImage>,
     segments: Option<Segments>,
     attention: Option<Map>,
 }
 
 impl Canvas {
-    /// Makes the result from the engine's outcome. `warnings` are put before the engine's own in the report.
+    /// Makes the result from the engine's outcome. `warnings` are put before the engine's own in the report. `beat` is called
+    /// between pieces of work, and can end it.
+    ///
+    /// # Errors
+    ///
+    /// Where there is nothing to recolor; what `beat` gives.
     pub fn finish(
         self,
         outcome: Outcome,
         finishing: Finishing,
         mut warnings: Vec<String>,
-    ) -> Finished {
+        beat: Beat<'_>,
+    ) -> Result<Finished, Error> {
         let (width, height) = self.size();
-        // The user's own mask is the region to the pixel; the engine knows it at the working size only.
-        let roi = self.mask.or_else(|| {
-            let roi = Mask::from_image(outcome.roi.as_ref()?);
-            Some(roi.resized(width as usize, height as usize).to_image())
-        });
-        let finish = finishing.settled(roi.is_some());
-        let edited = match self.original.depth() {
-            Depth::Eight => Colors::Eight(outcome.image),
-            Depth::Sixteen => Colors::Sixteen(outcome.deep),
-        };
-        let (result, matte, composite) = match finish {
-            Finish::None => (self.original.with_colors(&edited), None, None),
-            Finish::Paste => {
-                let Pasted {
-                    result,
-                    matte,
-                    seam,
-                } = paste(&self.original, &edited, roi.as_ref());
-                (result, Some(matte), Some(seam))
+        let Outcome {
+            decoded,
+            found,
+            region: located,
+            segments,
+            attention,
+            report: mut edit,
+            ..
+        } = outcome;
+        warnings.append(&mut edit.warnings);
+        let (latents, made) = match decoded {
+            Some(decoded) => {
+                let edited = match self.original.depth() {
+                    Depth::Eight => Colors::Eight(decoded.image),
+                    Depth::Sixteen => Colors::Sixteen(decoded.deep),
+                };
+                let region = self.mask.is_some() || located.is_some();
+                let finish = finishing.settled(region);
+                if finish != finishing.finish {
+                    warnings.push(NOT_PASTED.to_owned());
+                }
+                (
+                    Some(decoded.latents),
+                    self.laid(&edited, finish, located.as_ref()),
+                )
+            }
+            None => {
+                let paint = finishing.paint.ok_or(limekiln_finish::Error::NoneAsked)?;
+                let least = edit.preset.recolor.map_or(0.0, |recolor| recolor.sure);
+                let located = (located.as_ref(), attention.as_ref());
+                let mut recolored = self.recolored(found, located, (&paint, least), beat)?;
+                warnings.append(&mut recolored.warnings);
+                (None, recolored.into())
             }
         };
-        let mut edit = outcome.report;
-        warnings.append(&mut edit.warnings);
-        if finish != finishing.finish {
-            warnings.push(NOT_PASTED.to_owned());
-        }
+        // The user's own mask is the region to the pixel; the engine knows it at the working size only.
+        let roi = match self.mask {
+            Some(mask) => Some(Arc::unwrap_or_clone(mask.pixels)),
+            None => located.map(|roi| roi.resized(width as usize, height as usize).to_image()),
+        };
         edit.warnings = warnings;
-        Finished {
+        Ok(Finished {
             report: ResultReport {
                 input_size: (width, height),
-                output_size: result.size(),
-                finish,
-                composite,
+                output_size: made.result.size(),
+                finish: made.finish,
+                composite: made.seam,
+                recolor: made.recolor,
                 edit,
             },
-            result,
-            matte,
+            result: made.result,
+            matte: made.matte,
             stages: Stages {
-                latents: outcome.latents,
+                latents,
                 input: self.original,
                 roi,
-                segments: outcome.segments,
-                attention: outcome.attention,
+                segments,
+                attention,
             },
+        })
+    }
+
+    /// The model's picture as the result, or laid over the input.
+    fn laid(&self, edited: &Colors, finish: Finish, located: Option<&Mask>) -> Made {
+        if finish == Finish::None {
+            return Made {
+                result: self.original.with_colors(edited),
+                matte: None,
+                finish,
+                seam: None,
+                recolor: None,
+            };
+        }
+        let located = located.map(Mask::to_image);
+        let own = self.mask.as_ref().map(|mask| &*mask.pixels);
+        let Pasted {
+            result,
+            matte,
+            seam,
+        } = paste(&self.original, edited, own.or(located.as_ref()));
+        Made {
+            result,
+            matte: Some(matte),
+            finish,
+            seam: Some(seam),
+            recolor: None,
+        }
+    }
+}
+
+/// A result, and how it was made.
+struct Made {
+    result: Original,
+    matte: Option<GrayImage>,
+    finish: Finish,
+    seam: Option<Seam>,
+    recolor: Option<RecolorReport>,
+}
+
+impl From<Recolored> for Made {
+    fn from(recolored: Recolored) -> Self {
+        Self {
+            result: recolored.result,
+            matte: Some(recolored.matte),
+            finish: Finish::Recolor,
+            seam: Some(recolored.seam),
+            recolor: Some(recolored.report),
         }
     }
 }

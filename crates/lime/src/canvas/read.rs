@@ -1,16 +1,20 @@
 //! The input and the user's mask, from bytes.
 
-use image::{GrayImage, RgbImage};
+use std::sync::Arc;
+
+use image::RgbImage;
 use limekiln_pictures::original::{Original, Warning};
 use limekiln_pictures::{Limits, Result, mask_decode};
+
+use crate::found::UserMask;
 
 /// A picture to edit, and where the user lets it be edited.
 #[derive(Clone, Debug)]
 pub struct Canvas {
     /// The input as its file holds it, upright.
-    pub original: Original,
-    /// The user's mask, of the picture's size: 0 and 255.
-    pub mask: Option<GrayImage>,
+    pub original: Arc<Original>,
+    /// The user's mask, of the picture's size.
+    pub mask: Option<UserMask>,
     /// What of the input's file does not go through.
     pub lost: Vec<Warning>,
 }
@@ -25,7 +29,7 @@ impl Canvas {
     pub fn read(picture: &[u8], limits: &Limits) -> Result<Self> {
         let (original, lost) = Original::read(picture, limits)?;
         Ok(Self {
-            original,
+            original: original.into(),
             mask: None,
             lost,
         })
@@ -39,14 +43,26 @@ impl Canvas {
     pub fn with_mask(self, mask: &[u8], limits: &Limits) -> Result<Self> {
         let mask = mask_decode(mask, self.size(), limits)?;
         Ok(Self {
-            mask: Some(mask),
+            mask: Some(UserMask {
+                pixels: mask.into(),
+                rough: false,
+            }),
             ..self
         })
     }
 
+    /// The same with a mask, if there is one, that only says roughly where: the picture says where its object ends.
+    pub fn with_mask_refined(mut self) -> Self {
+        if let Some(mask) = &mut self.mask {
+            mask.rough = true;
+        }
+        self
+    }
+
     /// The same without what the input's file says beside its pixels and colors.
     pub fn without_metadata(mut self) -> Self {
-        self.original = self.original.without_metadata();
+        let original = Arc::unwrap_or_clone(self.original);
+        self.original = original.without_metadata().into();
         self
     }
 
@@ -60,7 +76,7 @@ impl Canvas {
 impl From<RgbImage> for Canvas {
     fn from(rgb: RgbImage) -> Self {
         Self {
-            original: rgb.into(),
+            original: Arc::new(rgb.into()),
             mask: None,
             lost: Vec::new(),
         }

@@ -6,8 +6,10 @@ use limekiln_pictures::{resize, size};
 
 use super::error::Error;
 use super::read::Canvas;
-use crate::edit::Request;
+use crate::edit::{Outcome, Request};
+use crate::found::{Full, Paint};
 use crate::preset::Preset;
+use crate::report::{Report, Way, Why};
 
 /// What an edit is asked for, beside its picture.
 #[derive(Clone, Debug)]
@@ -15,6 +17,7 @@ pub struct Recipe {
     instruction: String,
     seed: u64,
     preset: Preset,
+    paint: Option<Paint>,
 }
 
 impl Recipe {
@@ -31,7 +34,18 @@ impl Recipe {
             instruction: instruction.to_owned(),
             seed,
             preset,
+            paint: None,
         })
+    }
+
+    /// The same with something to recolor, as [`super::paint`] reads it.
+    pub fn painted(self, paint: Option<Paint>) -> Self {
+        Self { paint, ..self }
+    }
+
+    /// Whether all that is asked for is a recolor.
+    pub(super) fn only_recolors(&self) -> bool {
+        self.preset.edit.is_none()
     }
 }
 
@@ -41,8 +55,11 @@ impl Canvas {
     ///
     /// # Errors
     ///
-    /// When nothing would be left of a side.
+    /// When nothing would be left of a side, and when there is no region to recolor in.
     pub fn request(&self, recipe: &Recipe, side_max: u32, factor: u32) -> Result<Request, Error> {
+        if recipe.only_recolors() && recipe.preset.locate.is_none() && self.mask.is_none() {
+            return Err(Error::NoRegion);
+        }
         let (width, height) = size::working(self.size(), side_max, factor)?;
         Ok(Request {
             image: resize::lanczos(&self.original.on_white(), width, height),
@@ -52,9 +69,36 @@ impl Canvas {
             mask: self
                 .mask
                 .as_ref()
-                .map(|mask| size::mask_shrink(mask, (width, height))),
+                .map(|mask| size::mask_shrink(&mask.pixels, (width, height))),
             scheduler: None,
+            full: self.full(recipe),
         })
+    }
+
+    /// What has to be looked at before it is known whether the picture is edited or recolored.
+    fn full(&self, recipe: &Recipe) -> Option<Full> {
+        let paint = recipe.paint.clone()?;
+        let both = recipe.preset.recolor.is_some() && !recipe.only_recolors();
+        both.then(|| Full {
+            original: self.original.clone(),
+            mask: self.mask.clone(),
+            paint,
+        })
+    }
+
+    /// What comes of an edit that needs no model, since the user's mask says where and the picture is only recolored: the
+    /// outcome that [`Canvas::finish`] makes a result of. None where a model is needed.
+    pub fn without_model(&self, recipe: &Recipe) -> Option<Outcome> {
+        let mask = self.mask.as_ref()?;
+        let recolor = recipe.preset.recolor.as_ref()?;
+        let certain = recipe.paint.is_some() && !mask.rough;
+        if !recipe.only_recolors() && !certain {
+            return None;
+        }
+        let way = (!recipe.only_recolors()).then(|| Way::new(Why::Sure, Some(1.0), recolor.sure));
+        let (width, height) = self.size();
+        let asked = (recipe.preset.clone(), recipe.seed, &*recipe.instruction);
+        Some(Outcome::undone(Report::unrun(asked, (width, height), way)))
     }
 }
 

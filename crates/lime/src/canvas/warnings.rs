@@ -61,7 +61,7 @@ impl Canvas {
         let transparent = self.original.alpha.is_some();
         // A JPEG that was one keeps the blocks outside.
         let kept = format == Format::Jpeg && self.original.format == Format::Jpeg;
-        let lossy = finish == Finish::Paste && !format.is_lossless() && !kept;
+        let lossy = finish != Finish::None && !format.is_lossless() && !kept;
         [
             photograph.then_some(Warning::Photograph),
             transparent.then_some(Warning::Transparent {
@@ -117,11 +117,11 @@ mod tests {
     fn warnings_are_of_picture_model_and_file() {
         let rgb = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 91) as u8; 3]));
         let mut clear = Canvas::from(rgb.clone());
-        clear.original = Picture {
+        let transparent = Picture {
             rgb: rgb.clone(),
             alpha: Some(GrayImage::from_pixel(64, 64, Luma([7]))),
-        }
-        .into();
+        };
+        clear.original = std::sync::Arc::new(transparent.into());
         let transparent = |kept| Warning::Transparent { kept };
         assert_eq!(
             clear.warnings(true, Finish::Paste, Format::Png),

@@ -5,14 +5,18 @@ use candle_core::Tensor;
 use super::{machine::Edit, stage::Stage};
 use crate::{
     bias::Bias,
-    error::Result,
+    error::{Error, Result},
     lanes::{self, Lane},
 };
+
+fn nothing() -> Error {
+    Error::Request("this edit has nothing to denoise".into())
+}
 
 impl Edit {
     /// The bias of this step.
     pub(super) fn bias_now(&self) -> Option<Bias> {
-        let edit = &self.setup.request.preset.edit;
+        let edit = self.setup.apply()?;
         let window = edit.regularise.as_ref()?.steps.scaled(self.run.steps());
         self.bias
             .clone()
@@ -20,13 +24,14 @@ impl Edit {
     }
 
     pub(super) fn advance_apply(&mut self, output: &Tensor, lanes: &[Lane]) -> Result<()> {
-        let guided = lanes::combine(output, lanes, self.setup.request.preset.edit.scales)?;
+        let edit = self.setup.apply().ok_or_else(nothing)?;
+        let guided = lanes::combine(output, lanes, edit.scales)?;
         let Some(guided) = self.unwindowed(guided)? else {
             return Ok(());
         };
         self.run.advance(&guided)?;
-        let edit = &self.setup.request.preset.edit;
-        if let (Some(blend), Some(roi)) = (&edit.blend, &self.located.roi)
+        let blend = self.setup.apply().and_then(|edit| edit.blend.as_ref());
+        if let (Some(blend), Some(roi)) = (blend, &self.located.roi)
             && blend
                 .steps
                 .scaled(self.run.steps())

@@ -84,7 +84,7 @@ impl Edit {
         self.located.map = Some(map);
         self.sums = Default::default();
         self.locate_steps_done = steps;
-        self.begin_apply()
+        self.located_to()
     }
 
     /// Adds |eps_text - eps_image|, mean over channels, to the map.
@@ -135,7 +135,21 @@ impl Edit {
         Ok(())
     }
 
-    fn begin_apply(&mut self) -> Result<()> {
+    /// Goes on from the region, which is known.
+    fn located_to(&mut self) -> Result<()> {
+        if self.setup.apply().is_none() {
+            self.stage = Stage::Decode;
+            return Ok(());
+        }
+        if self.setup.request.full.is_some() {
+            self.run = self.setup.start(Stage::Edit)?;
+            self.stage = Stage::Find;
+            return Ok(());
+        }
+        self.begin_apply()
+    }
+
+    pub(super) fn begin_apply(&mut self) -> Result<()> {
         self.run = self.setup.start(Stage::Edit)?;
         self.bias = self.setup.bias(self.located.roi.as_ref());
         self.windowed = self.setup.windowed(self.located.roi.as_ref());

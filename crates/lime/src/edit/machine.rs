@@ -8,6 +8,7 @@ use limekiln_pictures::Mask;
 
 use super::{
     check::Windowed,
+    judge::Judged,
     request::Request,
     setup::Setup,
     stage::{Progress, Stage},
@@ -36,6 +37,8 @@ pub struct Edit {
     pub(crate) bias: Option<Bias>,
     /// Chosen when stage 2 begins, where the preset asks for it and it can be.
     pub(crate) windowed: Option<Windowed>,
+    /// What was found in the full-size picture, and which way that led; none where nobody looked yet.
+    pub(crate) judged: Option<Judged>,
     pub(crate) timings: Timings,
 }
 
@@ -61,6 +64,10 @@ impl Edit {
         let setup = Setup::new(model, request, None)?;
         let stage = if setup.locate().is_some() {
             Stage::Locate
+        } else if setup.apply().is_none() {
+            Stage::Decode
+        } else if setup.request.full.is_some() {
+            Stage::Find
         } else {
             Stage::Edit
         };
@@ -89,6 +96,7 @@ impl Edit {
             located,
             bias,
             windowed: None,
+            judged: None,
             timings: Timings::default(),
         }
     }
@@ -116,13 +124,22 @@ impl Edit {
                 .setup
                 .locate()
                 .map_or(0, |locate| locate.calls(self.run.steps())),
-            Stage::Edit | Stage::Decode => self.run.steps(),
+            Stage::Find => 1,
+            Stage::Edit => self.run.steps(),
+            Stage::Decode if self.denoised() => self.run.steps(),
+            Stage::Decode => 0,
         };
+        let finds = usize::from(self.setup.request.full.is_some());
         let (before, after) = match self.stage {
-            Stage::Locate => (0, self.setup.calls(Stage::Edit)),
-            Stage::Edit | Stage::Decode => (self.locate_steps_done, 0),
+            Stage::Locate => (0, finds + self.setup.calls(Stage::Edit)),
+            Stage::Find => (self.locate_steps_done, self.setup.calls(Stage::Edit)),
+            Stage::Edit | Stage::Decode => (self.locate_steps_done + finds, 0),
         };
-        let step = self.run.step();
+        let step = match self.stage {
+            Stage::Find => 0,
+            Stage::Decode if !self.denoised() => 0,
+            _ => self.run.step(),
+        };
         Progress {
             stage: self.stage,
             step,
@@ -130,6 +147,11 @@ impl Edit {
             done: before + step,
             total: before + steps + after,
         }
+    }
+
+    /// Whether stage 2 has run, of an edit whose steps are done.
+    pub(super) fn denoised(&self) -> bool {
+        self.setup.apply().is_some() && self.recolored().is_none()
     }
 
     /// Whether all steps are done.
@@ -146,7 +168,7 @@ impl Edit {
     pub fn latents(&self) -> Result<Tensor> {
         match self.stage {
             Stage::Decode => Ok(self.run.latents().clone()),
-            Stage::Locate | Stage::Edit => Ok(self.run.input()?.0),
+            Stage::Locate | Stage::Find | Stage::Edit => Ok(self.run.input()?.0),
         }
     }
 }

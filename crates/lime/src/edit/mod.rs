@@ -1,4 +1,4 @@
-//! One edit as a state machine: locate the region, edit in it, decode. Between any two steps it can be saved, and goes on to
+//! One edit as a state machine: locate the region, edit in it (or see that the object can be recolored), decode. Between any two steps it can be saved, and goes on to
 //! the same bytes.
 //!
 //! A step is [`Edit::inputs`], one U-Net call, [`Edit::advance`]. [`Edit::step`] does all three; a fleet stacks the inputs
@@ -16,6 +16,7 @@
 //! | `reading` | stage 1 in one call, on the picture's own latents |
 //! | `check` | an edit's window, and whether it predicts what the whole picture does |
 //! | `windowed` | stage 2 in a window: whether, and what its predictions become |
+//! | `judge` | whether the object is sure enough to be recolored in place of stage 2 |
 //! | `step` | one step |
 //! | `finish`, `reported` | from latents to a picture and its report |
 //! | `work` | how much the U-Net computed |
@@ -23,6 +24,7 @@
 mod apply;
 mod check;
 mod finish;
+mod judge;
 mod locate;
 mod machine;
 mod reading;
@@ -36,7 +38,8 @@ mod windowed;
 mod work;
 
 pub(crate) use check::{Check, Windowed};
-pub use finish::Outcome;
+pub use finish::{Decoded, Outcome};
+pub(crate) use judge::Judged;
 pub use machine::Edit;
 pub(crate) use machine::Located;
 pub use request::Request;

@@ -7,7 +7,7 @@ use limekiln_pictures::Mask;
 use super::{machine::Edit, setup::Setup};
 use crate::{
     preset::{Evidence, Locate},
-    report::{Change, Report, Steps},
+    report::{Engine, Report, Steps, Way, Why},
     words,
 };
 
@@ -30,10 +30,9 @@ fn warnings(setup: &Setup, roi: Option<&Mask>) -> Vec<String> {
             && locate.map.evidence == Evidence::Attention
             && setup.read(&locate.map).is_empty()
     };
-    let unmoved = preset
-        .edit
-        .regularise
-        .as_ref()
+    let unmoved = setup
+        .apply()
+        .and_then(|edit| edit.regularise.as_ref())
         .is_some_and(|regularise| setup.nothing_penalised(regularise.tokens));
     if preset.locate.as_ref().is_some_and(unread) {
         warnings.push(
@@ -82,7 +81,7 @@ impl Report {
             size: request.image.dimensions(),
             steps: Steps {
                 locate: edit.locate_steps_done,
-                edit: edit.run.step(),
+                edit: if edit.denoised() { edit.run.step() } else { 0 },
             },
             timings: edit.timings,
             tokens_read: words::text_at(&setup.encoding, &read),
@@ -90,16 +89,31 @@ impl Report {
             words: words::words_at(&setup.encoding, &read),
             roi_share: edit.located.roi.as_ref().map(Mask::share),
             inertia: edit.located.inertia,
-            window: edit.window_report(),
+            window: edit.denoised().then(|| edit.window_report()).flatten(),
             lanes: edit.lanes_computed(),
-            change: Change::default(),
+            way: edit.way(),
+            change: None,
             warnings: warnings(setup, edit.located.roi.as_ref()),
-            model: model.name.clone(),
-            fingerprint: model.fingerprint.clone(),
-            device: device(&setup.device).into(),
-            dtype: setup.dtype.as_str().into(),
-            scheduler: setup.solver_name(),
+            engine: Some(Engine {
+                model: model.name.clone(),
+                fingerprint: model.fingerprint.clone(),
+                device: device(&setup.device).into(),
+                dtype: setup.dtype.as_str().into(),
+                scheduler: setup.solver_name(),
+            }),
         }
+    }
+}
+
+impl Edit {
+    /// Which way was taken, where there were two.
+    fn way(&self) -> Option<Way> {
+        let preset = &self.setup.request.preset;
+        let (Some(recolor), Some(_)) = (&preset.recolor, &preset.edit) else {
+            return None;
+        };
+        let unasked = Way::new(Why::NotAsked, None, recolor.sure);
+        Some(self.judged.as_ref().map_or(unasked, |judged| judged.way))
     }
 }
 

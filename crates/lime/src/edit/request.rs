@@ -3,6 +3,7 @@
 use image::{GrayImage, RgbImage};
 use limekiln_diffusion::scheduler::SchedulerKind;
 
+use crate::found::Full;
 use crate::preset::Preset;
 
 /// One edit, as asked for.
@@ -20,6 +21,9 @@ pub struct Request {
     pub mask: Option<GrayImage>,
     /// A solver in place of the preset's and the checkpoint's.
     pub scheduler: Option<SchedulerKind>,
+    /// The full-size picture, and what it is to be recolored in where the object is sure enough: of a preset that edits where
+    /// it is not.
+    pub full: Option<Full>,
 }
 
 impl Request {

@@ -14,7 +14,7 @@ use super::{request::Request, stage::Stage};
 use crate::{
     bias::Bias,
     error::{Error, Result},
-    preset::{Evidence, Locate, LocateFrom, MapSettings, Tokens},
+    preset::{Apply, Evidence, Locate, LocateFrom, MapSettings, Tokens},
     trajectory::{self, LatentShape, Trajectory},
     words::{self, Selection},
 };
@@ -141,15 +141,20 @@ impl Setup {
         legible.then_some(locate)
     }
 
+    /// Stage 2's settings, if there is a stage 2.
+    pub(crate) fn apply(&self) -> Option<&Apply> {
+        self.request.preset.edit.as_ref()
+    }
+
     /// Solver and steps of a stage; none is the checkpoint's own solver. A stage that is one call has no run of its own: it
-    /// stands at the start of the edit's.
+    /// stands at the start of the edit's, where there is one.
     fn solver(&self, stage: Stage) -> (Option<SchedulerKind>, usize) {
-        let preset = &self.request.preset;
-        let (kind, steps) = match (&preset.locate, stage) {
-            (Some(locate), Stage::Locate) if locate.from == LocateFrom::Noise => {
-                (locate.scheduler, locate.steps)
-            }
-            _ => (preset.edit.scheduler, preset.edit.steps),
+        let own = |locate: &&Locate| stage == Stage::Locate && locate.from == LocateFrom::Noise;
+        let locate = self.request.preset.locate.as_ref();
+        let (kind, steps) = match (locate.filter(own), self.apply(), locate) {
+            (Some(locate), _, _) | (None, None, Some(locate)) => (locate.scheduler, locate.steps),
+            (None, Some(edit), _) => (edit.scheduler, edit.steps),
+            (None, None, None) => (None, 1),
         };
         (self.request.scheduler.or(kind), steps)
     }
@@ -174,13 +179,16 @@ impl Setup {
         let scheduler = self.scheduler(stage)?;
         let seed = match stage {
             Stage::Locate => self.request.locate_seed(),
-            Stage::Edit | Stage::Decode => self.request.seed,
+            Stage::Find | Stage::Edit | Stage::Decode => self.request.seed,
         };
         Trajectory::start(scheduler, seed, self.shape, &self.device)
     }
 
     /// U-Net calls of a stage that runs to its end.
     pub(crate) fn calls(&self, stage: Stage) -> usize {
+        if stage == Stage::Edit && self.apply().is_none() {
+            return 0;
+        }
         let (_, steps) = self.solver(stage);
         self.scheduler(stage)
             .map_or(steps, |scheduler| scheduler.timesteps().len())
@@ -193,7 +201,7 @@ impl Setup {
 
     /// The bias of stage 2 in `roi`, where there is a region and something to move.
     pub(crate) fn bias(&self, roi: Option<&Mask>) -> Option<Bias> {
-        let regularise = self.request.preset.edit.regularise.as_ref()?;
+        let regularise = self.apply()?.regularise.as_ref()?;
         let selection = self.selection(regularise.tokens);
         let (end, tokens) = (self.encoding.end, self.encoding.ids.len());
         let read = selection.read.iter().copied();

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 pub enum Stage {
     /// It finds the region.
     Locate,
+    /// It looks at the full-size picture whether the object is sure enough to be recolored.
+    Find,
     /// It edits in the region.
     Edit,
-    /// All steps are done; [`Edit::finish`] decodes.
+    /// All steps are done; [`Edit::finish`] decodes, where anything was edited.
     Decode,
 }
 

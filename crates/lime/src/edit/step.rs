@@ -89,11 +89,12 @@ impl Edit {
                 None => self.advance_locate(&output, observer),
             },
             Stage::Edit => self.advance_apply(&output, &observer.lanes),
+            Stage::Find => Err(Error::Request("this step is no call of the U-Net".into())),
             Stage::Decode => Err(Error::Request("all steps of this edit are done".into())),
         }
     }
 
-    /// Takes one denoising step, or makes the call that checks a window.
+    /// Takes one denoising step, makes the call that checks a window, or looks for the object in the full-size picture.
     ///
     /// # Errors
     ///
@@ -101,6 +102,10 @@ impl Edit {
     pub fn step(&mut self, model: &Model) -> Result<Progress> {
         let began = Instant::now();
         let (stage, segmenting) = (self.stage, self.timings.segment_ms);
+        if stage == Stage::Find {
+            self.find()?;
+            return Ok(self.progress());
+        }
         let mut inputs = self.inputs()?;
         let output = model.unet.forward(
             &inputs.sample,
@@ -112,7 +117,7 @@ impl Edit {
         let spent = milliseconds(began) - (self.timings.segment_ms - segmenting);
         match stage {
             Stage::Locate => self.timings.locate_ms += spent,
-            Stage::Edit | Stage::Decode => self.timings.edit_ms += spent,
+            Stage::Find | Stage::Edit | Stage::Decode => self.timings.edit_ms += spent,
         }
         Ok(self.progress())
     }
@@ -126,8 +131,10 @@ impl Edit {
                 Some(reading) => self.observe_reading(&reading, &mut observer),
                 None => self.observe_locate(&mut observer),
             },
-            Stage::Edit | Stage::Decode => {
-                observer.set_lanes(lanes::needed(self.setup.request.preset.edit.scales, &[]));
+            Stage::Find | Stage::Edit | Stage::Decode => {
+                if let Some(edit) = self.setup.apply() {
+                    observer.set_lanes(lanes::needed(edit.scales, &[]));
+                }
                 observer.bias = self.bias_now();
                 observer.window = self.window_now();
             }

@@ -38,7 +38,7 @@ impl Setup {
 
     /// The window of a region, where the preset asks for one: or why the whole picture is computed.
     pub(super) fn window(&self, roi: Option<&Mask>) -> Option<std::result::Result<Rect, RanWhole>> {
-        let edit = &self.request.preset.edit;
+        let edit = self.apply()?;
         let settings = edit.window.as_ref()?;
         let Some(roi) = roi else {
             return Some(Err(RanWhole::NoRegion));
@@ -81,7 +81,7 @@ impl Setup {
 
     /// Whether predictions that differ so much are the same edit. What is no number is not.
     fn alike(&self, difference: f64) -> bool {
-        let window = self.request.preset.edit.window.as_ref();
+        let window = self.apply().and_then(|edit| edit.window.as_ref());
         window.is_some_and(|window| difference <= window.bound)
     }
 }
@@ -92,7 +92,7 @@ impl Edit {
         let windowed = self
             .windowed
             .as_ref()
-            .filter(|_| self.stage != Stage::Locate)?;
+            .filter(|_| matches!(self.stage, Stage::Edit | Stage::Decode))?;
         let cut = match &windowed.check {
             Check::Open => true,
             Check::Predicted(_) => false,
@@ -114,7 +114,7 @@ impl Edit {
                 None
             }
             (Check::Predicted(part), _) => {
-                let blend = self.setup.request.preset.edit.blend.as_ref();
+                let blend = self.setup.apply().and_then(|edit| edit.blend.as_ref());
                 let inside = match (&self.located.roi, blend) {
                     (Some(roi), Some(blend)) => rect.inside(&self.setup.grown(roi, blend)),
                     _ => Vec::new(),

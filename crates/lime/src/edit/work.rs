@@ -13,7 +13,10 @@ impl Edit {
             .setup
             .locate()
             .map_or(0, |locate| self.lanes_of(locate));
-        let lanes = lanes::needed(self.setup.request.preset.edit.scales, &[]).len();
+        let Some(edit) = self.setup.apply().filter(|_| self.recolored().is_none()) else {
+            return located as f64;
+        };
+        let lanes = lanes::needed(edit.scales, &[]).len();
         let steps = self.run.step() as f64;
         let calls = match &self.windowed {
             None => steps,

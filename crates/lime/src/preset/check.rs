@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::{
-    fields::{Guide, Locate, Preset},
+    fields::{Apply, Guide, Locate, Preset},
     window::Window,
 };
 use crate::error::{Error, Result};
@@ -20,7 +20,22 @@ impl Preset {
         if let Some(locate) = &self.locate {
             locate.validate()?;
         }
-        let edit = &self.edit;
+        if let Some(recolor) = &self.recolor {
+            range("recolor.sure", recolor.sure, 0.0, 1.0)?;
+        }
+        match &self.edit {
+            Some(edit) => edit.validate(),
+            None if self.recolor.is_some() => Ok(()),
+            None => Err(Error::Preset(
+                "edit and recolor are both off: nothing would be done to the picture".into(),
+            )),
+        }
+    }
+}
+
+impl Apply {
+    fn validate(&self) -> Result<()> {
+        let edit = self;
         range("edit.steps", edit.steps, 1, STEPS)?;
         guide("edit.scales", edit.scales)?;
         if let Some(regularise) = &edit.regularise {
@@ -126,7 +141,7 @@ mod tests {
             Preset::named("slow")
                 .unwrap_err()
                 .to_string()
-                .contains("paper, official, fast, base")
+                .contains("paper, official, fast, base, recolor, auto")
         );
     }
 
@@ -136,8 +151,9 @@ mod tests {
             .with(&json!({"edit": {"scales": {"text": 5.0}, "scheduler": "ddim"}, "locate": {"select": {"points": 7, "rule": "share"}}}))
             .unwrap();
         let mut want = Preset::paper();
-        want.edit.scales.text = 5.0;
-        want.edit.scheduler = Some(SchedulerKind::Ddim);
+        let edit = want.edit.as_mut().unwrap();
+        edit.scales.text = 5.0;
+        edit.scheduler = Some(SchedulerKind::Ddim);
         let locate = want.locate.as_mut().unwrap();
         locate.select.points = 7;
         locate.select.rule = Rule::Share;
@@ -166,6 +182,8 @@ mod tests {
             said(json!({"locate": {"segments": {"clusters": 300}}})).contains("clusters is 300")
         );
         assert!(said(json!({"edit": {"scheduler": "heun"}})).contains("heun"));
+        assert!(said(json!({"edit": null})).contains("nothing would be done"));
+        assert!(said(json!({"recolor": {"sure": 1.5}})).contains("recolor.sure is 1.5"));
         let base = Preset::base().with(&json!({"locate": {"select": {"points": 7}}}));
         assert!(
             base.unwrap_err()
@@ -173,7 +191,7 @@ mod tests {
                 .contains("`locate` is off in this preset")
         );
         let mut preset = Preset::base();
-        preset.edit.scales.image = f64::NAN;
+        preset.edit.as_mut().unwrap().scales.image = f64::NAN;
         assert!(preset.validate().is_err());
     }
 }

@@ -13,8 +13,27 @@ pub struct Preset {
     pub name: String,
     /// Stage 1, or none: the picture is then edited as a whole, unless the request brings a mask.
     pub locate: Option<Locate>,
-    /// Stage 2, which edits.
-    pub edit: Apply,
+    /// Stage 2, which edits; none: nothing is denoised.
+    pub edit: Option<Apply>,
+    /// Recoloring the object at the picture's full size, where a color is asked for. With `edit` beside it, it is done where it is
+    /// sure enough, and else the picture is edited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recolor: Option<Recolor>,
+}
+
+/// Recoloring what the region points at, without denoising.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recolor {
+    /// How sure it has to be of the object, 0 to 1. Where it is less, the picture is edited instead, or, in a preset without
+    /// `edit`, recolored with a warning.
+    pub sure: f64,
+}
+
+impl Default for Recolor {
+    fn default() -> Self {
+        Self { sure: 0.8 }
+    }
 }
 
 /// Guidance of eq. 2: `none + text (eps_text - eps_image) + image (eps_image - eps_none)`.

@@ -7,7 +7,7 @@
 //! | `fields` | the fields |
 //! | `window` | the steps in which something is done, whatever the length of the run |
 //! | `check` | whether a preset's fields make sense |
-//! | `table` | the four presets, by name |
+//! | `table` | the presets, by name |
 //! | `change` | a preset with some fields replaced |
 
 mod change;
@@ -18,7 +18,7 @@ mod window;
 
 pub use fields::{
     Apply, Biased, Blend, Corners, EditWindow, Evidence, FeatureSource, Guide, Levels, Locate,
-    LocateFrom, MapSettings, Mode, Parts, Preset, Regularise, Rule, Segmentation, Select, Sizes,
-    Tokens,
+    LocateFrom, MapSettings, Mode, Parts, Preset, Recolor, Regularise, Rule, Segmentation, Select,
+    Sizes, Tokens,
 };
 pub use window::Window;

@@ -1,4 +1,4 @@
-//! The four presets, and their names.
+//! The presets, and their names.
 
 use limekiln_diffusion::scheduler::SchedulerKind;
 
@@ -14,13 +14,15 @@ const fn guide(text: f64, image: f64) -> Guide {
 }
 
 impl Preset {
-    /// The preset of that name: `paper`, `official`, `fast` or `base`.
+    /// The preset of that name: `paper`, `official`, `fast`, `base`, `recolor` or `auto`.
     pub fn named(name: &str) -> Result<Self> {
         match name {
             "paper" => Ok(Self::paper()),
             "official" => Ok(Self::official()),
             "fast" => Ok(Self::fast()),
             "base" => Ok(Self::base()),
+            "recolor" => Ok(Self::recolor()),
+            "auto" => Ok(Self::auto()),
             _ => Err(Error::Preset(format!(
                 "there is no preset {name:?}; choose one of {}",
                 Self::NAMES.join(", ")
@@ -29,7 +31,7 @@ impl Preset {
     }
 
     /// Names that [`Preset::named`] knows.
-    pub const NAMES: [&str; 4] = ["paper", "official", "fast", "base"];
+    pub const NAMES: [&str; 6] = ["paper", "official", "fast", "base", "recolor", "auto"];
 
     /// The method as the paper states it (sections 4 and 5.2).
     pub fn paper() -> Self {
@@ -64,7 +66,7 @@ impl Preset {
                 },
                 select: Select::any_of(100),
             }),
-            edit: Apply {
+            edit: Some(Apply {
                 steps: 100,
                 scales: guide(3.5, 1.5),
                 scheduler: None,
@@ -78,7 +80,8 @@ impl Preset {
                 }),
                 blend: None,
                 window: None,
-            },
+            }),
+            recolor: None,
         }
     }
 
@@ -115,7 +118,7 @@ impl Preset {
                 },
                 select: Select::any_of(100),
             }),
-            edit: Apply {
+            edit: Some(Apply {
                 steps: 30,
                 scales: guide(2.0, 1.5),
                 scheduler: None,
@@ -129,7 +132,8 @@ impl Preset {
                 }),
                 blend: None,
                 window: None,
-            },
+            }),
+            recolor: None,
         }
     }
 
@@ -173,7 +177,7 @@ impl Preset {
         Self {
             name: "fast".into(),
             locate: locate.map(faster),
-            edit: Apply {
+            edit: edit.map(|edit| Apply {
                 steps: 20,
                 scheduler: Some(SchedulerKind::DpmSolverMultistep),
                 regularise: edit.regularise.map(|regularise| Regularise {
@@ -190,7 +194,27 @@ impl Preset {
                     ..EditWindow::default()
                 }),
                 ..edit
-            },
+            }),
+            recolor: None,
+        }
+    }
+
+    /// Locates as `fast` does, and gives the object's material another color at full size. Nothing is denoised.
+    pub fn recolor() -> Self {
+        Self {
+            name: "recolor".into(),
+            edit: None,
+            recolor: Some(Recolor::default()),
+            ..Self::fast()
+        }
+    }
+
+    /// Recolors where a change of color is asked for and the object is sure; else edits as `fast` does.
+    pub fn auto() -> Self {
+        Self {
+            name: "auto".into(),
+            recolor: Some(Recolor::default()),
+            ..Self::fast()
         }
     }
 
@@ -199,11 +223,12 @@ impl Preset {
         Self {
             name: "base".into(),
             locate: None,
-            edit: Apply {
+            edit: Self::paper().edit.map(|edit| Apply {
                 scales: guide(7.5, 1.5),
                 regularise: None,
-                ..Self::paper().edit
-            },
+                ..edit
+            }),
+            recolor: None,
         }
     }
 }

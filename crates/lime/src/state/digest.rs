@@ -92,6 +92,7 @@ mod tests {
             preset: Preset::official(),
             mask: None,
             scheduler: None,
+            full: None,
         };
         let of = |request: &Request| Digests::of(request, "model").unwrap();
         let first = of(&asked);

@@ -26,8 +26,9 @@ use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    edit::{Edit, Request, Setup, Stage},
+    edit::{Edit, Judged, Request, Setup, Stage},
     error::{Error, Result},
+    report::Way,
     timings::Timings,
 };
 use located::LocatedHead;
@@ -66,6 +67,9 @@ struct Head {
     /// Of the edit's window, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<WindowHead>,
+    /// Which way was taken, where that was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    way: Option<Way>,
 }
 
 fn damaged(what: impl Display) -> Error {
@@ -87,12 +91,18 @@ impl Edit {
     ///
     /// When tensors cannot be read from the device.
     pub fn save(&self, model: &Model) -> Result<Vec<u8>> {
+        let judged = self.judged.as_ref();
+        // What was found is not saved: it is found again.
+        let (stage, way) = match judged {
+            Some(judged) if judged.found.is_some() => (Stage::Find, None),
+            judged => (self.stage, judged.map(|judged| judged.way)),
+        };
         let mut tensors = Tensors::default();
         tensors.put("picture", &self.setup.picture)?;
         let head = Head {
             version: VERSION,
             digest: Digests::of(&self.setup.request, &model.fingerprint)?.run,
-            stage: self.stage,
+            stage,
             locate_steps_done: self.locate_steps_done,
             timings: self.timings,
             located: located::save(&self.located, &mut tensors)?,
@@ -102,6 +112,7 @@ impl Edit {
                 .as_ref()
                 .map(|windowed| window::save(windowed, &mut tensors))
                 .transpose()?,
+            way,
         };
         let head = serde_json::to_string(&head).map_err(|e| Error::State(e.to_string()))?;
         serialize(tensors.0, Some(HashMap::from([(HEAD.into(), head)])))
@@ -146,6 +157,7 @@ impl Edit {
         Ok(Some(Self {
             sums,
             windowed,
+            judged: head.way.map(|way| Judged { way, found: None }),
             locate_steps_done: head.locate_steps_done,
             timings: head.timings,
             ..edit

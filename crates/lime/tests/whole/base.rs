@@ -50,9 +50,10 @@ fn base_is_diffusers_pipeline() {
         let floor = |side| size::floor_to(side, factor);
         let image = resize::lanczos(&image, floor(image.width()), floor(image.height()));
         let mut preset = Preset::base();
-        preset.edit.steps = golden.steps;
-        preset.edit.scales.text = golden.text;
-        preset.edit.scales.image = golden.image;
+        let edit = preset.edit.as_mut().unwrap();
+        edit.steps = golden.steps;
+        edit.scales.text = golden.text;
+        edit.scales.image = golden.image;
         let scheduler = golden.scheduler.map(|name| name.parse().unwrap());
         let request = Request {
             image,
@@ -61,10 +62,12 @@ fn base_is_diffusers_pipeline() {
             preset,
             mask: None,
             scheduler,
+            full: None,
         };
         let outcome = run(&model, Edit::new(&model, request).unwrap());
+        let decoded = outcome.decoded.unwrap();
 
-        let (ours, theirs) = (values(&outcome.latents), values(find("latents")));
+        let (ours, theirs) = (values(&decoded.latents), values(find("latents")));
         assert_eq!(ours.len(), theirs.len(), "{}", golden.name);
         let scale = theirs.iter().map(|x| x.abs()).fold(0.0, f32::max);
         let worst = ours
@@ -78,8 +81,8 @@ fn base_is_diffusers_pipeline() {
             golden.name
         );
         let edited = rgb(find("edited"));
-        assert_eq!(outcome.image.dimensions(), edited.dimensions());
-        let worst = outcome
+        assert_eq!(decoded.image.dimensions(), edited.dimensions());
+        let worst = decoded
             .image
             .as_raw()
             .iter()

@@ -9,7 +9,7 @@ use limekiln_diffusion::{
     checkpoint::{Checkpoint, OpenOptions},
     model::Model,
 };
-use limekiln_lime::{Edit, Outcome, Preset, Request};
+use limekiln_lime::{Decoded, Edit, Outcome, Preset, Request};
 
 /// A file or folder of `tests/reference`.
 pub(crate) fn reference(path: &str) -> PathBuf {
@@ -50,6 +50,7 @@ pub(crate) fn request(preset: Preset) -> Request {
         preset,
         mask: None,
         scheduler: None,
+        full: None,
     }
 }
 
@@ -59,6 +60,11 @@ pub(crate) fn run(model: &Model, mut edit: Edit) -> Outcome {
         edit.step(model).unwrap();
     }
     edit.finish(model).unwrap()
+}
+
+/// What the model made.
+pub(crate) fn decoded(outcome: &Outcome) -> &Decoded {
+    outcome.decoded.as_ref().unwrap()
 }
 
 /// A tensor's values, as f32.

@@ -1,6 +1,6 @@
 //! What each preset and option does to a whole edit.
 
-use crate::common::{model, picture, request, run};
+use crate::common::{decoded, model, picture, request, run};
 use image::{GrayImage, Luma};
 use limekiln_lime::{Edit, Error, Outcome, Preset, Request, Stage};
 use serde_json::{Value, json};
@@ -26,7 +26,12 @@ fn mask() -> GrayImage {
 }
 
 fn latents(outcome: &Outcome) -> Vec<f32> {
-    outcome.latents.flatten_all().unwrap().to_vec1().unwrap()
+    decoded(outcome)
+        .latents
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
 }
 
 #[test]
@@ -41,7 +46,7 @@ fn every_preset_locates_edits_and_reports() {
     ] {
         let outcome = outcome(name, request(preset(base, json!({}))));
         let report = &outcome.report;
-        assert_eq!(outcome.image.dimensions(), (32, 24));
+        assert_eq!(decoded(&outcome).image.dimensions(), (32, 24));
         let roi = outcome.roi.as_ref().unwrap();
         assert_eq!(roi.dimensions(), (32, 24));
         assert!(roi.pixels().all(|pixel| [0, 255].contains(&pixel.0[0])));
@@ -290,7 +295,7 @@ fn requests_that_cannot_be_run_are_refused() {
         .contains("empty")
     );
     let mut preset = Preset::base();
-    preset.edit.steps = 0;
+    preset.edit.as_mut().unwrap().steps = 0;
     assert!(said(Request { preset, ..asked }).contains("edit.steps"));
 }
 

@@ -6,7 +6,7 @@ use limekiln_lime::{Edit, Preset, Request};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::common::{bytes, difference, floats, inertia, model, reference, run};
+use crate::common::{bytes, decoded, difference, floats, inertia, model, reference, run};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -42,6 +42,7 @@ fn both_stages_are_the_methods() {
             preset: Preset::named(&golden.preset).unwrap().with(&steps).unwrap(),
             mask: None,
             scheduler: None,
+            full: None,
         };
 
         let located = run(&model, Edit::new(&model, request.clone()).unwrap());
@@ -74,7 +75,7 @@ fn both_stages_are_the_methods() {
             )
             .unwrap(),
         );
-        let off = difference(&floats(&edited.latents), &floats(find("latents")));
+        let off = difference(&floats(&decoded(&edited).latents), &floats(find("latents")));
         assert!(off < 1e-3, "{}: latents are off by {off}", golden.name);
     }
 }

@@ -1,6 +1,6 @@
 //! Stopped after any step and resumed, an edit ends in the same bytes.
 
-use crate::common::{model, request};
+use crate::common::{decoded, model, request};
 use image::{GrayImage, Luma};
 use limekiln_diffusion::{model::Model, scheduler::SchedulerKind};
 use limekiln_lime::{Edit, Error, Outcome, Preset, Request};
@@ -37,13 +37,14 @@ fn one_cell(preset: Preset) -> Preset {
 }
 
 fn bits(outcome: &Outcome) -> Vec<u32> {
-    let latents: Vec<f32> = outcome.latents.flatten_all().unwrap().to_vec1().unwrap();
+    let latents = &decoded(outcome).latents;
+    let latents: Vec<f32> = latents.flatten_all().unwrap().to_vec1().unwrap();
     latents.into_iter().map(f32::to_bits).collect()
 }
 
 fn assert_same(a: &Outcome, b: &Outcome, at: &str) {
     assert_eq!(bits(a), bits(b), "{at}: latents");
-    assert_eq!(a.image, b.image, "{at}: picture");
+    assert_eq!(decoded(a).image, decoded(b).image, "{at}: picture");
     assert_eq!(a.roi, b.roi, "{at}: region");
     assert_eq!(a.segments, b.segments, "{at}: segments");
     assert_eq!(a.attention, b.attention, "{at}: map");

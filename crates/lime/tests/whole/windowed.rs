@@ -14,7 +14,7 @@ use limekiln_lime::{
 };
 use serde_json::{Value, json};
 
-use crate::common::{model, request, run};
+use crate::common::{decoded, model, request, run};
 
 /// Latents of 16 x 12; the window around `mask()`.
 const WINDOW: Rect = Rect {
@@ -120,8 +120,12 @@ fn where_pixels_do_not_meet_a_window_changes_no_bit() {
             step(&mut plain);
         }
         let (edit, plain) = (edit.finish(&model).unwrap(), plain.finish(&model).unwrap());
-        assert_eq!(values(&edit.latents), values(&plain.latents), "{scheduler}");
-        assert_eq!(edit.image, plain.image);
+        assert_eq!(
+            values(&decoded(&edit).latents),
+            values(&decoded(&plain).latents),
+            "{scheduler}"
+        );
+        assert_eq!(decoded(&edit).image, decoded(&plain).image);
         let report = WindowReport {
             rect: Some(WINDOW),
             difference: Some(0.0),
@@ -192,8 +196,11 @@ fn a_window_that_predicts_otherwise_runs_whole_to_the_same_bytes() {
     let plain = outcome(whole(&asked(json!({}))));
     assert_eq!(plain.report.window, None);
     let refused = outcome(asked(json!({"window": {"bound": 0.0}})));
-    assert_eq!(values(&refused.latents), values(&plain.latents));
-    assert_eq!(refused.image, plain.image);
+    assert_eq!(
+        values(&decoded(&refused).latents),
+        values(&decoded(&plain).latents)
+    );
+    assert_eq!(decoded(&refused).image, decoded(&plain).image);
     let report = refused.report.window.unwrap();
     assert_eq!(
         (report.rect, report.whole),
@@ -205,14 +212,20 @@ fn a_window_that_predicts_otherwise_runs_whole_to_the_same_bytes() {
 
     // The bound decides.
     let below = asked(json!({"window": {"bound": 0.99 * difference}}));
-    assert_eq!(values(&outcome(below).latents), values(&plain.latents));
+    assert_eq!(
+        values(&decoded(&outcome(below)).latents),
+        values(&decoded(&plain).latents)
+    );
     let passed = outcome(asked(json!({"window": {"bound": difference}})));
     assert_eq!(passed.report.window.unwrap().whole, None);
-    assert_ne!(values(&passed.latents), values(&plain.latents));
+    assert_ne!(
+        values(&decoded(&passed).latents),
+        values(&decoded(&plain).latents)
+    );
     // What lies outside the region, grown by one, is the input's own in both.
-    for (index, (ours, whole)) in values(&passed.latents)
+    for (index, (ours, whole)) in values(&decoded(&passed).latents)
         .iter()
-        .zip(values(&plain.latents))
+        .zip(values(&decoded(&plain).latents))
         .enumerate()
     {
         let (y, x) = (index / 16 % 12, index % 16);
@@ -273,9 +286,11 @@ fn the_window_is_larger_where_something_goes_and_where_a_matte_may_reach() {
 
 #[test]
 fn a_matte_leaves_more_to_the_edit() {
-    let edited = |matte: usize| values(&outcome(asked(json!({"blend": {"matte": matte}}))).latents);
+    let edited = |matte: usize| {
+        values(&decoded(&outcome(asked(json!({"blend": {"matte": matte}})))).latents)
+    };
     let (none, two) = (edited(0), edited(2));
-    let untouched = values(&outcome(asked(json!({"blend": {"grow": 0}}))).latents);
+    let untouched = values(&decoded(&outcome(asked(json!({"blend": {"grow": 0}})))).latents);
     // The input's own latents are where all three agree.
     for (index, ((none, two), own)) in none.iter().zip(&two).zip(&untouched).enumerate() {
         let (y, x) = (index / 16 % 12, index % 16);
@@ -317,7 +332,10 @@ fn published_presets_are_written_as_before_and_windows_are_checked() {
     }
     let changed = |window: Value| Preset::official().with(&json!({"edit": {"window": window}}));
     let preset = changed(json!({})).unwrap();
-    assert_eq!(preset.edit.window, Some(Default::default()));
+    assert_eq!(
+        preset.edit.as_ref().unwrap().window,
+        Some(Default::default())
+    );
     let text = serde_json::to_string(&preset).unwrap();
     assert_eq!(serde_json::from_str::<Preset>(&text).unwrap(), preset);
     for (window, says) in [

@@ -164,6 +164,19 @@ impl Space {
         self.conversion.is_none()
     }
 
+    /// Colors of this space as sRGB, both in 16 bits.
+    pub fn to_srgb(&self, colors: &[u16]) -> Vec<u16> {
+        let Some(conversion) = self.conversion.as_deref() else {
+            return colors.to_vec();
+        };
+        let mut converted = vec![0; colors.len()];
+        run16(&conversion.deep, colors, &mut converted);
+        if let Some(black) = &conversion.black {
+            black.apply(&mut converted);
+        }
+        converted
+    }
+
     /// A row of this space, 8 bits, as sRGB in 8 bits.
     pub(crate) fn shallow_to_srgb(&self, row: &[u8], out: &mut [u8]) {
         match self.conversion.as_deref() {
@@ -178,18 +191,13 @@ impl Space {
 
     /// A row of this space, 16 bits, as sRGB in 8 bits.
     pub(crate) fn deep_to_srgb(&self, row: &[u16], out: &mut [u8]) {
-        let Some(conversion) = self.conversion.as_deref() else {
+        if self.is_srgb() {
             out.iter_mut()
                 .zip(row)
                 .for_each(|(out, value)| *out = shallow(*value));
             return;
-        };
-        let mut converted = vec![0; row.len()];
-        run16(&conversion.deep, row, &mut converted);
-        if let Some(black) = &conversion.black {
-            black.apply(&mut converted);
         }
-        for (out, value) in out.iter_mut().zip(converted) {
+        for (out, value) in out.iter_mut().zip(self.to_srgb(row)) {
             *out = shallow(value);
         }
     }

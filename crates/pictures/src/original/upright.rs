@@ -103,6 +103,17 @@ impl Original {
         out
     }
 
+    /// Other colors of this picture's size, depth and space, with its transparency and metadata.
+    pub fn recolored(&self, colors: Colors) -> Self {
+        Self {
+            colors,
+            alpha: self.alpha.clone(),
+            space: self.space.clone(),
+            metadata: self.metadata.clone(),
+            format: self.format,
+        }
+    }
+
     /// Other colors, of any size and in sRGB, in this picture's space and at its depth, with its transparency and metadata.
     pub fn with_colors(&self, edited: &Colors) -> Self {
         let (width, height) = edited.size();

@@ -8,6 +8,7 @@ use limekiln_blobs::Key;
 use limekiln_jobs::Failure;
 use limekiln_store::{Claimed, Completion, NewArtifact};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::abort::internal;
 use super::fetch::RETRY;
@@ -25,8 +26,11 @@ pub(super) async fn upload(
 ) -> Result<Completion, Failure> {
     let Finished { render, device } = finished;
     let began = Instant::now();
+    let stop = CancellationToken::new();
+    // Whoever drops this future wants no results any more.
+    let _guard = stop.clone().drop_guard();
     let draw = move || {
-        let outputs = render();
+        let outputs = render(&stop);
         held.drawn();
         Ok::<_, Failure>((outputs?, held))
     };

@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use limekiln_jobs::{ArtifactKind, Failure, ModelName, Spec};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::prepared::{Prepared, Sizing};
 
@@ -81,7 +82,8 @@ pub struct Outputs {
 
 /// The rest of an edit, which needs no engine: it composes, paints and encodes pictures on another thread, while the
 /// engine goes on with the next edit.
-pub type Render = Box<dyn FnOnce() -> Result<Outputs, Failure> + Send>;
+/// Where nobody waits for it any more, the token is cancelled, and it may end early.
+pub type Render = Box<dyn FnOnce(&CancellationToken) -> Result<Outputs, Failure> + Send>;
 
 /// Runs edits step by step, on one thread. Between two steps, an edit can be saved, previewed or forgotten.
 pub trait Editor {

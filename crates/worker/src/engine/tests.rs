@@ -62,7 +62,7 @@ impl Editor for Stepper {
     }
 
     fn finish(&mut self, _: RunId) -> Result<Render, Failure> {
-        Ok(Box::new(|| Ok(Outputs::default())))
+        Ok(Box::new(|_| Ok(Outputs::default())))
     }
 
     fn forget(&mut self, _: RunId) {}

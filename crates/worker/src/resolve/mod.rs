@@ -7,9 +7,11 @@
 
 mod packed;
 
+use limekiln_jobs::api::Invalid;
 use limekiln_jobs::{Cost, Failure, FailureClass, Finish, Needs, Resolved, Spec};
 use limekiln_lime::Preset;
 use limekiln_lime::canvas::{self, Finishing};
+use limekiln_lime::found::Paint;
 use serde_json::Value;
 
 /// Why an edit can't be made ready here.
@@ -31,13 +33,21 @@ impl From<Failure> for Unready {
 ///
 /// # Errors
 ///
-/// Of class user: for a preset that there is not, and for fields that do not fit it.
-pub fn resolve(spec: &Spec) -> Result<Resolved, Failure> {
-    let preset = with_options(spec, named(&spec.preset)?)?;
-    let fields = packed::fields(&preset).map_err(unpackable)?;
+/// Names the field that is wrong: for a preset that there is not, for `options` that do not fit it, and for a color or a
+/// material that can't be read or that the preset would not use.
+pub fn resolve(spec: &Spec) -> Result<Resolved, Invalid> {
+    let wrong = |failure: Failure| Invalid::new("options", failure.message);
+    let preset = named(&spec.preset).map_err(wrong)?;
+    let preset = with_options(spec, preset).map_err(wrong)?;
+    let fields = packed::fields(&preset).map_err(unpackable).map_err(wrong)?;
+    paint_of(spec, &preset).map_err(|error| {
+        let field = error.field().unwrap_or("options");
+        Invalid::new(field, error.to_string())
+    })?;
     Ok(Resolved {
         cost: cost_of(&preset),
         locates: preset.locate.is_some(),
+        only_recolors: preset.edit.is_none(),
         needs: packed::needs(&fields),
         preset: packed::pack(&spec.preset, &fields),
     })
@@ -50,12 +60,17 @@ fn cost_of(preset: &Preset) -> Cost {
     }
 }
 
-/// How an edit is finished.
+fn paint_of(spec: &Spec, preset: &Preset) -> Result<Option<Paint>, canvas::Error> {
+    let (color, material) = (spec.color.as_deref(), spec.material.as_deref());
+    canvas::paint(preset, &spec.instruction, color, material)
+}
+
+/// How an edit by this preset is finished.
 ///
 /// # Errors
 ///
-/// [`Unready::Unable`] for a finish of a newer version.
-pub(crate) fn finishing(spec: &Spec) -> Result<Finishing, Unready> {
+/// [`Unready::Unable`] for a finish of a newer version; of class user for a color that can't be read.
+pub(crate) fn finishing(spec: &Spec, preset: &Preset) -> Result<Finishing, Unready> {
     let finish = match spec.finish() {
         Finish::None => canvas::Finish::None,
         Finish::Paste => canvas::Finish::Paste,
@@ -64,6 +79,7 @@ pub(crate) fn finishing(spec: &Spec) -> Result<Finishing, Unready> {
     Ok(Finishing {
         finish,
         by_default: spec.finish_default,
+        paint: paint_of(spec, preset).map_err(crate::prepared::failure)?,
     })
 }
 
@@ -172,7 +188,7 @@ mod tests {
         let options = json!({"edit": {"steps": 3}, "locate": {"select": {"points": 1}}});
         for spec in [spec("fast", options.clone()), accepted("fast", options)] {
             let preset = preset(&spec).unwrap();
-            assert_eq!(preset.edit.steps, 3);
+            assert_eq!(preset.edit.unwrap().steps, 3);
             assert_eq!(preset.locate.unwrap().select.points, 1);
         }
     }
@@ -186,22 +202,33 @@ mod tests {
             ("base", json!({"locate": {"steps": 3}}), "does not locate"),
             ("fast", json!({"edit": 5}), "options"),
         ] {
-            let failure = resolve(&spec(name, options)).unwrap_err();
-            assert_eq!(failure.class, FailureClass::User);
-            assert!(failure.message.contains(says), "{failure}");
+            let invalid = resolve(&spec(name, options)).unwrap_err();
+            assert_eq!(invalid.field, "options");
+            assert!(invalid.message.contains(says), "{invalid}");
         }
     }
 
     #[test]
     fn every_preset_is_stored_in_few_bytes_and_read_back() {
         for name in Preset::NAMES {
-            let spec = accepted(name, json!({"edit": {"scales": {"text": 4.25}}}));
+            let only_recolors = Preset::named(name).unwrap().edit.is_none();
+            let options = match only_recolors {
+                true => json!({"recolor": {"sure": 0.5}}),
+                false => json!({"edit": {"scales": {"text": 4.25}}}),
+            };
+            let spec = accepted(name, options);
             let bytes = serde_json::to_string(&spec.resolved).unwrap().len();
             // `fast` has moved on since the dictionary was written.
-            let most = if name == "fast" { 250 } else { 100 };
+            let most = match name {
+                "fast" | "recolor" | "auto" => 300,
+                _ => 100,
+            };
             assert!(bytes < most, "{name}: {bytes} bytes");
             let mut want = Preset::named(name).unwrap();
-            want.edit.scales.text = 4.25;
+            match &mut want.edit {
+                Some(edit) => edit.scales.text = 4.25,
+                None => want.recolor.as_mut().unwrap().sure = 0.5,
+            }
             assert_eq!(preset(&spec), Ok(want), "{name}");
         }
     }
@@ -229,7 +256,8 @@ mod tests {
     fn an_edit_that_stored_only_a_name_means_what_the_name_meant() {
         let options = json!({"edit": {"steps": 7}});
         let preset = preset(&spec("fast", options)).unwrap();
-        assert_eq!((preset.edit.steps, preset.edit.window), (7, None));
+        let edit = preset.edit.unwrap();
+        assert_eq!((edit.steps, edit.window), (7, None));
         assert_eq!(preset.locate.unwrap().from, LocateFrom::Noise);
     }
 
@@ -241,7 +269,7 @@ mod tests {
         // A newer gateway whose preset of this name has other numbers.
         let resolved = json!({"from": "fast", "with": {"edit": {"steps": 12}}});
         stored.resolved = resolved.as_object().cloned();
-        assert_eq!(preset(&stored).unwrap().edit.steps, 12);
+        assert_eq!(preset(&stored).unwrap().edit.unwrap().steps, 12);
     }
 
     #[test]
@@ -251,11 +279,12 @@ mod tests {
             json.as_object_mut()
                 .unwrap()
                 .extend(fields.as_object().unwrap().clone());
-            finishing(&serde_json::from_value(json).unwrap())
+            finishing(&serde_json::from_value(json).unwrap(), &Preset::fast())
         };
         let paste = |by_default| Finishing {
             finish: canvas::Finish::Paste,
             by_default,
+            paint: None,
         };
         assert_eq!(of(json!({})), Ok(Finishing::NONE));
         assert_eq!(of(json!({"keep_outside": true})), Ok(paste(false)));

@@ -19,7 +19,9 @@ use serde_json::{Map, Value, json};
 use super::Unready;
 
 /// Fields and words of presets that came after the baseline and that this program knows.
-pub(super) const LATER: [&str; 16] = [
+pub(super) const LATER: [&str; 18] = [
+    "edit",
+    "recolor.sure",
     "locate.from",
     "locate.levels.features",
     "locate.levels.map",
@@ -234,6 +236,7 @@ mod tests {
         };
         let mut all = changed("euler", "deis");
         all.extend(changed("deis", "euler"));
+        all.extend(needs(&fields(&Preset::recolor()).unwrap()));
         let later = LATER.iter().map(|need| format!("preset.{need}"));
         assert_eq!(all, Needs::from_iter(later));
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use url::Url;
 
-use crate::args::{FinishArgs, PresetArgs, Seed};
+use crate::args::{ColorArgs, FinishArgs, PresetArgs, Seed};
 
 /// Send an edit to a gateway, watch it, and fetch the result
 ///
@@ -56,6 +56,9 @@ pub(crate) struct SubmitArgs {
     /// Edit here instead of finding the region: a picture of IMAGE's size, white where the edit may act
     #[arg(long, value_name = "PNG")]
     pub(crate) mask: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) color: ColorArgs,
 
     #[command(flatten)]
     pub(crate) finish: FinishArgs,

@@ -17,11 +17,11 @@ use limekiln_diffusion::model::Model;
 use limekiln_jobs::{Failure, FailureClass, ModelName};
 use limekiln_lime::canvas::{Canvas, Finishing, length_check};
 use limekiln_lime::lanes::LANES;
-use limekiln_lime::{Edit, Error as LimeError, Stage, probe};
+use limekiln_lime::{Edit, Error as LimeError, Outcome, Request, Stage, probe};
 use limekiln_pictures::Format;
 
 use super::contract::{BoxError, Editor, Progress, Render, RunId, Work};
-use crate::prepared::{self, Prepared, Sizing, Speed};
+use crate::prepared::{self, Asked, Prepared, Sizing, Speed};
 use colors::Colors;
 
 /// A model that is loaded.
@@ -53,9 +53,17 @@ struct LoadedModel {
 /// An edit between two steps, and what its result will be made on.
 struct OpenEdit {
     model: Arc<LoadedModel>,
-    edit: Edit,
+    state: State,
     canvas: Canvas,
     finishing: Finishing,
+}
+
+/// How far the engine is with an edit.
+enum State {
+    /// Between two steps.
+    Edit(Box<Edit>),
+    /// The engine has nothing to do for it.
+    Done(Box<Outcome>),
 }
 
 impl LimeEditor {
@@ -87,6 +95,25 @@ impl LimeEditor {
     fn open_edit(&mut self, run: RunId) -> Result<&mut OpenEdit, Failure> {
         self.edits.get_mut(&run).ok_or_else(unknown)
     }
+}
+
+/// The edit that is asked for, or the one that was saved.
+fn resumed(
+    run: RunId,
+    model: &Model,
+    request: Request,
+    saved: Option<&[u8]>,
+) -> Result<Edit, Failure> {
+    if let Some(saved) = saved {
+        match Edit::resume(model, request.clone(), saved) {
+            Ok(Some(edit)) => return Ok(edit),
+            Ok(None) => tracing::info!(%run, "a checkpoint of another version: starting over"),
+            Err(error) => {
+                tracing::warn!(%run, %error, "the checkpoint can't be used: starting over");
+            }
+        }
+    }
+    Edit::new(model, request).map_err(failure)
 }
 
 impl LoadedModel {
@@ -156,35 +183,24 @@ impl Editor for LimeEditor {
             ))
         })?;
         let Prepared {
-            request,
+            asked,
             canvas,
             finishing,
         } = work
             .prepared
             .ok_or_else(|| internal("the edit came without its picture".to_owned()))?;
-        length_check(&model.model, &request.instruction).map_err(prepared::failure)?;
-        let resumed = match &work.saved {
-            Some(saved) => match Edit::resume(&model.model, request.clone(), saved) {
-                Ok(Some(edit)) => Some(edit),
-                Ok(None) => {
-                    tracing::info!(%run, "a checkpoint of another version: starting over");
-                    None
-                }
-                Err(error) => {
-                    tracing::warn!(%run, %error, "the checkpoint can't be used: starting over");
-                    None
-                }
-            },
-            None => None,
+        let state = match asked {
+            Asked::Edit(request) => {
+                length_check(&model.model, &request.instruction).map_err(prepared::failure)?;
+                let edit = resumed(run, &model.model, *request, work.saved.as_deref())?;
+                State::Edit(Box::new(edit))
+            }
+            Asked::Nothing(outcome) => State::Done(outcome),
         };
-        let edit = match resumed {
-            Some(edit) => edit,
-            None => Edit::new(&model.model, request).map_err(failure)?,
-        };
-        let progress = progress(&edit);
+        let progress = progress(&state);
         let open = OpenEdit {
             model,
-            edit,
+            state,
             canvas,
             finishing,
         };
@@ -195,17 +211,21 @@ impl Editor for LimeEditor {
     fn step(&mut self, runs: &[RunId]) -> Vec<Result<Progress, Failure>> {
         runs.iter()
             .map(|&run| {
-                let OpenEdit { model, edit, .. } = self.open_edit(run)?;
-                edit.step(&model.model).map_err(failure)?;
-                Ok(progress(edit))
+                let OpenEdit { model, state, .. } = self.open_edit(run)?;
+                if let State::Edit(edit) = state {
+                    edit.step(&model.model).map_err(failure)?;
+                }
+                Ok(progress(state))
             })
             .collect()
     }
 
     fn preview(&mut self, run: RunId) -> Option<Vec<u8>> {
         let open = self.open_edit(run).ok()?;
-        let shown = open
-            .edit
+        let State::Edit(edit) = &open.state else {
+            return None;
+        };
+        let shown = edit
             .latents()
             .map_err(BoxError::from)
             .and_then(|latents| open.model.colors.preview(&latents));
@@ -219,23 +239,36 @@ impl Editor for LimeEditor {
     }
 
     fn save(&mut self, run: RunId) -> Result<Option<Vec<u8>>, Failure> {
-        let OpenEdit { model, edit, .. } = self.open_edit(run)?;
-        edit.save(&model.model).map(Some).map_err(failure)
+        let OpenEdit { model, state, .. } = self.open_edit(run)?;
+        match state {
+            State::Edit(edit) => edit.save(&model.model).map(Some).map_err(failure),
+            State::Done(_) => Ok(None),
+        }
     }
 
     fn finish(&mut self, run: RunId) -> Result<Render, Failure> {
         let OpenEdit {
             model,
-            edit,
+            state,
             canvas,
             finishing,
         } = self.edits.remove(&run).ok_or_else(unknown)?;
-        let outcome = edit.finish(&model.model).map_err(failure)?;
-        let drawings_only = model.drawings_only;
-        Ok(Box::new(move || {
+        let (outcome, drawings_only) = match state {
+            State::Edit(edit) => {
+                let outcome = edit.finish(&model.model).map_err(failure)?;
+                (outcome, model.drawings_only)
+            }
+            State::Done(outcome) => (*outcome, false),
+        };
+        Ok(Box::new(move |stop| {
             let warnings = canvas.warnings(drawings_only, finishing.finish, Format::Png);
             let warnings = warnings.iter().map(ToString::to_string).collect();
-            outputs::outputs(canvas.finish(outcome, finishing, warnings))
+            let beat = || match stop.is_cancelled() {
+                true => Err(limekiln_finish::Error::Stopped),
+                false => Ok(()),
+            };
+            let finished = canvas.finish(outcome, finishing, warnings, &beat);
+            outputs::outputs(finished.map_err(prepared::failure)?)
         }))
     }
 
@@ -245,11 +278,19 @@ impl Editor for LimeEditor {
 }
 
 /// Progress over the steps of both stages.
-fn progress(edit: &Edit) -> Progress {
+fn progress(state: &State) -> Progress {
+    let State::Edit(edit) = state else {
+        return Progress {
+            stage: "recolor",
+            step: 0,
+            steps: 0,
+        };
+    };
     let progress = edit.progress();
     Progress {
         stage: match progress.stage {
             Stage::Locate => "locate",
+            Stage::Find => "find",
             Stage::Edit => "edit",
             Stage::Decode => "decode",
         },
@@ -263,6 +304,9 @@ fn failure(error: LimeError) -> Failure {
     let (class, code) = match &error {
         LimeError::Preset(_) => (FailureClass::User, "preset_invalid"),
         LimeError::Request(_) => (FailureClass::User, "request_invalid"),
+        LimeError::Finish(error) => {
+            return prepared::failure(error.clone());
+        }
         LimeError::Diffusion(_) | LimeError::Tensor(_) | LimeError::State(_) => {
             (FailureClass::Internal, "engine_failed")
         }
