@@ -117,6 +117,7 @@ fn edit(
         mask: None,
         scheduler: None,
         full: None,
+        beside: false,
     };
     let mut progress = Progress::new(&preset.name);
     let outcome = limekiln_lime::run(model, request, |edit| progress.edit(edit));

@@ -61,7 +61,7 @@ pub(crate) fn seed(seed: Seed, what: &str) -> u64 {
 
 /// What the user should know of the flags.
 pub(crate) fn finish_warning(args: &FinishArgs) -> Option<String> {
-    let says = "--keep-outside is deprecated: it means --finish paste, which is the default where an edit has a region";
+    let says = "--keep-outside is deprecated: it means --finish paste";
     args.keep_outside.then(|| says.to_owned())
 }
 
@@ -110,6 +110,7 @@ pub(crate) fn finishing(
     Ok(Finishing {
         finish: match asked.unwrap_or_else(|| Finish::by_default(region)) {
             Finish::Paste => canvas::Finish::Paste,
+            Finish::Detail => canvas::Finish::Detail,
             // No other name is read.
             Finish::None | Finish::Other(_) => canvas::Finish::None,
         },

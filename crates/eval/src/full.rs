@@ -87,14 +87,15 @@ impl Full {
     }
 
     /// What a row asks for.
-    pub(crate) fn asked(&self, scene: &Scene, row: &Row) -> Result<Asked> {
+    pub(crate) fn asked(&self, scene: &Scene, row: &Row, finishes: &[Finish]) -> Result<Asked> {
+        let detailed = finishes.contains(&Finish::Detail);
         let truth = self.truth.color();
         asked(
             self.canvas.clone(),
             (&self.mask, &self.rough),
             truth,
             scene,
-            row,
+            (row, detailed),
         )
     }
 
@@ -132,12 +133,13 @@ impl Full {
 }
 
 /// What a row asks for of a picture whose object has this mask and this rough region. `truth` is the true edit's color.
+/// `detailed`: whether it is made for the finish `detail`, too.
 pub(crate) fn asked(
     mut canvas: Canvas,
     (mask, rough): (&GrayImage, &GrayImage),
     truth: Option<Color>,
     scene: &Scene,
-    row: &Row,
+    (row, detailed): (&Row, bool),
 ) -> Result<Asked> {
     let given = match (row.true_mask, row.rough) {
         (_, true) => Some(rough),
@@ -154,10 +156,12 @@ pub(crate) fn asked(
         None => None,
     };
     let preset = scene.preset(row);
-    let recolors = color.filter(|_| preset.recolor.is_some());
+    let recolors = color.filter(|_| row.locates() || given.is_some() || preset.recolor.is_some());
     let paint =
         limekiln_lime::canvas::paint(&preset, &scene.instruction, recolors.as_deref(), None)?;
-    let recipe = Recipe::new(&scene.instruction, scene.index, preset)?.painted(paint.clone());
+    let recipe = Recipe::new(&scene.instruction, scene.index, preset)?
+        .painted(paint.clone())
+        .detailed(detailed);
     Ok(Asked {
         canvas,
         recipe,
@@ -185,7 +189,9 @@ pub(crate) fn finished(asked: &Asked, outcome: Outcome, finish: Finish) -> Resul
         Ok(finished) => Ok(Result8 {
             result: finished.result.on_white(),
             matte: finished.matte,
-            sure: finished.report.recolor.map(|recolor| recolor.sure),
+            sure: (finished.report.finish == Finish::Recolor)
+                .then(|| finished.report.recolor.map(|recolor| recolor.sure))
+                .flatten(),
         }),
         Err(CanvasError::Finish(FinishError::NothingFound | FinishError::RegionEmpty)) => {
             Ok(Result8 {
@@ -218,6 +224,7 @@ pub(crate) const fn name(finish: Finish) -> &'static str {
     match finish {
         Finish::None => "none",
         Finish::Paste => "paste",
+        Finish::Detail => "detail",
         Finish::Recolor => "recolor",
     }
 }

@@ -137,11 +137,11 @@ impl Scene {
         finishes: &[Finish],
     ) -> Result<Scored> {
         let asked = match full {
-            Some(full) => full.asked(self, row)?,
+            Some(full) => full.asked(self, row, finishes)?,
             None => {
                 let canvas = self.input.clone().into();
                 let masks = (&self.mask, &full::rough(&self.mask));
-                full::asked(canvas, masks, None, self, row)?
+                full::asked(canvas, masks, None, self, (row, false))?
             }
         };
         let start = Instant::now();

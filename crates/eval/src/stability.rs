@@ -141,6 +141,7 @@ fn region(model: &Model, scene: &Scene, picture: &RgbImage, preset: Preset) -> R
         mask: None,
         scheduler: None,
         full: None,
+        beside: false,
     };
     let outcome = limekiln_lime::run(model, request, |_| {})?;
     let (width, height) = picture.dimensions();

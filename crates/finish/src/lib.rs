@@ -37,7 +37,7 @@ pub mod recolor;
 mod region;
 mod spread;
 
-pub use carry::{Carry, Fit, Rendered};
+pub use carry::{Carried, Carry, Fit, Rendered};
 pub use color::Color;
 pub use error::{Error, Result};
 pub use light::Light;

@@ -3,6 +3,7 @@
 use image::GrayImage;
 use limekiln_pictures::Mask;
 
+use crate::pixels::Pixels;
 use crate::plane::Plane;
 
 /// How much each part of a picture belongs to a region, 0..1, at any size: a located region of 64x64, a user's mask of the
@@ -92,6 +93,17 @@ impl From<&Mask> for Region {
             .collect();
         Self::new(mask.width(), mask.height(), values)
     }
+}
+
+/// How much of a change a pixel may take, 0..1: nothing at the border of any bound and beyond, all of it half a cell within.
+pub(crate) fn allowed(bounds: &[Region], pixels: &Pixels<'_>, x: usize, y: usize) -> f32 {
+    let (x, y) = (
+        (x as f32 + 0.5) / pixels.width() as f32,
+        (y as f32 + 0.5) / pixels.height() as f32,
+    );
+    bounds.iter().fold(1.0, |least: f32, bound| {
+        least.min((2.0 * bound.at(x, y) - 1.0).clamp(0.0, 1.0))
+    })
 }
 
 #[cfg(test)]

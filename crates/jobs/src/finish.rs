@@ -10,6 +10,10 @@ crate::text_enum::open_text_enum! {
         None = "none",
         /// The result is the input at its own size, with the model's picture enlarged and laid over it inside the region.
         Paste = "paste",
+        /// The result is the input at its own size, with the model's change of color or light carried over to it along the object's
+        /// own edge: fabric, grain and highlights stay. Where the edit is no such change, the model's picture is enlarged and joined
+        /// where it changed something.
+        Detail = "detail",
     }
 }
 
@@ -22,8 +26,13 @@ impl Finish {
         schema
     }
 
-    /// That of an edit for which nobody asked for one: pasted where the edit looks for a region or is given one.
+    /// That of an edit for which nobody asked for one: with detail where the edit looks for a region or is given one.
     pub fn by_default(region: bool) -> Self {
-        if region { Self::Paste } else { Self::None }
+        if region { Self::Detail } else { Self::None }
+    }
+
+    /// Whether the result has the input's size, as far as is known before the edit.
+    pub fn is_full(self) -> bool {
+        matches!(self, Self::Paste | Self::Detail)
     }
 }

@@ -85,6 +85,8 @@ pub struct Resolved {
     pub cost: Cost,
     /// Whether the preset looks for a region.
     pub locates: bool,
+    /// Whether the preset recolors, so that a color is used whatever the finish.
+    pub recolors: bool,
     /// Whether all that the preset does is to recolor: then the model makes no picture that could be finished in several ways.
     pub only_recolors: bool,
 }
@@ -111,7 +113,14 @@ impl Spec {
     }
 
     /// Needs of fields that this version knows and the first workers did not.
-    pub const LATER: [&str; 5] = ["finish", "finish_default", "color", "material", "matte"];
+    pub const LATER: [&str; 6] = [
+        "finish",
+        "finish=detail",
+        "finish_default",
+        "color",
+        "material",
+        "matte",
+    ];
 
     /// What its own fields need of a worker. What those of its preset need, the engine's crate knows.
     pub fn needs(&self) -> Needs {
@@ -130,7 +139,7 @@ impl Spec {
                 .filter(|(_, used)| *used)
                 .map(|(name, _)| name.to_owned()),
         );
-        if let Some(finish @ Finish::Other(_)) = self.finish {
+        if let Some(finish @ (Finish::Detail | Finish::Other(_))) = self.finish {
             needs.extend([format!("finish={finish}")]);
         }
         needs
@@ -262,7 +271,7 @@ mod tests {
             mask: Some(Digest::of(b"mask")),
             size: Some(512),
             keep_outside: true,
-            finish: Some(Finish::Paste),
+            finish: Some(Finish::Detail),
             finish_default: true,
             color: Some("#1F6F8B".to_owned()),
             material: Some("all".to_owned()),

@@ -139,7 +139,7 @@ pub(crate) fn rounded(value: f32) -> f64 {
 }
 
 /// A map as shares of its highest value.
-fn attention(map: &Map) -> Option<Region> {
+pub(crate) fn attention(map: &Map) -> Option<Region> {
     let highest = map.values.iter().copied().fold(0.0, f32::max);
     (highest > 0.0).then(|| {
         let values = map.values.iter().map(|value| value / highest).collect();

@@ -49,6 +49,7 @@ pub fn probe(model: &Model, side_px: u32, steps: usize) -> Result<()> {
         mask: None,
         scheduler: (!known).then_some(SchedulerKind::DpmSolverMultistep),
         full: None,
+        beside: false,
     };
     run(model, request, |_| {}).map(drop)
 }

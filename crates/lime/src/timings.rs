@@ -17,6 +17,9 @@ pub struct Timings {
     pub edit_ms: f64,
     /// To decode the latents.
     pub decode_ms: f64,
+    /// To decode the input's own latents, where the finish compares both.
+    #[serde(default)]
+    pub decode_input_ms: f64,
 }
 
 /// Milliseconds from `since` to now.

@@ -75,6 +75,13 @@ pub fn more_than_color(instruction: &str) -> bool {
         .any(|word| LISTS.removing.contains(word.as_str()) || LISTS.adding.contains(word.as_str()))
 }
 
+/// Whether an instruction says that something comes, and that nothing goes for it.
+pub fn adds(instruction: &str) -> bool {
+    let words = || instruction.split(|c: char| !c.is_alphanumeric()).map(plain);
+    words().any(|word| LISTS.adding.contains(word.as_str()))
+        && !words().any(|word| LISTS.removing.contains(word.as_str()))
+}
+
 /// The tokens that `rule` selects. Only the first `words` words belong to the user; what follows (a suffix that the model
 /// asks for) is never read, and counts as related only in that its words are not penalised. Matched per word, so all pieces of a word go the same way.
 pub fn select(encoding: &Encoding, words: usize, rule: Tokens) -> Selection {

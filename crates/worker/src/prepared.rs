@@ -5,7 +5,7 @@ use std::time::Duration;
 use limekiln_jobs::{Failure, FailureClass, Spec};
 use limekiln_lime::Outcome;
 use limekiln_lime::Request;
-use limekiln_lime::canvas::{Canvas, Error, Finishing, Recipe};
+use limekiln_lime::canvas::{Canvas, Error, Finish, Finishing, Recipe};
 use limekiln_pictures::Limits;
 
 use crate::resolve::{self, Unready};
@@ -68,6 +68,7 @@ impl Prepared {
     ) -> Result<Self, Unready> {
         let preset = resolve::preset(spec)?;
         let finishing = resolve::finishing(spec, &preset)?;
+        finishing.takes(&preset).map_err(failure)?;
         let mut canvas = Canvas::read(input, &Limits::ACCEPTED).map_err(failure)?;
         if let Some(mask) = mask {
             canvas = canvas.with_mask(mask, &Limits::ACCEPTED).map_err(failure)?;
@@ -77,7 +78,8 @@ impl Prepared {
         }
         let recipe = Recipe::new(&spec.instruction, spec.seed, preset)
             .map_err(failure)?
-            .painted(finishing.paint.clone());
+            .painted(finishing.paint.clone())
+            .detailed(finishing.finish == Finish::Detail);
         let side_px = spec.size.unwrap_or(sizing.side_px);
         let asked = match canvas.without_model(&recipe) {
             Some(outcome) => Asked::Nothing(Box::new(outcome)),

@@ -54,7 +54,8 @@ pub(crate) struct EvalRoomsArgs {
     #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(256..=4096))]
     pub(crate) picture_size: Option<u32>,
 
-    /// How the model's pictures become results: none (enlarged for scoring), paste, or both
+    /// How the model's pictures become results: none (enlarged for scoring), paste, detail, or several; with detail the edit of all of
+    /// them reaches as far beyond its region as detail's does
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "none,paste", value_parser = finish, requires = "picture_size")]
     pub(crate) finish: Vec<Finish>,
 
@@ -126,7 +127,10 @@ fn finish(name: &str) -> Result<Finish, String> {
     match name.trim() {
         "none" => Ok(Finish::None),
         "paste" => Ok(Finish::Paste),
-        other => Err(format!("no finish {other:?}: there are none and paste")),
+        "detail" => Ok(Finish::Detail),
+        other => Err(format!(
+            "no finish {other:?}: there are none, paste and detail"
+        )),
     }
 }
 

@@ -8,10 +8,13 @@ use limekiln_jobs::Finish;
 /// Of `edit` and of `submit`.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct FinishArgs {
-    /// How the model's picture becomes the result [default: paste where the edit has a region, else none]
+    /// How the model's picture becomes the result [default: detail where the edit has a region, else none]
     ///
-    /// none   the model's own picture, at the size that it worked at
-    /// paste  IMAGE at its full size, and outside the edited region IMAGE's own pixels
+    /// none    the model's own picture, at the size that it worked at
+    /// detail  IMAGE at its full size with the model's change of color or light carried over to its object: fabric, grain and
+    ///         highlights stay. Where the edit is no such change, the model's picture is enlarged and joined where it changed
+    ///         something. Everything else is IMAGE's own pixels
+    /// paste   IMAGE at its full size with the model's picture, enlarged, laid over the region
     ///
     /// An edit has a region where its preset looks for one or --mask gives it. What is recolored has IMAGE's size, and outside
     /// the object IMAGE's own pixels; --preset recolor takes no finish.

@@ -62,11 +62,13 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         paint: paint.clone(),
         ..settings::finishing(&args.finish, &preset, region)?
     };
+    finishing.takes(&preset).map_err(explained)?;
     let choice = Choice::new(&args.model)?;
     let seed = settings::seed(args.seed, "seed");
     let recipe = Recipe::new(&args.instruction, seed, preset)
         .map_err(explained)?
-        .painted(paint);
+        .painted(paint)
+        .detailed(finishing.finish == Finish::Detail);
     let job = Job::new(args, finishing)?;
     warn(settings::finish_warning(&args.finish).as_slice());
     if let Some(outcome) = job.canvas.without_model(&recipe) {
@@ -109,7 +111,8 @@ pub(crate) fn explained(error: Error) -> anyhow::Error {
         } => Usage(error.to_string()).into(),
         Error::Asked { field, error } => Usage(format!("--{field}: {error}")).into(),
         Error::NotRecolored { field, preset } => Usage(format!(
-            "--{field}: the preset {preset} does not recolor: add --preset recolor or --preset auto"
+            "--{field}: the preset {preset} does not recolor: add --preset recolor or --preset auto; an edit with a region ends at --color \
+             with --finish detail"
         ))
         .into(),
         Error::NoRegion => {
@@ -155,7 +158,7 @@ impl<'a> Job<'a> {
             .as_deref()
             .map(|folder| Folder::new(folder, &kept, target.given()))
             .transpose()?;
-        if let (Finish::Paste, Some(format)) = (finishing.finish, target.format()) {
+        if let (true, Some(format)) = (finishing.finish.is_full(), target.format()) {
             format.holds(canvas.size())?;
         }
         Ok(Self {
@@ -170,9 +173,9 @@ impl<'a> Job<'a> {
 
     /// The format of the result's file, as far as it is known before the edit.
     fn format(&self) -> Format {
-        let own = (self.canvas.original.format, self.finishing.finish);
+        let own = (self.canvas.original.format, self.finishing.finish.is_full());
         self.target.format().unwrap_or(match own {
-            (Format::Jpeg, Finish::Paste) => Format::Jpeg,
+            (Format::Jpeg, true) => Format::Jpeg,
             _ => Format::Png,
         })
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use limekiln_jobs::{
     ArtifactKind, Class, EditId, EditRequest, EditView, Finish, Progress, StateName,
 };
-use limekiln_lime::canvas::{self, Warning};
+use limekiln_lime::canvas::{self, Finishing, Warning};
 use limekiln_pictures::{Format, Limits};
 use serde_json::Value;
 
@@ -47,18 +47,22 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
     let finish = settings::finish_of(&args.finish, &preset)?;
     let color = color::color(&args.color)?;
     let material = args.color.material.clone();
-    canvas::paint(
+    let paint = canvas::paint(
         &preset,
         &args.instruction,
         color.as_deref(),
         material.as_deref(),
-    )
-    .map_err(explained)?;
+    );
+    let region = preset.locate.is_some() || args.mask.is_some();
+    let finishing = Finishing {
+        paint: paint.map_err(explained)?,
+        ..settings::finishing(&args.finish, &preset, region)?
+    };
+    finishing.takes(&preset).map_err(explained)?;
 
     let image = client.image_create(read(&args.image)?).await?;
-    let region = preset.locate.is_some() || args.mask.is_some();
     let expected = finish.unwrap_or_else(|| Finish::by_default(region));
-    if let (Finish::Paste, Some(format)) = (expected, target.format()) {
+    if let (true, Some(format)) = (expected.is_full(), target.format()) {
         format.holds((image.width, image.height))?;
     }
     let mask = match &args.mask {

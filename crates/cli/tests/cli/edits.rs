@@ -1,6 +1,6 @@
 //! What `limekiln edit` writes and reports.
 
-use image::{GenericImageView, GrayImage};
+use image::{GenericImageView, GrayImage, Rgb, RgbImage};
 use serde_json::Value;
 
 use crate::context::{TestContext, checkpoint};
@@ -65,13 +65,19 @@ fn a_region_makes_the_result_as_large_as_the_input() {
     let red = "make the sofa red";
     for (instruction, args, finish) in [
         (red, &["--preset", "base"][..], "none"),
-        (red, &["--preset", "official"], "paste"),
+        (red, &["--preset", "official"], "detail"),
+        (red, &["--preset", "official", "--finish", "paste"], "paste"),
         (red, &["--preset", "official", "--finish", "none"], "none"),
-        (red, &["--preset", "base", "--mask", "m.png"], "paste"),
+        (red, &["--preset", "base", "--mask", "m.png"], "detail"),
         (red, &["--preset", "base", "--finish", "paste"], "paste"),
         (red, &["--preset", "base", "--keep-outside"], "paste"),
-        // No word says where: no region, and nobody asked for more.
+        // No word says where: no region, and nobody asked for more; nor is there an object to carry anything over to.
         ("do it now", &["--preset", "paper"], "none"),
+        (
+            "do it now",
+            &["--preset", "paper", "--finish", "detail"],
+            "none",
+        ),
         (
             "do it now",
             &["--preset", "paper", "--finish", "paste"],
@@ -80,17 +86,13 @@ fn a_region_makes_the_result_as_large_as_the_input() {
     ] {
         let (report, warned) = reported(&context, instruction, args);
         assert_eq!(report["finish"], finish, "{args:?}");
-        let size = if finish == "paste" {
-            [151, 101]
-        } else {
-            [64, 42]
-        };
+        let full = finish != "none";
+        let size = if full { [151, 101] } else { [64, 42] };
         assert_eq!(report["output_size"], serde_json::json!(size), "{args:?}");
-        assert_eq!(
-            report["composite"].is_object(),
-            finish == "paste",
-            "{args:?}"
-        );
+        assert_eq!(report["composite"].is_object(), full, "{args:?}");
+        assert_eq!(report["carry"].is_object(), finish == "detail", "{args:?}");
+        let both = report["timings"]["decode_input_ms"].as_f64().unwrap() > 0.0;
+        assert_eq!(both, finish == "detail", "{args:?}");
         let lost = instruction == "do it now" && finish == "none";
         for says in [report["warnings"].to_string(), warned.clone()] {
             assert_eq!(
@@ -423,8 +425,8 @@ fn nothing_to_locate_is_said_and_edited_plainly() {
 fn the_built_in_model_edits_rooms_and_is_honest_about_photographs() {
     let context = TestContext::new();
     context.succeed(&["rooms", "--count", "1", "--size", "160", "--out", "."]);
-    let photo = image::RgbImage::from_fn(160, 120, |x, y| {
-        image::Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8])
+    let photo = RgbImage::from_fn(160, 120, |x, y| {
+        Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, (x ^ y) as u8])
     });
     context.write("photo.png", png(photo));
     let edit = |image| {
@@ -452,4 +454,65 @@ fn the_built_in_model_edits_rooms_and_is_honest_about_photographs() {
         "its own size, and no warning"
     );
     assert_eq!(edit("photo.png"), (vec![128, 96].into(), true));
+}
+
+/// A photograph's like in small: a red disc on gray, with grain.
+fn disc() -> RgbImage {
+    RgbImage::from_fn(256, 192, |x, y| {
+        let inside = (x as i32 - 120).pow(2) + (y as i32 - 90).pow(2) < 50 * 50;
+        let grain = ((x * 37 + y * 91) % 13) as u8;
+        if inside {
+            Rgb([170 + grain, 40 + grain, 35 + grain])
+        } else {
+            Rgb([140 + grain, 145 + grain, 150 + grain])
+        }
+    })
+}
+
+#[test]
+fn an_edit_comes_to_the_full_size_and_nothing_else_does() {
+    let context = TestContext::new();
+    context.write("a.png", png(disc()));
+    let round = RgbImage::from_fn(256, 192, |x, y| {
+        let inside = (x as i32 - 120).pow(2) + (y as i32 - 90).pow(2) < 50 * 50;
+        Rgb([if inside { 255 } else { 0 }; 3])
+    });
+    context.write("m.png", png(round));
+    for extra in [&["--color", "#1F6F8B"][..], &[]] {
+        let mut args = vec!["--preset", "base", "--mask", "m.png", "-o", "out.png"];
+        args.extend(["--artifacts", "stages"]);
+        args.extend(extra);
+        let (report, _) = reported(&context, "make the disc blue", &args);
+        assert_eq!(report["finish"], "detail", "{report}");
+        assert_eq!(report["composite"]["changed_outside_px"], 0);
+        let before = &report["composite"]["outside_before"];
+        assert_eq!(*before, report["composite"]["outside_after"]);
+        let (input, out) = (open(&context, "a.png"), open(&context, "out.png"));
+        let matte = open(&context, "stages/matte.png");
+        let pixels = input.pixels().zip(out.pixels()).zip(matte.pixels());
+        assert!(pixels.clone().any(|((a, b), _)| a != b));
+        for ((input, out), matte) in pixels {
+            assert!(matte.2.0[0] > 0 || input == out);
+        }
+        let proof = ["verify", "a.png", "out.png", "stages/matte.png"];
+        assert_eq!(context.run(&proof).status, 0);
+    }
+}
+
+#[test]
+fn a_color_that_nothing_would_use_is_refused() {
+    let context = TestContext::new();
+    context.write("a.png", png(disc()));
+    for args in [
+        &["--preset", "base"][..],
+        &["--finish", "paste"],
+        &["--finish", "none"],
+        &["--material", "2"],
+    ] {
+        let mut all = vec!["edit", "a.png", "make it blue", "--color", "teal"];
+        all.extend(args);
+        let done = context.run(&all);
+        assert_eq!(done.status, 2, "{args:?}: {}", done.stderr);
+        assert!(done.stderr.contains("does not recolor"), "{}", done.stderr);
+    }
 }

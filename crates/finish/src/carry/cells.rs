@@ -8,7 +8,7 @@ use crate::light::Light;
 use crate::matte::Matte;
 use crate::pixels::Pixels;
 use crate::plane::Plane;
-use crate::region::Region;
+use crate::region::{Region, allowed};
 
 /// A cell for each pixel of the model's picture.
 pub(super) struct Cells {
@@ -42,7 +42,7 @@ impl Cells {
         Ok(Self {
             before: linear(before),
             after: linear(after),
-            allowed: Plane::from_fn(width, height, |x, y| super::allowed(bounds, before, x, y)),
+            allowed: Plane::from_fn(width, height, |x, y| allowed(bounds, before, x, y)),
             full: (pixels.width(), pixels.height()),
         })
     }

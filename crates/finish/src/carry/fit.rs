@@ -33,8 +33,15 @@ impl Fit {
     /// What stands out less than this is gone, and what stands out more than this was not there before.
     pub const THERE: std::ops::RangeInclusive<f32> = 0.45..=8.0;
 
-    /// Whether this is a change of color or light. What took on the color of all that is around it is taken for gone.
-    pub fn is_color(self) -> bool {
+    /// The share that is enough where the words ask for a color.
+    pub const ENOUGH_ASKED: f32 = 0.25;
+
+    /// Whether this is a change of color or light. What took on the color of all that is around it is taken for gone, unless a color
+    /// was `asked` for.
+    pub fn is_color(self, asked: bool) -> bool {
+        if asked {
+            return self.explained >= Self::ENOUGH_ASKED;
+        }
         self.explained >= Self::ENOUGH && Self::THERE.contains(&self.stands_out)
     }
 

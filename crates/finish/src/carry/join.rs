@@ -15,7 +15,7 @@ use crate::matte::{Matte, gathered};
 use crate::pixels::Pixels;
 use crate::plane::{Plane, blur};
 use crate::recolor::{Painted, painted};
-use crate::region::Region;
+use crate::region::{Region, allowed};
 
 /// How far apart, in OKLab, before and after are where the edit surely left the picture alone, and where it surely did not.
 const ALONE: f32 = 0.02;
@@ -72,7 +72,7 @@ pub fn join(
         if share == 0.0 {
             return (0.0, place);
         }
-        (share * super::allowed(bounds, pixels, x, y), place)
+        (share * allowed(bounds, pixels, x, y), place)
     };
     let result = painted(pixels, beat, |x, y| {
         let (share, (u, v)) = at(x, y);

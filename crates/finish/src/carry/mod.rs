@@ -13,15 +13,18 @@ mod fit;
 mod join;
 mod map;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use image::GrayImage;
 
 use crate::coded::{code, light};
+use crate::color::Color;
 use crate::error::{Error, Result};
 use crate::gamut::shown;
 use crate::matte::Matte;
 use crate::pixels::Pixels;
-use crate::recolor::{Painted, painted, unmixed};
-use crate::region::Region;
+use crate::recolor::{Exact, Painted, Report, painted, unmixed};
+use crate::region::{Region, allowed};
 use cells::Cells;
 use map::Map;
 
@@ -38,6 +41,17 @@ pub struct Rendered<'a> {
     pub before: Pixels<'a>,
     /// Of the result's.
     pub after: Pixels<'a>,
+}
+
+/// A full-size picture with an edit carried over to it.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    /// The picture.
+    pub result: Painted,
+    /// How much of each pixel was changed: where that is 0, it is the picture's own.
+    pub matte: GrayImage,
+    /// What came of the color that was given, where one was.
+    pub exact: Option<Report>,
 }
 
 /// How an edit is carried over to a full-size picture.
@@ -94,7 +108,7 @@ impl<'a> Carry<'a> {
     }
 
     /// How well the maps explain the edit.
-    pub fn explained(&self) -> Fit {
+    pub fn how_well(&self) -> Fit {
         self.fit
     }
 
@@ -103,17 +117,24 @@ impl<'a> Carry<'a> {
         self.maps.iter().map(|(matte, _)| *matte)
     }
 
-    /// The picture with the edit, and how much of each pixel was changed: where that is 0, it is the picture's own.
+    /// The picture with the edit. With a `color` the main material ends exactly at it, in place of the color that the model gave it.
     ///
     /// # Errors
     ///
-    /// What `beat` gives, which is called between pieces of work of some milliseconds.
+    /// What `beat` gives, which is called between pieces of work of some milliseconds; [`Error::NothingFound`] where a color is given
+    /// and the main material has no pixel.
     pub fn paint(
         &self,
         pixels: &Pixels<'_>,
+        color: Option<Color>,
         beat: &(dyn Fn() -> Result<()> + Sync),
-    ) -> Result<(Painted, GrayImage)> {
+    ) -> Result<Carried> {
         let space = pixels.light();
+        let exact = match (color, self.maps.first()) {
+            (Some(color), Some((matte, _))) => Some(Exact::new(pixels, matte, color)?),
+            _ => None,
+        };
+        let reduced = AtomicUsize::new(0);
         let (across, down) = (
             self.size.0 as f32 / pixels.width() as f32,
             self.size.1 as f32 / pixels.height() as f32,
@@ -122,7 +143,7 @@ impl<'a> Carry<'a> {
             let mut before: Option<[f32; 3]> = None;
             let mut change = [0.0; 3];
             let mut within = None;
-            for (matte, map) in &self.maps {
+            for (i, (matte, map)) in self.maps.iter().enumerate() {
                 if matte.alpha(x, y) == 0 {
                     continue;
                 }
@@ -141,14 +162,25 @@ impl<'a> Carry<'a> {
                     let mixed = matte.mixed(x, y);
                     (mixed.share, unmixed(pixel, &mixed))
                 };
-                let new = shown(space, map.over(space, own.map(light), place))
-                    .0
-                    .map(code);
+                let new = match exact.as_ref().filter(|_| i == 0) {
+                    Some(exact) => exact.over(own.map(light)),
+                    None => map.over(space, own.map(light), place),
+                };
+                let (new, less) = shown(space, new);
+                if less {
+                    reduced.fetch_add(1, Ordering::Relaxed);
+                }
+                let new = new.map(code);
                 (0..3).for_each(|c| change[c] += within * share * (new[c] - own[c]));
             }
             before.map(|pixel| [0, 1, 2].map(|c| light((pixel[c] + change[c]).clamp(0.0, 1.0))))
         })?;
-        Ok((result, self.matte(pixels)))
+        let report = |exact: &Exact| exact.report(pixels, result.samples(), reduced.into_inner());
+        Ok(Carried {
+            exact: exact.as_ref().map(report).transpose()?,
+            matte: self.matte(pixels),
+            result,
+        })
     }
 
     /// Rounded up, so that only what is not changed is 0.
@@ -168,15 +200,4 @@ impl<'a> Carry<'a> {
         }
         matte
     }
-}
-
-/// How much of a change a pixel may take, 0..1: nothing at the border of any bound and beyond, all of it half a cell within.
-fn allowed(bounds: &[Region], pixels: &Pixels<'_>, x: usize, y: usize) -> f32 {
-    let (x, y) = (
-        (x as f32 + 0.5) / pixels.width() as f32,
-        (y as f32 + 0.5) / pixels.height() as f32,
-    );
-    bounds.iter().fold(1.0, |least: f32, bound| {
-        least.min((2.0 * bound.at(x, y) - 1.0).clamp(0.0, 1.0))
-    })
 }

@@ -1,29 +1,27 @@
 //! Recoloring: the paint of an object exchanged at full size, in the picture's own space and depth.
 //!
 //! - `paint`: what becomes of a pixel
+//! - `exact`: the paint of one material, so that its flat part ends at a color
 //! - `flat`: where the color is set and measured
 
+mod exact;
 mod flat;
 mod paint;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use palette::Oklab;
-use palette::color_difference::Ciede2000;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::coded::{code, light};
 use crate::color::Color;
 use crate::error::{Error, Result};
-use crate::gamut::{reduce_in, shown};
+use crate::gamut::shown;
 use crate::matte::{Matte, Mixed};
 use crate::pixels::{Pixels, Samples};
-use flat::Flat;
+pub(crate) use exact::Exact;
 pub(crate) use paint::Paint;
 
-/// How often the paint is corrected by what comes out in the flat part: compression near white and black moves the mean.
-const CORRECTIONS: usize = 3;
 /// Rows that one thread does before it looks whether it should stop.
 const TILE: usize = 32;
 
@@ -83,15 +81,12 @@ pub fn recolor(
     beat: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<(Painted, Report)> {
     let space = pixels.light();
-    let (target, out_of_gamut) = reduce_in(color.oklab(), |color| space.of_oklab(color));
     let mut paints = Vec::new();
     for matte in mattes {
-        let flat = Flat::of(pixels, matte)?;
-        let paint = corrected(pixels, &flat, target);
-        paints.push((matte, flat, paint));
+        paints.push((matte, Exact::new(pixels, matte, color)?));
         beat()?;
     }
-    let Some((_, flat, paint)) = paints.first() else {
+    let Some((_, first)) = paints.first() else {
         return Err(Error::NothingFound);
     };
     let reduced = AtomicUsize::new(0);
@@ -105,7 +100,7 @@ pub fn recolor(
     let result = painted(pixels, beat, |x: usize, y: usize| -> Option<[f32; 3]> {
         let mut before: Option<[f32; 3]> = None;
         let mut change = [0.0; 3];
-        for (matte, _, paint) in &paints {
+        for (matte, paint) in &paints {
             match matte.alpha(x, y) {
                 0 => {}
                 255 => return Some(shown(paint.over(pixels.linear(x, y)))),
@@ -120,29 +115,7 @@ pub fn recolor(
         }
         before.map(|pixel| [0, 1, 2].map(|c| light(pixel[c] + change[c])))
     })?;
-    let after = Pixels::new(pixels.width(), pixels.height(), result.samples(), space)?;
-    let goal = Color::from_oklab(target);
-    let mut apart: Vec<f32> = flat
-        .blocks
-        .iter()
-        .map(|block| {
-            Color::from_linear(space.to_srgb(flat::mean(&after, *block, 1)))
-                .lab()
-                .difference(goal.lab())
-        })
-        .collect();
-    apart.sort_by(f32::total_cmp);
-    let report = Report {
-        from: Color::from_linear(space.to_srgb(flat.color)),
-        to: goal,
-        out_of_gamut,
-        reduced_pixels: reduced.into_inner(),
-        gain: paint.gain(),
-        gain_limited: paint.gain() > paint::GAIN,
-        median: apart[apart.len() / 2],
-        p95: apart[(apart.len() * 95 / 100).min(apart.len() - 1)],
-        means: apart.len(),
-    };
+    let report = first.report(pixels, result.samples(), reduced.into_inner())?;
     Ok((result, report))
 }
 
@@ -194,44 +167,6 @@ fn fill<T: Send>(
             }
             Ok(())
         })
-}
-
-/// The paint with which the flat part ends at the target.
-fn corrected(pixels: &Pixels<'_>, flat: &Flat, target: Oklab<f32>) -> Paint {
-    let space = pixels.light();
-    let mut aim = target;
-    let at = |aim| {
-        let (shown, _) = reduce_in(aim, |color| space.of_oklab(color));
-        Paint::new(
-            space,
-            flat.color,
-            space.of_oklab(shown).map(|value| value.clamp(0.0, 1.0)),
-        )
-    };
-    // What the middle of the blocks should come out as, under the light that it has.
-    let goal = space.oklab(
-        space
-            .of_oklab(target)
-            .map(|value| (value * flat.light).min(1.0)),
-    );
-    let mut paint = at(aim);
-    for _ in 0..CORRECTIONS {
-        let means: Vec<[f32; 3]> = flat
-            .blocks
-            .iter()
-            .map(|block| {
-                let mean = flat::mean_of(*block, 2, |x, y| {
-                    paint.over(pixels.linear(x, y)).map(|value| value.min(1.0))
-                });
-                let color = space.oklab(mean);
-                [color.l, color.a, color.b]
-            })
-            .collect();
-        let [l, a, b] = flat::median(&means);
-        aim = Oklab::new(aim.l + goal.l - l, aim.a + goal.a - a, aim.b + goal.b - b);
-        paint = at(aim);
-    }
-    paint
 }
 
 /// The object's own color in a mixed pixel, encoded: what is left of it without the other color; where little of it is the

@@ -151,6 +151,7 @@ pub(crate) async fn submission(
         ..Spec::new(request.instruction)
     };
     let (mut needs, mut cost, mut locates) = (Needs::default(), Cost::default(), false);
+    let mut recolored = true;
     if let Some(resolve) = &settings.resolve {
         let resolved = resolve(&spec).map_err(|invalid| match &*invalid.field {
             "options" => Problem::new(ProblemCode::OptionsInvalid, invalid.message),
@@ -161,12 +162,19 @@ pub(crate) async fn submission(
         }
         spec.resolved = Some(resolved.preset);
         (needs, cost, locates) = (resolved.needs, resolved.cost, resolved.locates);
+        recolored = resolved.recolors;
     }
     let region = locates || request.mask.is_some();
-    let spec = spec.finished(
-        asked.unwrap_or_else(|| Finish::by_default(region)),
-        asked.is_some(),
-    );
+    let finish = asked.unwrap_or_else(|| Finish::by_default(region));
+    if spec.color.is_some() && !recolored && finish != Finish::Detail {
+        let says = format!(
+            "the preset {} does not recolor, and the finish {finish} keeps the model's own color: choose the preset recolor or auto, or \
+             the finish detail, or leave the color out",
+            spec.preset
+        );
+        return Err(Problem::field("color", says));
+    }
+    let spec = spec.finished(finish, asked.is_some());
     let model = model(state, request.model.as_deref()).await?;
     if let Some(why) = settings
         .length

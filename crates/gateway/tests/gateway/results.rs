@@ -182,7 +182,7 @@ async fn parts_of_a_result_fit_together() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_region_is_pasted_unless_something_else_is_asked_for() {
+async fn a_region_is_carried_over_unless_something_else_is_asked_for() {
     let gateway = Gateway::with(|settings| {
         settings.resolve = Some(Arc::new(|spec: &Spec| {
             Ok(Resolved {
@@ -193,11 +193,11 @@ async fn a_region_is_pasted_unless_something_else_is_asked_for() {
     })
     .await;
     let image = gateway.image().await;
-    let (pasted, none) = (json!("paste"), Value::Null);
+    let (detail, pasted, none) = (json!("detail"), json!("paste"), Value::Null);
     for (extra, finish, by_default) in [
-        (json!({}), &pasted, true),
+        (json!({}), &detail, true),
         (json!({"preset": "paper"}), &none, false),
-        (json!({"preset": "paper", "mask": image}), &pasted, true),
+        (json!({"preset": "paper", "mask": image}), &detail, true),
         (json!({"finish": "none"}), &none, false),
         (json!({"finish": "paste"}), &pasted, false),
         (
@@ -206,7 +206,7 @@ async fn a_region_is_pasted_unless_something_else_is_asked_for() {
             false,
         ),
         (json!({"keep_outside": true}), &pasted, false),
-        (json!({"keep_outside": false}), &pasted, true),
+        (json!({"keep_outside": false}), &detail, true),
     ] {
         let mut body = json!({"image": image, "instruction": "make the sofa red"});
         body.as_object_mut()
@@ -218,7 +218,9 @@ async fn a_region_is_pasted_unless_something_else_is_asked_for() {
         let word = finish
             .as_str()
             .map_or("is null".to_owned(), |word| format!("= '{word}'"));
-        let needs = usize::from(finish.is_string()) + usize::from(by_default);
+        let needs = usize::from(finish.is_string())
+            + usize::from(*finish == detail)
+            + usize::from(by_default);
         let stored = format!(
             "select count(*) from edits where id = '{id}' and spec->>'finish' {word}
                 and coalesce(spec->'finish_default', 'false') = '{by_default}' and cardinality(needs) = {needs}"
@@ -228,7 +230,7 @@ async fn a_region_is_pasted_unless_something_else_is_asked_for() {
     for (extra, says) in [
         (
             json!({"finish": "better"}),
-            "a finish is one of none, paste",
+            "a finish is one of none, paste, detail",
         ),
         (
             json!({"finish": "none", "keep_outside": true}),

@@ -43,7 +43,7 @@ pub struct ImageEditForm {
     /// Preset to start from. Not in OpenAI's API.
     pub preset: Option<String>,
     /// How the model's picture becomes the result, as in `POST /v1/edits`. Not in OpenAI's API.
-    #[schema(value_type = Option<String>, pattern = "^(none|paste)$", example = "paste")]
+    #[schema(value_type = Option<String>, pattern = "^(none|paste|detail)$", example = "detail")]
     pub finish: Option<String>,
     /// `true` means `finish=paste`, `false` says nothing. Use `finish`. Not in OpenAI's API.
     #[schema(deprecated)]

@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(finish(json!({"keep_outside": true})), Some(Finish::Paste));
         assert_eq!(finish(json!({"finish": "none"})), Some(Finish::None));
         let error = request(json!({"finish": "better"})).unwrap_err();
-        let says = "a finish is one of none, paste";
+        let says = "a finish is one of none, paste, detail";
         assert!(error.to_string().contains(says), "{error}");
     }
 

@@ -54,7 +54,7 @@ pub struct EditRequest {
     #[serde(default)]
     #[schema(minimum = 64, maximum = 2048, example = 512)]
     pub size: Option<u32>,
-    /// How the model's picture becomes the result. By default `paste` where the edit has a region, which the preset looks for or
+    /// How the model's picture becomes the result. By default `detail` where the edit has a region, which the preset looks for or
     /// `mask` gives, and `none` where it has none. Where such an edit finds no region, the result is that of `none`, and its
     /// report warns of it.
     // Left out where it says nothing, so that a request which was sent before this field came has the same digest.

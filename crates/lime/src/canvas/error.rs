@@ -30,7 +30,9 @@ pub enum Error {
         error: FinishError,
     },
     /// A color is given, and nothing of the edit would use it.
-    #[error("the preset {preset} does not recolor: choose recolor or auto, or leave {field} out")]
+    #[error(
+        "the preset {preset} does not recolor: choose recolor or auto, or the finish detail for an edit with a region, or leave {field} out"
+    )]
     NotRecolored {
         /// What is given: `color` or `material`.
         field: &'static str,

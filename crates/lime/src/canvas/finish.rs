@@ -9,11 +9,13 @@ use limekiln_pictures::original::{Metadata, Opacity};
 use limekiln_pictures::{Colors, Depth, Mask, Original, paint, size};
 use serde::Serialize;
 
+use super::detail::{CarryReport, Detailed, Edited};
 use super::error::Error;
 use super::read::Canvas;
 use super::recolor::{RecolorReport, Recolored};
 use crate::edit::Outcome;
 use crate::found::{Beat, Paint};
+use crate::preset::Preset;
 use crate::report::Report;
 use crate::roi::{Map, Segments};
 
@@ -25,9 +27,19 @@ pub enum Finish {
     None,
     /// The result is the input with the model's picture, enlarged, laid over it inside the region.
     Paste,
+    /// The result is the input with the model's change of color or light carried over to it, or, where the edit is none, with the
+    /// model's picture joined to it where it changed something.
+    Detail,
     /// The result is the input with its object in another color. Nobody asks for it by this name: it is what becomes of an
     /// edit that is recolored.
     Recolor,
+}
+
+impl Finish {
+    /// Whether the result is the input at its own size, with the edit in it.
+    pub fn is_full(self) -> bool {
+        self != Self::None
+    }
 }
 
 /// A finish, and whether somebody asked for it.
@@ -49,9 +61,25 @@ impl Finishing {
         paint: None,
     };
 
+    /// Checks that the color that is given is used.
+    ///
+    /// # Errors
+    ///
+    /// Where the preset only edits, and this finish keeps the model's own colors.
+    pub fn takes(&self, preset: &Preset) -> Result<(), Error> {
+        let used = preset.recolor.is_some() || self.finish == Finish::Detail;
+        if self.paint.is_some() && !used {
+            return Err(Error::NotRecolored {
+                field: "color",
+                preset: preset.name.clone(),
+            });
+        }
+        Ok(())
+    }
+
     /// What the edit came to: `region` is whether it found one.
     fn settled(&self, region: bool) -> Finish {
-        if self.by_default && !region {
+        if (self.by_default || self.finish == Finish::Detail) && !region {
             Finish::None
         } else {
             self.finish
@@ -101,7 +129,10 @@ pub struct ResultReport {
     pub finish: Finish,
     /// How the result was put together; none with [`Finish::None`].
     pub composite: Option<Seam>,
-    /// What was recolored; none where the picture was edited.
+    /// How the edit was carried over; none with other finishes than [`Finish::Detail`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carry: Option<CarryReport>,
+    /// What was recolored; none where the picture was edited and no color was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recolor: Option<RecolorReport>,
     /// The engine's report. Its warnings begin with those of the picture.
@@ -152,6 +183,7 @@ impl Canvas {
             decoded,
             found,
             region: located,
+            changeable,
             segments,
             attention,
             report: mut edit,
@@ -160,19 +192,48 @@ impl Canvas {
         warnings.append(&mut edit.warnings);
         let (latents, made) = match decoded {
             Some(decoded) => {
+                let after = decoded.deep;
                 let edited = match self.original.depth() {
                     Depth::Eight => Colors::Eight(decoded.image),
-                    Depth::Sixteen => Colors::Sixteen(decoded.deep),
+                    Depth::Sixteen => Colors::Sixteen(after.clone()),
                 };
                 let region = self.mask.is_some() || located.is_some();
                 let finish = finishing.settled(region);
                 if finish != finishing.finish {
                     warnings.push(NOT_PASTED.to_owned());
                 }
-                (
-                    Some(decoded.latents),
-                    self.laid(&edited, finish, located.as_ref()),
-                )
+                let rendered = decoded.before.as_ref().filter(|_| finish == Finish::Detail);
+                let detailed = match rendered {
+                    Some(before) => {
+                        let edit = Edited {
+                            rendered: (before, &after),
+                            located: (located.as_ref(), attention.as_ref()),
+                            changeable: changeable.as_ref(),
+                            instruction: &edit.instruction,
+                            color: finishing
+                                .paint
+                                .as_ref()
+                                .filter(|paint| paint.words.is_none()),
+                        };
+                        self.detailed(&edit, beat)?
+                    }
+                    None => None,
+                };
+                let made = match detailed {
+                    Some(mut detailed) => {
+                        warnings.append(&mut detailed.warnings);
+                        detailed.into()
+                    }
+                    None => {
+                        let pasted = if finish == Finish::Detail {
+                            Finish::Paste
+                        } else {
+                            finish
+                        };
+                        self.laid(&edited, pasted, located.as_ref())
+                    }
+                };
+                (Some(decoded.latents), made)
             }
             None => {
                 let paint = finishing.paint.ok_or(limekiln_finish::Error::NoneAsked)?;
@@ -195,6 +256,7 @@ impl Canvas {
                 output_size: made.result.size(),
                 finish: made.finish,
                 composite: made.seam,
+                carry: made.carry,
                 recolor: made.recolor,
                 edit,
             },
@@ -218,6 +280,7 @@ impl Canvas {
                 matte: None,
                 finish,
                 seam: None,
+                carry: None,
                 recolor: None,
             };
         }
@@ -233,6 +296,7 @@ impl Canvas {
             matte: Some(matte),
             finish,
             seam: Some(seam),
+            carry: None,
             recolor: None,
         }
     }
@@ -244,7 +308,21 @@ struct Made {
     matte: Option<GrayImage>,
     finish: Finish,
     seam: Option<Seam>,
+    carry: Option<CarryReport>,
     recolor: Option<RecolorReport>,
+}
+
+impl From<Detailed> for Made {
+    fn from(detailed: Detailed) -> Self {
+        Self {
+            result: detailed.result,
+            matte: Some(detailed.matte),
+            finish: Finish::Detail,
+            seam: Some(detailed.seam),
+            carry: Some(detailed.report),
+            recolor: detailed.recolor,
+        }
+    }
 }
 
 impl From<Recolored> for Made {
@@ -254,6 +332,7 @@ impl From<Recolored> for Made {
             matte: Some(recolored.matte),
             finish: Finish::Recolor,
             seam: Some(recolored.seam),
+            carry: None,
             recolor: Some(recolored.report),
         }
     }

@@ -7,9 +7,11 @@
 //! - `paint`: what is to be recolored, and in what
 //! - `finish`: from the model's picture, or the recolored object, to the result, its report and the pictures of its stages
 //! - `recolor`: the object in another color
+//! - `detail`: the model's edit carried over to the full-size picture
 //! - `warnings`: what the user should know about the picture and the file of the result
 //! - `error`: why an edit can't be started
 
+mod detail;
 mod error;
 mod finish;
 mod paint;
@@ -18,6 +20,7 @@ mod recolor;
 mod request;
 mod warnings;
 
+pub use detail::{CarryReport, Way as CarryWay};
 pub use error::Error;
 pub use finish::{Finish, Finished, Finishing, ResultReport, Stages, View};
 pub use paint::paint;

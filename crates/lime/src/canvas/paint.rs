@@ -9,7 +9,8 @@ use crate::preset::Preset;
 use crate::words;
 
 /// Reads what an edit recolors: in `color`, or in the one that the instruction's words ask for. None where the preset
-/// does not recolor; where it edits, too, also when no change of color is asked for.
+/// does not recolor; where it edits, too, also when no change of color is asked for. A `color` given to a preset that only edits
+/// is the one that its object ends at: [`Finishing::takes`](super::Finishing::takes) says whether its finish can do that.
 ///
 /// # Errors
 ///
@@ -21,6 +22,14 @@ pub fn paint(
     material: Option<&str>,
 ) -> Result<Option<Paint>, Error> {
     let wrong = |field| move |error| Error::Asked { field, error };
+    if let (None, Some(_), Some(color), None) = (&preset.recolor, &preset.edit, color, material) {
+        let color = color.parse().map_err(wrong("color"))?;
+        return Ok(Some(Paint {
+            color,
+            words: None,
+            materials: Choice::Main,
+        }));
+    }
     if preset.recolor.is_none() {
         let given = [("color", color), ("material", material)];
         return match given.into_iter().find(|(_, value)| value.is_some()) {
@@ -59,6 +68,7 @@ pub fn paint(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canvas::{Finish, Finishing};
 
     fn words(preset: &Preset, instruction: &str) -> Option<String> {
         paint(preset, instruction, None, None).unwrap()?.words
@@ -90,10 +100,22 @@ mod tests {
             let error = paint(&recolor, "recolor the sofa", color, material).unwrap_err();
             assert_eq!(error.field(), Some(field), "{error}");
         }
-        for (color, material) in [(Some("teal"), None), (None, Some("all"))] {
-            let error = paint(&Preset::fast(), "make the sofa red", color, material).unwrap_err();
+        for color in [Some("teal"), None] {
+            let error = paint(&Preset::fast(), "make the sofa red", color, Some("all"));
+            let error = error.unwrap_err();
             assert!(error.to_string().contains("does not recolor"), "{error}");
         }
+        let given = paint(&Preset::fast(), "make the sofa red", Some("teal"), None).unwrap();
+        let mut finishing = Finishing {
+            paint: given,
+            finish: Finish::Detail,
+            ..Finishing::NONE
+        };
+        assert!(finishing.takes(&Preset::fast()).is_ok());
+        finishing.finish = Finish::Paste;
+        let error = finishing.takes(&Preset::fast()).unwrap_err();
+        assert_eq!(error.field(), Some("color"), "{error}");
+        assert!(finishing.takes(&Preset::auto()).is_ok());
         assert_eq!(
             paint(&Preset::fast(), "make the sofa red", None, None).unwrap(),
             None

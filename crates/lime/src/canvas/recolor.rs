@@ -1,7 +1,7 @@
 //! The object of a picture in another color, at full size: no model's picture is in it.
 
 use image::{GrayImage, ImageBuffer};
-use limekiln_finish::{Evidence, Light, Painted, recolor};
+use limekiln_finish::{Evidence, Light, Painted, Report, Result, recolor};
 use limekiln_pictures::compose::Seam;
 use limekiln_pictures::{Colors, Mask, Original};
 use serde::Serialize;
@@ -65,6 +65,70 @@ pub struct MaterialReport {
     pub changed: bool,
 }
 
+impl RecolorReport {
+    /// Of a paint and what came of it, of an object that was found otherwise.
+    pub(super) fn of(paint: &Paint, done: &Report, (matte_ms, paint_ms): (f64, f64)) -> Self {
+        Self {
+            color: paint.color.hex(),
+            words: paint.words.clone(),
+            from: done.from.hex(),
+            to: done.to.hex(),
+            out_of_gamut: done.out_of_gamut,
+            reduced_px: done.reduced_pixels,
+            gain: rounded(done.gain),
+            gain_limited: done.gain_limited,
+            delta_e_median: rounded(done.median),
+            delta_e_p95: rounded(done.p95),
+            means: done.means,
+            materials: Vec::new(),
+            sure: 1.0,
+            evidence: None,
+            find_ms: 0.0,
+            matte_ms,
+            paint_ms,
+        }
+    }
+}
+
+/// What the user should know of a color.
+pub(super) fn warnings(paint: &Paint, done: &Report) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if done.out_of_gamut {
+        warnings.push(format!(
+            "the picture's color space does not have the color {}: it was given {}, of the same hue and lightness",
+            paint.color.hex(),
+            done.to.hex()
+        ));
+    }
+    if done.gain_limited {
+        warnings.push(format!(
+            "the new color is {:.0} times as light as the old one: shading was given less contrast, so that grain of the dark \
+             does not come out",
+            done.gain
+        ));
+    }
+    warnings
+}
+
+/// Painted samples as colors of this size.
+///
+/// # Errors
+///
+/// Where there are not as many.
+pub(super) fn colors((width, height): (u32, u32), painted: Painted) -> Result<Colors> {
+    let colors = match painted {
+        Painted::Eight(samples) => ImageBuffer::from_raw(width, height, samples).map(Colors::Eight),
+        Painted::Sixteen(samples) => {
+            ImageBuffer::from_raw(width, height, samples).map(Colors::Sixteen)
+        }
+    };
+    colors.ok_or_else(|| limekiln_finish::Error::Size {
+        what: "the result",
+        got: "another size".into(),
+        want: format!("{width}x{height}"),
+    })
+}
+
 /// A picture whose object has another color.
 pub(super) struct Recolored {
     pub(super) result: Original,
@@ -82,7 +146,7 @@ impl Canvas {
         located: (Option<&Mask>, Option<&Map>),
         (paint, least): (&Paint, f64),
         beat: Beat<'_>,
-    ) -> limekiln_finish::Result<Recolored> {
+    ) -> Result<Recolored> {
         let light: Light = found::light(&self.original.space);
         let before = pixels(&self.original, &light)?;
         let found = match found {
@@ -95,20 +159,7 @@ impl Canvas {
         let (width, height) = self.size();
         let mut matte = GrayImage::new(width, height);
         found.mattes.iter().for_each(|of| of.lay_over(&mut matte));
-        let size = || limekiln_finish::Error::Size {
-            what: "the result",
-            got: "another size".into(),
-            want: format!("{width}x{height}"),
-        };
-        let colors = match painted {
-            Painted::Eight(samples) => {
-                ImageBuffer::from_raw(width, height, samples).map(Colors::Eight)
-            }
-            Painted::Sixteen(samples) => {
-                ImageBuffer::from_raw(width, height, samples).map(Colors::Sixteen)
-            }
-        };
-        let result = self.original.recolored(colors.ok_or_else(size)?);
+        let result = self.original.recolored(colors((width, height), painted)?);
         let sure = found.sure();
         let mut warnings = Vec::new();
         if sure < least {
@@ -116,20 +167,7 @@ impl Canvas {
                 "it is not sure that the right thing was found ({sure:.2} of 1): look at the matte, and draw a mask where it is wrong"
             ));
         }
-        if done.out_of_gamut {
-            warnings.push(format!(
-                "the picture's color space does not have the color {}: it was given {}, of the same hue and lightness",
-                paint.color.hex(),
-                done.to.hex()
-            ));
-        }
-        if done.gain_limited {
-            warnings.push(format!(
-                "the new color is {:.0} times as light as the old one: shading was given less contrast, so that grain of the dark \
-                 does not come out",
-                done.gain
-            ));
-        }
+        warnings.extend(self::warnings(paint, &done));
         let materials = found.materials.iter().map(|material| MaterialReport {
             number: material.number,
             share: rounded(material.share),
@@ -139,23 +177,11 @@ impl Canvas {
         Ok(Recolored {
             seam: Seam::of(&self.original, &result, &matte, 0),
             report: RecolorReport {
-                color: paint.color.hex(),
-                words: paint.words.clone(),
-                from: done.from.hex(),
-                to: done.to.hex(),
-                out_of_gamut: done.out_of_gamut,
-                reduced_px: done.reduced_pixels,
-                gain: rounded(done.gain),
-                gain_limited: done.gain_limited,
-                delta_e_median: rounded(done.median),
-                delta_e_p95: rounded(done.p95),
-                means: done.means,
                 materials: materials.collect(),
                 sure,
                 evidence: found.evidence,
                 find_ms: found.find_ms,
-                matte_ms: found.matte_ms,
-                paint_ms,
+                ..RecolorReport::of(paint, &done, (found.matte_ms, paint_ms))
             },
             result,
             matte,

@@ -11,6 +11,9 @@ use crate::found::{Full, Paint};
 use crate::preset::Preset;
 use crate::report::{Report, Way, Why};
 
+/// By how many latents an edit reaches further where its object's matte decides in the end, unless the preset says.
+const MATTE_LATENTS: usize = 2;
+
 /// What an edit is asked for, beside its picture.
 #[derive(Clone, Debug)]
 pub struct Recipe {
@@ -18,6 +21,7 @@ pub struct Recipe {
     seed: u64,
     preset: Preset,
     paint: Option<Paint>,
+    detailed: bool,
 }
 
 impl Recipe {
@@ -35,12 +39,30 @@ impl Recipe {
             seed,
             preset,
             paint: None,
+            detailed: false,
         })
     }
 
     /// The same with something to recolor, as [`super::paint`] reads it.
     pub fn painted(self, paint: Option<Paint>) -> Self {
         Self { paint, ..self }
+    }
+
+    /// The same for the finish [`Finish::Detail`](super::Finish::Detail): the input's latents are decoded, too, and the edit reaches
+    /// a little beyond its region, as far as the object's matte may.
+    pub fn detailed(mut self, detailed: bool) -> Self {
+        self.detailed = detailed;
+        if let Some(blend) = self
+            .preset
+            .edit
+            .as_mut()
+            .and_then(|edit| edit.blend.as_mut())
+            && detailed
+            && blend.matte == 0
+        {
+            blend.matte = MATTE_LATENTS;
+        }
+        self
     }
 
     /// Whether all that is asked for is a recolor.
@@ -72,6 +94,7 @@ impl Canvas {
                 .map(|mask| size::mask_shrink(&mask.pixels, (width, height))),
             scheduler: None,
             full: self.full(recipe),
+            beside: recipe.detailed && !recipe.only_recolors(),
         })
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 use image::{GrayImage, RgbImage};
-use limekiln_diffusion::{model::Model, picture};
+use limekiln_diffusion::{model::Model, picture, pulse};
 use limekiln_pictures::Mask;
 use limekiln_pictures::original::Rgb16Image;
 
@@ -26,6 +26,8 @@ pub struct Decoded {
     pub deep: Rgb16Image,
     /// f32 `[1, channels, h, w]`, before decoding.
     pub latents: Tensor,
+    /// What the decoder makes of the input's own latents; none unless the request asks for it.
+    pub before: Option<Rgb16Image>,
 }
 
 /// What an edit leaves.
@@ -39,6 +41,8 @@ pub struct Outcome {
     pub roi: Option<GrayImage>,
     /// The same on the grid that it was located on.
     pub region: Option<Mask>,
+    /// What the edit could change, on the grid of the latents, less a latent all around; none where that is everything.
+    pub changeable: Option<Mask>,
     /// The clustering that the region was put together from.
     pub segments: Option<Segments>,
     /// The map of where the instruction acts.
@@ -55,6 +59,7 @@ impl Outcome {
             found: None,
             roi: None,
             region: None,
+            changeable: None,
             segments: None,
             attention: None,
             report,
@@ -77,6 +82,7 @@ impl Edit {
             )));
         }
         let decoded = self.denoised().then(|| self.decode(model)).transpose()?;
+        let changeable = self.changeable().filter(|_| decoded.is_some());
         let (width, height) = self.setup.request.image.dimensions();
         let roi = self
             .located
@@ -95,6 +101,7 @@ impl Edit {
             found: self.judged.and_then(|judged| judged.found),
             roi: roi.map(|roi| roi.to_image()),
             region: self.located.roi,
+            changeable,
             segments: self.located.segments,
             attention: self.located.map,
             report,
@@ -104,19 +111,42 @@ impl Edit {
     fn decode(&mut self, model: &Model) -> Result<Decoded> {
         let began = Instant::now();
         let latents = self.run.latents().clone();
+        let factor = self.setup.scaling_factor;
+        let decoded = |latents: &Tensor| -> Result<Tensor> {
+            Ok(model.vae.decode(&latents.to_dtype(model.dtype)?)?)
+        };
         // The whole picture, though only the window changed: group norms and attention of the decoder see everything, and a window alone
         // came out up to 8 of 255 off in rooms, and up to 159 with attention.
-        let scaled = (&latents / self.setup.scaling_factor)?.to_dtype(model.dtype)?;
-        let decoded = model.vae.decode(&scaled)?;
+        let after = decoded(&(&latents / factor)?)?;
         let (image, deep) = (
-            picture::from_tensor(&decoded)?,
-            picture::deep_from_tensor(&decoded)?,
+            picture::from_tensor(&after)?,
+            picture::deep_from_tensor(&after)?,
         );
         self.timings.decode_ms = milliseconds(began);
+        drop(after);
+        let began = Instant::now();
+        let mut before = None;
+        // Without a region there is nothing to carry over.
+        if self.setup.request.beside && self.located.roi.is_some() {
+            pulse::beat();
+            before = Some(picture::deep_from_tensor(&decoded(&self.setup.picture)?)?);
+            self.timings.decode_input_ms = milliseconds(began);
+        }
         Ok(Decoded {
             image,
             deep,
             latents,
+            before,
         })
+    }
+
+    fn changeable(&self) -> Option<Mask> {
+        let blend = self.setup.request.preset.edit.as_ref()?.blend.as_ref()?;
+        let grown = self.setup.grown(self.located.roi.as_ref()?, blend);
+        let (width, height) = (grown.width(), grown.height());
+        let outside = grown.inside().iter().map(|inside| !inside).collect();
+        let outside = Mask::new(width, height, outside).grown(1);
+        let inside = outside.inside().iter().map(|outside| !outside).collect();
+        Some(Mask::new(width, height, inside))
     }
 }

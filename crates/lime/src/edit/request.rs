@@ -24,6 +24,8 @@ pub struct Request {
     /// The full-size picture, and what it is to be recolored in where the object is sure enough: of a preset that edits where
     /// it is not.
     pub full: Option<Full>,
+    /// Whether the input's own latents are decoded, too, so that the result can be compared with what the decoder makes of them.
+    pub beside: bool,
 }
 
 impl Request {

@@ -93,6 +93,7 @@ mod tests {
             mask: None,
             scheduler: None,
             full: None,
+            beside: false,
         };
         let of = |request: &Request| Digests::of(request, "model").unwrap();
         let first = of(&asked);

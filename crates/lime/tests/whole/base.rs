@@ -63,6 +63,7 @@ fn base_is_diffusers_pipeline() {
             mask: None,
             scheduler,
             full: None,
+            beside: false,
         };
         let outcome = run(&model, Edit::new(&model, request).unwrap());
         let decoded = outcome.decoded.unwrap();

@@ -51,6 +51,7 @@ pub(crate) fn request(preset: Preset) -> Request {
         mask: None,
         scheduler: None,
         full: None,
+        beside: false,
     }
 }
 

@@ -43,6 +43,7 @@ fn both_stages_are_the_methods() {
             mask: None,
             scheduler: None,
             full: None,
+            beside: false,
         };
 
         let located = run(&model, Edit::new(&model, request.clone()).unwrap());

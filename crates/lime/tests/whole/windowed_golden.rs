@@ -145,6 +145,7 @@ fn request(golden: &Golden, find: &impl Fn(&str) -> Tensor) -> Request {
         mask: None,
         scheduler: None,
         full: None,
+        beside: false,
     }
 }
 

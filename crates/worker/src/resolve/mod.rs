@@ -47,6 +47,7 @@ pub fn resolve(spec: &Spec) -> Result<Resolved, Invalid> {
     Ok(Resolved {
         cost: cost_of(&preset),
         locates: preset.locate.is_some(),
+        recolors: preset.recolor.is_some(),
         only_recolors: preset.edit.is_none(),
         needs: packed::needs(&fields),
         preset: packed::pack(&spec.preset, &fields),
@@ -74,6 +75,7 @@ pub(crate) fn finishing(spec: &Spec, preset: &Preset) -> Result<Finishing, Unrea
     let finish = match spec.finish() {
         Finish::None => canvas::Finish::None,
         Finish::Paste => canvas::Finish::Paste,
+        Finish::Detail => canvas::Finish::Detail,
         Finish::Other(_) => return Err(Unready::Unable(missing(spec, &can()))),
     };
     Ok(Finishing {
@@ -289,6 +291,11 @@ mod tests {
         assert_eq!(of(json!({})), Ok(Finishing::NONE));
         assert_eq!(of(json!({"keep_outside": true})), Ok(paste(false)));
         assert_eq!(of(json!({"finish": "paste"})), Ok(paste(false)));
+        let detail = Finishing {
+            finish: canvas::Finish::Detail,
+            ..paste(false)
+        };
+        assert_eq!(of(json!({"finish": "detail"})), Ok(detail));
         assert_eq!(
             of(json!({"finish": "paste", "finish_default": true})),
             Ok(paste(true))

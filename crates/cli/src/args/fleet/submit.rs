@@ -36,7 +36,7 @@ pub(crate) struct SubmitArgs {
     pub(crate) key: String,
 
     /// Where to write the result: .png, .webp (both lossless) or .jpg; - is stdout, as PNG [default: a free name beside IMAGE:
-    /// IMAGE-edited.jpg where IMAGE is a JPEG and the result was pasted, else IMAGE-edited.png]
+    /// IMAGE-edited.jpg where IMAGE is a JPEG and the result has its size, else IMAGE-edited.png]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
