@@ -10,6 +10,8 @@ use crate::text::{layout, shown};
 
 /// A room whose colored part is further than this from the truth, by its median ΔE00, counts as wrong.
 const WRONG: f64 = 8.0;
+/// From here on an object counts as sure.
+const SURE: f64 = 0.8;
 
 /// The scores of every row and finish; [`crate::fidelity`] says what each is.
 #[derive(Debug, Serialize)]
@@ -39,6 +41,15 @@ pub struct FinishedLine {
     pub old_hue: Option<Mean>,
     pub stray_matte: Option<Mean>,
     pub changed_outside: Option<Mean>,
+    /// ΔE00 of the flat part to the color that was given: median and 95th percentile of a room.
+    pub to_color_median: Option<Mean>,
+    pub to_color_p95: Option<Mean>,
+    /// Share of rooms that were recolored.
+    pub recolored: Option<Mean>,
+    /// Share of rooms, of those in which an object was looked for, whose object was sure to 0.8 or more.
+    pub sure: Option<Mean>,
+    /// Share of these whose median is above 8.
+    pub sure_above_8: Option<Mean>,
     /// Time of an edit with its finish.
     pub seconds: Option<Mean>,
     /// Time of the finish alone.
@@ -79,6 +90,11 @@ impl Finished {
             "old hue",
             "matte astray",
             "changed outside",
+            "to the color",
+            "95 %",
+            "recolored",
+            "sure",
+            "sure, above 8",
             "s/edit",
             "s/finish",
         ];
@@ -97,6 +113,11 @@ impl Finished {
                 shown(line.old_hue, 3),
                 shown(line.stray_matte, 3),
                 shown(line.changed_outside, 0),
+                shown(line.to_color_median, 2),
+                shown(line.to_color_p95, 2),
+                shown(line.recolored, 2),
+                shown(line.sure, 2),
+                shown(line.sure_above_8, 2),
                 shown(line.seconds, 2),
                 shown(line.finish_seconds, 2),
             ]
@@ -109,12 +130,17 @@ impl Finished {
             .max();
         format!(
             "\nAt {side} pixels, beside the true edit\n{}\n{} rooms; colored part: ΔE00 (median and mean of a room, share of rooms whose \
-             median is above 8), texture (correlation of what is fine); `none` is enlarged to the picture's size",
+             median is above 8), texture (correlation of what is fine); to the color: ΔE00 of the flat part to the one given, median and \
+             95th percentile; sure: 0.8 and more; `none` is enlarged to the picture's size",
             layout(&cells),
             count.unwrap_or(0),
             side = self.side,
         )
     }
+}
+
+fn above(score: &FullScore) -> f64 {
+    f64::from(u8::from(score.fidelity.delta_e_median > WRONG))
 }
 
 fn line(row: &Row, scores: &[Score], finish: usize) -> Option<FinishedLine> {
@@ -129,7 +155,7 @@ fn line(row: &Row, scores: &[Score], finish: usize) -> Option<FinishedLine> {
         finish: full().next()?.finish,
         delta_e_median: of(|score| score.fidelity.delta_e_median),
         delta_e_mean: of(|score| score.fidelity.delta_e_mean),
-        above_8: of(|score| f64::from(u8::from(score.fidelity.delta_e_median > WRONG))),
+        above_8: of(above),
         texture: some(|score| score.fidelity.texture),
         ring: of(|score| score.fidelity.ring),
         edge: of(|score| score.fidelity.edge),
@@ -137,6 +163,14 @@ fn line(row: &Row, scores: &[Score], finish: usize) -> Option<FinishedLine> {
         old_hue: some(|score| score.fidelity.old_hue),
         stray_matte: some(|score| score.fidelity.stray_matte),
         changed_outside: of(|score| score.fidelity.changed_outside as f64),
+        to_color_median: some(|score| score.to_color.map(|(median, _)| median)),
+        to_color_p95: some(|score| score.to_color.map(|(_, most)| most)),
+        recolored: of(|score| f64::from(u8::from(score.recolored))),
+        sure: some(|score| score.sure.map(|sure| f64::from(u8::from(sure >= SURE)))),
+        sure_above_8: some(|score| {
+            let sure = score.sure.is_some_and(|sure| sure >= SURE);
+            sure.then(|| above(score))
+        }),
         seconds: Mean::of(seconds),
         finish_seconds: of(|score| score.finish_seconds),
     })
@@ -164,8 +198,8 @@ mod tests {
                 stray_matte: None,
                 changed_outside: 10,
             },
-            to_color: None,
-            sure: Some(0.9),
+            to_color: (median > 5.0).then_some((1.0, 2.0)),
+            sure: Some(if median > 8.0 { 0.9 } else { 0.5 }),
             recolored: true,
             finish_seconds: 0.5,
         };
@@ -204,6 +238,15 @@ mod tests {
                 none.boundary_f1
             ),
             (1, 2.5, None)
+        );
+        // One of two is sure, and that one is wrong.
+        assert_eq!(
+            (
+                mean(paste.sure),
+                mean(paste.sure_above_8),
+                mean(paste.to_color_p95)
+            ),
+            (0.5, 1.0, 2.0)
         );
         let text = finished.text();
         assert!(

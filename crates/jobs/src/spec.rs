@@ -114,10 +114,10 @@ impl Spec {
 
     /// Needs of fields that this version knows and the first workers did not.
     pub const LATER: [&str; 6] = [
+        "color",
         "finish",
         "finish=detail",
         "finish_default",
-        "color",
         "material",
         "matte",
     ];

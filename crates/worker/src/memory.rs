@@ -17,6 +17,10 @@ const DRAW_PIXEL_BYTES: u64 = 26;
 /// The same for each pixel of an input of 16 bits: the picture that it is laid into, as it is stored, and its file take twice
 /// as much.
 const DEEP_PIXEL_BYTES: u64 = 42;
+/// Bytes that looking for an object holds beside the canvas, whatever the picture's size.
+const FIND_BYTES: u64 = 48 << 20;
+/// The same for each pixel of the input: the mattes of its materials.
+const FIND_PIXEL_BYTES: u64 = 8;
 /// Bytes for each pixel of the input that sizing it holds at most: the picture on white, and half shrunk.
 const SIZE_PIXEL_BYTES: u64 = 6;
 /// Edits that held more than this leave memory behind that is worth giving back.
@@ -60,7 +64,7 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    /// Looks at the heads of an edit's input and mask.
+    /// Looks at the heads of an edit's input and mask. `recolors`: whether its preset may recolor it.
     ///
     /// # Errors
     ///
@@ -70,6 +74,7 @@ impl Need {
         mask: Option<&[u8]>,
         spec: &Spec,
         sizing: Sizing,
+        recolors: bool,
     ) -> Result<Self, Failure> {
         let head = probe(input, &Limits::ACCEPTED).map_err(failure)?;
         let pixels = u64::from(head.width) * u64::from(head.height);
@@ -91,10 +96,15 @@ impl Need {
             Depth::Eight => 0,
             Depth::Sixteen => (DEEP_PIXEL_BYTES - DRAW_PIXEL_BYTES) * pixels,
         };
+        // What was found during the computation is kept until it is painted.
+        let found = match recolors {
+            true => FIND_BYTES + FIND_PIXEL_BYTES * pixels,
+            false => 0,
+        };
         let need = Self {
             read,
-            compute: kept,
-            draw: kept + deeper,
+            compute: kept + found,
+            draw: kept + deeper + found,
         };
         Ok(need.with(pixels, worked, sizing))
     }

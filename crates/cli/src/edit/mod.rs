@@ -50,6 +50,9 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let preset = settings::preset(&args.preset)?;
     input::pipes_check(&args.image, args.mask.as_deref(), args.output.as_deref())?;
     let region = preset.locate.is_some() || args.mask.is_some();
+    if preset.edit.is_none() && !region {
+        return Err(explained(Error::NoRegion));
+    }
     let color = color::color(&args.color)?;
     let paint = canvas::paint(
         &preset,

@@ -26,6 +26,120 @@ fn refused(context: &TestContext, table: &[(&[&str], i32, &str)]) {
     }
 }
 
+#[test]
+fn colors_that_say_nothing() {
+    let context = with_picture();
+    let halves = RgbImage::from_fn(8, 8, |x, _| image::Rgb([if x < 4 { 0 } else { 255 }; 3]));
+    context.write("halves.png", png(halves));
+    context.write("clear.png", png(image::RgbaImage::new(8, 8)));
+    context.write("m.png", mask(64, 48, 10, 30));
+    context.write("spring.txt", "leaf, #2E7D32\n");
+    context.write("bad.txt", "leaf\n");
+    let cases: [(&[&str], i32, &str); 16] = [
+        (&["--color", "blurple"], 2, "--color: `blurple` is no color"),
+        (
+            &["--color", "#1F6F8B80"],
+            2,
+            "--color: `#1F6F8B80` is transparent",
+        ),
+        (
+            &["--color", "lab(120 0 0)"],
+            2,
+            "--color: `lab(120 0 0)`: lightness is 120",
+        ),
+        (
+            &["--color", "@halves.png"],
+            2,
+            "--color @halves.png: the swatch shows several colors",
+        ),
+        (
+            &["--color", "@clear.png"],
+            2,
+            "--color @clear.png: the swatch is transparent",
+        ),
+        (
+            &["--color", "@gone.png"],
+            1,
+            "--color @gone.png: no such file",
+        ),
+        (
+            &["--color", "navy", "--palette", "spring.txt"],
+            2,
+            "has no color `navy`; it has leaf",
+        ),
+        (
+            &["--color", "leaf", "--palette", "bad.txt"],
+            2,
+            "line 1 of the palette",
+        ),
+        (
+            &["--color", "leaf", "--palette", "gone.txt"],
+            1,
+            "--palette gone.txt",
+        ),
+        (&["--palette", "spring.txt"], 2, "--color"),
+        (
+            &["--color", "teal", "--material", "0"],
+            2,
+            "--material: `0` picks no material",
+        ),
+        (&["--color", "teal", "--matte"], 2, "--mask"),
+        (
+            &["--color", "teal", "--finish", "none"],
+            2,
+            "--finish: the preset recolor only recolors",
+        ),
+        (&[], 2, "ask for no color"),
+        (
+            &["--color", "teal", "--set", "locate=null"],
+            2,
+            "draw one with --mask",
+        ),
+        (
+            &[
+                "--color",
+                "teal",
+                "--mask",
+                "m.png",
+                "--matte",
+                "--material",
+                "9",
+            ],
+            1,
+            "there is no material 9",
+        ),
+    ];
+    for (args, status, says) in cases {
+        let edit = [
+            "edit",
+            "ok.png",
+            "recolor it",
+            "-o",
+            "out.png",
+            "--preset",
+            "recolor",
+        ];
+        refused(&context, &[(&[&edit[..], args].concat(), status, says)]);
+    }
+    let fast = [
+        "edit", "ok.png", EDIT, "-o", "out.png", "--color", "teal", "--finish", "paste",
+    ];
+    refused(
+        &context,
+        &[(&fast, 2, "--color: the preset fast does not recolor")],
+    );
+    let two = [
+        "edit",
+        "ok.png",
+        "make it red and blue",
+        "-o",
+        "out.png",
+        "--preset",
+        "recolor",
+    ];
+    refused(&context, &[(&two, 2, "several colors (red, blue)")]);
+}
+
 /// Edits a sound picture into this file.
 fn to(output: &str) -> [&str; 5] {
     ["edit", "ok.png", EDIT, "-o", output]

@@ -9,6 +9,7 @@ mod eval;
 mod files;
 mod pictures;
 mod pipes;
+mod recolor;
 mod reference;
 mod rooms;
 mod services;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use image::{GenericImageView, ImageFormat, Luma};
 use limekiln_fixture::PATIENCE;
+use limekiln_jobs::api::Invalid;
 use limekiln_jobs::{Resolved, Spec};
 use serde_json::{Value, json};
 
@@ -245,4 +246,49 @@ async fn a_region_is_carried_over_unless_something_else_is_asked_for() {
         assert!((400..=422).contains(&reply.status), "{}", reply.text());
         assert!(reply.text().contains(says), "{}", reply.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_recolors_is_checked_before_it_is_queued_and_stored_as_it_was_asked() {
+    let gateway = Gateway::with(|settings| {
+        settings.resolve = Some(Arc::new(|spec: &Spec| match spec.color.as_deref() {
+            Some("blurple") => Err(Invalid::new("color", "is no color")),
+            _ => Ok(Resolved {
+                locates: spec.preset == "recolor",
+                only_recolors: spec.preset != "fast",
+                ..Resolved::default()
+            }),
+        }));
+    })
+    .await;
+    let image = gateway.image().await;
+    let body = |extra: Value| {
+        let mut body = json!({"image": image, "instruction": "recolor it", "preset": "recolor"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        body
+    };
+    for (extra, field) in [
+        (json!({"color": "blurple"}), "color"),
+        (json!({"color": ""}), "color"),
+        (json!({"color": "x".repeat(101)}), "color"),
+        (json!({"color": "teal", "material": "a\nb"}), "material"),
+        (json!({"color": "teal", "matte": true}), "matte"),
+        (json!({"color": "teal", "finish": "none"}), "finish"),
+        (json!({"color": "teal", "finish": "paste"}), "finish"),
+        (json!({"color": "teal", "preset": "somewhere"}), "mask"),
+        (json!({"color": 7}), "color"),
+    ] {
+        let reply = gateway.post("/v1/edits", &body(extra.clone())).await;
+        assert_eq!(reply.status, 422, "{extra}: {}", reply.text());
+        assert_eq!(reply.json()["errors"][0]["field"], field, "{extra}");
+    }
+    let extra = json!({"color": "teal", "material": "all", "matte": true, "mask": image});
+    let reply = gateway.post("/v1/edits", &body(extra)).await;
+    assert_eq!(reply.status, 202, "{}", reply.text());
+    let stored = "select count(*) from edits where spec->>'color' = 'teal' and spec->>'material' = 'all' \
+                 and spec->>'matte' = 'true'";
+    let found = gateway.context.number(stored).await;
+    assert_eq!(found, 1);
 }

@@ -45,6 +45,14 @@ pub struct ImageEditForm {
     /// How the model's picture becomes the result, as in `POST /v1/edits`. Not in OpenAI's API.
     #[schema(value_type = Option<String>, pattern = "^(none|paste|detail)$", example = "detail")]
     pub finish: Option<String>,
+    /// The color that the object ends at, with presets that recolor, as in `POST /v1/edits`. Not in OpenAI's API.
+    #[schema(max_length = 100, example = "#1F6F8B")]
+    pub color: Option<String>,
+    /// Which materials of the object get the color, as in `POST /v1/edits`. Not in OpenAI's API.
+    #[schema(max_length = 100, example = "all")]
+    pub material: Option<String>,
+    /// Whether `mask` only says roughly where. Not in OpenAI's API.
+    pub matte: Option<bool>,
     /// `true` means `finish=paste`, `false` says nothing. Use `finish`. Not in OpenAI's API.
     #[schema(deprecated)]
     pub keep_outside: Option<bool>,

@@ -9,6 +9,7 @@ mod common;
 mod edits;
 mod golden;
 mod reading;
+mod recolor;
 mod resume;
 mod windowed;
 #[expect(

@@ -59,9 +59,9 @@ pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<(Work, Held
         (Some(sizing), Some(input)) => {
             let (spec, mask) = (claimed.spec.clone(), fetched.mask);
             let began = Instant::now();
-            let cost = resolve::cost(&spec)?;
+            let (cost, recolors) = resolve::cost(&spec)?;
             ctx.limits.check(&claimed.model, cost, spec.size)?;
-            let need = Need::of(&input, mask.as_deref(), &spec, sizing)?;
+            let need = Need::of(&input, mask.as_deref(), &spec, sizing, recolors)?;
             let held = Held::take(&ctx.memory, need).await?;
             metrics::stage("memory", began.elapsed());
             let began = Instant::now();

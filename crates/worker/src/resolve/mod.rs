@@ -85,13 +85,14 @@ pub(crate) fn finishing(spec: &Spec, preset: &Preset) -> Result<Finishing, Unrea
     })
 }
 
-/// What an edit costs.
+/// What an edit costs, and whether it may be recolored.
 ///
 /// # Errors
 ///
 /// As [`Unready`] says.
-pub(crate) fn cost(spec: &Spec) -> Result<Cost, Unready> {
-    Ok(cost_of(&preset(spec)?))
+pub(crate) fn cost(spec: &Spec) -> Result<(Cost, bool), Unready> {
+    let preset = preset(spec)?;
+    Ok((cost_of(&preset), preset.recolor.is_some()))
 }
 
 /// Needs that this program can do.

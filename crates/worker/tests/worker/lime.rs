@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::running::{Running, settings};
 
-fn lime() -> Factory {
+pub(crate) fn lime() -> Factory {
     lime_at(limekiln_rooms::SIDE)
 }
 
@@ -44,7 +44,7 @@ fn room() -> Vec<u8> {
 }
 
 /// Settings for a machine that has other things to do as well.
-fn patient(context: &TestContext) -> Settings {
+pub(crate) fn patient(context: &TestContext) -> Settings {
     Settings {
         lease_ttl: Duration::from_secs(20),
         shutdown_grace: Duration::from_secs(20),

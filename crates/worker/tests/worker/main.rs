@@ -15,5 +15,6 @@ mod load;
 mod memory;
 mod needs;
 mod outages;
+mod recolor;
 mod running;
 mod whole;

@@ -268,6 +268,7 @@ impl Editor for LimeEditor {
                 false => Ok(()),
             };
             let finished = canvas.finish(outcome, finishing, warnings, &beat);
+            outputs::count(&finished);
             outputs::outputs(finished.map_err(prepared::failure)?)
         }))
     }

@@ -1,12 +1,51 @@
 //! From a finished edit to files.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use image::DynamicImage;
+use limekiln_finish::Error as FinishError;
 use limekiln_jobs::{ArtifactKind, Failure, FailureClass};
-use limekiln_lime::canvas::{Finished, View};
+use limekiln_lime::canvas::{self, Finish, Finished, View};
 use limekiln_pictures::{Format, encode};
 
 use crate::editor::contract::{Output, Outputs};
+use crate::metrics;
+
+/// Counts what became of an edit that could be recolored.
+pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
+    let report = match finished {
+        Ok(finished) => &finished.report,
+        Err(canvas::Error::Finish(FinishError::NothingFound | FinishError::RegionEmpty)) => {
+            return metrics::recolor("not_found");
+        }
+        Err(_) => return,
+    };
+    let recolor = report.recolor.as_ref();
+    match (recolor.filter(|_| report.finish == Finish::Recolor), report.edit.way) {
+        (Some(recolor), _) => {
+            let parts = [
+                ("find", recolor.find_ms),
+                ("matte", recolor.matte_ms),
+                ("paint", recolor.paint_ms),
+            ];
+            for (part, ms) in parts {
+                metrics::stage(part, Duration::from_secs_f64(ms.max(0.0) / 1e3));
+            }
+            let least = report
+                .edit
+                .preset
+                .recolor
+                .map_or(0.0, |recolor| recolor.sure);
+            metrics::recolor(match recolor.sure >= least {
+                true => "sure",
+                false => "unsure",
+            });
+        }
+        (None, Some(_)) => metrics::recolor("edited"),
+        (None, None) => {}
+    }
+}
 
 /// The result first, then its matte and the stages as far as there are any, the report last.
 pub(super) fn outputs(finished: Finished) -> Result<Outputs, Failure> {

@@ -1,0 +1,266 @@
+//! Edits that recolor: what the state machine leaves out, which way it goes, and what becomes of the full-size picture.
+
+use std::sync::Arc;
+
+use image::{GrayImage, Luma, Rgb, RgbImage};
+use limekiln_finish::{Color, Error as FinishError};
+use limekiln_lime::canvas::{Canvas, Error, Finish, Finished, Finishing, Recipe, paint};
+use limekiln_lime::found::UserMask;
+use limekiln_lime::report::Why;
+use limekiln_lime::{Edit, Outcome, Preset, Stage, run};
+use limekiln_pictures::{Colors, Limits, Original};
+use serde_json::json;
+
+use crate::common::{model, reference};
+
+const SIZE: (u32, u32) = (192, 144);
+const TEAL: &str = "#1F6F8B";
+
+/// Whether a pixel is of the red disc.
+fn inside(x: u32, y: u32) -> bool {
+    let (x, y) = (f64::from(x) - 90.0, f64::from(y) - 70.0);
+    x * x + y * y < 40.0 * 40.0
+}
+
+/// A red disc with grain before a gray wall.
+fn disc() -> RgbImage {
+    RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| {
+        let grain = ((x * 7 + y * 13) % 9) as u8;
+        Rgb(match inside(x, y) {
+            true => [170 + grain, 44 + grain, 40 + grain],
+            false => [150 + grain, 152 + grain, 148 + grain],
+        })
+    })
+}
+
+/// The disc, or a box around it.
+fn masked(mut canvas: Canvas, rough: bool) -> Canvas {
+    let around = |x, y| (44..140).contains(&x) && (24..118).contains(&y);
+    let mask = GrayImage::from_fn(SIZE.0, SIZE.1, |x, y| {
+        let within = if rough { around(x, y) } else { inside(x, y) };
+        Luma([if within { 255 } else { 0 }])
+    });
+    canvas.mask = Some(UserMask {
+        pixels: mask.into(),
+        rough,
+    });
+    canvas
+}
+
+fn preset(base: Preset) -> Preset {
+    let small = json!({"locate": {"grid": 32, "segments": {"rounds": 20, "clusters": 4}, "select": {"points": 10}}});
+    let preset = base.with(&small).unwrap();
+    match preset.edit {
+        Some(_) => preset.with(&json!({"edit": {"steps": 3}})).unwrap(),
+        None => preset,
+    }
+}
+
+/// A recipe, and how its outcome is finished.
+fn asked(preset: Preset, instruction: &str, color: Option<&str>) -> (Recipe, Finishing) {
+    let paint = paint(&preset, instruction, color, None).unwrap();
+    let finishing = Finishing {
+        finish: Finish::Paste,
+        by_default: true,
+        paint: paint.clone(),
+    };
+    let recipe = Recipe::new(instruction, 7, preset).unwrap().painted(paint);
+    (recipe, finishing)
+}
+
+fn finish(canvas: Canvas, outcome: Outcome, finishing: Finishing) -> Result<Finished, Error> {
+    canvas.finish(outcome, finishing, Vec::new(), &|| Ok(()))
+}
+
+#[test]
+fn what_only_recolors_locates_and_denoises_nothing() {
+    let model = model("sd1");
+    let canvas = Canvas::from(disc());
+    let (recipe, _) = asked(preset(Preset::recolor()), "make the disc teal", None);
+    assert!(canvas.without_model(&recipe).is_none());
+    let request = canvas.request(&recipe, 32, model.factor() as u32).unwrap();
+    let mut edit = Edit::new(&model, request).unwrap();
+    assert_eq!(
+        (edit.progress().stage, edit.progress().total),
+        (Stage::Locate, 1)
+    );
+    let saved = edit.save(&model).unwrap();
+    edit.step(&model).unwrap();
+    assert!(edit.is_done() && edit.progress().done == edit.progress().total);
+    let outcome = edit.finish(&model).unwrap();
+    assert!(outcome.decoded.is_none() && outcome.region.is_some());
+    let report = &outcome.report;
+    assert_eq!((report.steps.locate, report.steps.edit), (1, 0));
+    assert!(report.lanes <= 3.0 && report.change.is_none() && report.way.is_none());
+    // Resumed, it finds the same.
+    let request = canvas.request(&recipe, 32, model.factor() as u32).unwrap();
+    let mut resumed = Edit::resume(&model, request, &saved).unwrap().unwrap();
+    resumed.step(&model).unwrap();
+    assert_eq!(resumed.finish(&model).unwrap().region, outcome.region);
+}
+
+#[test]
+fn with_a_mask_no_model_is_asked_and_the_outside_is_the_inputs_own() {
+    let truth = Color::from_srgb8([0x1F, 0x6F, 0x8B]);
+    for rough in [false, true] {
+        let canvas = masked(disc().into(), rough);
+        let (recipe, finishing) = asked(Preset::recolor(), "recolor it", Some(TEAL));
+        let outcome = canvas.without_model(&recipe).unwrap();
+        let finished = finish(canvas, outcome, finishing).unwrap();
+        let (report, matte) = (&finished.report, finished.matte.unwrap());
+        let recolor = report.recolor.as_ref().unwrap();
+        assert_eq!(
+            (report.finish, recolor.to.as_str()),
+            (Finish::Recolor, TEAL)
+        );
+        assert_eq!(report.composite.as_ref().unwrap().changed_outside_px, 0);
+        assert_eq!(recolor.materials.is_empty(), !rough);
+        assert!(recolor.delta_e_median < 1.0, "{recolor:?}");
+        let json = serde_json::to_value(report).unwrap();
+        assert_eq!(
+            (json.get("model"), &json["steps"]["edit"]),
+            (None, &json!(0))
+        );
+        let result = finished.result.on_white();
+        let mut wrong = 0;
+        for (x, y, pixel) in result.enumerate_pixels() {
+            wrong += u32::from(inside(x, y) != (matte.get_pixel(x, y).0[0] >= 128));
+            if inside(x, y) && matte.get_pixel(x, y).0[0] == 255 {
+                let apart = Color::from_srgb8(pixel.0).difference(truth);
+                assert!(apart < 8.0, "{apart} at {x}, {y}");
+            }
+        }
+        assert!(
+            wrong < 120,
+            "{wrong} pixels of the matte are wrong, rough: {rough}"
+        );
+    }
+}
+
+#[test]
+fn a_preset_that_edits_too_goes_the_way_that_is_sure() {
+    let model = model("sd1");
+    let factor = model.factor() as u32;
+    let ways = |sure: f64, instruction: &str| {
+        let canvas = masked(disc().into(), true);
+        let auto = preset(Preset::auto()).with(&json!({"recolor": {"sure": sure}}));
+        let (recipe, finishing) = asked(auto.unwrap(), instruction, None);
+        let request = canvas.request(&recipe, 32, factor).unwrap();
+        let outcome = run(&model, request, |_| {}).unwrap();
+        let way = outcome.report.way.unwrap();
+        let finished = finish(canvas, outcome, finishing).unwrap();
+        assert_eq!(finished.report.recolor.is_some(), way.recolored);
+        (way, finished.report.finish)
+    };
+    let (way, finish) = ways(0.5, "make the disc teal");
+    assert_eq!((way.why, finish), (Why::Sure, Finish::Recolor));
+    let (way, finish) = ways(1.0, "make the disc teal");
+    assert_eq!((way.why, finish), (Why::NotSure, Finish::Paste));
+    assert!(way.sure.unwrap() < 1.0 && way.least == 1.0);
+    let (way, _) = ways(0.0, "make the disc nicer");
+    assert_eq!((way.why, way.sure), (Why::NotAsked, None));
+
+    // A mask that is taken as it is leaves no doubt, and needs no model.
+    let canvas = masked(disc().into(), false);
+    let (recipe, _) = asked(Preset::auto(), "make the disc teal", None);
+    let way = canvas.without_model(&recipe).unwrap().report.way.unwrap();
+    assert!(way.recolored);
+    let (recipe, _) = asked(Preset::auto(), "make the disc nicer", None);
+    assert!(canvas.without_model(&recipe).is_none());
+}
+
+#[test]
+fn the_way_that_was_taken_is_saved_and_what_was_found_is_found_again() {
+    let model = model("sd1");
+    let canvas = masked(disc().into(), true);
+    let finds = |sure: f64| {
+        let auto = preset(Preset::auto()).with(&json!({"recolor": {"sure": sure}}));
+        let (recipe, _) = asked(auto.unwrap(), "make the disc teal", None);
+        let request = canvas.request(&recipe, 32, model.factor() as u32).unwrap();
+        let mut edit = Edit::new(&model, request.clone()).unwrap();
+        assert_eq!(edit.progress().stage, Stage::Find);
+        let before = edit.save(&model).unwrap();
+        edit.step(&model).unwrap();
+        let after = edit.save(&model).unwrap();
+        let resumed = |saved: &[u8]| {
+            let edit = Edit::resume(&model, request.clone(), saved);
+            let mut edit = edit.unwrap().unwrap();
+            while !edit.is_done() {
+                edit.step(&model).unwrap();
+            }
+            edit.finish(&model).unwrap()
+        };
+        [resumed(&before), resumed(&after)]
+    };
+    for outcome in finds(0.5) {
+        assert!(outcome.found.is_some() && outcome.decoded.is_none());
+    }
+    let [before, after] = finds(1.0);
+    assert_eq!(before.report.way, after.report.way);
+    assert_eq!(before.report.way.unwrap().why, Why::NotSure);
+    assert_eq!(before.decoded.unwrap().image, after.decoded.unwrap().image);
+}
+
+#[test]
+fn nothing_found_is_no_success_and_whoever_stops_it_ends_it() {
+    let plain = RgbImage::from_pixel(SIZE.0, SIZE.1, Rgb([120; 3]));
+    let (recipe, finishing) = asked(Preset::recolor(), "recolor it", Some(TEAL));
+    let mut canvas = Canvas::from(plain);
+    canvas.mask = Some(UserMask {
+        pixels: GrayImage::new(SIZE.0, SIZE.1).into(),
+        rough: true,
+    });
+    let outcome = canvas.without_model(&recipe).unwrap();
+    let error = finish(canvas, outcome, finishing.clone()).unwrap_err();
+    assert_eq!(error.code(), "object_not_found", "{error}");
+
+    let canvas = masked(disc().into(), true);
+    let outcome = canvas.without_model(&recipe).unwrap();
+    let stopped = canvas.finish(outcome, finishing, Vec::new(), &|| {
+        Err(FinishError::Stopped)
+    });
+    assert_eq!(stopped.unwrap_err().code(), "stopped");
+
+    // Neither mask nor locating: nothing says where.
+    let nowhere = Preset::recolor().with(&json!({"locate": null})).unwrap();
+    let (recipe, _) = asked(nowhere, "recolor it", Some(TEAL));
+    let error = Canvas::from(disc()).request(&recipe, 32, 8).unwrap_err();
+    assert_eq!(error.field(), Some("mask"));
+}
+
+#[test]
+fn the_color_is_right_in_the_pictures_own_space_and_depth() {
+    let truth = Color::from_srgb8([0x1F, 0x6F, 0x8B]);
+    for name in ["p3.png", "adobe.png"] {
+        let file = std::fs::read(reference("files").join(name)).unwrap();
+        let (like, _) = Original::read(&file, &Limits::FILE).unwrap();
+        assert!(!like.space.is_srgb(), "{name}");
+        let deep: Vec<u16> = disc().iter().map(|value| u16::from(*value) * 257).collect();
+        let deep = image::ImageBuffer::from_raw(SIZE.0, SIZE.1, deep).unwrap();
+        let mut canvas = Canvas::from(disc());
+        canvas.original = Arc::new(Original {
+            colors: Colors::Sixteen(deep),
+            space: like.space,
+            ..Original::from(disc())
+        });
+        let canvas = masked(canvas, false);
+        let (recipe, finishing) = asked(Preset::recolor(), "recolor it", Some(TEAL));
+        let outcome = canvas.without_model(&recipe).unwrap();
+        let finished = finish(canvas, outcome, finishing).unwrap();
+        assert!(matches!(finished.result.colors, Colors::Sixteen(_)));
+        // What a viewer of the file shows.
+        let shown = finished.result.on_white();
+        let mut sum = [0.0_f32; 3];
+        let mut count = 0.0;
+        for (x, y, pixel) in shown.enumerate_pixels() {
+            if (70..110).contains(&x) && (50..90).contains(&y) {
+                let light = Color::from_srgb8(pixel.0).linear();
+                (0..3).for_each(|c| sum[c] += light[c]);
+                count += 1.0;
+            }
+        }
+        let mean = Color::from_linear(sum.map(|value| value / count));
+        let apart = mean.difference(truth);
+        assert!(apart < 0.6, "{name}: {apart}, {}", mean.hex());
+    }
+}
