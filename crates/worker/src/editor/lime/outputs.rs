@@ -22,7 +22,10 @@ pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
         Err(_) => return,
     };
     let recolor = report.recolor.as_ref();
-    match (recolor.filter(|_| report.finish == Finish::Recolor), report.edit.way) {
+    match (
+        recolor.filter(|_| report.finish == Finish::Recolor),
+        report.edit.way,
+    ) {
         (Some(recolor), _) => {
             let parts = [
                 ("find", recolor.find_ms),
