@@ -6,11 +6,13 @@
 //! |---|---|
 //! | `null` | [`NullEditor`]: an editor without pixels, for load tests and for tests of faults |
 //! | [`queue`] | edits a second through coordinator, broker and worker, and how soon one starts |
+//! | [`tables`] | milliseconds of each statement that the fleet runs steadily, on full tables |
 //!
 //! The statements that only a benchmark needs are with all others, in `limekiln_store::bench`. `cargo run --release -p
 //! limekiln-bench --example throughput -- URL [edits] [filled]` measures Postgres' statements alone.
 
 mod null;
 pub mod queue;
+pub mod tables;
 
 pub use null::NullEditor;

@@ -86,6 +86,7 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     Queue(Box<QueueArgs>),
+    Tables(Box<TablesArgs>),
 }
 
 /// The parts of `eval`.
