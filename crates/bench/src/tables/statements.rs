@@ -85,8 +85,8 @@ async fn reads(store: &Store, repeat: u32) -> Result<Vec<Clock>> {
     let (Some(first), Some(last)) = (tenants.first(), tenants.last()) else {
         return Err(Error::Empty("there are no tenants"));
     };
-    let long = store.tables_newest(first.0).await?;
-    let short = store.tables_newest(last.0).await?;
+    let long = store.tables_early(first.0).await?;
+    let short = store.tables_early(last.0).await?;
     let (Some(long), Some(short)) = (long, short) else {
         return Err(Error::Empty("a tenant has nothing queued"));
     };

@@ -79,13 +79,13 @@ impl Store {
             .collect()
     }
 
-    /// The newest queued edit of a tenant.
-    pub async fn tables_newest(&self, tenant: TenantId) -> Result<Option<EditId>> {
+    /// An early queued edit of a tenant: of few before it, every line has some.
+    pub async fn tables_early(&self, tenant: TenantId) -> Result<Option<EditId>> {
         let row = self
             .row(
-                "tables_newest",
+                "tables_early",
                 sqlx::query(
-                    "select id from edits where tenant_id = $1 and state = 'queued' order by id desc limit 1",
+                    "select id from edits where tenant_id = $1 and state = 'queued' and class = 'interactive' order by id offset 2 limit 1",
                 )
                 .bind(tenant.uuid()),
             )
