@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use limekiln_jobs::{EditId, ModelName, Needs, Spec, WorkerId};
-use limekiln_store::{Completion, NewWorker, Store, Submission};
+use limekiln_store::{Completion, NewWorker, Pruned, Store, Submission};
 
 use super::{Error, Result, Row};
 
@@ -109,7 +109,9 @@ async fn reads(store: &Store, repeat: u32) -> Result<Vec<Clock>> {
             .await?;
         dead.time(store.dead_letters(None, 20), |page| page.dead_letters.len())
             .await?;
-        unblock.time(store.turns_unblock(256), Vec::len).await?;
+        unblock
+            .time(store.turns_unblock(None, 256), |(moved, _)| moved.len())
+            .await?;
     }
     Ok(vec![counts, of_long, of_short, dead, unblock])
 }
@@ -181,20 +183,19 @@ async fn flow(store: &Store, repeat: u32) -> Result<Vec<Clock>> {
 
 /// What goes by age.
 async fn pruning(store: &Store, repeat: u32) -> Result<Vec<Clock>> {
-    let mut events = Clock::new("prune events");
+    let mut events = Clock::new("event months");
     let mut edits = Clock::new("prune edits");
     let mut images = Clock::new("prune images");
     let mut checkpoints = Clock::new("prune checkpoints");
     let count = |pruned: &u64| usize::try_from(*pruned).unwrap_or(usize::MAX);
+    let pruned = |pruned: &Pruned| count(&pruned.count);
     for _ in 0..repeat {
-        events
-            .time(store.events_prune(7 * DAY, PRUNED), count)
-            .await?;
+        events.time(store.events_months(7 * DAY), Vec::len).await?;
         edits
-            .time(store.edits_prune(20 * DAY, PRUNED), count)
+            .time(store.edits_prune(20 * DAY, None, None, PRUNED), pruned)
             .await?;
         images
-            .time(store.images_expire(30 * DAY, PRUNED), count)
+            .time(store.images_expire(30 * DAY, None, PRUNED), pruned)
             .await?;
         checkpoints
             .time(store.checkpoints_expire(DAY, PRUNED), count)

@@ -59,6 +59,7 @@ impl Store {
             .execute(sqlx::raw_sql(crate::store::SESSION))
             .await?;
         conn.done();
+        self.lines_recount().await?;
         Ok(())
     }
 
