@@ -53,6 +53,8 @@ begin
             seq = e.seq + 1,
             error = jsonb_build_object('class', 'parent', 'code', 'parent_failed',
                 'message', 'the edit it builds on, ' || e.parent_id || ', has no result'),
+            -- Nobody is told of what is being erased.
+            webhook_url = (select e.webhook_url from tenants t where t.id = e.tenant_id and t.erasing_at is null),
             finished_at = clock_timestamp()
         where e.id = any (turns);
     end if;

@@ -59,31 +59,42 @@ $$;
 comment on table edit_events is
     'The history of the rows of edits, written by their triggers alone (so no foreign key looks after it), in a part for each month of their ids.';
 -- step
+-- The parts and the ids that lie in them; not edit_events_other.
+create or replace function events_parts() returns table (part text, starts uuid, ends uuid)
+language sql stable
+as $$
+    select
+        c.relname::text,
+        coalesce(substring(pg_get_expr(c.relpartbound, c.oid) from 'FROM \(''([0-9a-f-]{36})''\)'),
+            '00000000-0000-0000-0000-000000000000')::uuid,
+        substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \(''([0-9a-f-]{36})''\)')::uuid
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'edit_events'::regclass and pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
+$$;
+-- step
 -- Makes the months ahead, and drops those that ended longer than so many seconds ago, all of whose edits have ended. Returns
 -- what it dropped. Who is in the way is not waited for: others would wait behind. Defined by whoever migrates, so that
 -- coordinators need no right to change tables.
 create or replace function events_months(keep_s double precision) returns text[]
 language plpgsql security definer as $$
 declare
-    month timestamp := date_trunc('month', now() at time zone 'utc');
+    first timestamp := date_trunc('month', now() at time zone 'utc');
     name text;
-    starts uuid;
-    ends uuid;
+    begins uuid;
+    over uuid;
     old record;
     dropped text[] := '{}';
 begin
     perform set_config('lock_timeout', '200ms', true);
     for n in 0..3 loop
-        name := 'edit_events_' || to_char(month + n * interval '1 month', 'YYYY_MM');
-        starts := events_month_id(month + n * interval '1 month');
-        ends := events_month_id(month + (n + 1) * interval '1 month');
-        continue when to_regclass(name) is not null or starts < (
-            select max(substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \(''([0-9a-f-]{36})''\)')::uuid::text)::uuid
-            from pg_inherits i join pg_class c on c.oid = i.inhrelid
-            where i.inhparent = 'edit_events'::regclass
-        );
+        name := 'edit_events_' || to_char(first + n * interval '1 month', 'YYYY_MM');
+        begins := events_month_id(first + n * interval '1 month');
+        over := events_month_id(first + (n + 1) * interval '1 month');
+        continue when to_regclass(name) is not null
+            or exists (select from events_parts() p where p.starts < over and p.ends > begins);
         begin
-            execute format('create table %I partition of edit_events for values from (%L) to (%L)', name, starts, ends);
+            execute format('create table %I partition of edit_events for values from (%L) to (%L)', name, begins, over);
         exception
             -- Events of clocks that were ahead lie in edit_events_other, and keep this month there.
             when lock_not_available or check_violation then
@@ -92,36 +103,28 @@ begin
     end loop;
 
     for old in
-        select c.relname, substring(pg_get_expr(c.relpartbound, c.oid) from 'FROM \(''([0-9a-f-]{36})''\)')::uuid as starts,
-            substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \(''([0-9a-f-]{36})''\)')::uuid as ends
-        from pg_inherits i join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'edit_events'::regclass
+        select p.part, p.starts, p.ends
+        from events_parts() p
+        where p.ends <= events_month_id((now() - make_interval(secs => least(keep_s, 1e10))) at time zone 'utc')
     loop
-        continue when old.ends is null
-            or old.ends > events_month_id((now() - make_interval(secs => keep_s)) at time zone 'utc');
         -- What has not ended keeps its month. By the small indexes of what is alive.
         continue when exists (
-            select from edits e where e.state = 'queued' and e.announced_at is null
-                and e.id >= coalesce(old.starts, '00000000-0000-0000-0000-000000000000') and e.id < old.ends
+            select from edits e where e.state = 'queued' and e.announced_at is null and e.id >= old.starts and e.id < old.ends
         ) or exists (
-            select from edits e where e.state = 'queued' and e.announced_at is not null
-                and e.id >= coalesce(old.starts, '00000000-0000-0000-0000-000000000000') and e.id < old.ends
+            select from edits e where e.state = 'queued' and e.announced_at is not null and e.id >= old.starts and e.id < old.ends
         ) or exists (
-            select from edits e where e.state = 'running'
-                and e.id >= coalesce(old.starts, '00000000-0000-0000-0000-000000000000') and e.id < old.ends
+            select from edits e where e.state = 'running' and e.id >= old.starts and e.id < old.ends
         ) or exists (
-            select from edits e where e.state = 'waiting' and e.retry_at is not null
-                and e.id >= coalesce(old.starts, '00000000-0000-0000-0000-000000000000') and e.id < old.ends
+            select from edits e where e.state = 'waiting' and e.retry_at is not null and e.id >= old.starts and e.id < old.ends
         ) or exists (
-            select from edits e where e.state = 'waiting' and e.retry_at is null
-                and e.id >= coalesce(old.starts, '00000000-0000-0000-0000-000000000000') and e.id < old.ends
+            select from edits e where e.state = 'waiting' and e.retry_at is null and e.id >= old.starts and e.id < old.ends
         );
         begin
-            execute format('drop table %I', old.relname);
-            dropped := dropped || old.relname::text;
+            execute format('drop table %I', old.part);
+            dropped := dropped || old.part;
         exception
             when lock_not_available then
-                raise warning 'edit_events'' part % is old and in use', old.relname;
+                raise warning 'the part % of edit_events is old and in use', old.part;
         end;
     end loop;
     return dropped;

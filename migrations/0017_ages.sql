@@ -5,6 +5,9 @@ alter table fleet add column if not exists pruned_at timestamptz;
 -- step
 comment on column fleet.pruned_at is 'When a coordinator last began to prune: the others leave it alone for as long as the pause between two rounds.';
 -- step
+comment on column images.used_at is
+    'Last uploaded, or named by a new edit, to the day. Retention counts from here; edits that name the image keep it as well.';
+-- step
 alter table webhooks add column if not exists ended jsonb;
 -- step
 comment on column webhooks.ended is 'The fields of the edit that a retry by hand changes, as they were when it ended. Null in rows of before.';

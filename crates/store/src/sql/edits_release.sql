@@ -67,7 +67,7 @@ busy (model, tenant_id, n) as materialized (
 -- Of each class the lines that may give an edit: no more than there is room for, those with the least under way first, then
 -- those with the oldest edit.
 near as materialized (
-    select r.model, r.needs, r.room, r.of_model, c.class, l.tenant_id, l.busy, l.queued, l.head
+    select r.model, r.needs, r.room, r.of_model, c.class, l.tenant_id, l.busy, l.queued
     from rooms r
     cross join lateral (
         with recursive classes (class) as (
@@ -159,15 +159,10 @@ offered as materialized (
     left join lateral (
         select q.id, row_number() over (order by q.id) as place
         from (
-            -- Of a line that gives one the head will do; should it be gone by now, the next one is the head next time.
-            select n.head as id where t.most = 1
-            union all
-            (
-                select e.id from edits e
-                where t.most > 1 and e.state = 'queued' and e.announced_at is null
-                    and e.model = n.model and e.needs = n.needs and e.class = n.class and e.tenant_id = n.tenant_id
-                order by e.id limit t.most
-            )
+            select e.id from edits e
+            where e.state = 'queued' and e.announced_at is null
+                and e.model = n.model and e.needs = n.needs and e.class = n.class and e.tenant_id = n.tenant_id
+            order by e.id limit t.most
         ) q
     ) e on true
     where t.most > 0

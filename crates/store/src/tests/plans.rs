@@ -207,7 +207,7 @@ async fn waiting_turns(store: &Store) {
     store.edits_submit(&turns).await.unwrap();
     context.release(20, 20).await;
     let mut conn = store.conn().await.unwrap();
-    sqlx::raw_sql("vacuum (analyze)")
+    sqlx::raw_sql("vacuum (analyze) edits")
         .execute(conn.get())
         .await
         .unwrap();
