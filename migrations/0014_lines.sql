@@ -8,8 +8,8 @@ create table if not exists lines (
     needs text[] not null,
     class text not null,
     tenant_id uuid not null,
-    queued bigint not null default 0,
-    waiting bigint not null default 0,
+    queued integer not null default 0,
+    waiting integer not null default 0,
     head uuid,
     primary key (model, needs, class, tenant_id)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
@@ -28,8 +28,8 @@ create table if not exists line_changes (
     needs text[] not null,
     class text not null,
     tenant_id uuid not null,
-    queued bigint not null,
-    waiting bigint not null,
+    queued integer not null,
+    waiting integer not null,
     head uuid
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 -- step

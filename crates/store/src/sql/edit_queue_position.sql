@@ -1,6 +1,6 @@
 -- What stands before it in its line, and of every other line of its kind as many, as far as it has them: tenants take turns.
 select case when e.announced_at is not null then 0 else least($2, own.n + (
-    select coalesce(sum(least(l.queued, own.n + 1)), 0)::bigint
+    select coalesce(sum(least(l.queued, own.n + 1)::integer), 0)
     from lines l
     where own.n < $2 and l.model = e.model and l.needs = e.needs and l.class = e.class and l.head is not null
         and l.tenant_id <> e.tenant_id and l.queued > 0

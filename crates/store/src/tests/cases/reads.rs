@@ -243,8 +243,8 @@ pub(in crate::tests) async fn lines_are_what_the_edits_are(store: &Store) {
         let line = store.row("test", line).await.unwrap().unwrap();
         let head = line.get::<Option<uuid::Uuid>, _>("head");
         (
-            line.get::<i64, _>("queued"),
-            line.get::<i64, _>("waiting"),
+            i64::from(line.get::<i32, _>("queued")),
+            i64::from(line.get::<i32, _>("waiting")),
             head.map(EditId::from),
         )
     };
