@@ -8,6 +8,7 @@
 //! | [`queue`] | edits a second through coordinator, broker and worker, and how soon one starts |
 //! | [`fairness`] | how soon edits of both classes start, beside idle workers and on a fleet full of bulk |
 //! | `sandbox`, `error` | a database, queues and keys of its own, and the processes on them; what goes wrong |
+//! | [`tables`] | milliseconds of each statement that the fleet runs steadily, on full tables |
 //!
 //! The statements that only a benchmark needs are with all others, in `limekiln_store::bench`. `cargo run --release -p
 //! limekiln-bench --example throughput -- URL [edits] [filled]` measures Postgres' statements alone.
@@ -17,6 +18,7 @@ pub mod fairness;
 mod null;
 pub mod queue;
 mod sandbox;
+pub mod tables;
 
 pub use error::{Error, Result};
 pub use null::NullEditor;

@@ -28,6 +28,7 @@
 //! | name | kind | labels | what |
 //! |---|---|---|---|
 //! | `limekiln_submitted_total` | counter | `outcome` | submissions answered |
+//! | `limekiln_submit_held_total` | counter | | submissions put off because somebody held their tenant's row; each try counts |
 //! | `limekiln_submit_batch_edits` | histogram | | submissions written by one transaction |
 //! | `limekiln_submit_seconds` | histogram | | a transaction of submissions |
 //! | `limekiln_released_total` | counter | `model`, `class` | edits announced for the first time |
@@ -37,7 +38,7 @@
 //! | `limekiln_reaped_total` | counter | `outcome` | leases that ran out |
 //! | `limekiln_reaper_holding` | gauge | | 1 while no lease is taken, since an outage has just ended |
 //! | `limekiln_retried_total` | counter | | retries that came due |
-//! | `limekiln_unblocked_total` | counter | `outcome` | turns that could go on, or failed with their parent |
+//! | `limekiln_unblocked_total` | counter | `outcome` | turns that could go on, or failed with their parent, and were not moved with it |
 //! | `limekiln_pruned_total` | counter | `what` | rows and blobs removed by age |
 //! | `limekiln_deleted_blobs_total` | counter | | blobs removed because their rows were deleted |
 //! | `limekiln_erased_total` | counter | `what` | rows of tenants that are being erased |

@@ -85,23 +85,14 @@ async fn coordinate(
         broker: broker.clone(),
         every,
     });
-    let wakes = WakeListener::new(broker.wakes().await);
-    loops.start(Turns {
-        store: store.clone(),
-        broker: broker.clone(),
-        wakes,
-        every,
-    });
+    loops.start(Turns::new(store.clone(), broker.clone()));
     loops.start(Deliveries::new(
         store.clone(),
         client,
         settings.webhooks.clone(),
         every,
     ));
-    loops.start(Prune {
-        store: store.clone(),
-        retention: retention.clone(),
-    });
+    loops.start(Prune::new(store.clone(), retention.clone()));
     loops.start(Erase {
         store: store.clone(),
         broker: broker.clone(),

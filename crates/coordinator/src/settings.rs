@@ -40,12 +40,14 @@ pub struct Settings {
 pub struct Retention {
     /// Pause between two rounds of pruning.
     pub prune_every: Duration,
-    /// Progress of edits that ended this long ago, and webhooks that were delivered or given up then.
+    /// Events of months that ended this long ago, and webhooks that were delivered or given up then.
     pub events: Duration,
     /// Checkpoints of edits that ended this long ago.
     pub checkpoints: Duration,
     /// Ended edits, with their results. `None` keeps them for ever.
     pub edits: Option<Duration>,
+    /// Sessions whose last turn came in this long ago, with all their turns. `None` keeps them for ever.
+    pub sessions: Option<Duration>,
     /// Images that no edit has used for this long. `None` keeps them for ever.
     pub images: Option<Duration>,
     /// Pause between two looks at what was deleted and whose blobs have to go, and at tenants to erase.
@@ -104,7 +106,8 @@ impl Default for Retention {
             prune_every: 10 * MINUTE,
             events: 7 * DAY,
             checkpoints: HOUR,
-            edits: None,
+            edits: Some(30 * DAY),
+            sessions: Some(30 * DAY),
             images: Some(30 * DAY),
             delete_every: Duration::from_secs(2),
             sweep: true,

@@ -82,6 +82,23 @@ struct Submissions {
     broker: Broker,
 }
 
+impl Submissions {
+    fn wake<'a>(&self, mut submitted: impl Iterator<Item = &'a Submitted>) {
+        let is_queued = |submitted: &Submitted| {
+            matches!(
+                submitted,
+                Submitted::Created {
+                    state: StateName::Queued,
+                    ..
+                }
+            )
+        };
+        if submitted.any(is_queued) {
+            self.broker.wake();
+        }
+    }
+}
+
 impl Statement for Submissions {
     const NAME: &'static str = "submit";
     const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
@@ -95,19 +112,24 @@ impl Statement for Submissions {
         _again: bool,
     ) -> limekiln_store::Result<Vec<Submitted>> {
         let submitted = self.store.edits_submit(submissions).await?;
-        let is_queued = |submitted: &Submitted| {
-            matches!(
-                submitted,
-                Submitted::Created {
-                    state: StateName::Queued,
-                    ..
-                }
-            )
-        };
-        if submitted.iter().any(is_queued) {
-            self.broker.wake();
-        }
+        self.wake(submitted.iter());
         Ok(submitted)
+    }
+
+    /// A tenant whose row somebody holds keeps no other waiting.
+    async fn write_free(
+        &self,
+        submissions: &[Submission],
+        _again: bool,
+        hurry: bool,
+    ) -> limekiln_store::Result<Vec<Option<Submitted>>> {
+        let submitted = self.store.edits_submit_free(submissions, hurry).await?;
+        self.wake(submitted.iter().flatten());
+        Ok(submitted)
+    }
+
+    fn on_held(&self, submissions: usize) {
+        metrics::counter!("limekiln_submit_held_total").increment(submissions as u64);
     }
 
     fn on_batch(&self, submissions: usize) {

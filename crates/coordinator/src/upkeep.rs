@@ -4,20 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use limekiln_broker::Broker;
-use limekiln_jobs::StateName;
+use limekiln_jobs::{EditId, StateName};
 use limekiln_store::{Moved, Reaped, Store};
-use tokio::time::{Instant, sleep};
 
 use crate::Error;
 use crate::control_loop::{ControlLoop, Next};
 use crate::live;
-use crate::wakes::WakeListener;
 
 /// The most edits of one statement.
 const LIMIT: u32 = 256;
-/// Wakes come with every batch of submissions; waiting turns are looked at less often.
-const TURNS_PAUSE: Duration = Duration::from_millis(50);
-
+/// The pause between two looks at some of the turns that wait.
+const TURNS_PAUSE: Duration = Duration::from_secs(2);
 /// Rounds of the reaper in the time of a lease: an outage is told from a pause by half of it.
 const ROUNDS: u32 = 6;
 /// The shortest pause of the reaper, whatever the leases.
@@ -94,39 +91,37 @@ impl ControlLoop for Retries {
     }
 }
 
-/// The loop that queues, or fails, turns whose parents ended.
+/// The loop that looks after turns whose parents have ended. What ends a parent moves its turns in the same transaction; here
+/// are those that somebody else was changing at that moment, so the looks are few and short.
 pub(crate) struct Turns {
-    pub(crate) store: Store,
-    pub(crate) broker: Broker,
-    pub(crate) wakes: WakeListener,
-    pub(crate) every: Duration,
+    store: Store,
+    broker: Broker,
+    /// The parent whose turns were looked at last.
+    after: Option<EditId>,
+}
+
+impl Turns {
+    pub(crate) fn new(store: Store, broker: Broker) -> Self {
+        Self {
+            store,
+            broker,
+            after: None,
+        }
+    }
 }
 
 impl ControlLoop for Turns {
     const NAME: &'static str = "turns";
 
     async fn round(&mut self) -> Result<Next, Error> {
-        let moved = self.store.turns_unblock(LIMIT).await?;
+        let (moved, last) = self.store.turns_unblock(self.after, LIMIT).await?;
+        self.after = last;
         for one in &moved {
             metrics::counter!("limekiln_unblocked_total", "outcome" => one.state.as_str())
                 .increment(1);
         }
         moves_publish(&self.store, &self.broker, &moved).await;
-        // Turns that build on those that failed just now fail in the next round.
-        let more = moved.iter().any(|one| one.state == StateName::Failed);
-        Ok(if more {
-            Next::Now
-        } else {
-            next(moved.len(), self.every)
-        })
-    }
-
-    async fn pause(&mut self, pause: Duration) {
-        let until = Instant::now() + pause;
-        sleep(pause.min(TURNS_PAUSE)).await;
-        self.wakes
-            .wake_within(until.saturating_duration_since(Instant::now()))
-            .await;
+        Ok(Next::After(TURNS_PAUSE))
     }
 }
 

@@ -3,8 +3,18 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Mutex;
+use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
+use uuid::{ContextV7, Timestamp, Uuid};
+
+/// Ids of one moment come one after the other.
+static CONTEXT: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
+fn uuid_at(time: OffsetDateTime) -> Uuid {
+    let seconds = u64::try_from(time.unix_timestamp()).unwrap_or(0);
+    Uuid::new_v7(Timestamp::from_unix(&CONTEXT, seconds, time.nanosecond()))
+}
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -19,6 +29,11 @@ macro_rules! ids {
             #[expect(clippy::new_without_default, reason = "every call gives another id; a default should not")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
+            }
+
+            /// The same by another clock than this machine's: later than every one that was made this way before.
+            pub fn at(time: OffsetDateTime) -> Self {
+                Self(uuid_at(time))
             }
 
             /// The bare UUID, for SQL.

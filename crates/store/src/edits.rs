@@ -107,8 +107,8 @@ impl Store {
         Ok(EditPage { edits, next })
     }
 
-    /// How many older edits of the same model and class wait to be released before this one, at most 10,000; 0 once it is
-    /// announced, `None` unless it is queued. The tenants' turns may change the order.
+    /// How many edits of the same model, class and needs are released before this one, if tenants take turns from now on: at most
+    /// 10,000; 0 once it is announced, `None` unless it is queued.
     pub async fn edit_queue_position(&self, id: EditId) -> Result<Option<u64>> {
         let row = self
             .row(

@@ -6,17 +6,16 @@ use crate::row::{big, get, id, int, whole, word};
 use crate::{Result, Store};
 
 impl Store {
-    /// Events of an edit with a number above `seq`, in order. Whose edit it is, is for the caller to check.
+    /// Events of an edit with a number above `seq`, in order. Whose edit it is, is for the caller to check. Of one that ended
+    /// long ago only the last is left.
     pub async fn events_after(&self, edit: EditId, seq: u64, limit: u32) -> Result<Vec<EditEvent>> {
         let rows = self
             .rows(
                 "events_after",
-                sqlx::query(
-                    "select seq, at, kind, data from edit_events where edit_id = $1 and seq > $2 order by seq limit $3",
-                )
-                .bind(edit.uuid())
-                .bind(big(seq))
-                .bind(int(limit)),
+                sqlx::query(include_str!("sql/events_after.sql"))
+                    .bind(edit.uuid())
+                    .bind(big(seq))
+                    .bind(int(limit)),
             )
             .await?;
         rows.iter()

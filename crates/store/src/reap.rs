@@ -92,14 +92,28 @@ impl Store {
         .await
     }
 
-    /// Queues turns whose parent succeeded, fails those whose parent ended otherwise.
-    pub async fn turns_unblock(&self, limit: u32) -> Result<Vec<Moved>> {
-        self.moved(
-            "turns_unblock",
-            sqlx::query(include_str!("sql/turns_unblock.sql")),
-            limit,
-        )
-        .await
+    /// Looks at about `limit` waiting turns, those of parents after this one, and queues or fails the ones whose parent has
+    /// ended. Whatever ends a parent moves its turns itself, but for those that somebody else is changing at that moment.
+    /// Returns the last parent, after which to go on; none when all were looked at.
+    pub async fn turns_unblock(
+        &self,
+        after: Option<EditId>,
+        limit: u32,
+    ) -> Result<(Vec<Moved>, Option<EditId>)> {
+        let statement = sqlx::query(include_str!("sql/turns_unblock.sql"))
+            .bind(int(limit))
+            .bind(after.map_or(uuid::Uuid::nil(), EditId::uuid));
+        let rows = self.rows("turns_unblock", statement).await?;
+        let (mut last, mut taken) = (None, Vec::with_capacity(rows.len()));
+        for row in rows {
+            if whole::<u64>(&row, "looked")? >= u64::from(limit) {
+                last = id_opt(&row, "last")?;
+            }
+            if get::<Option<uuid::Uuid>>(&row, "id")?.is_some() {
+                taken.push(row);
+            }
+        }
+        Ok((readable("turns_unblock", &taken, moved), last))
     }
 
     async fn moved(

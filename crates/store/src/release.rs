@@ -10,8 +10,9 @@ use crate::row::{blob, get, id, int, name, readable, small, word};
 use crate::{BlobRef, Result, Store};
 
 /// Coordinators release one after the other: each has to see what the one before it announced, so the lock comes in a
-/// statement of its own.
-pub(crate) const BEGIN: &str = "begin; select pg_advisory_xact_lock(7308332001)";
+/// statement of its own. Then the lines are brought up to date.
+pub(crate) const BEGIN: &str =
+    "begin; select pg_advisory_xact_lock(7308332001); select lines_fold()";
 
 /// An edit that is to be announced to the workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,23 @@ impl Store {
         .await?;
         conn.done_with("edits_release");
         Ok(readable("edits_release", &rows, announcement))
+    }
+
+    /// Counts the lines anew, in case they are not what the edits say; returns how many there are. Holds up the release
+    /// meanwhile, and reads all that waits: once a day is enough.
+    pub async fn lines_recount(&self) -> Result<u64> {
+        let mut conn = self.conn().await?;
+        let lines: i64 = deadline(async {
+            let mut tx = conn.get().begin_with(BEGIN).await?;
+            let lines = sqlx::query_scalar("select lines_recount()")
+                .fetch_one(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            Ok(lines)
+        })
+        .await?;
+        conn.done_with("lines_recount");
+        Ok(lines.unsigned_abs())
     }
 
     /// Takes announcements back whose publish failed; returns how many were still unclaimed.

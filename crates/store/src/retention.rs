@@ -3,55 +3,91 @@
 use std::time::{Duration, Instant};
 
 use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::query::Query;
+use time::OffsetDateTime;
 
 use crate::conn::{deadline, observe};
 use crate::row::{get, int, whole};
 use crate::{Result, Store};
 
+/// What a look at old rows came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// Rows that were deleted.
+    pub count: u64,
+    /// From where the next look goes on. None: all were looked at.
+    pub next: Option<OffsetDateTime>,
+}
+
 impl Store {
-    /// Deletes the events, all but the last, of up to `limit` edits that ended longer than `age` ago; returns how many
-    /// edits that were.
-    pub async fn events_prune(&self, age: Duration, limit: u32) -> Result<u64> {
-        let pruned = self
-            .pruned(
-                "events_prune",
-                include_str!("sql/events_prune.sql"),
-                age,
-                limit,
+    /// Takes the turn to prune, unless a coordinator took one less than `pause` ago; whether it did.
+    pub async fn prune_begin(&self, pause: Duration) -> Result<bool> {
+        let taken = self
+            .count(
+                "prune_begin",
+                sqlx::query(
+                    "update fleet set pruned_at = now()
+                    where pruned_at is null or pruned_at <= now() - make_interval(secs => $1) or pruned_at > now()",
+                )
+                .bind(pause.as_secs_f64()),
+            )
+            .await?;
+        Ok(taken > 0)
+    }
+
+    /// Drops the events of months that ended longer than `age` ago, where all edits of the month have ended, and makes room for
+    /// the months to come; returns the parts that were dropped. An edit's last event outlives them: it is in the edit's row.
+    pub async fn events_months(&self, age: Duration) -> Result<Vec<String>> {
+        let dropped = self
+            .value(
+                "events_months",
+                sqlx::query_scalar("select events_months($1)").bind(age.as_secs_f64()),
             )
             .await?;
         if self.is_single() {
             self.vacuum().await?;
         }
-        Ok(pruned)
+        Ok(dropped)
     }
 
-    /// Deletes up to `limit` edits that ended longer than `age` ago, with their events and artifacts, and lists their blobs
-    /// for deletion. An edit that others build on goes after those; an edit of a session used within `age` stays.
-    pub async fn edits_prune(&self, age: Duration, limit: u32) -> Result<u64> {
-        let pruned = self
-            .pruned(
-                "edits_prune",
-                include_str!("sql/edits_prune.sql"),
-                age,
-                limit,
-            )
-            .await?;
-        self.pruned(
-            "sessions_prune",
-            include_str!("sql/sessions_prune.sql"),
-            age,
-            limit,
-        )
-        .await?;
-        Ok(pruned)
+    /// Looks at up to `limit` edits that ended longer than `age` ago, from those on that ended after `after`, and deletes them
+    /// with their events and artifacts, and lists their blobs for deletion. An edit that others build on goes with those, and one
+    /// of a session that was used within `sessions` stays; `None` keeps what is in sessions for ever.
+    pub async fn edits_prune(
+        &self,
+        age: Duration,
+        sessions: Option<Duration>,
+        after: Option<OffsetDateTime>,
+        limit: u32,
+    ) -> Result<Pruned> {
+        let statement = sqlx::query(include_str!("sql/edits_prune.sql"))
+            .bind(age.as_secs_f64())
+            .bind(sessions.map(|sessions| sessions.as_secs_f64()));
+        self.looked("edits_prune", statement, after, limit).await
     }
 
-    /// Deletes up to `limit` image rows not uploaded or used within `age` that no edit refers to any more, and lists their
-    /// blobs for deletion; returns how many.
-    pub async fn images_expire(&self, age: Duration, limit: u32) -> Result<u64> {
-        let sql = include_str!("sql/images_expire.sql");
-        self.pruned("images_expire", sql, age, limit).await
+    /// The same for sessions that were not used within `age` and have no edits.
+    pub async fn sessions_prune(
+        &self,
+        age: Duration,
+        after: Option<OffsetDateTime>,
+        limit: u32,
+    ) -> Result<Pruned> {
+        let statement = sqlx::query(include_str!("sql/sessions_prune.sql")).bind(age.as_secs_f64());
+        self.looked("sessions_prune", statement, after, limit).await
+    }
+
+    /// The same for images that were not uploaded or used within `age` and that no edit refers to; lists their blobs for
+    /// deletion.
+    pub async fn images_expire(
+        &self,
+        age: Duration,
+        after: Option<OffsetDateTime>,
+        limit: u32,
+    ) -> Result<Pruned> {
+        let statement = sqlx::query(include_str!("sql/images_expire.sql")).bind(age.as_secs_f64());
+        self.looked("images_expire", statement, after, limit).await
     }
 
     /// Drops checkpoints of up to `limit` ended edits, and lists their blobs for deletion; returns how many.
@@ -107,6 +143,8 @@ impl Store {
             "images",
             "blob_deletions",
             "sweep_candidates",
+            "lines",
+            "line_changes",
         ] {
             let begun = Instant::now();
             deadline(
@@ -118,6 +156,29 @@ impl Store {
         }
         conn.done();
         Ok(())
+    }
+
+    async fn looked(
+        &self,
+        name: &'static str,
+        statement: Query<'_, Postgres, PgArguments>,
+        after: Option<OffsetDateTime>,
+        limit: u32,
+    ) -> Result<Pruned> {
+        let statement = statement
+            .bind(after.unwrap_or(OffsetDateTime::UNIX_EPOCH))
+            .bind(int(limit));
+        let Some(row) = self.row(name, statement).await? else {
+            return Ok(Pruned {
+                count: 0,
+                next: None,
+            });
+        };
+        let all = whole::<u64>(&row, "looked")? < u64::from(limit);
+        Ok(Pruned {
+            count: whole(&row, "pruned")?,
+            next: get::<Option<OffsetDateTime>>(&row, "last")?.filter(|_| !all),
+        })
     }
 
     async fn pruned(

@@ -49,6 +49,9 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
         ["select, delete", "select, delete", "select"],
     ),
     ("artifacts", ["select", "select", "select, insert"]),
+    ("lines", ["select", "select, insert, update, delete", ""]),
+    ("line_changes", ["select", "select, delete", ""]),
+    ("line_folds", ["", "select, update", ""]),
     (
         "usage",
         [
@@ -71,7 +74,7 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
         "fleet",
         [
             "select, update",
-            "select, update (reaped_at, leases_held_since, marked_at, newest_edit, walk_began_at, walk_seen_at, sweep_stopped)",
+            "select, update (reaped_at, leases_held_since, pruned_at, marked_at, newest_edit, walk_began_at, walk_seen_at, sweep_stopped)",
             "select, update (marked_at, newest_edit)",
         ],
     ),
@@ -184,6 +187,13 @@ async fn grant(conn: &mut PgConnection, prefix: Option<&str>) -> Result<Option<R
                 let grant = format!("grant {rights} on {schema}.{table} to {role}");
                 run(&mut tx, &grant).await?;
             }
+        }
+        if component == Component::Coordinator {
+            // It drops and makes parts of edit_events, with the rights of who made it.
+            let grant = format!(
+                "grant execute on function {schema}.events_months(double precision) to {role}"
+            );
+            run(&mut tx, &grant).await?;
         }
         roles.names.push(role);
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use limekiln_jobs::retry::Policy;
@@ -17,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 11] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 15] = [
     (
         1,
         "fleet",
@@ -72,6 +74,26 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 11] = [
         11,
         "matte",
         include_str!("../../../migrations/0011_matte.sql"),
+    ),
+    (
+        14,
+        "lines",
+        include_str!("../../../migrations/0014_lines.sql"),
+    ),
+    (
+        15,
+        "turns",
+        include_str!("../../../migrations/0015_turns.sql"),
+    ),
+    (
+        16,
+        "months",
+        include_str!("../../../migrations/0016_months.sql"),
+    ),
+    (
+        17,
+        "ages",
+        include_str!("../../../migrations/0017_ages.sql"),
     ),
 ];
 
@@ -137,6 +159,8 @@ impl Settings {
 pub struct Store {
     pool: PgPool,
     single: bool,
+    /// By so many microseconds the server's clock is ahead of this machine's.
+    ahead_us: Arc<AtomicI64>,
 }
 
 /// What `limekiln doctor` shows of the server.
@@ -185,13 +209,20 @@ impl Store {
         if !single {
             pooler::check(&pool).await?;
         }
-        let store = Self { pool, single };
-        let version: i32 = store
-            .value(
+        let store = Self {
+            pool,
+            single,
+            ahead_us: Arc::default(),
+        };
+        let (version, now): (i32, OffsetDateTime) = store
+            .value_row(
                 "server",
-                sqlx::query_scalar("select current_setting('server_version_num')::int"),
+                sqlx::query_as(
+                    "select current_setting('server_version_num')::int, clock_timestamp()",
+                ),
             )
             .await?;
+        store.clock_set(now);
         if version / 10_000 < OLDEST {
             return Err(Error::ServerOld {
                 found: (version / 10_000).to_string(),
@@ -231,8 +262,25 @@ impl Store {
 
     /// One round trip, for readiness.
     pub async fn ping(&self) -> Result<()> {
-        let _: i32 = self.value("ping", sqlx::query_scalar("select 1")).await?;
+        let now = self
+            .value("ping", sqlx::query_scalar("select clock_timestamp()"))
+            .await?;
+        self.clock_set(now);
         Ok(())
+    }
+
+    /// The time by the server's clock, as far as it is known here: it was read when the store connected, and with every ping and
+    /// every sign of life of a worker. Rows and what goes beside them have one clock, whatever the machines' clocks say.
+    pub fn clock(&self) -> OffsetDateTime {
+        let ahead = time::Duration::microseconds(self.ahead_us.load(Ordering::Relaxed));
+        let here = OffsetDateTime::now_utc();
+        here.checked_add(ahead).unwrap_or(here)
+    }
+
+    pub(crate) fn clock_set(&self, now: OffsetDateTime) {
+        let ahead = (now - OffsetDateTime::now_utc()).whole_microseconds();
+        self.ahead_us
+            .store(i64::try_from(ahead).unwrap_or(0), Ordering::Relaxed);
     }
 
     /// The server's clock.

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use limekiln_jobs::{EditId, EditView, TenantId, WebhookId};
+use limekiln_jobs::{EditId, EditLinks, EditView, TenantId, WebhookId};
+use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::row::{clean, get, id, int, small};
+use crate::row::{bad, clean, get, id, int, json, small};
 use crate::{Result, Secret, Store, Write};
 
 /// A server as one tenant uses it. Not shared between tenants: one whose deliveries to it fail must not hold up another's.
@@ -40,7 +41,7 @@ pub struct Delivery {
     pub age: Duration,
     /// `edit.succeeded`, `edit.failed` or `edit.cancelled`.
     pub event: String,
-    /// The edit as it is now.
+    /// The edit as it was when it ended.
     pub view: EditView,
     /// The end of the claim, which names it.
     until: OffsetDateTime,
@@ -118,7 +119,7 @@ impl Store {
             let Some(view) = views.get(&id(row, "edit_id")?) else {
                 continue;
             };
-            deliveries.push(delivery(row, view.clone())?);
+            deliveries.push(delivery(row, ended(row, view.clone())?)?);
         }
         Ok(deliveries)
     }
@@ -248,6 +249,22 @@ fn endpoint(row: &PgRow) -> Result<WebhookEndpoint> {
         tenant: id(row, "tenant_id")?,
         origin: get(row, "origin")?,
     })
+}
+
+/// The edit as it was when it ended. A retry by hand may have changed it since, and only one that has no results.
+fn ended(row: &PgRow, mut view: EditView) -> Result<EditView> {
+    let Some(Value::Object(fields)) = get(row, "ended")? else {
+        return Ok(view);
+    };
+    view.links = EditLinks::new(view.id, &[]);
+    view.artifacts = Vec::new();
+    view.report = None;
+    let unreadable = |error| bad("ended", error);
+    let mut view = serde_json::to_value(view).map_err(unreadable)?;
+    for (name, value) in fields {
+        view[name] = value;
+    }
+    json(view, "ended")
 }
 
 fn delivery(row: &PgRow, view: EditView) -> Result<Delivery> {

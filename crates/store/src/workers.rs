@@ -75,11 +75,14 @@ impl Store {
         let row = self
             .row(
                 "worker_beat",
-                sqlx::query("update workers set busy = $2, seen_at = now() where id = $1 returning draining")
+                sqlx::query("update workers set busy = $2, seen_at = now() where id = $1 returning draining, clock_timestamp() as at")
                     .bind(id.uuid())
                     .bind(int(busy)),
             )
             .await?;
+        if let Some(row) = &row {
+            self.clock_set(get(row, "at")?);
+        }
         Ok(HeartbeatReply {
             known: row.is_some(),
             drain: match row {

@@ -89,6 +89,7 @@ pub(crate) enum Command {
 pub(crate) enum Bench {
     Queue(Box<QueueArgs>),
     Fairness(Box<FairnessArgs>),
+    Tables(Box<TablesArgs>),
 }
 
 /// The parts of `eval`.

@@ -48,6 +48,7 @@ pub(super) fn settings(args: &RetentionArgs) -> Settings {
     settings.retention.events = args.keep_events;
     settings.retention.checkpoints = args.keep_checkpoints;
     settings.retention.edits = args.keep_edits.0;
+    settings.retention.sessions = args.keep_sessions.0;
     settings.retention.images = args.keep_images.0;
     settings.retention.sweep_every = args.sweep_every;
     settings.retention.sweep_grace = args.sweep_grace;

@@ -12,7 +12,7 @@
 //! | `migrate` | the tables, and an operator's word on the bucket |
 //! | `doctor`, `doctor_blobs` | checks of what a process depends on; rows against blobs |
 //! | `submit`, `client` | sends an edit to a gateway |
-//! | `queue`, `fairness` | `limekiln bench queue`, `limekiln bench fairness` |
+//! | `queue`, `fairness`, `tables` | `limekiln bench queue`, `limekiln bench fairness`, `limekiln bench tables` |
 //! | `weights` | weights from a bucket |
 //! | `services`, `signals`, `status`, `telemetry` | what the processes share |
 
@@ -32,6 +32,7 @@ mod services;
 mod signals;
 mod status;
 mod submit;
+mod tables;
 mod telemetry;
 mod tenants;
 mod weights;
@@ -93,6 +94,11 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Bench(Bench::Fairness(args)) => {
             with("bench", &args.telemetry, async |_, shutdown| {
                 fairness::run(args, shutdown).await
+            })
+        }
+        Command::Bench(Bench::Tables(args)) => {
+            with("bench", &args.telemetry, async |_, shutdown| {
+                tables::run(args, shutdown).await
             })
         }
         Command::Edit(_)

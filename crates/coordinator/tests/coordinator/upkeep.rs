@@ -173,9 +173,7 @@ async fn turns_go_on_when_their_parent_has_a_result_and_end_when_it_has_none() {
     next(&mut consumer, child).await;
     let claimed = context.claim(child).await;
     assert_eq!(claimed.input.key, result.to_string());
-    let mut subscription = context.broker.subscribe(last).await;
     context.fail(child, claimed.epoch, FailureClass::User).await;
-    told(&mut subscription, EventKind::Failed).await;
     for edit in [grandchild, last] {
         let view = context.view(edit).await;
         assert_eq!(

@@ -134,7 +134,8 @@ pub(crate) async fn submission(
     request.validate().map_err(Problem::invalid)?;
     let asked = request.finish();
     let settings = &state.settings;
-    let id = EditId::new();
+    // Lines are in the order of ids, whichever gateway made them.
+    let id = EditId::at(state.services.store.clock());
     let preset = request.preset.unwrap_or_else(|| settings.preset.clone());
     if !settings.presets.is_empty() && !settings.presets.contains(&preset) {
         let message = format!("is none of the presets {}", settings.presets.join(", "));

@@ -11,5 +11,5 @@ update blob_deletions d
 set tries = d.tries + 1,
     due_at = now() + make_interval(secs => least(600, 30 * 2 ^ least(d.tries, 5)))
 from due
-where d.key = due.key
+where d.key = due.key and d.key = any (array(select key from due))
 returning d.key, d.deleted_at is not null as again

@@ -1,7 +1,7 @@
 -- Fair order within a model: interactive before the rest, then the tenants by turns (an edit's turn is its place in its
--- tenant's line, after what the tenant already has announced or running), then age. Every read is bounded: kinds (a model
--- and what edits need of their worker) and tenants are found by hopping through the index of the lines, and no more of a line
--- is read than there is room for.
+-- tenant's line, after what the tenant already has announced or running), then age. Every read is bounded by the room that there is,
+-- however many tenants and edits wait: kinds (a model and what edits need of their worker) are found by hopping through the
+-- index of the lines, tenants through the heads of `lines`, which lines_fold() brought up to date a moment ago under the same lock.
 with recursive
 kinds (model, needs) as (
     (
@@ -52,61 +52,138 @@ rooms (model, needs, room, of_model) as materialized (
         where k.needs <> '{}' and e.state = 'queued' and e.announced_at is not null and e.model = k.model and e.needs = k.needs
     ) unclaimed
 ),
-picked as materialized (
-    select q.id, row_number() over (order by q.bulk, q.turn, q.id) as place
-    from (
-        select
-            p.id, p.bulk, p.turn, r.of_model,
-            row_number() over (partition by r.model order by p.bulk, p.turn, p.id) as nth
-        from rooms r
-        cross join lateral (
-            with recursive lines (class, tenant_id) as (
-                (
-                    select e.class, e.tenant_id from edits e
-                    where e.state = 'queued' and e.announced_at is null and e.model = r.model and e.needs = r.needs
-                    order by e.class, e.tenant_id limit 1
-                )
-                union all
-                select n.class, n.tenant_id
-                from lines l
-                cross join lateral (
-                    select e.class, e.tenant_id from edits e
-                    where e.state = 'queued' and e.announced_at is null and e.model = r.model and e.needs = r.needs
-                        and (e.class, e.tenant_id) > (l.class, l.tenant_id)
-                    order by e.class, e.tenant_id limit 1
-                ) n
+-- What each tenant has announced or running. The fleet's size bounds it, not the queue's.
+busy (model, tenant_id, n) as materialized (
+    select b.model, b.tenant_id, count(*)
+    from models m
+    cross join lateral (
+        select a.model, a.tenant_id from edits a where a.state = 'queued' and a.announced_at is not null and a.model = m.model
+        union all
+        select a.model, a.tenant_id from edits a where a.state = 'running' and a.model = m.model
+    ) b
+    where m.room > 0
+    group by b.model, b.tenant_id
+),
+-- Of each class the lines that may give an edit: no more than there is room for, those with the least under way first, then
+-- those with the oldest edit.
+near as materialized (
+    select r.model, r.needs, r.room, r.of_model, c.class, l.tenant_id, l.busy, l.queued
+    from rooms r
+    cross join lateral (
+        with recursive classes (class) as (
+            (
+                select h.class from lines h where h.model = r.model and h.needs = r.needs and h.head is not null
+                order by h.class limit 1
             )
-            select e.id, l.class <> 'interactive' as bulk, had.n + e.place as turn
-            from lines l
+            union all
+            select n.class
+            from classes c
             cross join lateral (
-                select
-                    (select count(*) from edits a where a.state = 'queued' and a.announced_at is not null
-                        and a.model = r.model and a.tenant_id = l.tenant_id)
-                    + (select count(*) from edits a where a.state = 'running'
-                        and a.model = r.model and a.tenant_id = l.tenant_id) as n
-                -- Counted once for each line, not for each edit in it.
-                offset 0
-            ) had
+                select h.class from lines h
+                where h.model = r.model and h.needs = r.needs and h.head is not null and h.class > c.class
+                order by h.class limit 1
+            ) n
+        )
+        select k.class from classes k
+    ) c
+    cross join lateral (
+        select n.*
+        from (
+            (
+                select h.tenant_id, 0::bigint as busy, h.queued, h.head
+                from lines h
+                where h.model = r.model and h.needs = r.needs and h.class = c.class and h.head is not null
+                    and not exists (
+                        select from edits a where a.state = 'queued' and a.announced_at is not null
+                            and a.model = h.model and a.tenant_id = h.tenant_id
+                    )
+                    and not exists (
+                        select from edits a where a.state = 'running' and a.model = h.model and a.tenant_id = h.tenant_id
+                    )
+                order by h.head
+                limit r.room
+            )
+            union all
+            select h.tenant_id, b.n, h.queued, h.head
+            from busy b
             cross join lateral (
-                select q.id, row_number() over (order by q.id) as place
-                from (
-                    select e.id from edits e
-                    where e.state = 'queued' and e.announced_at is null
-                        and e.model = r.model and e.needs = r.needs and e.class = l.class and e.tenant_id = l.tenant_id
-                    order by e.id limit r.room
-                ) q
-            ) e
-            order by bulk, turn, e.id
-            limit r.room
+                select * from lines h
+                where h.model = r.model and h.needs = r.needs and h.class = c.class and h.tenant_id = b.tenant_id
+                limit 1
+            ) h
+            where b.model = r.model and h.head is not null
+        ) n
+        order by n.busy, n.head
+        limit r.room
+    ) l
+    where r.room > 0
+),
+-- The turn at which their edits fill the room: what is behind it is not read. How many edits the lines give up to a turn is a
+-- sum of ramps, from what a tenant has under way to that and what its line holds.
+ramps as (
+    select s.model, s.needs, s.class, s.room, s.at, sum(s.slope) as bend
+    from (
+        select n.model, n.needs, n.class, n.room, n.busy as at, 1 as slope from near n
+        union all
+        select n.model, n.needs, n.class, n.room, n.busy + greatest(n.queued, 1), -1 from near n
+    ) s
+    group by s.model, s.needs, s.class, s.room, s.at
+),
+slopes as (
+    select s.*, sum(s.bend) over line as slope, lead(s.at) over line - s.at as length
+    from ramps s
+    window line as (partition by s.model, s.needs, s.class order by s.at)
+),
+given as (
+    select s.*,
+        coalesce(sum(s.slope * s.length) over (
+            partition by s.model, s.needs, s.class order by s.at rows between unbounded preceding and 1 preceding
+        ), 0) as n
+    from slopes s
+),
+turns as materialized (
+    select distinct on (g.model, g.needs, g.class)
+        g.model, g.needs, g.class, case when g.slope > 0 then g.at + ceil((g.room - g.n) / g.slope) end as turn
+    from given g
+    where g.n < g.room
+    order by g.model, g.needs, g.class, g.at desc
+),
+offered as materialized (
+    select n.*, e.id, e.place, n.class <> 'interactive' as bulk, n.busy + e.place as turn
+    from near n
+    cross join lateral (
+        select least(n.room, coalesce(t.turn, n.busy + n.room) - n.busy)::bigint as most
+        from turns t
+        where t.model = n.model and t.needs = n.needs and t.class = n.class
+    ) t
+    left join lateral (
+        select q.id, row_number() over (order by q.id) as place
+        from (
+            select e.id from edits e
+            where e.state = 'queued' and e.announced_at is null
+                and e.model = n.model and e.needs = n.needs and e.class = n.class and e.tenant_id = n.tenant_id
+            order by e.id limit t.most
+        ) q
+    ) e on true
+    where t.most > 0
+),
+picked as materialized (
+    select q.*, row_number() over (order by q.bulk, q.turn, q.id) as place_of_all
+    from (
+        select p.*, row_number() over (partition by p.model order by p.bulk, p.turn, p.id) as nth
+        from (
+            select o.*, row_number() over (partition by o.model, o.needs order by o.bulk, o.turn, o.id) as nth_of_kind
+            from offered o
+            where o.id is not null
         ) p
-        where r.room > 0
+        where p.nth_of_kind <= p.room
     ) q
     where q.nth <= q.of_model
-    order by place
+    order by place_of_all
     limit $3
 ),
 locked as materialized (
-    select e.id, p.place
+    select e.id, p.place_of_all as place
     from (select * from picked order by id) p
     -- One row at a time by its id, whatever the planner thinks of the table.
     cross join lateral (
@@ -125,6 +202,29 @@ released as (
     where e.id = l.id and e.id = any (array(select id from locked))
         and e.state is not distinct from 'queued' and e.announced_at is null
     returning e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements, e.image_id, e.parent_id, l.place
+),
+-- The oldest that is left of the lines which gave some, or had none to give.
+left_over as materialized (
+    select g.model, g.needs, g.class, g.tenant_id, e.id as head
+    from (
+        select p.model, p.needs, p.class, p.tenant_id from picked p
+        union
+        select o.model, o.needs, o.class, o.tenant_id from offered o where o.id is null
+    ) g
+    left join lateral (
+        select e.id from edits e
+        where e.state = 'queued' and e.announced_at is null
+            and e.model = g.model and e.needs = g.needs and e.class = g.class and e.tenant_id = g.tenant_id
+            and e.id <> all (array(select l.id from locked l))
+        order by e.id limit 1
+    ) e on true
+),
+moved as (
+    update lines h
+    set head = o.head
+    from left_over o
+    where h.model = o.model and h.needs = o.needs and h.class = o.class and h.tenant_id = o.tenant_id
+        and h.head is distinct from o.head
 )
 select
     e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements,

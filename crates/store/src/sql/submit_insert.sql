@@ -1,7 +1,8 @@
 with spent as (
     update tenants t
-    set rate_tokens = a.tokens, rate_at = clock_timestamp()
-    from unnest($1::uuid[], $2::double precision[]) as a (id, tokens)
+    -- As of the look: what the bucket gains since then is not lost.
+    set rate_tokens = a.tokens, rate_at = greatest(t.rate_at, a.at)
+    from unnest($1::uuid[], $2::double precision[], $20::timestamptz[]) as a (id, tokens, at)
     where t.id = a.id
 ),
 used as (
@@ -9,6 +10,23 @@ used as (
     set used_at = now()
     from (select distinct session_id as id from unnest($5::uuid[]) as a (session_id) where session_id is not null) a
     where s.id = a.id and s.used_at < now() - interval '1 min'
+),
+-- Once a day is enough for what is kept by days. Whoever holds an image is not waited for.
+shown as (
+    update images i
+    set used_at = now()
+    from (
+        select q.id
+        from (
+            select distinct a.id from unnest($7::uuid[] || $9::uuid[]) as a (id) where a.id is not null order by a.id
+        ) a
+        cross join lateral (
+            select q.id from images q
+            where q.id = a.id and q.used_at < now() - interval '1 day'
+            for no key update skip locked
+        ) q
+    ) q
+    where i.id = q.id
 )
 insert into edits (
     id, tenant_id, session_id, batch_id, image_id, parent_id, mask_id, model, class, spec, born, state, max_attempts,

@@ -3,8 +3,9 @@
 select
     t.in_flight, t.in_flight_limit, t.rate_per_second, t.rate_burst,
     least(t.rate_burst::double precision,
-        t.rate_tokens + t.rate_per_second * extract(epoch from greatest(clock_timestamp() - t.rate_at, interval '0')))
+        t.rate_tokens + t.rate_per_second * extract(epoch from greatest(clock.at - t.rate_at, interval '0')))
         ::double precision as tokens,
+    clock.at,
     i.id is not null as image_found,
     m.id is not null as mask_found,
     s.id is not null as session_found,
@@ -17,7 +18,8 @@ select
     own.id as own_id,
     own.born as own_born,
     own.created_at as own_created_at
-from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[])
+from (select clock_timestamp() as at offset 0) clock
+cross join unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[])
     with ordinality as asked (tenant_id, image_id, mask_id, session_id, parent_id, idempotency_key, id, place)
 left join lateral (select * from tenants t where t.id = asked.tenant_id limit 1) t on true
 left join lateral (

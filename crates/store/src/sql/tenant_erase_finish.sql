@@ -10,6 +10,12 @@ kept as (
     on conflict (day) do update
     set edits = k.edits + excluded.edits, gpu_ms = k.gpu_ms + excluded.gpu_ms, bytes = k.bytes + excluded.bytes
 ),
+uncounted as (
+    delete from lines l where l.tenant_id = $1
+),
+unfolded as (
+    delete from line_changes c where c.tenant_id = $1
+),
 due as (
     update blob_deletions d
     set due_at = now(), until = now() + interval '15 min'

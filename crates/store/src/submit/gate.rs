@@ -30,6 +30,8 @@ pub(super) struct Account {
     pub(super) rate_per_second: f64,
     pub(super) rate_burst: u32,
     pub(super) tokens: f64,
+    /// When these were its tokens, by the database's clock.
+    pub(super) at: OffsetDateTime,
 }
 
 /// A submission that is let in.

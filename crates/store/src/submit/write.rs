@@ -37,6 +37,7 @@ fn looked(row: &PgRow) -> Result<Look> {
             rate_per_second: get(row, "rate_per_second")?,
             rate_burst: small(row, "rate_burst")?,
             tokens,
+            at: get(row, "at")?,
         }),
         None => None,
     };
@@ -99,11 +100,9 @@ pub(super) async fn insert(
     submissions: &[Submission],
     gate: &Gate,
 ) -> Result<HashMap<EditId, OffsetDateTime>> {
-    let (tenants, tokens): (Vec<_>, Vec<_>) = gate
-        .accounts
-        .iter()
-        .map(|(tenant, account)| (tenant.uuid(), account.tokens))
-        .unzip();
+    let tenants: Vec<_> = gate.accounts.keys().map(|tenant| tenant.uuid()).collect();
+    let tokens = column(gate.accounts.values(), |account| account.tokens);
+    let at = column(gate.accounts.values(), |account| account.at);
     let of = || {
         gate.admitted
             .iter()
@@ -142,6 +141,7 @@ pub(super) async fn insert(
             submission.trace.as_deref().map(trace)
         }))
         .bind(column(of(), needs))
+        .bind(at)
         .fetch_all(conn)
         .await?;
     rows.iter()

@@ -304,6 +304,39 @@ async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
             where h.n <> e.seq or h.head <> e.seq
         )";
     assert_eq!(number(&store, gaps).await, 0);
+    // What is counted is what is there, all changes folded.
+    store.edits_release(None, 1, 1).await.unwrap();
+    let off = "select count(*) from (
+            select model, needs, class, tenant_id, queued, waiting from lines where queued <> 0 or waiting <> 0
+            except
+            select model, needs, class, tenant_id, queued, waiting from true_lines
+            union all
+            select model, needs, class, tenant_id, queued, waiting from true_lines
+            except
+            select model, needs, class, tenant_id, queued, waiting from lines
+        ) off";
+    let truth = "create view true_lines as
+        select e.model, e.needs, e.class, e.tenant_id,
+            count(*) filter (where e.state = 'queued') as queued, count(*) filter (where e.state = 'waiting') as waiting
+        from edits e
+        where e.state = 'queued' and e.announced_at is null or e.state = 'waiting'
+        group by e.model, e.needs, e.class, e.tenant_id";
+    let mut conn = store.conn().await.unwrap();
+    conn.get().execute(truth).await.unwrap();
+    conn.get()
+        .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(
+            [release::BEGIN, "; commit"].concat(),
+        )))
+        .await
+        .unwrap();
+    conn.done();
+    assert_eq!(number(&store, off).await, 0);
+    let headless = "select count(*) from edits e
+        where e.state = 'queued' and e.announced_at is null and not exists (
+            select from lines l
+            where l.model = e.model and l.needs = e.needs and l.class = e.class and l.tenant_id = e.tenant_id and l.head <= e.id
+        )";
+    assert_eq!(number(&store, headless).await, 0);
     let unpaid = "select abs((select coalesce(sum(u.edits), 0) from usage u)
         - (select count(*) from edit_events where kind in ('succeeded', 'failed', 'cancelled')))::bigint";
     assert_eq!(number(&store, unpaid).await, 0);
@@ -315,6 +348,93 @@ async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
         .await
             > 50
     );
+}
+
+/// A turn that comes in at the moment at which its parent ends is seen by one side or the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_comes_in_while_its_parent_ends_does_not_wait_for_a_look() {
+    let store = postgres().await;
+    let context = TestContext::new(&store).await;
+    let (parent, epoch) = context.running().await;
+    let mut submitting = store.conn().await.unwrap();
+    let tenant = context.tenant;
+    submitting.get().execute("begin").await.unwrap();
+    sqlx::query("select from tenants where id = $1 for no key update")
+        .bind(tenant.uuid())
+        .execute(submitting.get())
+        .await
+        .unwrap();
+    let ending = tokio::spawn({
+        let context = context.clone();
+        async move { context.complete(parent, epoch).await }
+    });
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    until(
+        "the end waits for the tenant",
+        Duration::from_secs(20),
+        async || number(&store, waiting).await == 1,
+    )
+    .await;
+    let turn = EditId::new();
+    sqlx::query(
+        "insert into edits (id, tenant_id, parent_id, model, class, spec, born, state, max_attempts)
+        select $1, tenant_id, id, model, class, spec, 'waiting', 'waiting', 3 from edits where id = $2",
+    )
+    .bind(turn.uuid())
+    .bind(parent.uuid())
+    .execute(submitting.get())
+    .await
+    .unwrap();
+    submitting.get().execute("commit").await.unwrap();
+    submitting.done();
+    assert!(ending.await.unwrap().is_applied());
+    assert_eq!(context.state(turn).await, limekiln_jobs::StateName::Queued);
+}
+
+/// A tenant whose row somebody holds keeps nobody else waiting, and is let in once it is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_held_holds_up_no_other() {
+    let store = postgres().await;
+    let held = TestContext::new(&store).await;
+    let others = [
+        held.with_other_tenant().await,
+        held.with_other_tenant().await,
+    ];
+    let mut holder = store.conn().await.unwrap();
+    holder.get().execute("begin").await.unwrap();
+    sqlx::query("select from tenants where id = $1 for update")
+        .bind(held.tenant.uuid())
+        .execute(holder.get())
+        .await
+        .unwrap();
+    let stranger = Submission {
+        tenant: limekiln_jobs::TenantId::new(),
+        ..held.submission()
+    };
+    let submissions = [
+        others[0].submission(),
+        held.submission(),
+        stranger,
+        others[1].submission(),
+        held.submission(),
+    ];
+    for hurry in [false, true] {
+        let answers = store.edits_submit_free(&submissions, hurry);
+        let answers = tokio::time::timeout(Duration::from_secs(3), answers)
+            .await
+            .expect("all wait for one tenant")
+            .unwrap();
+        let created =
+            |answer: &Option<Submitted>| matches!(answer, Some(Submitted::Created { .. }));
+        assert!(created(&answers[0]) && created(&answers[3]), "{answers:?}");
+        assert_eq!(answers[2], Some(Submitted::NoTenant));
+        assert_eq!((&answers[1], &answers[4]), (&None, &None));
+    }
+    holder.get().execute("commit").await.unwrap();
+    holder.done();
+    let answers = store.edits_submit_free(&submissions, true).await.unwrap();
+    assert!(answers.iter().all(Option::is_some), "{answers:?}");
+    assert_eq!(held.in_flight().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod context;
 mod embedded;
 mod migrate;
 mod model;
+mod months;
 mod plans;
 mod pooler;
 mod roles;
@@ -43,6 +44,7 @@ suite! {
     submit::an_edit_is_written_once
     submit::what_is_missing_is_named
     submit::limits_are_exact
+    submit::a_bucket_keeps_what_it_gains_while_an_edit_comes_in
     submit::turns_wait_for_their_parents
     release::tenants_take_turns_and_interactive_goes_first
     release::the_window_follows_the_slots
@@ -66,11 +68,17 @@ suite! {
     outcome::turns_follow_their_parents
     reads::pages_and_strangers
     reads::counts_and_places
+    reads::lines_are_what_the_edits_are
+    reads::ids_and_live_events_have_the_databases_clock
     reads::rows_that_cannot_be_are_refused
     webhooks::deliveries_are_jobs
+    webhooks::a_delivery_shows_the_edit_as_it_ended
     webhooks::endpoints_have_lines_of_their_own
     webhooks::a_secret_is_replaced_in_two_steps
     retention::the_old_goes_and_the_needed_stays
+    retention::a_session_goes_with_all_its_turns
+    retention::an_edit_is_a_use_of_its_image
+    retention::one_prunes_at_a_time
     deletion::edits_go_with_all_that_is_left_of_them
     deletion::what_is_in_use_stays
     deletion::a_picture_deleted_and_uploaded_again_lies_elsewhere

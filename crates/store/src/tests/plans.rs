@@ -3,6 +3,7 @@
 use sqlx::Row;
 
 use super::context::*;
+use crate::*;
 
 /// Types of the parameters, and the statement.
 const HOT: &[(&str, &str)] = &[
@@ -51,7 +52,12 @@ const HOT: &[(&str, &str)] = &[
         include_str!("../sql/edits_start_over.sql"),
     ),
     ("int", include_str!("../sql/edits_retry_due.sql")),
-    ("int", include_str!("../sql/turns_unblock.sql")),
+    ("int, uuid", include_str!("../sql/turns_unblock.sql")),
+    (
+        "uuid, bigint",
+        include_str!("../sql/edit_queue_position.sql"),
+    ),
+    ("uuid, bigint, int", include_str!("../sql/events_after.sql")),
     ("uuid, uuid", include_str!("../sql/edit_cancel.sql")),
     ("uuid", include_str!("../sql/edit_retry.sql")),
     (
@@ -75,9 +81,18 @@ const HOT: &[(&str, &str)] = &[
         "text[], bigint[], bigint, float8",
         include_str!("../sql/sweep_mark.sql"),
     ),
-    ("float8, int", include_str!("../sql/events_prune.sql")),
-    ("float8, int", include_str!("../sql/edits_prune.sql")),
-    ("float8, int", include_str!("../sql/images_expire.sql")),
+    (
+        "float8, float8, timestamptz, int",
+        include_str!("../sql/edits_prune.sql"),
+    ),
+    (
+        "float8, timestamptz, int",
+        include_str!("../sql/images_expire.sql"),
+    ),
+    (
+        "float8, timestamptz, int",
+        include_str!("../sql/sessions_prune.sql"),
+    ),
     ("float8, int", include_str!("../sql/checkpoints_expire.sql")),
     (
         "uuid, uuid, text, text, bigint, bigint",
@@ -101,6 +116,7 @@ async fn hot_statements_only_use_indexes() {
         // Three edits, vacuumed and analyzed: the statistics from which the planner expects the least of an index.
         if filled > 0 {
             store.edits_fill(3, filled).await.unwrap();
+            waiting_turns(&store).await;
         }
         let mut conn = store.conn().await.unwrap();
         for (types, sql) in HOT {
@@ -140,6 +156,7 @@ async fn hot_statements_only_use_indexes() {
                 "blob_deletions",
                 "webhooks",
                 "sweep_candidates",
+                "sessions",
             ];
             for table in tables {
                 assert!(
@@ -161,7 +178,10 @@ async fn hot_statements_only_use_indexes() {
                     "edits_image on",
                     "artifacts_pkey",
                 ];
-                if line.contains("Scan") && whole.iter().any(|index| line.contains(index)) {
+                // Of which there are few: one for each tenant of a model.
+                let small = line.contains("lines_pkey on");
+                if line.contains("Scan") && !small && whole.iter().any(|index| line.contains(index))
+                {
                     let condition = lines.peek().copied().unwrap_or_default();
                     assert!(
                         condition.contains("Index Cond")
@@ -173,4 +193,100 @@ async fn hot_statements_only_use_indexes() {
         }
         conn.done();
     }
+}
+
+/// Turns that wait for parents which are queued, and the tables as vacuum knows them.
+async fn waiting_turns(store: &Store) {
+    let context = TestContext::new(store).await;
+    let parents: Vec<Submission> = (0..200).map(|_| context.submission()).collect();
+    let turns: Vec<Submission> = parents
+        .iter()
+        .map(|parent| context.turn(parent.id))
+        .collect();
+    store.edits_submit(&parents).await.unwrap();
+    store.edits_submit(&turns).await.unwrap();
+    context.release(20, 20).await;
+    let mut conn = store.conn().await.unwrap();
+    sqlx::raw_sql("vacuum (analyze) edits")
+        .execute(conn.get())
+        .await
+        .unwrap();
+    conn.done();
+}
+
+/// How many pages of indexes and tables a statement of the fleet may touch, however much is in the tables.
+#[tokio::test]
+async fn no_statement_of_the_steady_state_grows_with_the_queue() {
+    let store = postgres().await;
+    let full = bench::Full {
+        tenants: 2000,
+        queued: 20_000,
+        ended: 2000,
+        waiting: 1000,
+    };
+    store.tables_fill(full).await.unwrap();
+    let place = "explain (analyze, buffers off, timing off, format json) ";
+    let statements = [
+        (
+            "edits_release",
+            "text, bigint, bigint",
+            "null, 8, 16",
+            include_str!("../sql/edits_release.sql"),
+            2500,
+        ),
+        (
+            "queue_counts",
+            "",
+            "",
+            include_str!("../sql/queue_counts.sql"),
+            12_000,
+        ),
+        (
+            "turns_unblock",
+            "int, uuid",
+            "256, '00000000-0000-0000-0000-000000000000'",
+            include_str!("../sql/turns_unblock.sql"),
+            2000,
+        ),
+    ];
+    let mut conn = store.conn().await.unwrap();
+    for (name, types, arguments, sql, most) in statements {
+        let (types, arguments) = match types.is_empty() {
+            true => (String::new(), String::new()),
+            false => (format!("({types})"), format!("({arguments})")),
+        };
+        let prepare = format!("prepare steady{types} as {sql}");
+        let explain = format!("{place} execute steady{arguments}");
+        sqlx::raw_sql("begin").execute(conn.get()).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))
+            .execute(conn.get())
+            .await
+            .unwrap();
+        let plan: serde_json::Value = sqlx::raw_sql(sqlx::AssertSqlSafe(explain))
+            .fetch_one(conn.get())
+            .await
+            .unwrap()
+            .get(0);
+        sqlx::raw_sql("rollback; deallocate steady")
+            .execute(conn.get())
+            .await
+            .unwrap();
+        let rows = scanned(&plan[0]["Plan"]);
+        assert!(rows <= most, "{name} reads {rows} rows\n{plan:#}");
+    }
+    conn.done();
+}
+
+/// Rows that the scans of a plan's tables gave, and those that they passed over.
+fn scanned(plan: &serde_json::Value) -> u64 {
+    let number = |name: &str| plan[name].as_f64().unwrap_or(0.0);
+    let of_table = plan["Relation Name"].is_string() && plan["Node Type"] != "ModifyTable";
+    let rows = number("Actual Rows") + number("Rows Removed by Filter");
+    let own = if of_table {
+        rows * number("Actual Loops")
+    } else {
+        0.0
+    };
+    let below = plan["Plans"].as_array().into_iter().flatten();
+    own.round() as u64 + below.map(scanned).sum::<u64>()
 }

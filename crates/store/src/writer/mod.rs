@@ -5,10 +5,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use limekiln_jobs::retry::Policy;
+use limekiln_jobs::retry::{Backoff, Policy};
 use limekiln_jobs::{ErrorKind, Retryable};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::Error;
 
@@ -24,6 +24,10 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// The task keeps to the patience of its writes; this much more is for a statement that hangs.
 const SLACK: Duration = Duration::from_secs(1);
 const RETRY: Policy = Policy::new(Duration::from_millis(50), Duration::from_secs(1));
+/// When items whose rows somebody else holds are tried again.
+const HELD: Policy = Policy::new(Duration::from_millis(20), Duration::from_millis(500));
+/// A try that has less time than this is none.
+const LAST_TRY: Duration = Duration::from_millis(500);
 /// Time between two log lines of one outage.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -47,6 +51,24 @@ pub trait Statement: Send + Sync + 'static {
         items: &[Self::Item],
         again: bool,
     ) -> impl Future<Output = crate::Result<Vec<Self::Answer>>> + Send;
+
+    /// The same where items may have to wait for others than the database: one without an answer was not written, since
+    /// somebody holds what it needs, and is tried again while others go on. `hurry`: nothing is waited for, as some wait
+    /// already.
+    fn write_free(
+        &self,
+        items: &[Self::Item],
+        again: bool,
+        _hurry: bool,
+    ) -> impl Future<Output = crate::Result<Vec<Option<Self::Answer>>>> + Send {
+        async move {
+            let answers = self.write(items, again).await?;
+            Ok(answers.into_iter().map(Some).collect())
+        }
+    }
+
+    /// So many items of a batch have to wait for somebody who holds what they need.
+    fn on_held(&self, _items: usize) {}
 
     /// A batch of so many items is about to be written.
     fn on_batch(&self, _items: usize) {}
@@ -140,48 +162,145 @@ async fn until_some<T>(until: Option<Instant>, work: impl Future<Output = T>) ->
     }
 }
 
-async fn run<S: Statement>(statement: S, mut queue: mpsc::Receiver<(S::Item, Caller<S>)>) {
-    let mut waiting = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut waiting, BATCH).await > 0 {
-        waiting.retain(|(_, caller)| S::PATIENCE.is_none() || !caller.reply.is_closed());
-        let (items, callers): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
-        if items.is_empty() {
-            continue;
-        }
-        statement.on_batch(items.len());
-        let error = match write(&statement, &items, &callers).await {
-            Ok(answers) => {
-                for (caller, answer) in callers.into_iter().zip(answers) {
-                    caller.answer(&statement, Ok(answer));
-                }
-                continue;
-            }
-            Err(error) => error,
-        };
-        let one_by_one = items.len() > 1 && matches!(error, WriteError::Refused(_));
-        if one_by_one || !matches!(error, WriteError::Refused(_)) {
-            tracing::warn!(write = S::NAME, %error, items = items.len(), one_by_one, "a batch was not written");
-        } else {
-            tracing::error!(write = S::NAME, %error, "postgres refuses a write");
-        }
-        let mut error = Some(error).filter(|_| !one_by_one);
-        for (item, caller) in items.iter().zip(callers) {
-            let answer = if one_by_one {
-                // One of them is at fault; the others are written all the same.
-                let answers = write(
-                    &statement,
-                    std::slice::from_ref(item),
-                    std::slice::from_ref(&caller),
-                )
-                .await;
-                answers.and_then(|mut answers| answers.pop().ok_or(WriteError::Slow))
-            } else {
-                // Only a batch of one is refused here; there is no other caller to tell.
-                Err(error.take().unwrap_or(WriteError::Slow))
-            };
-            caller.answer(&statement, answer);
+/// Items that wait for somebody who holds what they need.
+struct Held<S: Statement> {
+    waiting: Vec<(S::Item, Caller<S>)>,
+    backoff: Backoff,
+    due: Instant,
+}
+
+impl<S: Statement> Held<S> {
+    fn new() -> Self {
+        Self {
+            waiting: Vec::new(),
+            backoff: HELD.start(),
+            due: Instant::now(),
         }
     }
+
+    /// When they are tried again.
+    async fn due(&self) {
+        match self.waiting.is_empty() {
+            true => std::future::pending().await,
+            false => sleep_until(self.due).await,
+        }
+    }
+
+    /// Takes those that are tried now; who would hear of it too late is told.
+    fn take(&mut self, statement: &S) -> Vec<(S::Item, Caller<S>)> {
+        let over = Instant::now() + LAST_TRY;
+        let (late, left) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|(_, caller)| caller.until.is_some_and(|until| until <= over));
+        self.waiting = left;
+        for (_, caller) in late {
+            caller.answer(statement, Err(WriteError::Overloaded));
+        }
+        let most = self.waiting.len().min(BATCH);
+        self.waiting.drain(..most).collect()
+    }
+
+    fn push(&mut self, statement: &S, item: S::Item, caller: Caller<S>) {
+        match self.waiting.len() < QUEUE {
+            true => self.waiting.push((item, caller)),
+            false => caller.answer(statement, Err(WriteError::Overloaded)),
+        }
+    }
+
+    /// A try is over, in which so many were left alone.
+    fn tried(&mut self, left: usize) {
+        if left == 0 {
+            self.backoff.reset();
+        }
+        self.due = Instant::now() + self.backoff.delay();
+    }
+}
+
+async fn run<S: Statement>(statement: S, mut queue: mpsc::Receiver<(S::Item, Caller<S>)>) {
+    let mut waiting = Vec::with_capacity(BATCH);
+    let mut held = Held::new();
+    let mut open = true;
+    while open || !held.waiting.is_empty() {
+        let mut again = false;
+        tokio::select! {
+            received = queue.recv_many(&mut waiting, BATCH), if open => open = received > 0,
+            () = held.due() => {
+                again = true;
+                waiting = held.take(&statement);
+            }
+        }
+        waiting.retain(|(_, caller)| S::PATIENCE.is_none() || !caller.reply.is_closed());
+        if waiting.is_empty() {
+            continue;
+        }
+        let hurry = again || !held.waiting.is_empty();
+        let left = batch(&statement, &mut waiting, hurry).await;
+        if !left.is_empty() {
+            statement.on_held(left.len());
+        }
+        if again || (held.waiting.is_empty() && !left.is_empty()) {
+            held.tried(left.len());
+        }
+        for (item, caller) in left {
+            held.push(&statement, item, caller);
+        }
+    }
+}
+
+/// Writes a batch and answers its callers; returns those that wait for somebody who holds what they need.
+async fn batch<S: Statement>(
+    statement: &S,
+    waiting: &mut Vec<(S::Item, Caller<S>)>,
+    hurry: bool,
+) -> Vec<(S::Item, Caller<S>)> {
+    let (items, callers): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
+    let mut left = Vec::new();
+    statement.on_batch(items.len());
+    let error = match write(statement, &items, &callers, hurry).await {
+        Ok(answers) => {
+            for ((item, caller), answer) in items.into_iter().zip(callers).zip(answers) {
+                match answer {
+                    Some(answer) => caller.answer(statement, Ok(answer)),
+                    None => left.push((item, caller)),
+                }
+            }
+            return left;
+        }
+        Err(error) => error,
+    };
+    let one_by_one = items.len() > 1 && matches!(error, WriteError::Refused(_));
+    if one_by_one || !matches!(error, WriteError::Refused(_)) {
+        tracing::warn!(write = S::NAME, %error, items = items.len(), one_by_one, "a batch was not written");
+    } else {
+        tracing::error!(write = S::NAME, %error, "postgres refuses a write");
+    }
+    let mut error = Some(error).filter(|_| !one_by_one);
+    for (item, caller) in items.into_iter().zip(callers) {
+        let answer = if one_by_one {
+            // One of them is at fault; the others are written all the same.
+            let answers = write(
+                statement,
+                std::slice::from_ref(&item),
+                std::slice::from_ref(&caller),
+                hurry,
+            )
+            .await;
+            match answers.map(|mut answers| answers.pop()) {
+                Ok(Some(Some(answer))) => Ok(answer),
+                Ok(Some(None)) => {
+                    left.push((item, caller));
+                    continue;
+                }
+                Ok(None) => Err(WriteError::Slow),
+                Err(error) => Err(error),
+            }
+        } else {
+            // Only a batch of one is refused here; there is no other caller to tell.
+            Err(error.take().unwrap_or(WriteError::Slow))
+        };
+        caller.answer(statement, answer);
+    }
+    left
 }
 
 /// Tries the statement until it is answered, its time is up, or nobody waits for the answer.
@@ -189,7 +308,8 @@ async fn write<S: Statement>(
     statement: &S,
     items: &[S::Item],
     callers: &[Caller<S>],
-) -> Result<Vec<S::Answer>, WriteError> {
+    hurry: bool,
+) -> Result<Vec<Option<S::Answer>>, WriteError> {
     let until = callers.iter().filter_map(|caller| caller.until).min();
     let began = Instant::now();
     let mut backoff = RETRY.start();
@@ -199,7 +319,7 @@ async fn write<S: Statement>(
         return Err(WriteError::Slow);
     }
     loop {
-        let answer = timeout(ANSWER, statement.write(items, again));
+        let answer = timeout(ANSWER, statement.write_free(items, again, hurry));
         let failure = match until_some(until, answer).await {
             Some(Ok(Ok(answers))) if answers.len() == items.len() => {
                 if logged.is_some() {

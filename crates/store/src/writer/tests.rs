@@ -119,3 +119,78 @@ async fn patience_ends() {
     assert!(began.elapsed() < 4 * Impatient::PATIENCE.unwrap());
     assert!(numbers.asked.lock().unwrap().len() > 1);
 }
+
+/// What was asked for, and whether in a hurry.
+type Asked = Arc<Mutex<Vec<(Vec<u32>, bool)>>>;
+
+/// Even numbers are held by somebody until `free`.
+struct Rows {
+    free: Arc<std::sync::atomic::AtomicBool>,
+    asked: Asked,
+}
+
+impl Statement for Rows {
+    const NAME: &'static str = "rows";
+    const PATIENCE: Option<Duration> = Some(Duration::from_secs(2));
+    type Item = u32;
+    type Answer = u32;
+
+    async fn write(&self, items: &[u32], _again: bool) -> crate::Result<Vec<u32>> {
+        Ok(items.to_vec())
+    }
+
+    async fn write_free(
+        &self,
+        items: &[u32],
+        _again: bool,
+        hurry: bool,
+    ) -> crate::Result<Vec<Option<u32>>> {
+        self.asked.lock().unwrap().push((items.to_vec(), hurry));
+        let free = self.free.load(std::sync::atomic::Ordering::Relaxed);
+        Ok(items
+            .iter()
+            .map(|item| (free || item % 2 == 1).then_some(*item))
+            .collect())
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_holds_is_tried_again_while_others_go_on() {
+    let (free, asked) = <(Arc<std::sync::atomic::AtomicBool>, Asked)>::default();
+    let writer = Writer::new(Rows {
+        free: free.clone(),
+        asked: asked.clone(),
+    });
+    let held = tokio::spawn({
+        let writer = writer.clone();
+        async move { writer.write(2).await }
+    });
+    for n in [1, 3, 5] {
+        assert_eq!(writer.write(n).await.unwrap(), n);
+    }
+    assert!(!held.is_finished());
+    free.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(held.await.unwrap().unwrap(), 2);
+    // Once one is held, nothing is waited for.
+    let asked = asked.lock().unwrap();
+    assert!(!asked[0].1, "{asked:?}");
+    assert!(asked[2..].iter().all(|(_, hurry)| *hurry), "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_stays_held_is_told_in_time_and_no_more_than_so_many_wait() {
+    let (free, asked) = <(Arc<std::sync::atomic::AtomicBool>, Asked)>::default();
+    let writer = Writer::new(Rows { free, asked });
+    let tasks: Vec<_> = (0..QUEUE + 300)
+        .map(|_| {
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.write(2).await })
+        })
+        .collect();
+    assert_eq!(writer.write(1).await.unwrap(), 1);
+    for task in tasks {
+        let answer = task.await.unwrap();
+        assert!(matches!(answer, Err(WriteError::Overloaded)), "{answer:?}");
+    }
+    assert_eq!(writer.write(1).await.unwrap(), 1);
+}

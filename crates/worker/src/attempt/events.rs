@@ -7,7 +7,6 @@ use base64::prelude::BASE64_STANDARD;
 use limekiln_jobs::{EditEvent, EditId, EventKind, Live};
 use limekiln_store::Claimed;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::context::Context;
@@ -66,7 +65,7 @@ fn publish(ctx: &Context, edit: EditId, seq: u64, kind: EventKind, data: Value) 
     ctx.broker.publish_live(&Live::Event(EditEvent {
         edit,
         seq,
-        at: OffsetDateTime::now_utc(),
+        at: ctx.store.clock(),
         kind,
         data,
     }));

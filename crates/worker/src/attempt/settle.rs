@@ -85,8 +85,12 @@ pub(super) async fn settle(
                 Signal::Completed(..) => events::succeeded(ctx, edit, seq),
                 _ => events::stored(ctx, edit, seq).await,
             }
-            if matches!(signal, Signal::HandedBack(..) | Signal::PassedOn(..)) {
-                // The edit is queued again: a coordinator need not wait for its next round to release it.
+            if matches!(
+                signal,
+                Signal::Completed(..) | Signal::HandedBack(..) | Signal::PassedOn(..)
+            ) {
+                // The edit is queued again, or turns that build on it: a coordinator need not wait for its next round to
+                // release them.
                 ctx.broker.wake();
             }
             signals.emit(signal);

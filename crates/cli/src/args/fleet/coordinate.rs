@@ -27,7 +27,7 @@ pub(crate) struct CoordinateArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Retention")]
 pub(crate) struct RetentionArgs {
-    /// How long to keep the progress events of ended edits
+    /// How long to keep events after the end of their month, where all edits of the month have ended
     #[arg(long, value_name = "AGE", env = "LIMEKILN_KEEP_EVENTS", default_value = "7d", value_parser = span)]
     pub(crate) keep_events: Duration,
 
@@ -40,9 +40,18 @@ pub(crate) struct RetentionArgs {
         long,
         value_name = "AGE",
         env = "LIMEKILN_KEEP_EDITS",
-        default_value = "forever"
+        default_value = "30d"
     )]
     pub(crate) keep_edits: Age,
+
+    /// How long to keep a session after its last turn, with all its turns, or `forever`
+    #[arg(
+        long,
+        value_name = "AGE",
+        env = "LIMEKILN_KEEP_SESSIONS",
+        default_value = "30d"
+    )]
+    pub(crate) keep_sessions: Age,
 
     /// How long to keep images after an edit last used them, or `forever`
     #[arg(

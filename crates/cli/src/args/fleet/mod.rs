@@ -14,6 +14,7 @@ mod queue;
 mod serve;
 mod services;
 mod submit;
+mod tables;
 mod telemetry;
 mod tenants;
 mod work;
@@ -35,6 +36,7 @@ pub(crate) use queue::QueueArgs;
 pub(crate) use serve::{ApiArgs, Downloads, ServeArgs};
 pub(crate) use services::{DatabaseArgs, S3Args, ServicesArgs};
 pub(crate) use submit::SubmitArgs;
+pub(crate) use tables::TablesArgs;
 pub(crate) use telemetry::{LogFormat, StatusArgs, TelemetryArgs};
 pub(crate) use tenants::{
     Tenants, TenantsArgs, TenantsEraseArgs, TenantsListArgs, TenantsShowArgs,

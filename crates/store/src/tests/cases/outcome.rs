@@ -310,45 +310,57 @@ pub(in crate::tests) async fn turns_follow_their_parents(store: &Store) {
     let context = TestContext::new(store).await;
     let (good, bad) = (context.edit().await, context.edit().await);
     let after_good = context.submit(context.turn(good)).await;
-    let after_bad = context.submit(context.turn(bad)).await;
-    let last = context.submit(context.turn(after_bad)).await;
-    let unblock = async || {
-        let moved = store.turns_unblock(1000).await.unwrap();
-        let ours = [after_good, after_bad, last];
-        moved
-            .into_iter()
-            .filter(|moved| ours.contains(&moved.edit))
-            .map(|moved| (moved.edit, moved.state))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(unblock().await, []);
+    let mut generations = vec![bad];
+    for _ in 0..40 {
+        let parent = generations[generations.len() - 1];
+        generations.push(context.submit(context.turn(parent)).await);
+    }
+    let last = generations[generations.len() - 1];
+    assert_eq!(context.state(after_good).await, StateName::Waiting);
+    // Whatever ends a parent moves its turns: nobody has to look for them.
     let claimed = context.claim(good).await;
     assert!(context.complete(good, claimed.epoch).await.is_applied());
+    assert_eq!(context.state(after_good).await, StateName::Queued);
     assert!(matches!(
         store.edit_cancel(context.tenant, bad).await.unwrap(),
         Cancel::Cancelled { .. }
     ));
-    assert_eq!(
-        unblock().await,
-        [
-            (after_good, StateName::Queued),
-            (after_bad, StateName::Failed)
-        ]
-    );
-    assert_eq!(unblock().await, [(last, StateName::Failed)]);
-    assert_eq!(unblock().await, []);
-    let view = store.edit_get(context.tenant, last).await.unwrap().unwrap();
-    let failure = view.error.unwrap();
-    assert_eq!(
-        (failure.class, failure.code.as_str()),
-        (FailureClass::Parent, Failure::PARENT_FAILED)
-    );
+    for (parent, turn) in generations.iter().zip(&generations[1..]) {
+        let view = store
+            .edit_get(context.tenant, *turn)
+            .await
+            .unwrap()
+            .unwrap();
+        let failure = view.error.unwrap();
+        assert_eq!(
+            (failure.class, failure.code.as_str()),
+            (FailureClass::Parent, Failure::PARENT_FAILED)
+        );
+        assert!(failure.message.contains(&parent.to_string()));
+        assert_eq!(context.kinds(*turn).await.len(), 2);
+    }
     assert_eq!(context.in_flight().await, 1);
+    assert!(context.release(8, 8).await.contains(&after_good));
     // Retried by hand it waits for its parent again, which still has no result.
     assert!(matches!(
         store.edit_retry(last).await.unwrap(),
         Retried::Queued { .. }
     ));
     assert_eq!(context.state(last).await, StateName::Waiting);
-    assert_eq!(unblock().await, [(last, StateName::Failed)]);
+    assert_eq!(unblocked(store, last).await, Some(StateName::Failed));
+    assert_eq!(unblocked(store, last).await, None);
+}
+
+/// Looks at all turns that wait, one after the other; what became of this one.
+pub(in crate::tests) async fn unblocked(store: &Store, turn: EditId) -> Option<StateName> {
+    let (mut after, mut state) = (None, None);
+    loop {
+        let (moved, last) = store.turns_unblock(after, 1).await.unwrap();
+        let ours = moved.iter().find(|moved| moved.edit == turn);
+        state = ours.map(|moved| moved.state).or(state);
+        if last.is_none() {
+            return state;
+        }
+        after = last;
+    }
 }

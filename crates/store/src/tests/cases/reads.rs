@@ -1,4 +1,5 @@
-use limekiln_jobs::{Class, ErrorKind, Retryable, SessionId, StateName};
+use limekiln_jobs::{Class, EditId, ErrorKind, Retryable, SessionId, StateName};
+use sqlx::Row;
 
 use crate::tests::context::*;
 use crate::*;
@@ -103,7 +104,7 @@ pub(in crate::tests) async fn pages_and_strangers(store: &Store) {
         );
     }
     let mut heads = store
-        .events_heads(&[ids[0], ids[1], limekiln_jobs::EditId::new()])
+        .events_heads(&[ids[0], ids[1], EditId::new()])
         .await
         .unwrap();
     heads.sort_unstable();
@@ -211,4 +212,90 @@ pub(in crate::tests) async fn rows_that_cannot_be_are_refused(store: &Store) {
         assert_eq!(refused.code().as_deref(), Some("23514"), "{sql}");
         assert_eq!(error.kind(), ErrorKind::Internal);
     }
+}
+
+pub(in crate::tests) async fn lines_are_what_the_edits_are(store: &Store) {
+    let context = TestContext::new(store).await;
+    let other = context.with_other_tenant().await;
+    let mut edits = Vec::new();
+    for place in [&context, &context, &context, &other, &other] {
+        edits.push(place.edit().await);
+    }
+    let bulk = context
+        .submit(Submission {
+            class: Class::Bulk,
+            ..context.submission()
+        })
+        .await;
+    context.submit(context.turn(edits[2])).await;
+    let line = async |of: &TestContext, class: &str| {
+        let mut conn = store.conn().await.unwrap();
+        sqlx::raw_sql(release::BEGIN)
+            .execute(conn.get())
+            .await
+            .unwrap();
+        sqlx::raw_sql("commit").execute(conn.get()).await.unwrap();
+        conn.done();
+        let line = sqlx::query("select queued, waiting, head from lines where model = $1 and tenant_id = $2 and class = $3")
+            .bind(of.model.as_str())
+            .bind(of.tenant.uuid())
+            .bind(class);
+        let line = store.row("test", line).await.unwrap().unwrap();
+        let head = line.get::<Option<uuid::Uuid>, _>("head");
+        (
+            i64::from(line.get::<i32, _>("queued")),
+            i64::from(line.get::<i32, _>("waiting")),
+            head.map(EditId::from),
+        )
+    };
+    assert_eq!(line(&context, "interactive").await, (3, 1, Some(edits[0])));
+    assert_eq!(line(&context, "bulk").await, (1, 0, Some(bulk)));
+    assert_eq!(line(&other, "interactive").await, (2, 0, Some(edits[3])));
+    // What stands before it in its line, and one of the other's for each of them and itself.
+    let place = async |edit| store.edit_queue_position(edit).await.unwrap();
+    assert_eq!(place(edits[0]).await, Some(1));
+    assert_eq!(place(edits[2]).await, Some(4));
+    assert_eq!(place(edits[4]).await, Some(3));
+    // Released, cancelled, handed back: the line knows.
+    assert_eq!(context.release(2, 2).await, [edits[0], edits[3]]);
+    assert_eq!(line(&context, "interactive").await, (2, 1, Some(edits[1])));
+    store.edit_cancel(context.tenant, edits[1]).await.unwrap();
+    assert_eq!(line(&context, "interactive").await.0, 1);
+    let claimed = context.claim(edits[0]).await;
+    store
+        .edits_hand_back(&[(edits[0], claimed.epoch)])
+        .await
+        .unwrap();
+    assert_eq!(line(&context, "interactive").await, (2, 1, Some(edits[0])));
+    assert_eq!(context.release(9, 9).await.len(), 4);
+    assert_eq!(line(&context, "interactive").await, (0, 1, None));
+    // Whatever was in them, they can be counted anew.
+    let wrong = sqlx::query("update lines set queued = 77, head = null where model = $1")
+        .bind(context.model.as_str());
+    store.count("test", wrong).await.unwrap();
+    let late = context.edit().await;
+    store.lines_recount().await.unwrap();
+    assert_eq!(line(&context, "interactive").await, (1, 1, Some(late)));
+    // Changes that a restored database brings along from another server's transactions are folded, too.
+    let restored = sqlx::query("update line_folds set before = '9000000000000000000'");
+    store.count("test", restored).await.unwrap();
+    let last = context.edit().await;
+    assert_eq!(context.release(99, 99).await, [late, last]);
+}
+
+pub(in crate::tests) async fn ids_and_live_events_have_the_databases_clock(store: &Store) {
+    // As on a machine whose clock is an hour behind.
+    let hour = time::Duration::hours(1);
+    store.clock_set(time::OffsetDateTime::now_utc() + hour);
+    let ahead = store.clock();
+    assert!(ahead > time::OffsetDateTime::now_utc() + hour / 2);
+    let (first, second) = (EditId::at(ahead), EditId::at(ahead));
+    assert!(EditId::new() < first && first < second);
+    store.ping().await.unwrap();
+    let now = store.now().await.unwrap();
+    assert!((now - store.clock()).abs() < hour / 2);
+    assert!(
+        EditId::at(store.clock()) > second,
+        "ids of one process only grow"
+    );
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use limekiln_jobs::{EditId, SessionId};
 use sqlx::Row;
+use time::OffsetDateTime;
 
 use crate::tests::context::*;
 use crate::*;
@@ -16,6 +17,19 @@ async fn old(store: &Store, edit: EditId) {
         "update edits set finished_at = now() - interval '2 days' where id = $1",
     )
     .await;
+}
+
+/// Looks at all there is, and counts what went.
+async fn all(mut look: impl AsyncFnMut(Option<OffsetDateTime>) -> Pruned) -> u64 {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let pruned = look(after).await;
+        count += pruned.count;
+        after = pruned.next;
+        if after.is_none() {
+            return count;
+        }
+    }
 }
 
 pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
@@ -65,21 +79,6 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
         .await
         .unwrap();
 
-    // The last event stays: who comes back late learns how it ended.
-    assert!(store.events_prune(DAY, 1000).await.unwrap() >= 3);
-    assert_eq!(
-        store
-            .events_after(lone, 0, 10)
-            .await
-            .unwrap()
-            .iter()
-            .map(|event| event.seq)
-            .collect::<Vec<_>>(),
-        [3]
-    );
-    assert_eq!(context.kinds(young).await.len(), 3);
-    assert_eq!(context.kinds(live).await.len(), 2);
-
     // What goes is on the list of blobs to delete, and so no orphan.
     let listed = async |key: &str| {
         let listed = sqlx::query("select 1 from blob_deletions where key = $1").bind(key);
@@ -90,10 +89,14 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
     assert!(listed(&offered.checkpoint.key).await);
 
     // Its edits name the image, one of them live.
-    store.images_expire(DAY, 1000).await.unwrap();
+    all(async |after| store.images_expire(DAY, after, 2).await.unwrap()).await;
     let image = store.image_get(context.tenant, context.image).await;
     assert!(image.unwrap().is_some());
-    assert!(store.edits_prune(DAY, 1000).await.unwrap() >= 1);
+    let prune = async || {
+        all(async |after| store.edits_prune(DAY, Some(DAY), after, 2).await.unwrap()).await
+            + all(async |after| store.sessions_prune(DAY, after, 2).await.unwrap()).await
+    };
+    assert!(prune().await >= 1);
     let there = async |edit| {
         store
             .edit_get(context.tenant, edit)
@@ -135,12 +138,12 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
     let aged = sqlx::query("update sessions set used_at = now() - interval '2 days' where id = $1")
         .bind(session.uuid());
     store.count("test", aged).await.unwrap();
-    store.edits_prune(DAY, 1000).await.unwrap();
+    prune().await;
     assert!(!there(in_session).await);
     let aged = sqlx::query("update images set used_at = now() - interval '2 days' where id = $1")
         .bind(unused.id.uuid());
     store.count("test", aged).await.unwrap();
-    assert!(store.images_expire(DAY, 1000).await.unwrap() >= 1);
+    assert!(all(async |after| store.images_expire(DAY, after, 2).await.unwrap()).await >= 1);
     assert!(listed(&unused.key).await);
     assert!(
         store
@@ -165,4 +168,74 @@ pub(in crate::tests) async fn the_old_goes_and_the_needed_stays(store: &Store) {
             .unwrap()
             .get::<bool, _>(0)
     );
+}
+
+/// A session stays whole for as long as it is kept after its last turn, and then goes whole.
+pub(in crate::tests) async fn a_session_goes_with_all_its_turns(store: &Store) {
+    let context = TestContext::new(store).await;
+    let session = SessionId::new();
+    store.session_create(context.tenant, session).await.unwrap();
+    let mut turns = vec![
+        context
+            .submit(Submission {
+                session: Some(session),
+                ..context.submission()
+            })
+            .await,
+    ];
+    for _ in 0..5 {
+        let parent = turns[turns.len() - 1];
+        let claimed = context.claim(parent).await;
+        assert!(context.complete(parent, claimed.epoch).await.is_applied());
+        turns.push(context.submit(context.turn(parent)).await);
+    }
+    let last = turns[turns.len() - 1];
+    let claimed = context.claim(last).await;
+    assert!(context.complete(last, claimed.epoch).await.is_applied());
+    for turn in &turns {
+        old(store, *turn).await;
+    }
+    let prune = async |sessions| {
+        all(async |after| store.edits_prune(DAY, sessions, after, 1000).await.unwrap()).await;
+        let mut there = 0;
+        for turn in &turns {
+            let edit = store.edit_get(context.tenant, *turn).await.unwrap();
+            there += usize::from(edit.is_some());
+        }
+        there
+    };
+    assert_eq!(prune(Some(DAY)).await, 6);
+    let aged = sqlx::query("update sessions set used_at = now() - interval '9 days' where id = $1")
+        .bind(session.uuid());
+    store.count("test", aged).await.unwrap();
+    assert_eq!(prune(Some(10 * DAY)).await, 6);
+    assert_eq!(prune(None).await, 6);
+    assert_eq!(prune(Some(8 * DAY)).await, 0, "all generations at once");
+}
+
+/// An image is kept for as long after an edit used it as after it was uploaded.
+pub(in crate::tests) async fn an_edit_is_a_use_of_its_image(store: &Store) {
+    let context = TestContext::new(store).await;
+    let aged = sqlx::query("update images set used_at = now() - interval '2 days' where id = $1")
+        .bind(context.image.uuid());
+    store.count("test", aged).await.unwrap();
+    context.edit().await;
+    let used =
+        sqlx::query("select used_at > now() - interval '1 minute' from images where id = $1")
+            .bind(context.image.uuid());
+    let used = store.row("test", used).await.unwrap().unwrap();
+    assert!(used.get::<bool, _>(0));
+}
+
+/// One coordinator prunes for all.
+pub(in crate::tests) async fn one_prunes_at_a_time(store: &Store) {
+    let hour = Duration::from_secs(3600);
+    let forget = sqlx::query("update fleet set pruned_at = null");
+    store.count("test", forget).await.unwrap();
+    assert!(store.prune_begin(hour).await.unwrap());
+    assert!(!store.prune_begin(hour).await.unwrap());
+    assert!(store.prune_begin(Duration::ZERO).await.unwrap());
+    let past = sqlx::query("update fleet set pruned_at = now() - interval '61 min'");
+    store.count("test", past).await.unwrap();
+    assert!(store.prune_begin(hour).await.unwrap());
 }

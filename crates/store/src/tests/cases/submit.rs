@@ -282,5 +282,34 @@ pub(in crate::tests) async fn turns_wait_for_their_parents(store: &Store) {
     assert!(context.complete(first.id, claimed.epoch).await.is_applied());
     let third = context.submit(context.turn(first.id)).await;
     assert_eq!(context.state(third).await, StateName::Queued);
-    assert_eq!(context.state(second.id).await, StateName::Waiting);
+    assert_eq!(context.state(second.id).await, StateName::Queued);
+}
+
+pub(in crate::tests) async fn a_bucket_keeps_what_it_gains_while_an_edit_comes_in(store: &Store) {
+    let context = TestContext::new(store).await;
+    // The look finds the bucket as it is then; a look that was slow shows in a clock that has gone on since.
+    let slow = sqlx::query("update tenants set rate_at = now() + interval '1 h' where id = $1")
+        .bind(context.tenant.uuid());
+    store.count("test", slow).await.unwrap();
+    context.edit().await;
+    let row = sqlx::query(
+        "select rate_at > now() + interval '59 min' as kept from tenants where id = $1",
+    )
+    .bind(context.tenant.uuid());
+    let row = store.row("test", row).await.unwrap().unwrap();
+    assert!(sqlx::Row::get::<bool, _>(&row, "kept"));
+    // The clock of the bucket is the look's, which is before the statement that writes it begins.
+    let early = sqlx::query("update tenants set rate_at = now() - interval '1 h' where id = $1")
+        .bind(context.tenant.uuid());
+    store.count("test", early).await.unwrap();
+    let edit = context.edit().await;
+    let row = sqlx::query(
+        "select t.rate_at < e.created_at as before, t.rate_at > e.created_at - interval '5 s' as near
+        from tenants t join edits e on e.tenant_id = t.id
+        where e.id = $1",
+    )
+    .bind(edit.uuid());
+    let row = store.row("test", row).await.unwrap().unwrap();
+    assert!(sqlx::Row::get::<bool, _>(&row, "before"));
+    assert!(sqlx::Row::get::<bool, _>(&row, "near"));
 }

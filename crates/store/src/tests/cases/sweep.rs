@@ -91,7 +91,7 @@ pub(in crate::tests) async fn candidates_are_orphans_of_two_walks_a_grace_apart(
         "update edits set finished_at = now() - interval '2 days' where id = $1",
     )
     .await;
-    store.edits_prune(GRACE, 1000).await.unwrap();
+    store.edits_prune(GRACE, None, None, 1000).await.unwrap();
     let pruned = key(&format!("{done}/1/result.png"));
     days_pass(store).await;
     let (walked, _) = walk(store, &[blob(&pruned, 1), blob(&again, 2)]).await;

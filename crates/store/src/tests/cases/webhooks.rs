@@ -204,3 +204,27 @@ pub(in crate::tests) async fn a_secret_is_replaced_in_two_steps(store: &Store) {
     let nobody = store.webhook_secret_rotate(TenantId::new(), LONG);
     assert_eq!(nobody.await.unwrap(), None);
 }
+
+pub(in crate::tests) async fn a_delivery_shows_the_edit_as_it_ended(store: &Store) {
+    let context = TestContext::new(store).await;
+    let edit = context
+        .submit(Submission {
+            webhook_url: Some("https://example.com/hook".to_owned()),
+            ..context.submission()
+        })
+        .await;
+    let epoch = context.claim(edit).await.epoch;
+    let class = limekiln_jobs::FailureClass::User;
+    assert!(context.fail(edit, epoch, class).await.is_applied());
+    let ended = store.edit_get(context.tenant, edit).await.unwrap().unwrap();
+    // An operator has it tried again before anybody is told.
+    store.edit_retry(edit).await.unwrap();
+    let claimed = context.claim(edit).await;
+    let told = claim(&context, LONG).await.remove(0);
+    assert_eq!(told.event, "edit.failed");
+    assert_eq!(told.view, ended);
+    assert!(context.complete(edit, claimed.epoch).await.is_applied());
+    let told = claim(&context, LONG).await.remove(0);
+    assert_eq!(told.view.state, StateName::Succeeded);
+    assert_eq!(told.view.artifacts.len(), 1);
+}
