@@ -32,7 +32,7 @@ doomed as materialized (
     select o.id, o.tenant_id from old o where o.id <> all (array(select k.id from kept k))
 ),
 untold as (
-    delete from edit_events v using doomed d where v.edit_id = d.id
+    delete from edit_events v where v.edit_id = any (array(select d.id from doomed d))
 ),
 listed as (
     insert into blob_deletions (key, until)

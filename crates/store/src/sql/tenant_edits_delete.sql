@@ -10,7 +10,7 @@ with doomed as materialized (
     for update skip locked
 ),
 untold as (
-    delete from edit_events v using doomed d where v.edit_id = d.id
+    delete from edit_events v where v.edit_id = any (array(select d.id from doomed d))
 ),
 gone as (
     delete from edits e using doomed d where e.id = d.id
