@@ -46,6 +46,8 @@ impl Progress {
             Stage::Locate => self.show("locate", (edit.step, edit.steps), total),
             Stage::Find => self.show("find", (edit.step, edit.steps), total),
             Stage::Edit => self.show("edit", (edit.step, edit.steps), total),
+            // Nothing was denoised, so that nothing is decoded.
+            Stage::Decode if edit.steps == 0 => {}
             Stage::Decode => self.show("decode", (1, 1), total),
         }
     }

@@ -70,7 +70,7 @@ impl Region {
     }
 
     /// The share of the picture that is inside.
-    pub(crate) fn share(&self) -> f32 {
+    pub fn share(&self) -> f32 {
         self.plane.data.iter().filter(|value| **value > 0.5).count() as f32
             / self.plane.data.len().max(1) as f32
     }

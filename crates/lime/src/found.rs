@@ -12,6 +12,9 @@ use limekiln_pictures::{Colors, Mask, Original};
 use crate::roi::Map;
 use crate::timings::milliseconds;
 
+/// A region of more than this share of the picture singles nothing out.
+const NEARLY_ALL: f32 = 0.9;
+
 /// Called between pieces of work of some milliseconds, from any thread; an error of it ends the work.
 pub type Beat<'a> = &'a (dyn Fn() -> Result<()> + Sync);
 
@@ -55,6 +58,8 @@ pub struct Found {
     pub materials: Vec<Material>,
     /// What speaks for it; none of a mask that is taken as it is, which nobody doubts.
     pub evidence: Option<Evidence>,
+    /// How sure it is that this is what was meant, 0 to 1.
+    pub sure: f64,
     /// Time to find the object and its materials, in milliseconds.
     pub find_ms: f64,
     /// Time to find where they end.
@@ -100,6 +105,7 @@ impl Found {
                     mattes: vec![Matte::from_mask(pixels, mask, beat)?],
                     materials: Vec::new(),
                     evidence: None,
+                    sure: 1.0,
                     find_ms: 0.0,
                     matte_ms: milliseconds(began),
                 });
@@ -111,6 +117,7 @@ impl Found {
                 (Region::from(region), map.and_then(attention))
             }
         };
+        let share = region.share();
         let object = Object::find(pixels, &region, map.as_ref())?;
         let found = object.materials(materials)?;
         beat()?;
@@ -121,15 +128,14 @@ impl Found {
             mattes,
             materials: found,
             evidence: Some(evidence),
+            // What is nearly everything has no surroundings to be told from.
+            sure: match share > NEARLY_ALL {
+                true => 0.0,
+                false => rounded(evidence.sure()),
+            },
             find_ms,
             matte_ms: milliseconds(began),
         })
-    }
-
-    /// How sure it is that this is what was meant, 0 to 1.
-    pub fn sure(&self) -> f64 {
-        self.evidence
-            .map_or(1.0, |evidence| rounded(evidence.sure()))
     }
 }
 

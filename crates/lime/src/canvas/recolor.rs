@@ -69,7 +69,7 @@ impl RecolorReport {
     /// Of a paint and what came of it, of an object that was found otherwise.
     pub(super) fn of(paint: &Paint, done: &Report, (matte_ms, paint_ms): (f64, f64)) -> Self {
         Self {
-            color: paint.color.hex(),
+            color: paint.color.to_string(),
             words: paint.words.clone(),
             from: done.from.hex(),
             to: done.to.hex(),
@@ -96,7 +96,7 @@ pub(super) fn warnings(paint: &Paint, done: &Report) -> Vec<String> {
     if done.out_of_gamut {
         warnings.push(format!(
             "the picture's color space does not have the color {}: it was given {}, of the same hue and lightness",
-            paint.color.hex(),
+            paint.color,
             done.to.hex()
         ));
     }
@@ -160,7 +160,7 @@ impl Canvas {
         let mut matte = GrayImage::new(width, height);
         found.mattes.iter().for_each(|of| of.lay_over(&mut matte));
         let result = self.original.recolored(colors((width, height), painted)?);
-        let sure = found.sure();
+        let sure = found.sure;
         let mut warnings = Vec::new();
         if sure < least {
             warnings.push(format!(

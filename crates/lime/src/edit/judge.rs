@@ -44,12 +44,12 @@ impl Edit {
             &beat,
         );
         let (why, found) = match found {
-            Ok(found) if found.sure() >= least => (Why::Sure, Some(found)),
+            Ok(found) if found.sure >= least => (Why::Sure, Some(found)),
             Ok(found) => (Why::NotSure, Some(found)),
             Err(FinishError::NothingFound | FinishError::RegionEmpty) => (Why::NothingFound, None),
             Err(error) => return Err(Error::Finish(error)),
         };
-        let way = Way::new(why, found.as_ref().map(Found::sure), least);
+        let way = Way::new(why, found.as_ref().map(|found| found.sure), least);
         let found = found.filter(|_| why.recolors());
         self.judged = Some(Judged { way, found });
         if why.recolors() {

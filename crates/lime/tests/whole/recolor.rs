@@ -221,6 +221,22 @@ fn nothing_found_is_no_success_and_whoever_stops_it_ends_it() {
     });
     assert_eq!(stopped.unwrap_err().code(), "stopped");
 
+    // A region of everything singles nothing out: whatever is recolored is not sure.
+    let (recipe, finishing) = asked(Preset::recolor(), "recolor it", Some(TEAL));
+    let mut canvas = Canvas::from(disc());
+    canvas.mask = Some(UserMask {
+        pixels: GrayImage::from_pixel(SIZE.0, SIZE.1, Luma([255])).into(),
+        rough: true,
+    });
+    let outcome = canvas.without_model(&recipe).unwrap();
+    let finished = finish(canvas, outcome, finishing.clone()).unwrap();
+    assert_eq!(finished.report.recolor.unwrap().sure, 0.0);
+    let warnings = &finished.report.edit.warnings;
+    assert!(
+        warnings.iter().any(|warning| warning.contains("not sure")),
+        "{warnings:?}"
+    );
+
     // Neither mask nor locating: nothing says where.
     let nowhere = Preset::recolor().with(&json!({"locate": null})).unwrap();
     let (recipe, _) = asked(nowhere, "recolor it", Some(TEAL));

@@ -75,14 +75,14 @@ async fn recolors_succeed_with_their_object_and_fail_without() {
         assert_eq!(report.get("model").is_some(), calls > 0);
     }
 
-    // A picture of one color has no object in it, and a material that there is not can't be recolored.
-    let blank = RgbImage::from_pixel(256, 256, image::Rgb([120; 3]));
-    let all = GrayImage::from_pixel(256, 256, Luma([255]));
-    let all = context.image_create(context.tenant, png(all)).await;
-    let mut missing = asked(&context, "recolor", png(picture), &words).await;
+    // One pixel of a wall singles out no object, and a material that there is not can't be recolored.
+    let mut dot = GrayImage::new(256, 256);
+    dot.put_pixel(5, 5, Luma([255]));
+    let dot = context.image_create(context.tenant, png(dot)).await;
+    let mut missing = asked(&context, "recolor", png(picture.clone()), &words).await;
     missing.spec.material = Some("40".to_owned());
-    let mut nothing = asked(&context, "recolor", png(blank), "make the sofa teal").await;
-    nothing.mask = Some(all);
+    let mut nothing = asked(&context, "recolor", png(picture), "make the sofa teal").await;
+    nothing.mask = Some(dot);
     nothing.spec.matte = true;
     for (edit, code) in [
         (nothing, "object_not_found"),
