@@ -160,3 +160,28 @@ fn lab_is_that_of_srgb_under_d65() {
         assert!((found - known).abs() < 0.05, "{red:?}");
     }
 }
+
+#[test]
+fn the_true_color_is_that_of_the_flat_part_of_wide_and_narrow_objects() {
+    for (from, to) in [(20, 100), (50, 70), (58, 62)] {
+        let within = |x: u32, y: u32| (from..to).contains(&x) && (20..100).contains(&y);
+        let drawn = |color: [u8; 3]| {
+            RgbImage::from_fn(SIDE, SIDE, |x, y| {
+                let grain = ((x * 7 + y * 5) % 3) as u8;
+                Rgb(if within(x, y) { color } else { [120; 3] }.map(|value| value + grain))
+            })
+        };
+        let mask = GrayImage::from_fn(SIDE, SIDE, |x, y| {
+            Luma([if within(x, y) { 255 } else { 0 }])
+        });
+        let truth = Truth::new(drawn(BEFORE), &drawn(AFTER), &mask, &mask).unwrap();
+        let color = truth.color().unwrap();
+        let want = lab(Rgb(AFTER.map(|value| value + 1)));
+        let found = color.lab();
+        let found = Lab::new(found.l, found.a, found.b);
+        assert!(delta_e(found, want) < 1.0, "{from}..{to}: {}", color.hex());
+        let (median, most) = truth.apart(&drawn(AFTER), color).unwrap();
+        assert!(median < 1.0 && most < 2.0, "{from}..{to}: {median}, {most}");
+        assert!(truth.apart(&drawn(BEFORE), color).unwrap().0 > 20.0);
+    }
+}

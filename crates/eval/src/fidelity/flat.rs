@@ -14,14 +14,14 @@ const EDGE_PX: f32 = 8.0;
 /// How far the lightness of a block may be from the object's median.
 const WITHIN: f64 = 5.0;
 
-/// Blocks of pixels, by their upper left corners.
+/// Blocks of pixels, by their upper left corners and sides: single pixels of an object that has no room for larger ones.
 #[derive(Clone, Debug)]
 pub(super) struct Flat {
-    blocks: Vec<(usize, usize)>,
+    blocks: Vec<(usize, usize, usize)>,
 }
 
 impl Flat {
-    /// Of an input and the colored part of its object; empty where that is too narrow.
+    /// Of an input and the colored part of its object.
     pub(super) fn of(input: &RgbImage, colored: &[bool]) -> Self {
         let (width, height) = (input.width() as usize, input.height() as usize);
         let rest: Vec<bool> = colored.iter().map(|inside| !inside).collect();
@@ -29,34 +29,42 @@ impl Flat {
         let lights: Vec<f64> = labs(input).iter().map(|lab| f64::from(lab.l)).collect();
         let own = lights.iter().zip(colored).filter(|(_, inside)| **inside);
         let middle = median(&mut own.map(|(light, _)| *light).collect::<Vec<_>>());
-        let fits = |&(left, top): &(usize, usize)| {
+        let fits = |&(left, top, side): &(usize, usize, usize)| {
             let mut sum = 0.0;
-            for y in top..top + BLOCK {
-                for x in left..left + BLOCK {
+            for y in top..top + side {
+                for x in left..left + side {
                     if depth[y * width + x] <= EDGE_PX {
                         return false;
                     }
                     sum += lights[y * width + x];
                 }
             }
-            (sum / (BLOCK * BLOCK) as f64 - middle).abs() < WITHIN
+            (sum / (side * side) as f64 - middle).abs() < WITHIN
         };
         let tops = (0..(height + 1).saturating_sub(BLOCK)).step_by(BLOCK);
         let lefts = (0..(width + 1).saturating_sub(BLOCK)).step_by(BLOCK);
-        let blocks = tops.flat_map(|top| lefts.clone().map(move |left| (left, top)));
-        Self {
-            blocks: blocks.filter(fits).collect(),
+        let blocks = tops.flat_map(|top| lefts.clone().map(move |left| (left, top, BLOCK)));
+        let mut blocks: Vec<_> = blocks.filter(fits).collect();
+        if blocks.is_empty() {
+            // The half of a narrow object that is farthest from its edge.
+            let own = (0..colored.len()).filter(|&i| colored[i]);
+            let mut depths: Vec<f64> = own.clone().map(|i| f64::from(depth[i])).collect();
+            let least = median(&mut depths);
+            let deep = own
+                .filter(|&i| f64::from(depth[i]) >= least && (lights[i] - middle).abs() < WITHIN);
+            blocks = deep.map(|i| (i % width, i / width, 1)).collect();
         }
+        Self { blocks }
     }
 
     fn means<'a>(&'a self, picture: &'a RgbImage) -> impl Iterator<Item = [f32; 3]> + 'a {
-        self.blocks.iter().map(|&(left, top)| {
+        self.blocks.iter().map(|&(left, top, side)| {
             let mut sum = [0.0; 3];
-            for y in top..top + BLOCK {
-                for x in left..left + BLOCK {
+            for y in top..top + side {
+                for x in left..left + side {
                     let pixel = picture.get_pixel(x as u32, y as u32).0;
                     let light = Color::from_srgb8(pixel).linear();
-                    (0..3).for_each(|c| sum[c] += light[c] / (BLOCK * BLOCK) as f32);
+                    (0..3).for_each(|c| sum[c] += light[c] / (side * side) as f32);
                 }
             }
             sum

@@ -140,14 +140,15 @@ impl Truth {
         &self.input
     }
 
-    /// The color that a perfect edit gives the object, in the middle of its light; none where it is too narrow to tell.
+    /// The color that a perfect edit gives the object, in the middle of its light; none where no part of it is lit evenly.
     #[must_use]
     pub fn color(&self) -> Option<Color> {
         self.color
     }
 
     /// ΔE00 of a result's flat part to a color, on means of 16x16 pixels: median and 95th percentile. The flat part is the
-    /// colored part 8 pixels from its edge, where the input's lightness is within 5 of its median.
+    /// colored part 8 pixels from its edge, where the input's lightness is within 5 of its median; of a narrow object single
+    /// pixels far from its edge.
     #[must_use]
     pub fn apart(&self, result: &RgbImage, color: Color) -> Option<(f64, f64)> {
         self.flat.apart(result, color)
