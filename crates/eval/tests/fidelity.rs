@@ -176,7 +176,7 @@ fn the_true_color_is_that_of_the_flat_part_of_wide_and_narrow_objects() {
         });
         let truth = Truth::new(drawn(BEFORE), &drawn(AFTER), &mask, &mask).unwrap();
         let color = truth.color().unwrap();
-        let want = lab(Rgb(AFTER.map(|value| value + 1)));
+        let want = lab(AFTER.map(|value| value + 1));
         let found = color.lab();
         let found = Lab::new(found.l, found.a, found.b);
         assert!(delta_e(found, want) < 1.0, "{from}..{to}: {}", color.hex());
