@@ -1,7 +1,7 @@
 //! The method's arguments, made into a preset and checked together before anything slow starts.
 
 use anyhow::Result;
-use limekiln_jobs::Finish;
+use limekiln_jobs::{Carry, Finish};
 use limekiln_lime::Preset;
 use limekiln_lime::canvas::{self, Finishing};
 use limekiln_lime::preset::LocateFrom;
@@ -107,14 +107,26 @@ pub(crate) fn finishing(
     region: bool,
 ) -> Result<Finishing, Usage> {
     let asked = finish_of(args, preset)?;
+    let finish = asked.unwrap_or_else(|| Finish::by_default(region));
+    if args.carry.is_some() && finish != Finish::Detail {
+        return Err(Usage(format!(
+            "--carry: is a way of the finish detail, and this edit has {finish}: leave it out, or give the edit a region"
+        )));
+    }
     Ok(Finishing {
-        finish: match asked.unwrap_or_else(|| Finish::by_default(region)) {
+        finish: match finish {
             Finish::Paste => canvas::Finish::Paste,
             Finish::Detail => canvas::Finish::Detail,
             // No other name is read.
             Finish::None | Finish::Other(_) => canvas::Finish::None,
         },
         by_default: asked.is_none(),
+        carry: match args.carry {
+            Some(Carry::Color) => canvas::Carry::Color,
+            Some(Carry::Enlarged) => canvas::Carry::Enlarged,
+            // No other name is read.
+            None | Some(Carry::Auto | Carry::Other(_)) => canvas::Carry::Auto,
+        },
         paint: None,
     })
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use image::{GrayImage, RgbImage, imageops};
 use limekiln_finish::{Color, Error as FinishError};
 use limekiln_lime::Outcome;
-use limekiln_lime::canvas::{Canvas, Error as CanvasError, Finish, Finishing, Recipe};
+use limekiln_lime::canvas::{Canvas, Carry, Error as CanvasError, Finish, Finishing, Recipe};
 use limekiln_lime::found::{Paint, UserMask};
 use limekiln_pictures::{Limits, resize};
 use serde::Serialize;
@@ -182,6 +182,7 @@ pub(crate) fn finished(asked: &Asked, outcome: Outcome, finish: Finish) -> Resul
     let finishing = Finishing {
         finish,
         by_default: false,
+        carry: Carry::Auto,
         paint: asked.paint.clone(),
     };
     let canvas = asked.canvas.clone();

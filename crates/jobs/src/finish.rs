@@ -36,3 +36,25 @@ impl Finish {
         matches!(self, Self::Paste | Self::Detail)
     }
 }
+
+crate::text_enum::open_text_enum! {
+    /// Which way the finish `detail` takes.
+    pub enum Carry, "a way to carry an edit over" {
+        /// The one that the words and the edit itself speak for.
+        Auto = "auto",
+        /// The change of color or light is carried over, however well it explains the edit.
+        Color = "color",
+        /// The model's picture is enlarged, and joined where it changed something.
+        Enlarged = "enlarged",
+    }
+}
+
+impl Carry {
+    /// Schema of one that may be asked for.
+    pub fn asked_schema() -> Object {
+        let mut schema = Self::known_schema();
+        schema.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+        schema.enum_values.get_or_insert_default().push(Value::Null);
+        schema
+    }
+}

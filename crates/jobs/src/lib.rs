@@ -85,7 +85,7 @@ pub use class::Class;
 pub use cost::Cost;
 pub use digest::Digest;
 pub use events::{EditEvent, EventKind, Progress};
-pub use finish::Finish;
+pub use finish::{Carry, Finish};
 pub use ids::{BatchId, EditId, FleetId, ImageId, KeyId, SessionId, TenantId, WebhookId, WorkerId};
 pub use live::Live;
 pub use machine::{Effect, Event, Rejected, apply};

@@ -8,7 +8,7 @@
 
 use crate::cost::Cost;
 use crate::digest::Digest;
-use crate::finish::Finish;
+use crate::finish::{Carry, Finish};
 use crate::needs::Needs;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -56,6 +56,9 @@ pub struct Spec {
     /// Whether nobody asked for this finish: an edit that finds no region gets that of `none` then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub finish_default: bool,
+    /// Which way the finish `detail` takes; the one that the edit speaks for where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carry: Option<Carry>,
     /// The color that the object gets, as it was written; the one of the instruction's words where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<String>,
@@ -104,6 +107,7 @@ impl Spec {
             keep_outside: false,
             finish: None,
             finish_default: false,
+            carry: None,
             color: None,
             material: None,
             matte: false,
@@ -113,7 +117,8 @@ impl Spec {
     }
 
     /// Needs of fields that this version knows and the first workers did not.
-    pub const LATER: [&str; 6] = [
+    pub const LATER: [&str; 7] = [
+        "carry",
         "color",
         "finish",
         "finish=detail",
@@ -129,6 +134,7 @@ impl Spec {
         needs.extend(self.finish.map(|_| "finish".to_owned()));
         needs.extend(self.finish_default.then(|| "finish_default".to_owned()));
         let later = [
+            ("carry", self.carry.is_some()),
             ("color", self.color.is_some()),
             ("material", self.material.is_some()),
             ("matte", self.matte),
@@ -141,6 +147,9 @@ impl Spec {
         );
         if let Some(finish @ (Finish::Detail | Finish::Other(_))) = self.finish {
             needs.extend([format!("finish={finish}")]);
+        }
+        if let Some(carry @ Carry::Other(_)) = self.carry {
+            needs.extend([format!("carry={carry}")]);
         }
         needs
     }
@@ -273,6 +282,7 @@ mod tests {
             keep_outside: true,
             finish: Some(Finish::Detail),
             finish_default: true,
+            carry: Some(Carry::Color),
             color: Some("#1F6F8B".to_owned()),
             material: Some("all".to_owned()),
             matte: true,

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use limekiln_jobs::{Digest, EditId, EditRequest, EditView, Finish, ModelName};
+use limekiln_jobs::{Carry, Digest, EditId, EditRequest, EditView, Finish, ModelName};
 use serde_json::{Value, json};
 use utoipa::PartialSchema;
 
@@ -18,6 +18,7 @@ fn a_request_needs_its_instruction_only_and_takes_no_unknown_field() {
     // What came later than the digest of a request is left out where it is not given.
     let full = serde_json::to_value(EditRequest {
         finish: Some(Finish::None),
+        carry: Some(Carry::Auto),
         color: Some("teal".to_owned()),
         material: Some("all".to_owned()),
         matte: true,

@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Color")]
 pub(crate) struct ColorArgs {
-    /// The color that the object ends at, with presets that recolor: "#RRGGBB", a CSS name, "lab(L a b)", or @SWATCH, a picture of
+    /// The color that the object ends at, with presets that recolor and with --finish detail: "#RRGGBB", a CSS name, "lab(L a b)", or @SWATCH, a picture of
     /// one color [default: the color that INSTRUCTION asks for]
     #[arg(long, value_name = "COLOR")]
     pub(crate) color: Option<String>,

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::Args;
-use limekiln_jobs::Finish;
+use limekiln_jobs::{Carry, Finish};
 
 /// Of `edit` and of `submit`.
 #[derive(Args, Clone, Debug, Default)]
@@ -21,6 +21,15 @@ pub(crate) struct FinishArgs {
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "FINISH", value_parser = Finish::from_str)]
     pub(crate) finish: Option<Finish>,
+
+    /// Which way --finish detail takes [default: auto]
+    ///
+    /// auto      the one that the words and the edit itself speak for; the report says which
+    /// color     carries the change of color or light over, however well that explains the edit
+    /// enlarged  enlarges the model's picture, and joins it where it changed something
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "WAY", value_parser = Carry::from_str)]
+    pub(crate) carry: Option<Carry>,
 
     /// Deprecated: the same as --finish paste
     #[arg(long)]

@@ -78,6 +78,7 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         seed: Some(seed),
         size: args.size,
         finish,
+        carry: args.finish.carry,
         color,
         material,
         matte: args.color.matte,

@@ -478,12 +478,19 @@ fn an_edit_comes_to_the_full_size_and_nothing_else_does() {
         Rgb([if inside { 255 } else { 0 }; 3])
     });
     context.write("m.png", png(round));
-    for extra in [&["--color", "#1F6F8B"][..], &[]] {
+    for (extra, way) in [
+        (&["--color", "#1F6F8B", "--carry", "color"][..], "color"),
+        (&["--carry", "color"], "color"),
+        (&["--carry", "enlarged"], "enlarged"),
+    ] {
         let mut args = vec!["--preset", "base", "--mask", "m.png", "-o", "out.png"];
         args.extend(["--artifacts", "stages"]);
         args.extend(extra);
         let (report, _) = reported(&context, "make the disc blue", &args);
         assert_eq!(report["finish"], "detail", "{report}");
+        assert_eq!(report["carry"]["way"], way, "{report}");
+        let exact = extra.contains(&"--color");
+        assert_eq!(report["recolor"]["to"] == "#1F6F8B", exact, "{report}");
         assert_eq!(report["composite"]["changed_outside_px"], 0);
         let before = &report["composite"]["outside_before"];
         assert_eq!(*before, report["composite"]["outside_after"]);

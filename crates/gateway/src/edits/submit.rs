@@ -146,6 +146,7 @@ pub(crate) async fn submission(
         options: request.options.unwrap_or_default(),
         seed: request.seed.unwrap_or_else(|| drawn_seed(id)),
         size: request.size,
+        carry: request.carry,
         color: request.color,
         material: request.material,
         matte: request.matte,
@@ -167,6 +168,10 @@ pub(crate) async fn submission(
     }
     let region = locates || request.mask.is_some();
     let finish = asked.unwrap_or_else(|| Finish::by_default(region));
+    if spec.carry.is_some() && finish != Finish::Detail {
+        let says = "is a way of the finish detail, which this edit does not have: it has no region; give a mask, or leave it out";
+        return Err(Problem::field("carry", says));
+    }
     if spec.color.is_some() && !recolored && finish != Finish::Detail {
         let says = format!(
             "the preset {} does not recolor, and the finish {finish} keeps the model's own color: choose the preset recolor or auto, or \

@@ -44,6 +44,7 @@ impl EditRequest {
         check("seed", between(self.seed, 0, SEED_MAX));
         check("size", between(self.size, 64, 2048));
         check("keep_outside", self.finishes());
+        check("carry", self.carries());
         check("color", self.color.as_deref().map_or(Ok(()), value));
         check("material", self.material.as_deref().map_or(Ok(()), value));
         check("matte", self.refines());
@@ -62,6 +63,15 @@ impl EditRequest {
         match self.finish {
             Some(other) if self.keep_outside && other != Finish::Paste => Err(format!(
                 "means finish: paste, and finish asks for {other}: leave one of the two out"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn carries(&self) -> Result<(), String> {
+        match self.finish() {
+            Some(finish) if self.carry.is_some() && finish != Finish::Detail => Err(format!(
+                "is a way of the finish detail, and {finish} is asked for: leave one of the two out"
             )),
             _ => Ok(()),
         }
@@ -236,6 +246,8 @@ mod tests {
             json!({"finish": null}),
             json!({"finish": "none", "keep_outside": false}),
             json!({"finish": "paste", "keep_outside": true}),
+            json!({"carry": "enlarged"}),
+            json!({"finish": "detail", "carry": "color"}),
         ] {
             assert_eq!(wrong(extra.clone()), Vec::<String>::new(), "{extra}");
         }
@@ -280,6 +292,8 @@ mod tests {
             (json!({"color": ""}), "color"),
             (json!({"color": "x".repeat(101)}), "color"),
             (json!({"material": "1\n"}), "material"),
+            (json!({"finish": "paste", "carry": "color"}), "carry"),
+            (json!({"keep_outside": true, "carry": "auto"}), "carry"),
             (json!({"matte": true}), "matte"),
             (json!({"max_attempts": 0}), "max_attempts"),
             (json!({"max_attempts": 11}), "max_attempts"),
@@ -329,6 +343,7 @@ mod tests {
             json!({"options": []}),
             json!({"keep_outside": null}),
             json!({"finish": "detailed"}),
+            json!({"carry": "close"}),
             json!({"finish": 1}),
         ] {
             assert!(request(extra.clone()).is_err(), "{extra}");

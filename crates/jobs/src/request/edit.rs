@@ -14,7 +14,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use crate::class::Class;
-use crate::finish::Finish;
+use crate::finish::{Carry, Finish};
 use crate::ids::{EditId, ImageId, SessionId};
 
 /// What to edit and how. Exactly one of `image` and `parent` is given.
@@ -65,7 +65,15 @@ pub struct EditRequest {
     )]
     #[schema(schema_with = Finish::asked_schema)]
     pub finish: Option<Finish>,
-    /// The color that the object ends at, with presets that recolor: `#RRGGBB`, a CSS name such as `teal`, or `lab(L a b)`; opaque.
+    /// Which way the finish `detail` takes; by default `auto`.
+    #[serde(
+        default,
+        deserialize_with = "crate::text_enum::asked_opt",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(schema_with = Carry::asked_schema)]
+    pub carry: Option<Carry>,
+    /// The color that the object ends at, with presets that recolor and with the finish `detail`: `#RRGGBB`, a CSS name such as `teal`, or `lab(L a b)`; opaque.
     /// By default the color that the instruction asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 100, example = "#1F6F8B")]

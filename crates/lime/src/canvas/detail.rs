@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use image::GrayImage;
-use limekiln_finish::carry::{self, Carry, Rendered};
+use limekiln_finish::carry::{self, Rendered};
 use limekiln_finish::color::asked;
 use limekiln_finish::{Choice, Error as FinishError, Light, Matte, Object, Pixels};
 use limekiln_finish::{Region, Result, Samples};
@@ -28,6 +28,7 @@ pub(super) struct Edited<'a> {
     /// Where the edit could change anything.
     pub(super) changeable: Option<&'a Mask>,
     pub(super) instruction: &'a str,
+    pub(super) carry: Carry,
     /// The color that was given as a value.
     pub(super) color: Option<&'a Paint>,
 }
@@ -40,6 +41,18 @@ pub(super) struct Detailed {
     pub(super) report: CarryReport,
     pub(super) recolor: Option<RecolorReport>,
     pub(super) warnings: Vec<String>,
+}
+
+/// Which way is to be taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carry {
+    /// The one that the words and the fit speak for.
+    #[default]
+    Auto,
+    /// [`Way::Color`], as long as there is a material to fit a map to.
+    Color,
+    /// [`Way::Enlarged`].
+    Enlarged,
 }
 
 /// Which way an edit came into the full-size picture.
@@ -132,14 +145,23 @@ impl Canvas {
         let mattes = none_found(self.mattes(&pixels, edit, beat))?.unwrap_or_default();
         let matte_ms = milliseconds(began);
         let began = Instant::now();
-        let fitted = none_found(Carry::fit(&pixels, &mattes, &rendered, &bounds, beat))?;
-        let fit = fitted.as_ref().map(Carry::how_well);
+        let fitted = none_found(carry::Carry::fit(
+            &pixels, &mattes, &rendered, &bounds, beat,
+        ))?;
+        let fit = fitted.as_ref().map(carry::Carry::how_well);
         let fit_ms = milliseconds(began);
-        let is_color = |carry: &Carry<'_>| {
-            sense != Sense::Thing && carry.how_well().is_color(sense == Sense::Color)
+        let is_color = |fitted: &carry::Carry<'_>| match edit.carry {
+            Carry::Color => true,
+            Carry::Enlarged => false,
+            Carry::Auto => {
+                sense != Sense::Thing && fitted.how_well().is_color(sense == Sense::Color)
+            }
         };
         let began = Instant::now();
         let mut warnings = Vec::new();
+        if fitted.is_none() && edit.carry == Carry::Color {
+            warnings.push(NO_MATERIAL.to_owned());
+        }
         let (way, materials, result, matte, exact) = match fitted.filter(is_color) {
             Some(carry) => {
                 let color = edit.color.map(|paint| paint.color);
@@ -235,6 +257,8 @@ impl Canvas {
 const LEAST: f32 = 0.05;
 const MOST: usize = 4;
 
+const NO_MATERIAL: &str = "no material of the object could be told from what is around it, so there was nothing to carry a color \
+                           over to: the model's picture was enlarged and joined; draw a mask closer to the object";
 const NO_COLOR: &str = "the edit is no change of color, so the color that was given is not in it: ask for it alone, as in \
                         \"make the sofa blue\", or recolor with the preset \"recolor\"";
 

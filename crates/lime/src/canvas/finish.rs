@@ -9,7 +9,7 @@ use limekiln_pictures::original::{Metadata, Opacity};
 use limekiln_pictures::{Colors, Depth, Mask, Original, paint, size};
 use serde::Serialize;
 
-use super::detail::{CarryReport, Detailed, Edited};
+use super::detail::{Carry, CarryReport, Detailed, Edited};
 use super::error::Error;
 use super::read::Canvas;
 use super::recolor::{RecolorReport, Recolored};
@@ -49,6 +49,8 @@ pub struct Finishing {
     pub finish: Finish,
     /// Whether nobody asked for it. An edit that finds no region gets that of [`Finish::None`] then.
     pub by_default: bool,
+    /// Which way [`Finish::Detail`] takes.
+    pub carry: Carry,
     /// What is to be recolored, as [`super::paint`] reads it.
     pub paint: Option<Paint>,
 }
@@ -58,6 +60,7 @@ impl Finishing {
     pub const NONE: Self = Self {
         finish: Finish::None,
         by_default: false,
+        carry: Carry::Auto,
         paint: None,
     };
 
@@ -210,6 +213,7 @@ impl Canvas {
                             located: (located.as_ref(), attention.as_ref()),
                             changeable: changeable.as_ref(),
                             instruction: &edit.instruction,
+                            carry: finishing.carry,
                             color: finishing
                                 .paint
                                 .as_ref()

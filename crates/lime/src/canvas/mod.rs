@@ -20,7 +20,7 @@ mod recolor;
 mod request;
 mod warnings;
 
-pub use detail::{CarryReport, Way as CarryWay};
+pub use detail::{Carry, CarryReport, Way as CarryWay};
 pub use error::Error;
 pub use finish::{Finish, Finished, Finishing, ResultReport, Stages, View};
 pub use paint::paint;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use limekiln_finish::{Color, Error as FinishError};
-use limekiln_lime::canvas::{Canvas, Error, Finish, Finished, Finishing, Recipe, paint};
+use limekiln_lime::canvas::{Canvas, Carry, Error, Finish, Finished, Finishing, Recipe, paint};
 use limekiln_lime::found::UserMask;
 use limekiln_lime::report::Why;
 use limekiln_lime::{Edit, Outcome, Preset, Stage, run};
@@ -62,6 +62,7 @@ fn asked(preset: Preset, instruction: &str, color: Option<&str>) -> (Recipe, Fin
     let finishing = Finishing {
         finish: Finish::Paste,
         by_default: true,
+        carry: Carry::Auto,
         paint: paint.clone(),
     };
     let recipe = Recipe::new(instruction, 7, preset).unwrap().painted(paint);

@@ -8,7 +8,7 @@
 mod packed;
 
 use limekiln_jobs::api::Invalid;
-use limekiln_jobs::{Cost, Failure, FailureClass, Finish, Needs, Resolved, Spec};
+use limekiln_jobs::{Carry, Cost, Failure, FailureClass, Finish, Needs, Resolved, Spec};
 use limekiln_lime::Preset;
 use limekiln_lime::canvas::{self, Finishing};
 use limekiln_lime::found::Paint;
@@ -81,6 +81,12 @@ pub(crate) fn finishing(spec: &Spec, preset: &Preset) -> Result<Finishing, Unrea
     Ok(Finishing {
         finish,
         by_default: spec.finish_default,
+        carry: match spec.carry {
+            None | Some(Carry::Auto) => canvas::Carry::Auto,
+            Some(Carry::Color) => canvas::Carry::Color,
+            Some(Carry::Enlarged) => canvas::Carry::Enlarged,
+            Some(Carry::Other(_)) => return Err(Unready::Unable(missing(spec, &can()))),
+        },
         paint: paint_of(spec, preset).map_err(crate::prepared::failure)?,
     })
 }
@@ -287,6 +293,7 @@ mod tests {
         let paste = |by_default| Finishing {
             finish: canvas::Finish::Paste,
             by_default,
+            carry: canvas::Carry::Auto,
             paint: None,
         };
         assert_eq!(of(json!({})), Ok(Finishing::NONE));
