@@ -57,7 +57,7 @@ def sometimes(dice, real, drawn):
 
 
 def edit(body, dice):
-    """A valid `createEdit` that names what exists."""
+    """A valid `createEdit` or `createTurn` that names what exists."""
     for field, real in (("image", IMAGE), ("mask", IMAGE), ("session", SESSION), ("parent", PARENT)):
         if body.get(field) is not None:
             body[field] = sometimes(dice, real, body[field])
@@ -71,7 +71,7 @@ def edit(body, dice):
 @schemathesis.hook
 def after_call(context, case, response):
     """Edits of no further use make room for those that are waited for."""
-    if case.operation.definition.raw.get("operationId") == "createEdit" and response.status_code == 202:
+    if case.operation.definition.raw.get("operationId") in ("createEdit", "createTurn") and response.status_code == 202:
         made = json.loads(response.content)["id"]
         if random.Random(made).random() < 0.9:
             call(f"/v1/edits/{made}/cancel", b"")
@@ -97,7 +97,7 @@ def before_call(context, case, kwargs):
         if body.get("mask") is not None:
             body["mask"] = ADDRESS
         case.body = body
-    if case.operation.definition.raw.get("operationId") == "createEdit" and isinstance(case.body, dict):
+    if case.operation.definition.raw.get("operationId") in ("createEdit", "createTurn") and isinstance(case.body, dict):
         # Others share it.
         body = dict(case.body)
         edit(body, random.Random(repr(sorted(body))))

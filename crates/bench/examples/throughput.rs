@@ -109,6 +109,7 @@ async fn run(store: &Store, edits: usize) -> Result<()> {
                         stage: "apply".to_owned(),
                         step: 1,
                         steps: 20,
+                        located: None,
                     })
                     .collect();
                 let progressed = store.edits_progress(&progress).await?;

@@ -75,6 +75,7 @@ async fn run(ours: &Broker, theirs: &Broker, edits: usize, live: bool) -> Durati
                 for step in 0..LIVE_PER_EDIT {
                     theirs.publish_live(&Live::Preview {
                         edit: delivery.hint.edit,
+                        session: None,
                         epoch: Epoch::new(1),
                         step: step as u32,
                         jpeg: String::new(),

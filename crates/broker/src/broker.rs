@@ -8,7 +8,8 @@ use crate::backend::{Backend, dispatch};
 use crate::local::Local;
 use crate::rabbit::Rabbit;
 use crate::{
-    Consumer, Depth, HealthReport, Hint, Result, Settings, Stop, Stops, Subscription, Wakes,
+    Consumer, Depth, Followed, HealthReport, Hint, Result, Settings, Stop, Stops, Subscription,
+    Wakes,
 };
 
 /// The broker. It is cheap to clone. All clones share their connections, which close when the last one is dropped.
@@ -102,11 +103,12 @@ impl Broker {
         dispatch!(&self.0, backend => backend.publish_live(live));
     }
 
-    /// Subscribes to one edit's live progress. Whatever is published after this returned is received, or
+    /// Subscribes to the live progress of one edit, or of all turns of a session. Whatever is published after this returned is received, or
     /// [`Update::Lagged`](crate::Update::Lagged) is: so subscribe first, then read Postgres. While the connection is
     /// down this returns at once, and `Lagged` is received when the connection is back.
-    pub async fn subscribe(&self, edit: EditId) -> Subscription {
-        dispatch!(&self.0, backend => backend.subscribe(edit).await)
+    pub async fn subscribe(&self, followed: impl Into<Followed>) -> Subscription {
+        let followed = followed.into();
+        dispatch!(&self.0, backend => backend.subscribe(followed).await)
     }
 
     /// How full the queues of a model are. Queues that don't exist yet are empty.

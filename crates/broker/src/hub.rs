@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use limekiln_jobs::{EditId, Live};
+use limekiln_jobs::Live;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Stop, Update};
+use crate::{Followed, Stop, Update};
 
 /// How many updates a subscriber may lag behind before it is told to read Postgres again.
 const UPDATES_LAG: usize = 64;
@@ -17,17 +17,17 @@ const STOPS_LAG: usize = 1024;
 /// Fans out to every receiver of this process.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    subscribed: Mutex<HashMap<EditId, Subscribers>>,
+    subscribed: Mutex<HashMap<Followed, Subscribers>>,
     wakes: watch::Sender<u64>,
     stops: broadcast::Sender<Stop>,
     closed: CancellationToken,
 }
 
-/// Those who follow one edit.
+/// Those who follow one edit or session.
 #[derive(Debug)]
 struct Subscribers {
     sender: broadcast::Sender<Update>,
-    /// Whether messages about the edit reach this process.
+    /// Whether its messages reach this process.
     bound: bool,
 }
 
@@ -63,10 +63,10 @@ impl Hub {
         self.stops.subscribe()
     }
 
-    /// A receiver for one edit, and whether messages about the edit already reach this process.
-    pub(crate) fn subscribe(&self, edit: EditId) -> (broadcast::Receiver<Update>, bool) {
+    /// A receiver for one edit or session, and whether its messages already reach this process.
+    pub(crate) fn subscribe(&self, followed: Followed) -> (broadcast::Receiver<Update>, bool) {
         let mut subscribed = self.lock();
-        let subscribers = subscribed.entry(edit).or_insert_with(|| Subscribers {
+        let subscribers = subscribed.entry(followed).or_insert_with(|| Subscribers {
             sender: broadcast::Sender::new(UPDATES_LAG),
             bound: false,
         });
@@ -75,65 +75,66 @@ impl Hub {
         receiver
     }
 
-    /// Forgets an edit that has no receiver left. Returns whether it did.
-    pub(crate) fn unsubscribe(&self, edit: EditId) -> bool {
+    /// Forgets what has no receiver left. Returns whether it did.
+    pub(crate) fn unsubscribe(&self, followed: Followed) -> bool {
         let mut subscribed = self.lock();
         let last = subscribed
-            .get(&edit)
+            .get(&followed)
             .is_some_and(|subscribers| subscribers.sender.receiver_count() == 0);
         if last {
-            subscribed.remove(&edit);
+            subscribed.remove(&followed);
             gauge(&subscribed);
         }
         last
     }
 
-    pub(crate) fn is_subscribed(&self, edit: EditId) -> bool {
-        self.lock().contains_key(&edit)
+    pub(crate) fn is_subscribed(&self, followed: Followed) -> bool {
+        self.lock().contains_key(&followed)
     }
 
-    /// The edits with a subscriber in this process.
-    pub(crate) fn subscribed(&self) -> Vec<EditId> {
+    /// What has a subscriber in this process.
+    pub(crate) fn subscribed(&self) -> Vec<Followed> {
         self.lock().keys().copied().collect()
     }
 
-    /// Notes that messages about the edit now reach this process.
-    pub(crate) fn bound(&self, edit: EditId) {
-        if let Some(subscribers) = self.lock().get_mut(&edit) {
+    /// Notes that these messages now reach this process.
+    pub(crate) fn bound(&self, followed: Followed) {
+        if let Some(subscribers) = self.lock().get_mut(&followed) {
             subscribers.bound = true;
         }
     }
 
-    /// Notes that no edit's messages reach this process any more.
+    /// Notes that no live messages reach this process any more.
     pub(crate) fn unbound_all(&self) {
         self.lock()
             .values_mut()
             .for_each(|subscribers| subscribers.bound = false);
     }
 
-    pub(crate) fn live(&self, live: Live) {
-        if let Some(subscribers) = self.lock().get(&live.edit()) {
+    /// Hands a message to those of its subscribers that it came for.
+    pub(crate) fn live(&self, followed: Followed, live: Arc<Live>) {
+        if let Some(subscribers) = self.lock().get(&followed) {
             // An error means that the last subscriber is just leaving.
-            let _ = subscribers.sender.send(Update::Live(Arc::new(live)));
+            let _ = subscribers.sender.send(Update::Live(live));
         }
     }
 
-    /// Tells the subscribers of these edits that they may have missed something.
-    pub(crate) fn lagged(&self, edits: &[EditId]) {
+    /// Tells the subscribers of these that they may have missed something.
+    pub(crate) fn lagged(&self, followed: &[Followed]) {
         let subscribed = self.lock();
-        for subscribers in edits.iter().filter_map(|edit| subscribed.get(edit)) {
+        for subscribers in followed.iter().filter_map(|one| subscribed.get(one)) {
             let _ = subscribers.sender.send(Update::Lagged);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<EditId, Subscribers>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Followed, Subscribers>> {
         self.subscribed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn gauge(subscribed: &HashMap<EditId, Subscribers>) {
+fn gauge(subscribed: &HashMap<Followed, Subscribers>) {
     metrics::gauge!("limekiln_broker_watched")
         .set(u32::try_from(subscribed.len()).unwrap_or(u32::MAX));
 }

@@ -65,7 +65,7 @@ pub use consumer::Consumer;
 pub use delivery::Delivery;
 pub use error::{Error, Result};
 pub use health::{Finding, HealthReport, Level};
-pub use message::{Hint, Input, Stop, Update};
+pub use message::{Followed, Hint, Input, Stop, Update};
 pub use queue::Depth;
 pub use settings::Settings;
 pub use signals::{Stops, Wakes};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, TenantId};
+use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
 
 /// "This edit may be claimed": names the edit, and carries what a worker needs to fetch its input while it claims it.
@@ -47,6 +47,35 @@ pub struct Stop {
     pub edit: EditId,
     /// The epoch under which the edit runs. A run under a later epoch goes on.
     pub epoch: Epoch,
+}
+
+/// Whose live messages a [`Subscription`](crate::Subscription) receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Followed {
+    /// One edit's.
+    Edit(EditId),
+    /// Those of all turns of a session.
+    Session(SessionId),
+}
+
+impl Followed {
+    /// All whose subscribers a message is for.
+    pub(crate) fn of(live: &Live) -> impl Iterator<Item = Self> {
+        let edit = live.edit().map(Self::Edit);
+        edit.into_iter().chain(live.session().map(Self::Session))
+    }
+}
+
+impl From<EditId> for Followed {
+    fn from(edit: EditId) -> Self {
+        Self::Edit(edit)
+    }
+}
+
+impl From<SessionId> for Followed {
+    fn from(session: SessionId) -> Self {
+        Self::Session(session)
+    }
 }
 
 /// What a [`Subscription`](crate::Subscription) receives.

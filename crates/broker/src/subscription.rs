@@ -1,46 +1,45 @@
-//! The subscription to one edit's live progress.
+//! The subscription to the live progress of one edit, or of one session.
 
 use std::fmt;
 use std::sync::Arc;
 
-use limekiln_jobs::EditId;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::Update;
 use crate::hub::Hub;
+use crate::{Followed, Update};
 
-/// Receives one edit's live progress; dropping it unsubscribes. See [`Broker::subscribe`](crate::Broker::subscribe).
+/// Receives the live progress of an edit or a session; dropping it unsubscribes. See [`Broker::subscribe`](crate::Broker::subscribe).
 pub struct Subscription {
-    edit: EditId,
+    followed: Followed,
     hub: Arc<Hub>,
     /// Present until the drop.
     receiver: Option<broadcast::Receiver<Update>>,
-    /// Called when the edit has no subscriber left.
+    /// Called when there is no subscriber left.
     unbind: Option<Unbind>,
 }
 
-type Unbind = Box<dyn FnOnce(EditId) + Send + Sync>;
+type Unbind = Box<dyn FnOnce(Followed) + Send + Sync>;
 
 impl Subscription {
     pub(crate) fn new(
-        edit: EditId,
+        followed: Followed,
         hub: Arc<Hub>,
         receiver: broadcast::Receiver<Update>,
-        unbind: impl FnOnce(EditId) + Send + Sync + 'static,
+        unbind: impl FnOnce(Followed) + Send + Sync + 'static,
     ) -> Self {
         Self {
-            edit,
+            followed,
             hub,
             receiver: Some(receiver),
             unbind: Some(Box::new(unbind)),
         }
     }
 
-    /// The edit subscribed to.
+    /// What is subscribed to.
     #[must_use]
-    pub fn edit(&self) -> EditId {
-        self.edit
+    pub fn followed(&self) -> Followed {
+        self.followed
     }
 
     /// Waits for the next update. `None` when the broker handle was closed. Cancel safe.
@@ -61,10 +60,10 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         // The hub counts receivers, so ours has to go before the hub is asked whether another is left.
         drop(self.receiver.take());
-        if self.hub.unsubscribe(self.edit)
+        if self.hub.unsubscribe(self.followed)
             && let Some(unbind) = self.unbind.take()
         {
-            unbind(self.edit);
+            unbind(self.followed);
         }
     }
 }
@@ -72,7 +71,7 @@ impl Drop for Subscription {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("edit", &self.edit)
+            .field("followed", &self.followed)
             .finish_non_exhaustive()
     }
 }

@@ -70,6 +70,10 @@ impl Prune {
         let mut counts = vec![
             ("webhooks", store.webhooks_prune(events, LIMIT).await?),
             (
+                "session_events",
+                store.session_events_prune(events, LIMIT).await?,
+            ),
+            (
                 "checkpoints",
                 store.checkpoints_expire(checkpoints, LIMIT).await?,
             ),

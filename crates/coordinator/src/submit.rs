@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use limekiln_broker::Broker;
-use limekiln_jobs::{EditId, StateName, TenantId};
+use limekiln_jobs::{EditId, Live, SessionId, StateName, TenantId};
 use limekiln_store::{
-    Cancel, Retried, Statement, Store, Submission, Submitted, WriteError, Writer,
+    Cancel, Deleted, Retried, Statement, Store, Submission, Submitted, WriteError, Writer,
 };
 
 use crate::{Error, live};
+
+/// Rounds in which a session is deleted: each takes 2,000 turns, and those that come in meanwhile.
+const DELETE_ROUNDS: u32 = 64;
 
 /// Writes edits to Postgres and wakes the coordinators. Clones share one queue; the last one dropped ends it.
 #[derive(Clone, Debug)]
@@ -41,7 +44,45 @@ impl Submitter {
     /// [`Error::Overloaded`] when too many wait, [`Error::Slow`] when it was not known within 10 s whether it was
     /// written, and Postgres' own.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, Error> {
-        Ok(self.writer.write(submission).await?)
+        let session = submission.session;
+        let submitted = self.writer.write(submission).await?;
+        if let (Submitted::Created { .. }, Some(session)) = (&submitted, session) {
+            self.session_changed(session);
+        }
+        Ok(submitted)
+    }
+
+    /// Tells the watchers of a session that there is something new to read.
+    pub fn session_changed(&self, session: SessionId) {
+        self.broker.publish_live(&Live::Session { session });
+    }
+
+    /// Deletes a session: cancels its turns, then deletes them and all that is left of them, and it at last.
+    ///
+    /// # Errors
+    /// Postgres'.
+    pub async fn session_delete(
+        &self,
+        tenant: TenantId,
+        session: SessionId,
+    ) -> Result<Deleted, Error> {
+        let mut deleted = Deleted::Live;
+        for _ in 0..DELETE_ROUNDS {
+            let cancelled = self.store.session_turns_cancel(tenant, session).await?;
+            for one in cancelled.iter().filter(|one| one.was_running) {
+                self.broker.stop(one.edit, one.epoch);
+            }
+            if !cancelled.is_empty() {
+                // Their places in the window are free.
+                self.broker.wake();
+            }
+            deleted = self.store.session_delete(tenant, session).await?;
+            if deleted != Deleted::Live {
+                self.session_changed(session);
+                break;
+            }
+        }
+        Ok(deleted)
     }
 
     /// Cancels the edit at once. A worker that runs it is told, and is fenced out whether it hears or not.

@@ -1,7 +1,7 @@
 //! Bodies of requests: each bounded in bytes and time, all of them together in memory.
 
-use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::body::{Body, HttpBody};
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -153,6 +153,20 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
         serde_path_to_error::deserialize(value)
             .map(Self)
             .map_err(misfit)
+    }
+}
+
+/// The same of a body that may be left out.
+impl<T: DeserializeOwned> OptionalFromRequest<State> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &State) -> Result<Option<Self>, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <Self as FromRequest<State>>::from_request(request, state)
+            .await
+            .map(Some)
     }
 }
 

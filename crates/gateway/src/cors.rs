@@ -14,11 +14,12 @@ use crate::problem::RATE_LIMIT;
 
 /// How long a browser may remember what is allowed.
 const MAX_AGE: std::time::Duration = std::time::Duration::from_secs(3600);
-const METHODS: [Method; 5] = [
+const METHODS: [Method; 6] = [
     Method::GET,
     Method::HEAD,
     Method::POST,
     Method::PUT,
+    Method::PATCH,
     Method::DELETE,
 ];
 

@@ -20,7 +20,8 @@
 //! | `download`, `range`, `leaving` | files out: whole or in parts; results in the format and size that a client wishes |
 //! | `edits` | `/v1/edits`: submitted, shown, followed (server-sent events), cancelled, deleted; their files |
 //! | `openai` | OpenAI's image-edit API on the same edits |
-//! | `sessions`, `models`, `account`, `webhooks`, `admin`, `health` | the rest of the API |
+//! | `sessions` | `/v1/sessions`: trees of edits, their heads and branches, the stream of all turns |
+//! | `models`, `account`, `webhooks`, `admin`, `health` | the rest of the API |
 //! | `openapi`, `docs` | its description at `/openapi.json`, and a page that shows it |
 //!
 //! What the API takes and gives is in [`limekiln_jobs::api`].
@@ -37,6 +38,7 @@
 //! | `limekiln_http_connections_open` | gauge | | connections |
 //! | `limekiln_upload_bytes_total` | counter | | pictures stored |
 //! | `limekiln_service_up` | gauge | `service` | 1 while the process can use `postgres`, `broker`, `blobs` |
+//! | `limekiln_head_moves_total` | counter | `outcome` | undo, redo and jumps in sessions: `moved`, `stale` (the head was elsewhere by then), `refused` |
 //! | `limekiln_watchers_open` | gauge | | readers of events, the OpenAI route's waits included |
 //! | `limekiln_watched_events_total` | counter | `source` | events given to readers: `live` from the broker, `read` from Postgres |
 

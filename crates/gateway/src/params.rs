@@ -3,8 +3,9 @@
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use limekiln_broker::trace;
+use limekiln_jobs::api::branch_check;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -29,6 +30,26 @@ impl<S: Send + Sync, T: From<Uuid>> FromRequestParts<S> for PathId<T> {
     }
 }
 
+/// `{name}` of the path.
+#[derive(Clone, Debug)]
+pub(crate) struct PathName(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::new(ProblemCode::Malformed, "the path is not UTF-8"))?;
+        let name = params.iter().find(|(key, _)| *key == "name");
+        let (_, text) = name.ok_or_else(|| Problem::plain(ProblemCode::NotFound))?;
+        match branch_check("name", text) {
+            Ok(()) => Ok(Self(text.to_owned())),
+            Err(error) => Err(Problem::parameter("name", &error.message)),
+        }
+    }
+}
+
 /// The id in a parameter.
 pub(crate) fn id<T: From<Uuid>>(name: &str, text: &str) -> Result<T, Problem> {
     uuid(text)
@@ -41,6 +62,11 @@ fn uuid(text: &str) -> Option<Uuid> {
     (text.len() == 36)
         .then(|| Uuid::try_parse(text).ok())
         .flatten()
+}
+
+/// A path of ours as a header's value.
+pub(crate) fn header(path: &str) -> HeaderValue {
+    HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"))
 }
 
 /// Items on a page whose query gives no `limit`.
@@ -98,6 +124,35 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
+/// `If-Match`, when there is one: the version of a session's head, in quotes. `*` asks for nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IfMatch(pub(crate) Option<u64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let tag = match one(&parts.headers, "if-match")? {
+            None | Some("*") => return Ok(Self(None)),
+            Some(tag) => tag,
+        };
+        let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        match quoted.and_then(number) {
+            Some(version) => Ok(Self(Some(version))),
+            None => Err(Problem::parameter(
+                "If-Match",
+                "must be one ETag of the session, with its quotes",
+            )),
+        }
+    }
+}
+
+/// A whole number of at most 15 digits, and nothing else.
+fn number(text: &str) -> Option<u64> {
+    let digits = (1..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
 /// `Last-Event-ID`, when there is one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastEventId(pub(crate) Option<u64>);
@@ -109,10 +164,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
         let Some(text) = one(&parts.headers, "last-event-id")? else {
             return Ok(Self(None));
         };
-        let digits =
-            (1..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        let id = digits.then(|| text.parse().ok()).flatten();
-        match id {
+        match number(text) {
             Some(id) => Ok(Self(Some(id))),
             None => Err(Problem::parameter(
                 "Last-Event-ID",

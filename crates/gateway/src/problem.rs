@@ -89,6 +89,13 @@ impl Problem {
         Self::new(code, code.advice())
     }
 
+    /// A session that is not at the version that was expected.
+    pub(crate) fn head_moved(version: u64) -> Self {
+        let code = ProblemCode::HeadMoved;
+        let detail = format!("the session is at version {version} now: {}", code.advice());
+        Self::new(code, detail)
+    }
+
     /// A wrong parameter of the path, the query or the headers.
     pub(crate) fn parameter(name: &str, message: &str) -> Self {
         Self {

@@ -117,8 +117,20 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(edits::artifacts::overlay))
         .routes(routes!(edits::artifacts::matte))
         .routes(routes!(edits::artifacts::report))
-        .routes(routes!(sessions::create))
-        .routes(routes!(sessions::get))
+        .routes(routes!(sessions::read::create, sessions::read::list))
+        .routes(routes!(
+            sessions::read::get,
+            sessions::read::rename,
+            sessions::delete::delete
+        ))
+        .routes(routes!(sessions::turns::create))
+        .routes(routes!(sessions::head::post))
+        .routes(routes!(sessions::branches::create))
+        .routes(routes!(
+            sessions::branches::change,
+            sessions::branches::delete
+        ))
+        .routes(routes!(sessions::events::watch))
         .routes(routes!(webhooks::secret))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(models::list))

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::keys::{Buckets, KeyCache, KeyLives, KeyUses};
 use crate::memory::MemoryBudget;
 use crate::poller::Poller;
+use crate::sessions::SessionPoller;
 use crate::settings::Settings;
 use crate::shares::Shares;
 use crate::status::Status;
@@ -63,6 +64,7 @@ pub struct Shared {
     /// Writes when keys were last used.
     pub(crate) key_uses: KeyUses,
     pub(crate) poller: Poller,
+    pub(crate) session_poller: SessionPoller,
     pub(crate) workers: WorkerCache,
     pub(crate) status: Status,
     /// Cancelled when the gateway stops: streams of events end.
@@ -127,6 +129,7 @@ impl State {
             key_lives: KeyLives::new(store.clone(), timeouts.key_cache, closing.clone()),
             key_uses: KeyUses::new(store.clone(), timeouts.key_use, closing.clone()),
             poller: Poller::new(store.clone(), timeouts.poll, closing.clone()),
+            session_poller: SessionPoller::new(store.clone(), timeouts.poll, closing.clone()),
             workers: WorkerCache::new(store.clone()),
             status,
             closing,

@@ -9,7 +9,7 @@
 //! assert_eq!(event.kind, EventKind::Progress);
 //! ```
 
-use crate::ids::EditId;
+use crate::ids::{EditId, SessionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -24,6 +24,7 @@ use utoipa::ToSchema;
 /// | `waiting` | `parent` |
 /// | `queued` | `attempts` |
 /// | `started` | `epoch`, `attempts`, `worker`, `checkpoint_step` |
+/// | `located` | `png`: the region, white, in a small picture of the whole, as base64 of at most 8 KB |
 /// | `progress` | `stage`, `step`, `steps` |
 /// | `retrying` | `attempts`, `retry_at`, `error` |
 /// | `succeeded` | |
@@ -33,6 +34,9 @@ use utoipa::ToSchema;
 pub struct EditEvent {
     /// The edit that it is about.
     pub edit: EditId,
+    /// The session that the edit is a turn of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
     /// Number of the event in the edit's history, from 1 and without gaps.
     #[schema(example = 3)]
     pub seq: u64,
@@ -55,6 +59,8 @@ crate::text_enum::open_text_enum! {
         Queued = "queued",
         /// A worker took it.
         Started = "started",
+        /// The worker knows where the edit will change its picture. Short edits don't tell.
+        Located = "located",
         /// The worker did more steps.
         Progress = "progress",
         /// An attempt failed. There will be another.

@@ -12,6 +12,7 @@
 //! | [`spec`] | what the engine is told; kept with the edit |
 //! | [`state`] | the states of an edit, leases, failures |
 //! | [`machine`] | `apply`: the only rule by which an edit changes |
+//! | [`session`] | the turns of a session, and where its head may go |
 //! | [`backoff`] | how long a failed edit waits |
 //! | [`events`] | the edit's history as its watchers read it |
 //! | [`live`] | what watchers are sent at once |
@@ -73,6 +74,7 @@ pub mod machine;
 pub mod needs;
 pub mod request;
 pub mod retry;
+pub mod session;
 pub mod spec;
 pub mod state;
 mod text_enum;

@@ -1,11 +1,11 @@
 //! What watchers are sent at once. It may be lost on the way: whoever must not miss an event reads the history.
 
 use crate::events::EditEvent;
-use crate::ids::EditId;
+use crate::ids::{EditId, SessionId};
 use crate::state::Epoch;
 use serde::{Deserialize, Serialize};
 
-/// A message to the watchers of an edit.
+/// A message to the watchers of an edit, and to those of the session that it is a turn of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Live {
@@ -15,6 +15,9 @@ pub enum Live {
     Preview {
         /// The edit that it shows.
         edit: EditId,
+        /// The session that the edit is a turn of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
         /// Epoch of the claim that it was made under.
         epoch: Epoch,
         /// Number of steps done.
@@ -22,14 +25,29 @@ pub enum Live {
         /// The picture, a JPEG in base64.
         jpeg: String,
     },
+    /// Something happened in a session: its events have more. For the session's watchers alone.
+    Session {
+        /// The session.
+        session: SessionId,
+    },
 }
 
 impl Live {
     /// The edit whose watchers it is for.
-    pub const fn edit(&self) -> EditId {
+    pub const fn edit(&self) -> Option<EditId> {
         match self {
-            Self::Event(event) => event.edit,
-            Self::Preview { edit, .. } => *edit,
+            Self::Event(event) => Some(event.edit),
+            Self::Preview { edit, .. } => Some(*edit),
+            Self::Session { .. } => None,
+        }
+    }
+
+    /// The session whose watchers it is for.
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Event(event) => event.session,
+            Self::Preview { session, .. } => *session,
+            Self::Session { session } => Some(*session),
         }
     }
 }
@@ -44,6 +62,7 @@ mod tests {
         let edit = EditId::new();
         let event = EditEvent {
             edit,
+            session: None,
             seq: 2,
             at: time::OffsetDateTime::UNIX_EPOCH,
             kind: EventKind::Started,
@@ -51,6 +70,7 @@ mod tests {
         };
         let preview = Live::Preview {
             edit,
+            session: None,
             epoch: Epoch::new(1),
             step: 4,
             jpeg: "/9j/".to_owned(),
@@ -59,7 +79,7 @@ mod tests {
             let json = serde_json::to_value(&live).unwrap();
             assert_eq!(json["type"], kind);
             assert_eq!(serde_json::from_value::<Live>(json).unwrap(), live);
-            assert_eq!(live.edit(), edit);
+            assert_eq!(live.edit(), Some(edit));
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Claimed {
     pub max_attempts: u16,
     /// How often the engine hung on it, or on it among others: with any, it must compute alone.
     pub hangs: u16,
+    /// Whether its region was told.
+    pub located: bool,
     /// `traceparent` of the request.
     pub trace: Option<String>,
 }
@@ -193,6 +195,7 @@ fn claimed(row: &PgRow) -> Result<Claimed> {
         attempts: tiny(row, "attempts")?,
         max_attempts: tiny(row, "max_attempts")?,
         hangs: tiny(row, "hangs")?,
+        located: get(row, "located")?,
         trace: get(row, "trace")?,
     })
 }

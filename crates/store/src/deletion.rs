@@ -63,6 +63,7 @@ impl Store {
             sqlx::query(include_str!("sql/image_delete.sql"))
                 .bind(tenant.uuid())
                 .bind(id.uuid())
+                .bind(edits)
         };
         let row = self.deleting("image_delete", statement).await?;
         match row {
@@ -121,6 +122,18 @@ impl Store {
             }
         }
         Ok(Answer::Raced)
+    }
+
+    /// Deletes, unless something refers to it that came in meanwhile: then none.
+    pub(crate) async fn deleted_once(
+        &self,
+        name: &'static str,
+        statement: Query<'static, Postgres, PgArguments>,
+    ) -> Result<Option<PgRow>> {
+        match self.row(name, statement).await {
+            Err(Error::Database(error)) if is_referenced(&error) => Ok(None),
+            done => done,
+        }
     }
 
     /// Claims up to `limit` deletions that are due. Each is due again after a wait that grows, unless

@@ -2,7 +2,7 @@
 
 use limekiln_jobs::{EditEvent, EditId};
 
-use crate::row::{big, get, id, int, whole, word};
+use crate::row::{big, get, id, id_opt, int, whole, word};
 use crate::{Result, Store};
 
 impl Store {
@@ -22,6 +22,7 @@ impl Store {
             .map(|row| {
                 Ok(EditEvent {
                     edit,
+                    session: id_opt(row, "session_id")?,
                     seq: whole(row, "seq")?,
                     at: get(row, "at")?,
                     kind: word(row, "kind")?,

@@ -39,6 +39,13 @@ pub struct Progressed {
     pub step: u32,
     /// Steps in all.
     pub steps: u32,
+    /// The region, a small PNG in base64, the first time that it is told: an event of its own, before the one of the progress.
+    pub located: Option<String>,
+}
+
+impl Progressed {
+    /// Characters of a region, at most: 8 KB before base64. A longer one is not told.
+    pub const LOCATED_MAX: usize = 8192 * 4 / 3 + 4;
 }
 
 /// An edit's state was saved.
@@ -98,7 +105,11 @@ impl Store {
                         .bind(epochs)
                         .bind(column(of(), |progressed| clean(&progressed.stage)))
                         .bind(column(of(), |progressed| int(progressed.step)))
-                        .bind(column(of(), |progressed| int(progressed.steps))),
+                        .bind(column(of(), |progressed| int(progressed.steps)))
+                        .bind(column(of(), |progressed| {
+                            let located = progressed.located.as_deref();
+                            located.filter(|png| png.len() <= Progressed::LOCATED_MAX)
+                        })),
                 )
                 .await?;
             self.answer(&round, &ids, &rows, &mut writes, |_, _| false)

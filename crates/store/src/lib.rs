@@ -114,7 +114,7 @@ pub use release::Announcement;
 pub use retention::Pruned;
 pub use roles::{Component, Roles};
 pub use secret::Secret;
-pub use sessions::Session;
+pub use sessions::{Branched, HeadTo, HeadWrite, NewSession, SessionCreated};
 pub use store::{Server, Settings, Store};
 pub use submission::{Earlier, Idempotency, Submission, Submitted};
 pub use sweep::{Walked, WalkedBlob};

@@ -90,6 +90,12 @@ impl Store {
         self.looked("images_expire", statement, after, limit).await
     }
 
+    /// Deletes up to `limit` entries older than `age` of the order of sessions' events; returns how many.
+    pub async fn session_events_prune(&self, age: Duration, limit: u32) -> Result<u64> {
+        let sql = include_str!("sql/session_events_prune.sql");
+        self.pruned("session_events_prune", sql, age, limit).await
+    }
+
     /// Drops checkpoints of up to `limit` ended edits, and lists their blobs for deletion; returns how many.
     pub async fn checkpoints_expire(&self, age: Duration, limit: u32) -> Result<u64> {
         let sql = include_str!("sql/checkpoints_expire.sql");
@@ -140,6 +146,8 @@ impl Store {
             "webhooks",
             "workers",
             "sessions",
+            "turns",
+            "session_events",
             "images",
             "blob_deletions",
             "sweep_candidates",

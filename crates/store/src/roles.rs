@@ -33,8 +33,18 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
     ),
     (
         "sessions",
-        ["select, insert, update", "select, update, delete", ""],
+        [
+            "select, insert, update, delete",
+            "select, update, delete",
+            "",
+        ],
     ),
+    ("turns", ["select, insert, update", "select", ""]),
+    (
+        "session_branches",
+        ["select, insert, update, delete", "", ""],
+    ),
+    ("session_events", ["select", "select, delete", ""]),
     ("batches", ["select, insert", "select, delete", ""]),
     (
         "edits",

@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 15] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 18] = [
     (
         1,
         "fleet",
@@ -94,6 +94,21 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 15] = [
         17,
         "ages",
         include_str!("../../../migrations/0017_ages.sql"),
+    ),
+    (
+        22,
+        "sessions",
+        include_str!("../../../migrations/0022_sessions.sql"),
+    ),
+    (
+        23,
+        "session_trees",
+        include_str!("../../../migrations/0023_session_trees.sql"),
+    ),
+    (
+        24,
+        "located",
+        include_str!("../../../migrations/0024_located.sql"),
     ),
 ];
 

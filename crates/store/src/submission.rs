@@ -32,7 +32,7 @@ pub struct Earlier {
     pub created_at: OffsetDateTime,
 }
 
-/// An edit to be written. Exactly one of `image` and `parent` is given.
+/// An edit to be written. Exactly one of `image` and `parent` is given; neither, where it builds on its session's head.
 #[derive(Debug, Clone)]
 pub struct Submission {
     /// The edit's id, made by the caller.
@@ -45,6 +45,8 @@ pub struct Submission {
     pub parent: Option<EditId>,
     /// The session; with `None` the parent's.
     pub session: Option<SessionId>,
+    /// The version that the session must have.
+    pub version: Option<u64>,
     /// The mask's image. `spec.mask` is filled in from it by the claim.
     pub mask: Option<ImageId>,
     /// The batch it belongs to.
@@ -110,6 +112,21 @@ pub enum Submitted {
     ParentEnded,
     /// No such session of this tenant.
     NoSession,
+    /// The session's head has moved since.
+    HeadMoved {
+        /// The session's version now.
+        version: u64,
+    },
+    /// The session has no picture to start from.
+    SessionEmpty,
+    /// The session starts from another picture.
+    ImageElsewhere,
+    /// The edit it builds on is a turn of another session.
+    ParentElsewhere,
+    /// As many turns build on each other as may.
+    TooDeep,
+    /// The session has had as many turns as it may.
+    TurnsLimit,
     /// No such mask image of this tenant.
     NoMask,
     /// No such tenant.
@@ -125,6 +142,7 @@ impl Submission {
             image: Some(image),
             parent: None,
             session: None,
+            version: None,
             mask: None,
             batch: None,
             model,
@@ -144,6 +162,19 @@ impl Submission {
         self.image = None;
         self.parent = Some(parent);
         self
+    }
+
+    /// Builds on the session's head, or on its picture where that is the head.
+    #[must_use]
+    pub fn at_head(mut self, session: SessionId) -> Self {
+        (self.image, self.parent) = (None, None);
+        self.session = Some(session);
+        self
+    }
+
+    /// Whether it builds on its session's head.
+    pub(crate) fn is_at_head(&self) -> bool {
+        self.image.is_none() && self.parent.is_none()
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -168,7 +199,9 @@ impl Submission {
         {
             return invalid("webhook", "must have at most 2048 characters");
         }
-        if self.image.is_some() == self.parent.is_some() {
+        let named = self.image.is_some() != self.parent.is_some();
+        let at_head = self.is_at_head() && self.session.is_some();
+        if !(named || at_head) {
             return invalid("image", "exactly one of image and parent must be given");
         }
         Ok(())

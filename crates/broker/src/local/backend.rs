@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use limekiln_jobs::{Class, EditId, Live, ModelName};
+use limekiln_jobs::{Class, Live, ModelName};
 use tokio_util::sync::CancellationToken;
 
 use super::consumer::Consumer;
@@ -12,7 +12,9 @@ use super::dead_letters::DeadLetters;
 use super::model_queues::ModelQueues;
 use crate::hub::Hub;
 use crate::queue::{DEAD, DEAD_LIMIT, queue_name};
-use crate::{Depth, Error, Finding, HealthReport, Hint, Result, Stop, Stops, Subscription, Wakes};
+use crate::{
+    Depth, Error, Finding, Followed, HealthReport, Hint, Result, Stop, Stops, Subscription, Wakes,
+};
 
 /// The queues, and the hub through which everything else goes.
 #[derive(Debug)]
@@ -73,14 +75,20 @@ impl Local {
 
     pub(crate) fn publish_live(&self, live: &Live) {
         // Previews are large: they are copied only for somebody.
-        if self.hub.is_subscribed(live.edit()) {
-            self.hub.live(live.clone());
+        let followed: Vec<_> = Followed::of(live)
+            .filter(|followed| self.hub.is_subscribed(*followed))
+            .collect();
+        if !followed.is_empty() {
+            let live = Arc::new(live.clone());
+            for followed in followed {
+                self.hub.live(followed, Arc::clone(&live));
+            }
         }
     }
 
-    pub(crate) async fn subscribe(&self, edit: EditId) -> Subscription {
-        let (receiver, _) = self.hub.subscribe(edit);
-        Subscription::new(edit, Arc::clone(&self.hub), receiver, |_| {})
+    pub(crate) async fn subscribe(&self, followed: Followed) -> Subscription {
+        let (receiver, _) = self.hub.subscribe(followed);
+        Subscription::new(followed, Arc::clone(&self.hub), receiver, |_| {})
     }
 
     pub(crate) async fn depth(&self, model: &ModelName) -> Result<Vec<Depth>> {

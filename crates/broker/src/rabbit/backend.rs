@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use limekiln_jobs::{Class, EditId, Live, ModelName, Retryable};
+use limekiln_jobs::{Class, Live, ModelName, Retryable};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +17,9 @@ use super::session::Session;
 use super::{check, topology};
 use crate::hub::Hub;
 use crate::queue::{DEAD, queue_name};
-use crate::{Depth, Error, HealthReport, Hint, Result, Settings, Stop, Stops, Subscription, Wakes};
+use crate::{
+    Depth, Error, Followed, HealthReport, Hint, Result, Settings, Stop, Stops, Subscription, Wakes,
+};
 
 /// How long `close` waits for the tasks, and then for the connections.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -152,13 +154,13 @@ impl Rabbit {
         self.broadcaster.live(live);
     }
 
-    pub(crate) async fn subscribe(&self, edit: EditId) -> Subscription {
-        let (receiver, bound) = self.hub.subscribe(edit);
+    pub(crate) async fn subscribe(&self, followed: Followed) -> Subscription {
+        let (receiver, bound) = self.hub.subscribe(followed);
         let listener = Arc::clone(&self.listener);
-        let unbind = move |edit| listener.unlisten(edit);
-        let subscription = Subscription::new(edit, Arc::clone(&self.hub), receiver, unbind);
+        let unbind = move |followed| listener.unlisten(followed);
+        let subscription = Subscription::new(followed, Arc::clone(&self.hub), receiver, unbind);
         if !bound {
-            self.listener.listen(Topic::Edit(edit)).await;
+            self.listener.listen(Topic::Live(followed)).await;
         }
         subscription
     }

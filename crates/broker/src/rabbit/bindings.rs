@@ -6,12 +6,11 @@ use futures_util::future::try_join_all;
 use lapin::options::{BasicQosOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
-use limekiln_jobs::EditId;
 use uuid::Uuid;
 
 use super::session::Session;
 use super::topology::{self, PROGRESS, STOP, WAKE, progress_key};
-use crate::Result;
+use crate::{Followed, Result};
 
 /// How many messages RabbitMQ sends ahead of our acks.
 pub(super) const PREFETCH: u16 = 1024;
@@ -23,8 +22,8 @@ const ROUND: usize = 256;
 /// What a process can listen to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Topic {
-    /// One edit's live progress.
-    Edit(EditId),
+    /// The live progress of an edit or a session.
+    Live(Followed),
     Wakes,
     Stops,
 }
@@ -33,7 +32,7 @@ impl Topic {
     /// The exchange and the routing key of the topic's messages.
     fn binding(self) -> (&'static str, String) {
         match self {
-            Self::Edit(edit) => (PROGRESS, progress_key(edit)),
+            Self::Live(followed) => (PROGRESS, progress_key(followed)),
             Self::Wakes => (WAKE, String::new()),
             Self::Stops => (STOP, String::new()),
         }

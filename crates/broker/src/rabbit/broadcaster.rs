@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::link::Link;
 use super::publish_channel::PublishChannel;
 use super::topology::{PROGRESS, STOP, WAKE, progress_key};
-use crate::{Error, Result, Stop};
+use crate::{Error, Followed, Result, Stop};
 
 /// How many messages may wait.
 const WAITING: usize = 4096;
@@ -73,10 +73,9 @@ impl Broadcaster {
 
     pub(super) fn live(&self, live: &Live) {
         match serde_json::to_vec(live) {
-            Ok(body) => self.push(PROGRESS, progress_key(live.edit()), body),
-            Err(error) => {
-                tracing::error!(edit = %live.edit(), %error, "live message not published")
-            }
+            Ok(body) => Followed::of(live)
+                .for_each(|followed| self.push(PROGRESS, progress_key(followed), body.clone())),
+            Err(error) => tracing::error!(?live, %error, "live message not published"),
         }
     }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
-use limekiln_jobs::EditId;
 use limekiln_jobs::retry::Policy;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
@@ -16,9 +15,9 @@ use tokio_util::task::TaskTracker;
 use super::bindings::{Bindings, PREFETCH, Topic};
 use super::link::Link;
 use super::session::Session;
-use super::topology::{STOP, WAKE};
+use super::topology::{self, STOP, WAKE};
 use crate::hub::Hub;
-use crate::{Error, Result, Settings};
+use crate::{Error, Followed, Result, Settings};
 
 const RETRY: Policy = Policy::new(Duration::from_millis(400), Duration::from_millis(400));
 
@@ -76,7 +75,7 @@ impl Listener {
     /// at all without a connection.
     pub(super) async fn listen(&self, topic: Topic) {
         match topic {
-            Topic::Edit(_) => {}
+            Topic::Live(_) => {}
             Topic::Wakes => self.wakes.store(true, Ordering::Release),
             Topic::Stops => self.stops.store(true, Ordering::Release),
         }
@@ -88,9 +87,9 @@ impl Listener {
         }
     }
 
-    /// Unbinds an edit's topic, unless the edit has a subscriber again by then.
-    pub(super) fn unlisten(&self, edit: EditId) {
-        self.change(Topic::Edit(edit), None);
+    /// Unbinds a topic, unless it has a subscriber again by then.
+    pub(super) fn unlisten(&self, followed: Followed) {
+        self.change(Topic::Live(followed), None);
     }
 
     fn change(&self, topic: Topic, bound: Option<oneshot::Sender<()>>) {
@@ -105,14 +104,14 @@ impl Listener {
 
     fn is_wanted(&self, topic: Topic) -> bool {
         match topic {
-            Topic::Edit(edit) => self.hub.is_subscribed(edit),
+            Topic::Live(followed) => self.hub.is_subscribed(followed),
             Topic::Wakes => self.wakes.load(Ordering::Acquire),
             Topic::Stops => self.stops.load(Ordering::Acquire),
         }
     }
 
     fn wanted(&self) -> Vec<Topic> {
-        let mut wanted: Vec<_> = self.hub.subscribed().into_iter().map(Topic::Edit).collect();
+        let mut wanted: Vec<_> = self.hub.subscribed().into_iter().map(Topic::Live).collect();
         wanted.extend(
             [Topic::Wakes, Topic::Stops]
                 .into_iter()
@@ -155,12 +154,12 @@ impl Listener {
     ) -> Result<()> {
         let mut bindings = Bindings::declare(session).await?;
         let wanted = self.wanted();
-        let edits = edits(&wanted);
+        let followed = followed(&wanted);
         bindings.bind(wanted).await?;
         let mut consumer = bindings.consume().await?;
-        edits.iter().for_each(|&edit| self.hub.bound(edit));
+        followed.iter().for_each(|&one| self.hub.bound(one));
         // Whatever was published while the topics were not bound was missed.
-        self.hub.lagged(&edits);
+        self.hub.lagged(&followed);
         self.hub.wake();
         if let Some(first) = first.take() {
             // An error means that the caller of `connect` gave up waiting.
@@ -195,16 +194,16 @@ impl Listener {
         let topics: HashSet<_> = changes.iter().map(|change| change.topic).collect();
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
             topics.into_iter().partition(|&topic| self.is_wanted(topic));
-        let edits = edits(&wanted);
+        let followed = followed(&wanted);
         bindings.bind(wanted).await?;
-        edits.iter().for_each(|&edit| self.hub.bound(edit));
+        followed.iter().for_each(|&one| self.hub.bound(one));
         for change in changes {
             if let Some(bound) = change.bound
                 && bound.send(()).is_err()
-                && let Topic::Edit(edit) = change.topic
+                && let Topic::Live(followed) = change.topic
             {
                 // The subscriber did not wait until the topic was bound, so it must read Postgres again.
-                self.hub.lagged(&[edit]);
+                self.hub.lagged(&[followed]);
             }
         }
         bindings.unbind(unwanted).await
@@ -219,11 +218,10 @@ impl Listener {
             },
             _ => {
                 // Late messages are mostly for edits without a subscriber, and are not worth decoding.
-                let key = delivery.routing_key.as_str().strip_prefix("edit.");
-                let edit = key.and_then(|edit| edit.parse::<EditId>().ok());
-                if edit.is_some_and(|edit| self.hub.is_subscribed(edit)) {
+                let followed = topology::followed(delivery.routing_key.as_str());
+                if let Some(followed) = followed.filter(|one| self.hub.is_subscribed(*one)) {
                     match serde_json::from_slice(&delivery.data) {
-                        Ok(live) => self.hub.live(live),
+                        Ok(live) => self.hub.live(followed, Arc::new(live)),
                         // A newer version may send what this one does not know.
                         Err(error) => tracing::debug!(%error, "not a live message"),
                     }
@@ -244,10 +242,10 @@ fn received(delivery: Option<lapin::Result<Delivery>>) -> Result<Delivery> {
     }
 }
 
-fn edits(topics: &[Topic]) -> Vec<EditId> {
-    let edit = |topic: &Topic| match topic {
-        Topic::Edit(edit) => Some(*edit),
+fn followed(topics: &[Topic]) -> Vec<Followed> {
+    let followed = |topic: &Topic| match topic {
+        Topic::Live(followed) => Some(*followed),
         Topic::Wakes | Topic::Stops => None,
     };
-    topics.iter().filter_map(edit).collect()
+    topics.iter().filter_map(followed).collect()
 }

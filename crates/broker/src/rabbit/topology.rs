@@ -9,11 +9,10 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer, ExchangeKind, Queue};
-use limekiln_jobs::EditId;
 
 use super::session::Session;
-use crate::Result;
 use crate::queue::{DEAD, DEAD_LIMIT, DELIVERY_LIMIT, QUEUE_LIMIT};
+use crate::{Followed, Result};
 
 /// The exchange of edits to do. Each queue is bound under its own name.
 pub(super) const EDITS: &str = "limekiln.edits";
@@ -24,9 +23,21 @@ pub(super) const WAKE: &str = "limekiln.wake";
 /// The exchange of stops to workers.
 pub(super) const STOP: &str = "limekiln.stop";
 
-/// The routing key of an edit's live progress.
-pub(super) fn progress_key(edit: EditId) -> String {
-    format!("edit.{edit}")
+/// The routing key of live progress.
+pub(super) fn progress_key(followed: Followed) -> String {
+    match followed {
+        Followed::Edit(edit) => format!("edit.{edit}"),
+        Followed::Session(session) => format!("session.{session}"),
+    }
+}
+
+/// Whose progress comes under a routing key.
+pub(super) fn followed(key: &str) -> Option<Followed> {
+    match key.split_once('.')? {
+        ("edit", id) => id.parse().ok().map(Followed::Edit),
+        ("session", id) => id.parse().ok().map(Followed::Session),
+        _ => None,
+    }
 }
 
 /// Declares the exchanges and the dead-letter queue, which do not depend on a model.

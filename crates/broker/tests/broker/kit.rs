@@ -119,6 +119,7 @@ pub(crate) async fn receive_live(subscription: &mut limekiln_broker::Subscriptio
 pub(crate) fn preview(edit: EditId, step: u32) -> Live {
     Live::Preview {
         edit,
+        session: None,
         epoch: Epoch::new(1),
         step,
         jpeg: "/9j/4AAQ".to_owned(),
@@ -128,7 +129,7 @@ pub(crate) fn preview(edit: EditId, step: u32) -> Live {
 pub(crate) fn step(live: &Live) -> u32 {
     match live {
         Live::Preview { step, .. } => *step,
-        Live::Event(event) => panic!("{event:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

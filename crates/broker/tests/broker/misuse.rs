@@ -107,12 +107,13 @@ async fn a_user_without_permissions() {
     .await;
     let broker = Broker::connect(&impatient(&theirs)).await.unwrap();
     let mut consumer = broker.consume(&model("rooms"), 1).await.unwrap();
-    let mut subscription = broker.subscribe(limekiln_jobs::EditId::new()).await;
+    let followed = limekiln_jobs::EditId::new();
+    let mut subscription = broker.subscribe(followed).await;
     announce(&broker, &hints("rooms", Class::Bulk, 2)).await;
     next(&mut consumer).await.ack();
     next(&mut consumer).await.reject();
     until("a dead letter", SOON, async || dead(&broker).await == 1).await;
-    broker.publish_live(&preview(subscription.edit(), 3));
+    broker.publish_live(&preview(followed, 3));
     assert_eq!(step(&receive_live(&mut subscription).await), 3);
     let report = broker.check(&[model("rooms")]).await;
     assert!(report.is_healthy(), "{report:#?}");
@@ -123,10 +124,11 @@ async fn messages_that_name_no_edit_become_dead_letters() {
     let url = RabbitMq::shared().vhost().await;
     let broker = Broker::connect(&impatient(&url)).await.unwrap();
     let mut consumer = broker.consume(&model("rooms"), 2).await.unwrap();
-    let mut subscription = broker.subscribe(limekiln_jobs::EditId::new()).await;
+    let followed = limekiln_jobs::EditId::new();
+    let mut subscription = broker.subscribe(followed).await;
     let mut stops = broker.stops().await;
     let (_connection, channel) = stranger(&url).await;
-    let progress = format!("edit.{}", subscription.edit());
+    let progress = format!("edit.{}", followed);
     let garbage: [&[u8]; 4] = [b"", b"{}", b"\xff\xfe", b"{\"edit\": \"../../etc\"}"];
     for body in garbage {
         for (exchange, key) in [
@@ -154,7 +156,7 @@ async fn messages_that_name_no_edit_become_dead_letters() {
     let good = hint("rooms", Class::Bulk);
     announce(&broker, std::slice::from_ref(&good)).await;
     assert_eq!(next(&mut consumer).await.hint.edit, good.edit);
-    broker.publish_live(&preview(subscription.edit(), 5));
+    broker.publish_live(&preview(followed, 5));
     assert_eq!(step(&receive_live(&mut subscription).await), 5);
     broker.stop(good.edit, limekiln_jobs::Epoch::new(4));
     let stop = soon(stops.next()).await;

@@ -52,7 +52,8 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
             .unwrap_err()
             .is_transient()
     );
-    let mut late = broker.subscribe(EditId::new()).await;
+    let followed = EditId::new();
+    let mut late = broker.subscribe(followed).await;
     let mut late_consumer = broker.consume(&model(late_rooms), 1).await.unwrap();
     broker.publish_live(&preview(edit, 1));
     broker.stop(edit, Epoch::new(1));
@@ -78,7 +79,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     soon(wakes.next()).await;
     // And everything works as before.
     until("live messages", SOON, async || {
-        broker.publish_live(&preview(late.edit(), 7));
+        broker.publish_live(&preview(followed, 7));
         let seen = tokio::time::timeout(Duration::from_millis(200), receive_live(&mut late)).await;
         seen.is_ok_and(|live| step(&live) == 7)
     })

@@ -358,7 +358,7 @@ pub(crate) async fn subscribers_receive_theirs_in_order(here: Broker, there: Bro
     let mut second = there.subscribe(edit).await;
     let mut elsewhere = here.subscribe(edit).await;
     let mut apart = there.subscribe(other).await;
-    assert_eq!(first.edit(), edit);
+    assert_eq!(first.followed(), edit.into());
     for at in 0..30 {
         here.publish_live(&preview(EditId::new(), 1000));
         here.publish_live(&preview(edit, at));

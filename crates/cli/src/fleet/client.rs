@@ -8,10 +8,11 @@ use futures_util::StreamExt;
 use limekiln_diffusion::checkpoint::proxy_of;
 use limekiln_jobs::api::{AcceptedEdit, ImageView, Invalid, Models, ProblemDocument};
 use limekiln_jobs::retry::Policy;
-use limekiln_jobs::{ArtifactKind, EditEvent, EditId, EditRequest, EditView};
+use limekiln_jobs::{ArtifactKind, EditEvent, EditId, EditRequest, EditView, SessionId};
 use limekiln_pictures::Format;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
@@ -87,7 +88,25 @@ impl Client {
     ///
     /// What the gateway says about it.
     pub(crate) async fn edit_create(&self, request: &EditRequest) -> Result<AcceptedEdit> {
-        let url = self.url("/v1/edits")?;
+        self.edit_post("/v1/edits", request).await
+    }
+
+    /// Posts a turn: one, however often the request is sent.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says about it.
+    pub(crate) async fn turn_create(
+        &self,
+        session: SessionId,
+        request: &EditRequest,
+    ) -> Result<AcceptedEdit> {
+        let path = format!("/v1/sessions/{session}/edits");
+        self.edit_post(&path, request).await
+    }
+
+    async fn edit_post(&self, path: &str, request: &EditRequest) -> Result<AcceptedEdit> {
+        let url = self.url(path)?;
         let key = Uuid::now_v7().to_string();
         let answer = self
             .send(|| {
@@ -98,6 +117,49 @@ impl Client {
             })
             .await?;
         read(answer).await
+    }
+
+    /// Sends a request about a session, with a body if there is one.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says about it.
+    pub(crate) async fn session<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T> {
+        read(self.request(method, path, body).await?).await
+    }
+
+    /// Deletes a session.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says about it.
+    pub(crate) async fn session_delete(&self, session: SessionId) -> Result<()> {
+        let path = format!("/v1/sessions/{session}");
+        self.request(Method::DELETE, &path, None::<&()>)
+            .await
+            .map(drop)
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Response> {
+        let url = self.url(path)?;
+        self.send(|| {
+            let request = self.http.request(method.clone(), url.clone());
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        })
+        .await
     }
 
     /// The models.

@@ -12,6 +12,7 @@
 //! | `migrate` | the tables, and an operator's word on the bucket |
 //! | `doctor`, `doctor_blobs` | checks of what a process depends on; rows against blobs |
 //! | `submit`, `client` | sends an edit to a gateway |
+//! | `session`, `tree` | sessions at a gateway; their trees, drawn in text |
 //! | `queue`, `fairness`, `tables` | `limekiln bench queue`, `limekiln bench fairness`, `limekiln bench tables` |
 //! | `weights` | weights from a bucket |
 //! | `services`, `signals`, `status`, `telemetry` | what the processes share |
@@ -29,18 +30,20 @@ mod migrate;
 mod queue;
 mod serve;
 mod services;
+mod session;
 mod signals;
 mod status;
 mod submit;
 mod tables;
 mod telemetry;
 mod tenants;
+mod tree;
 mod weights;
 mod work;
 
 use anyhow::Result;
 
-use crate::args::{Bench, Command, SubmitArgs, TelemetryArgs};
+use crate::args::{Bench, Command, TelemetryArgs};
 #[cfg(feature = "embedded")]
 use crate::environment;
 use telemetry::Telemetry;
@@ -85,7 +88,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Doctor(args) => with("doctor", &args.telemetry, async |_, _| {
             doctor::run(args).await
         }),
-        Command::Submit(args) => submit(args),
+        Command::Submit(args) => as_client(submit::run(args)),
+        Command::Session(args) => as_client(session::run(&args.command)),
         Command::Bench(Bench::Queue(args)) => {
             with("bench", &args.telemetry, async |_, shutdown| {
                 queue::run(args, shutdown).await
@@ -143,9 +147,9 @@ fn with(
 }
 
 /// A client needs neither logs nor threads.
-fn submit(args: &SubmitArgs) -> Result<()> {
+fn as_client(command: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(submit::run(args))
+    runtime.block_on(command)
 }

@@ -1,17 +1,17 @@
 //! `limekiln submit`: one edit through a gateway.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use limekiln_jobs::{
-    ArtifactKind, Class, EditId, EditRequest, EditView, Finish, Progress, StateName,
+    ArtifactKind, Class, EditId, EditRequest, EditView, Finish, Progress, SessionId, StateName,
 };
 use limekiln_lime::canvas::{self, Finishing, Warning};
 use limekiln_pictures::{Format, Limits};
 use serde_json::Value;
 
 use super::client::Client;
-use crate::args::SubmitArgs;
+use crate::args::{RequestArgs, SubmitArgs};
 use crate::color;
 use crate::edit::explained;
 use crate::input;
@@ -20,24 +20,45 @@ use crate::progress;
 use crate::settings;
 use crate::target::Target;
 
-/// Submits the edit, follows it, and downloads its files.
+/// What an edit starts from.
+pub(super) enum From<'a> {
+    /// A picture, as the first turn of a session if one is given.
+    Image(&'a Path, Option<SessionId>),
+    /// A turn of a session; without one, its head.
+    Turn(SessionId, Option<EditId>),
+}
+
+/// `limekiln submit`.
 ///
 /// # Errors
 ///
 /// One line that says what to do.
 pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
-    let client = Client::new(&args.url, &args.key)?;
+    send(&args.request, From::Image(&args.image, args.session)).await
+}
+
+/// Submits the edit, follows it, and downloads its files.
+///
+/// # Errors
+///
+/// One line that says what to do.
+pub(super) async fn send(args: &RequestArgs, from: From<'_>) -> Result<()> {
+    let client = Client::new(&args.gateway.url, &args.gateway.key)?;
+    // A turn has no file of its own to lie beside.
+    let (picture, name) = match from {
+        From::Image(path, _) => (Some(path), path),
+        From::Turn(..) => (None, Path::new("turn.png")),
+    };
     let options = settings::options(&args.preset)?;
-    input::pipes_check(&args.image, args.mask.as_deref(), args.output.as_deref())?;
+    input::pipes_check(name, args.mask.as_deref(), args.output.as_deref())?;
     let seed = settings::seed(args.seed, "seed");
-    let kept: Vec<&Path> = [Some(&args.image), args.mask.as_ref()]
+    let kept: Vec<&Path> = [picture, args.mask.as_deref()]
         .into_iter()
         .flatten()
-        .map(PathBuf::as_path)
         .collect();
     let target = match &args.output {
         Some(path) => Target::new(path, &kept)?,
-        None => Target::beside(&args.image)?,
+        None => Target::beside(name)?,
     };
     if let Some(folder) = &args.artifacts {
         let names = ArtifactKind::ALL.map(ArtifactKind::file_name);
@@ -60,9 +81,12 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
     };
     finishing.takes(&preset).map_err(explained)?;
 
-    let image = client.image_create(read(&args.image)?).await?;
+    let image = match picture {
+        Some(path) => Some(client.image_create(read(path)?).await?),
+        None => None,
+    };
     let expected = finish.unwrap_or_else(|| Finish::by_default(region));
-    if let (true, Some(format)) = (expected.is_full(), target.format()) {
+    if let (true, Some(format), Some(image)) = (expected.is_full(), target.format(), &image) {
         format.holds((image.width, image.height))?;
     }
     let mask = match &args.mask {
@@ -70,7 +94,7 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         None => None,
     };
     let request = EditRequest {
-        image: Some(image.id),
+        image: image.as_ref().map(|image| image.id),
         mask,
         instruction: args.instruction.clone(),
         preset: Some(args.preset.preset.clone()),
@@ -90,7 +114,17 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         },
         ..EditRequest::default()
     };
-    let accepted = client.edit_create(&request).await?;
+    let accepted = match from {
+        From::Image(_, session) => {
+            client
+                .edit_create(&EditRequest { session, ..request })
+                .await?
+        }
+        From::Turn(session, parent) => {
+            let turn = EditRequest { parent, ..request };
+            client.turn_create(session, &turn).await?
+        }
+    };
     let id = accepted.id;
     if let Some(why) = waits(&client, args.served_as.as_deref()).await {
         eprintln!("{why}");
@@ -116,7 +150,8 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
         bail!("edit {id} {}{}", edit.state, reason.unwrap_or_default());
     }
     let (result, format) = client.result_get(id, target.format()).await?;
-    let was_jpeg = image.media_type == Format::Jpeg.media_type();
+    let jpeg = Format::Jpeg.media_type();
+    let was_jpeg = image.is_some_and(|image| image.media_type == jpeg);
     warn(args, &edit, format, was_jpeg);
     let path = target.write(&result, format)?;
     if let Some(folder) = &args.artifacts {
@@ -128,7 +163,7 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<()> {
 }
 
 /// Prints what the user should know of the edit and of its result's file.
-fn warn(args: &SubmitArgs, edit: &EditView, format: Format, was_jpeg: bool) {
+fn warn(args: &RequestArgs, edit: &EditView, format: Format, was_jpeg: bool) {
     let warn = |warning: &dyn std::fmt::Display| eprintln!("warning: {warning}");
     if let Some(warning) = settings::finish_warning(&args.finish) {
         warn(&warning);
@@ -174,7 +209,7 @@ fn warnings(edit: &EditView) -> impl Iterator<Item = &str> {
     warnings.into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     input::read(path, &Limits::FILE).with_context(|| path.display().to_string())
 }
 

@@ -148,12 +148,10 @@ async fn a_tenant_is_erased_whoever_dies_and_the_others_are_not() {
     let (store, doomed) = (&context.store, context.tenant_create().await);
     let image = context.image_create(doomed, png(1)).await;
     let key = store.key_create(doomed, Role::Tenant, "").await.unwrap();
-    let session = store
-        .session_create(doomed, SessionId::new())
-        .await
-        .unwrap();
+    let session = SessionId::new();
+    store.session_create(doomed, session).await.unwrap();
     let submission = || Submission {
-        session: Some(session.id),
+        session: Some(session),
         webhook_url: Some("http://127.0.0.1:9/hook".to_owned()),
         ..context.submission_of(doomed, image)
     };

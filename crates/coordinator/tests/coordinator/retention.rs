@@ -49,12 +49,9 @@ async fn pruning_leaves_what_a_live_session_or_a_live_edit_needs() {
     let tenant = context.tenant;
     let (kept, unused) = (context.image, context.image_create(tenant, png(2)).await);
     let other = context.image_create(tenant, png(3)).await;
-    let session = context
-        .store
-        .session_create(tenant, SessionId::new())
-        .await
-        .unwrap()
-        .id;
+    let session = SessionId::new();
+    let created = context.store.session_create(tenant, session);
+    created.await.unwrap();
     // A live session with a turn that ended long ago, and an edit of no session, as old.
     let in_session = context
         .submit(Submission {

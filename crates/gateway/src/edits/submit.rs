@@ -9,7 +9,7 @@ use limekiln_jobs::{
     Cost, Digest, EditId, EditLinks, EditRequest, Finish, Job, ModelName, Needs, Spec, StateName,
     TenantId,
 };
-use limekiln_store::{Earlier, Idempotency, Submission, Submitted};
+use limekiln_store::{Caller, Earlier, Idempotency, Submission, Submitted};
 use time::OffsetDateTime;
 
 use crate::auth::Tenant;
@@ -37,7 +37,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
         ProblemCode::JsonInvalid, ProblemCode::RequestInvalid, ProblemCode::OptionsInvalid,
         ProblemCode::IdempotencyKeyReused, ProblemCode::ImageNotFound, ProblemCode::MaskNotFound,
         ProblemCode::ParentNotFound, ProblemCode::SessionNotFound, ProblemCode::ModelNotFound,
-        ProblemCode::ParentEnded, ProblemCode::RateLimited, ProblemCode::InFlightLimit,
+        ProblemCode::ParentEnded, ProblemCode::ParentElsewhere, ProblemCode::ImageElsewhere,
+        ProblemCode::DepthLimit, ProblemCode::TurnsLimit, ProblemCode::RateLimited, ProblemCode::InFlightLimit,
         ProblemCode::StorageLimit,
     ]))),
 )]
@@ -48,6 +49,37 @@ pub(crate) async fn create(
     Trace(trace): Trace,
     body::Json(request): body::Json<EditRequest>,
 ) -> Result<Response, Problem> {
+    let conditions = Conditions {
+        key,
+        version: None,
+        at_head: false,
+    };
+    accept(&state, &caller, request, conditions, trace).await
+}
+
+/// What the headers of a request ask for.
+pub(crate) struct Conditions {
+    /// `Idempotency-Key`.
+    pub(crate) key: Option<String>,
+    /// The version that the session must have, of `If-Match`.
+    pub(crate) version: Option<u64>,
+    /// Whether the edit may name neither an image nor a parent: it then builds on its session's head.
+    pub(crate) at_head: bool,
+}
+
+/// Accepts an edit, or says that it was accepted before.
+pub(crate) async fn accept(
+    state: &State,
+    caller: &Caller,
+    request: EditRequest,
+    conditions: Conditions,
+    trace: String,
+) -> Result<Response, Problem> {
+    let Conditions {
+        key,
+        version,
+        at_head,
+    } = conditions;
     let idempotency = match key {
         Some(key) => Some(Idempotency {
             key,
@@ -58,7 +90,7 @@ pub(crate) async fn create(
     let before = match &idempotency {
         Some(idempotency) => {
             let keys = std::slice::from_ref(&idempotency.key);
-            let before = earlier(&state, caller.tenant, keys).await?.pop().flatten();
+            let before = earlier(state, caller.tenant, keys).await?.pop().flatten();
             same(before, &idempotency.digest)?
         }
         None => None,
@@ -67,10 +99,20 @@ pub(crate) async fn create(
     let (edit, accepted_state, created_at, replayed) = match before {
         Some(before) => (before.id, before.born, before.created_at, true),
         None => {
-            quotas::edit(&caller)?;
+            if !at_head {
+                request.validate().map_err(Problem::invalid)?;
+            }
+            quotas::edit(caller)?;
             let trace = Some(trace);
-            let submission = submission(&state, caller.tenant, request, idempotency, trace).await?;
-            submit(&state, submission).await?
+            let submission = submission(state, caller.tenant, request, idempotency, trace).await?;
+            submit(
+                state,
+                Submission {
+                    version,
+                    ..submission
+                },
+            )
+            .await?
         }
     };
     let links = EditLinks::new(edit, &[]);
@@ -131,7 +173,7 @@ pub(crate) async fn submission(
     idempotency: Option<Idempotency>,
     trace: Option<String>,
 ) -> Result<Submission, Problem> {
-    request.validate().map_err(Problem::invalid)?;
+    request.validate_turn().map_err(Problem::invalid)?;
     let asked = request.finish();
     let settings = &state.settings;
     // Lines are in the order of ids, whichever gateway made them.
@@ -198,6 +240,7 @@ pub(crate) async fn submission(
         image: request.image,
         parent: request.parent,
         session: request.session,
+        version: None,
         mask: request.mask,
         batch: None,
         model,
@@ -303,6 +346,12 @@ pub(crate) async fn submit(
         Submitted::NoParent => ProblemCode::ParentNotFound,
         Submitted::ParentEnded => ProblemCode::ParentEnded,
         Submitted::NoSession => ProblemCode::SessionNotFound,
+        Submitted::HeadMoved { version } => return Err(Problem::head_moved(version)),
+        Submitted::SessionEmpty => ProblemCode::SessionEmpty,
+        Submitted::ImageElsewhere => ProblemCode::ImageElsewhere,
+        Submitted::ParentElsewhere => ProblemCode::ParentElsewhere,
+        Submitted::TooDeep => ProblemCode::DepthLimit,
+        Submitted::TurnsLimit => ProblemCode::TurnsLimit,
         // The key was found a moment ago: its tenant is gone since.
         Submitted::NoTenant => ProblemCode::Unauthorized,
     };

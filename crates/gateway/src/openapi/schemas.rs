@@ -1,5 +1,6 @@
 //! What attributes can't say of a schema, so that the description allows what the gateway accepts and nothing else.
 
+use limekiln_jobs::api::TurnRequest;
 use serde_json::{Value, json};
 
 use crate::openai;
@@ -33,6 +34,27 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
         { "required": ["image"], "properties": { "image": { "type": "string" }, "parent": { "type": "null" } } },
         { "required": ["parent"], "properties": { "parent": { "type": "string" }, "image": { "type": "null" } } },
     ]);
+    // A turn is the same request, in the session of its path, and starts from the head where it names nothing.
+    let mut turn = schemas["EditRequest"].clone();
+    turn["description"] = json!(
+        "A turn of a session: an edit that builds on the session's head, on the turn that `parent` names, or, with `image`, on the \
+        picture that the session starts from."
+    );
+    turn["example"] = json!({ "instruction": "make the sofa red" });
+    if let Some(turn) = turn.as_object_mut() {
+        turn.remove("oneOf");
+    }
+    // At most one of the two is given.
+    turn["not"] = json!({
+        "required": ["image", "parent"],
+        "properties": { "image": { "type": "string" }, "parent": { "type": "string" } },
+    });
+    for field in TurnRequest::WITHOUT {
+        if let Some(properties) = turn["properties"].as_object_mut() {
+            properties.remove(field);
+        }
+    }
+    schemas["TurnRequest"] = turn;
     for name in ["ImageEditForm", "ImageEditJson"] {
         let form = &mut schemas[name];
         form["properties"]["prompt"]["pattern"] = json!(instruction);
@@ -40,7 +62,12 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
     }
     schemas["ImageAddress"]["additionalProperties"] = json!(false);
     if !settings.presets.is_empty() {
-        for name in ["EditRequest", "ImageEditForm", "ImageEditJson"] {
+        for name in [
+            "EditRequest",
+            "TurnRequest",
+            "ImageEditForm",
+            "ImageEditJson",
+        ] {
             let mut names: Vec<Value> = settings
                 .presets
                 .iter()
@@ -72,6 +99,10 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
     sent["id"] = json!({ "type": "string", "description": sent["id"]["description"], "pattern": "^[0-9]+$" });
     sent["data"]["contentMediaType"] = json!("application/json");
     sent["data"]["contentSchema"] = json!({ "$ref": "#/components/schemas/EditEvent" });
+    let sent = &mut schemas["SentSessionEvent"]["properties"];
+    sent["id"] = json!({ "type": "string", "description": sent["id"]["description"], "pattern": "^[0-9]+$" });
+    sent["data"]["contentMediaType"] = json!("application/json");
+    sent["data"]["contentSchema"] = json!({ "$ref": "#/components/schemas/SessionEvent" });
 }
 
 /// Takes null out of a schema: a parameter or a field of a form is there or not.

@@ -46,7 +46,7 @@ async fn pages_of_other_origins_are_let_in_where_a_setting_says_so() {
         reply
             .header("access-control-allow-methods")
             .unwrap()
-            .contains("DELETE")
+            .contains("PATCH,DELETE")
     );
     let reply = open.send(preflight("https://evil.example")).await;
     assert_eq!(reply.header("access-control-allow-origin"), None);

@@ -105,6 +105,7 @@ async fn previews_pass_and_are_not_kept() {
     }
     gateway.context.broker.publish_live(&Live::Preview {
         edit,
+        session: None,
         epoch: claimed[0].epoch,
         step: 1,
         jpeg: "/9j/".to_owned(),
@@ -136,6 +137,7 @@ async fn an_event_that_postgres_does_not_have_is_not_believed() {
     let at = time::OffsetDateTime::UNIX_EPOCH;
     gateway.context.broker.publish_live(&Live::Event(EditEvent {
         edit,
+        session: None,
         seq: 99,
         at,
         kind: EventKind::Succeeded,

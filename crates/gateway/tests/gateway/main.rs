@@ -21,6 +21,7 @@ mod openapi;
 mod outages;
 mod ports;
 mod results;
+mod sessions;
 mod slow;
 mod support;
 mod versions;

@@ -90,6 +90,7 @@ async fn a_thousand_watchers() {
         for edit in &edits {
             let event = EditEvent {
                 edit: *edit,
+                session: None,
                 seq: round + 3,
                 at: time::OffsetDateTime::now_utc(),
                 kind: EventKind::Progress,

@@ -53,7 +53,11 @@ pub use openai::{
 };
 pub use problem::{Invalid, ProblemCode, ProblemDocument};
 pub use result::ResultQuery;
-pub use session::{SessionLinks, SessionView};
-pub use stream::SentEvent;
+pub use session::{
+    Branch, BranchChange, BranchRequest, HeadMoved, HeadRequest, HeadStep, SessionChange,
+    SessionEvent, SessionLinks, SessionPage, SessionQuery, SessionRequest, SessionTree,
+    SessionView, TurnRequest, TurnView, branch_check, title_check,
+};
+pub use stream::{SentEvent, SentSessionEvent};
 pub use tenant::{KeyView, TenantLimits, TenantPage, TenantQuery, TenantView};
 pub use webhook::{FormerSecret, RotateQuery, WebhookDelivery, WebhookSecrets};

@@ -23,6 +23,19 @@ impl EditRequest {
     /// # Errors
     /// One entry per wrong field, all of them at once.
     pub fn validate(&self) -> Result<(), Vec<Invalid>> {
+        self.validate_from(self.source())
+    }
+
+    /// The same of a turn, which builds on its session's head where it names nothing.
+    ///
+    /// # Errors
+    /// One entry per wrong field, all of them at once.
+    pub fn validate_turn(&self) -> Result<(), Vec<Invalid>> {
+        let named = self.image.is_some() || self.parent.is_some();
+        self.validate_from(if named { self.source() } else { Ok(()) })
+    }
+
+    fn validate_from(&self, source: Result<(), String>) -> Result<(), Vec<Invalid>> {
         let mut wrong = Vec::new();
         let mut check = |field: &str, outcome: Result<(), String>| {
             if let Err(message) = outcome {
@@ -32,7 +45,7 @@ impl EditRequest {
                 });
             }
         };
-        check("image", self.source());
+        check("image", source);
         check("instruction", instruction(&self.instruction));
         check("preset", self.preset.as_deref().map_or(Ok(()), preset));
         check(
@@ -100,10 +113,7 @@ fn instruction(text: &str) -> Result<(), String> {
         return Err(format!("must have 1 to {INSTRUCTION_CHARS_MAX} characters"));
     }
     // NUL cannot be stored; the other control characters mean nothing to the tokenizer and lie in logs.
-    if text
-        .chars()
-        .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-    {
+    if !control_free(text) {
         return Err("must have no control characters".to_owned());
     }
     Ok(())
@@ -118,6 +128,13 @@ fn value(text: &str) -> Result<(), String> {
         return Err("must have no control characters".to_owned());
     }
     Ok(())
+}
+
+/// Whether a text has no control characters but those of lines and tabs.
+pub(crate) fn control_free(text: &str) -> bool {
+    !text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
 
 fn preset(name: &str) -> Result<(), String> {

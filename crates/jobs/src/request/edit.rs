@@ -28,7 +28,8 @@ pub struct EditRequest {
     /// Edit whose result is edited further. It may still be running: this edit then waits for it.
     #[serde(default)]
     pub parent: Option<EditId>,
-    /// Session to add the edit to. By default the session of `parent`, if it has one.
+    /// Session to add the edit to, as made with `POST /v1/sessions`. By default the session of `parent`, if it has one; that of
+    /// another session is refused.
     #[serde(default)]
     pub session: Option<SessionId>,
     /// What to change, in words. Not only white space, and no control characters.

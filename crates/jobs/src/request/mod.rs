@@ -3,5 +3,6 @@
 mod check;
 mod edit;
 
+pub(crate) use check::control_free;
 pub use check::{INSTRUCTION_CHARS_MAX, SEED_MAX};
 pub use edit::EditRequest;

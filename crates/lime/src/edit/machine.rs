@@ -159,6 +159,11 @@ impl Edit {
         self.stage == Stage::Decode
     }
 
+    /// The region of interest on the grid that it was located on, once it is known.
+    pub fn region(&self) -> Option<&Mask> {
+        self.located.roi.as_ref()
+    }
+
     /// The latents of the stage's run as the U-Net is shown them, f32 `[1, channels, h, w]`: noise and picture together
     /// have unit variance, whatever the solver.
     ///

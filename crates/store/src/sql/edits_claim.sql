@@ -25,7 +25,7 @@ with claimed as (
     returning e.*
 )
 select
-    c.id, c.tenant_id, c.session_id, c.epoch, c.model, c.class, c.spec, c.seq, c.attempts, c.max_attempts, c.hangs, c.trace,
+    c.id, c.tenant_id, c.session_id, c.epoch, c.model, c.class, c.spec, c.seq, c.attempts, c.max_attempts, c.hangs, c.trace, c.located is not null as located,
     c.checkpoint_key, c.checkpoint_step, c.checkpoint_digest, c.checkpoint_bytes,
     coalesce(i.blob_key, r.blob_key) as input_key,
     coalesce(i.digest, r.digest) as input_digest,

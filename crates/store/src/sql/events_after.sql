@@ -1,5 +1,5 @@
 -- Whose events were dropped with their month ended long ago: the last one is in the row.
-select e.seq, e.at, e.kind, e.data
+select e.seq, e.at, e.kind, e.data, (select s.session_id from edits s where s.id = $1) as session_id
 from (
     select v.seq, v.at, v.kind, v.data
     from edit_events v

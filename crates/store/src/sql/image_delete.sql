@@ -3,7 +3,8 @@ with found as materialized (
 ),
 verdict as materialized (
     select f.id,
-        exists (select from edits e where e.image_id = f.id) or exists (select from edits e where e.mask_id = f.id) as used
+        exists (select from edits e where e.image_id = f.id) or exists (select from edits e where e.mask_id = f.id)
+            or not $3::boolean and exists (select from sessions s where s.image_id = f.id) as used
     from found f
 ),
 gone as (

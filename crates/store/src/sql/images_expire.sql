@@ -13,6 +13,7 @@ old as materialized (
         where i.id = l.id and i.used_at = l.used_at
             and not exists (select from edits e where e.image_id = i.id)
             and not exists (select from edits e where e.mask_id = i.id)
+            and not exists (select from sessions s where s.image_id = i.id)
         for update skip locked
     ) q
 ),

@@ -5,12 +5,6 @@ with spent as (
     from unnest($1::uuid[], $2::double precision[], $20::timestamptz[]) as a (id, tokens, at)
     where t.id = a.id
 ),
-used as (
-    update sessions s
-    set used_at = now()
-    from (select distinct session_id as id from unnest($5::uuid[]) as a (session_id) where session_id is not null) a
-    where s.id = a.id and s.used_at < now() - interval '1 min'
-),
 -- Once a day is enough for what is kept by days. Whoever holds an image is not waited for.
 shown as (
     update images i
@@ -27,6 +21,14 @@ shown as (
         ) q
     ) q
     where i.id = q.id
+),
+-- What follows for their sessions, triggers do (`migrations/0022_sessions.sql`).
+turned as (
+    insert into turns (edit_id, session_id, parent_id, depth, number, visited)
+    select id, session_id, turn_parent, depth, number, visited
+    from unnest($3::uuid[], $5::uuid[], $21::uuid[], $22::integer[], $23::integer[], $24::bigint[])
+        as a (id, session_id, turn_parent, depth, number, visited)
+    where session_id is not null
 )
 insert into edits (
     id, tenant_id, session_id, batch_id, image_id, parent_id, mask_id, model, class, spec, born, state, max_attempts,

@@ -8,9 +8,9 @@ select
     clock.at,
     i.id is not null as image_found,
     m.id is not null as mask_found,
-    s.id is not null as session_found,
     p.state as parent_state,
     p.session_id as parent_session,
+    pt.depth as parent_depth,
     before.id as before_id,
     before.request_digest as before_digest,
     before.born as before_born,
@@ -19,8 +19,8 @@ select
     own.born as own_born,
     own.created_at as own_created_at
 from (select clock_timestamp() as at offset 0) clock
-cross join unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[])
-    with ordinality as asked (tenant_id, image_id, mask_id, session_id, parent_id, idempotency_key, id, place)
+cross join unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[])
+    with ordinality as asked (tenant_id, image_id, mask_id, parent_id, idempotency_key, id, place)
 left join lateral (select * from tenants t where t.id = asked.tenant_id limit 1) t on true
 left join lateral (
     select i.id from images i where i.id = asked.image_id and i.tenant_id is not distinct from asked.tenant_id limit 1
@@ -29,14 +29,14 @@ left join lateral (
     select m.id from images m where m.id = asked.mask_id and m.tenant_id is not distinct from asked.tenant_id limit 1
 ) m on true
 left join lateral (
-    select s.id from sessions s where s.id = asked.session_id and s.tenant_id is not distinct from asked.tenant_id limit 1
-) s on true
-left join lateral (
     select p.state, p.session_id
     from edits p
     where p.id = asked.parent_id and p.tenant_id is not distinct from asked.tenant_id
     limit 1
 ) p on true
+left join lateral (
+    select t.depth from turns t where t.edit_id = asked.parent_id and t.session_id = p.session_id limit 1
+) pt on true
 left join lateral (
     select b.id, b.request_digest, b.born, b.created_at
     from edits b

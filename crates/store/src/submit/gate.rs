@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use limekiln_jobs::{EditId, SessionId, StateName, TenantId};
+use limekiln_jobs::{EditId, StateName, TenantId};
 use time::OffsetDateTime;
 
+use super::seats::{Place, Seats, Start};
 use crate::{Earlier, Submission, Submitted};
 
 /// What the database says about one submission.
@@ -18,8 +19,7 @@ pub(super) struct Look {
     pub(super) before: Option<Earlier>,
     pub(super) image: bool,
     pub(super) mask: bool,
-    pub(super) session: bool,
-    pub(super) parent: Option<(StateName, Option<SessionId>)>,
+    pub(super) parent: Option<(StateName, Place)>,
 }
 
 /// A tenant's limits, and what is left of them.
@@ -39,21 +39,32 @@ pub(super) struct Account {
 pub(super) struct Admitted {
     /// Its place in the call.
     pub(super) at: usize,
-    pub(super) state: StateName,
-    pub(super) session: Option<SessionId>,
+    pub(super) start: Start,
 }
 
 /// What was decided so far in this call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gate {
     pub(super) accounts: HashMap<TenantId, Account>,
     pub(super) admitted: Vec<Admitted>,
+    seats: Seats,
     /// Edits of this call, which the database does not know yet.
-    edits: HashMap<EditId, (TenantId, Option<SessionId>)>,
+    edits: HashMap<EditId, (TenantId, Place)>,
     keys: HashMap<(TenantId, String), Earlier>,
 }
 
 impl Gate {
+    /// Nothing is decided yet.
+    pub(super) fn new(seats: Seats) -> Self {
+        Self {
+            accounts: HashMap::new(),
+            admitted: Vec::new(),
+            seats,
+            edits: HashMap::new(),
+            keys: HashMap::new(),
+        }
+    }
+
     /// Decides on the submission at place `at`; its time of creation is the epoch until the database has given it one.
     pub(super) fn admit(&mut self, at: usize, submission: &Submission, look: &Look) -> Submitted {
         if let Some(own) = &look.own {
@@ -69,7 +80,7 @@ impl Gate {
         if let Some(answer) = self.replay(submission, look) {
             return answer;
         }
-        let (state, inherited) = match self.start(submission, look) {
+        let start = match self.start(submission, look) {
             Ok(start) => start,
             Err(refused) => return refused,
         };
@@ -94,10 +105,10 @@ impl Gate {
         }
         account.in_flight += 1;
         account.tokens -= 1.0;
-        let session = submission.session.or(inherited);
-        self.admitted.push(Admitted { at, state, session });
-        self.edits
-            .insert(submission.id, (submission.tenant, session));
+        let (state, place) = (start.state, start.place());
+        self.seats.take(submission.id, &start);
+        self.admitted.push(Admitted { at, start });
+        self.edits.insert(submission.id, (submission.tenant, place));
         let created_at = OffsetDateTime::UNIX_EPOCH;
         if let Some(idempotency) = &submission.idempotency {
             let earlier = Earlier {
@@ -132,35 +143,71 @@ impl Gate {
         })
     }
 
-    /// The first state, and the parent's session; or what is missing.
-    fn start(
-        &self,
-        submission: &Submission,
-        look: &Look,
-    ) -> Result<(StateName, Option<SessionId>), Submitted> {
-        if submission.session.is_some() && !look.session {
-            return Err(Submitted::NoSession);
+    /// What it starts from, and in which state; or what is missing.
+    fn start(&self, submission: &Submission, look: &Look) -> Result<Start, Submitted> {
+        let seat = match submission.session {
+            Some(session) => Some(self.seats.of(session, submission.tenant)?),
+            None => None,
+        };
+        if let (Some(seat), Some(expected)) = (seat, submission.version)
+            && seat.version != expected
+        {
+            return Err(Submitted::HeadMoved {
+                version: seat.version,
+            });
         }
         if submission.mask.is_some() && !look.mask {
             return Err(Submitted::NoMask);
         }
-        let Some(parent) = submission.parent else {
-            return if look.image {
-                Ok((StateName::Queued, None))
-            } else {
-                Err(Submitted::NoImage)
+        let parent = match seat {
+            Some(seat) if submission.is_at_head() => seat.head,
+            _ => submission.parent,
+        };
+        let Some(parent) = parent else {
+            let image = match (submission.image, seat) {
+                (Some(_), _) if !look.image => return Err(Submitted::NoImage),
+                (Some(image), Some(seat)) if seat.image.is_some_and(|other| other != image) => {
+                    return Err(Submitted::ImageElsewhere);
+                }
+                (Some(image), _) => image,
+                (None, seat) => seat
+                    .and_then(|seat| seat.image)
+                    .ok_or(Submitted::SessionEmpty)?,
             };
+            let turn = seat.map(|seat| seat.turn(None)).transpose()?;
+            return Ok(Start {
+                state: StateName::Queued,
+                image: Some(image),
+                parent: None,
+                turn,
+            });
         };
         let here = self
             .edits
             .get(&parent)
             .filter(|(tenant, _)| *tenant == submission.tenant);
-        match (look.parent, here) {
-            (Some((StateName::Succeeded, session)), _) => Ok((StateName::Queued, session)),
-            (Some((state, _)), _) if state.is_terminal() => Err(Submitted::ParentEnded),
-            (Some((_, session)), _) => Ok((StateName::Waiting, session)),
-            (None, Some(&(_, session))) => Ok((StateName::Waiting, session)),
-            (None, None) => Err(Submitted::NoParent),
-        }
+        let (state, place) = match (look.parent.filter(|_| here.is_none()), here) {
+            (Some((StateName::Succeeded, place)), _) => (StateName::Queued, place),
+            (Some((state, _)), _) if state.is_terminal() => return Err(Submitted::ParentEnded),
+            (Some((_, place)), _) => (StateName::Waiting, place),
+            (None, Some((_, place))) => (StateName::Waiting, *place),
+            (None, None) => return Err(Submitted::NoParent),
+        };
+        let seat = match (seat, place.session) {
+            (Some(seat), Some(other)) if seat.id != other => {
+                return Err(Submitted::ParentElsewhere);
+            }
+            (None, Some(inherited)) => Some(self.seats.of(inherited, submission.tenant)?),
+            (seat, _) => seat,
+        };
+        // A parent of no session is the picture that a turn of this one starts from.
+        let before = place.session.map(|_| (parent, place.depth));
+        let turn = seat.map(|seat| seat.turn(before)).transpose()?;
+        Ok(Start {
+            state,
+            image: None,
+            parent: Some(parent),
+            turn,
+        })
     }
 }

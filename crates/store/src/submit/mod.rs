@@ -12,10 +12,11 @@ use crate::conn::DEADLINE;
 use crate::{Earlier, Error, Result, Store, Submission, Submitted};
 
 mod gate;
+mod seats;
 mod write;
 
 use gate::Gate;
-use write::{earlier, insert, look};
+use write::{earlier, insert, look, seats};
 
 impl Store {
     /// Writes edits in one transaction; answers are in the order of `submissions`.
@@ -190,8 +191,9 @@ async fn admit(
     if submissions.is_empty() {
         return Ok((Vec::new(), false));
     }
-    let looked = look(&mut *tx, submissions).await?;
-    let mut gate = Gate::default();
+    let seats = seats(&mut *tx, submissions).await?;
+    let looked = look(&mut *tx, submissions, &seats).await?;
+    let mut gate = Gate::new(seats);
     let mut submitted = Vec::with_capacity(submissions.len());
     for (at, (submission, look)) in submissions.iter().zip(&looked).enumerate() {
         submitted.push(gate.admit(at, submission, look));

@@ -9,19 +9,61 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::gate::{Account, Gate, Look};
+use super::seats::{Place, Seat, Seats};
 use crate::arrays::column;
-use crate::row::{bad, clean, clean_json, get, id, id_opt, small, word};
+use crate::row::{
+    bad, big, clean, clean_json, get, id, id_opt, int, small, small_opt, whole, word,
+};
 use crate::{Earlier, Result, Submission};
 
-pub(super) async fn look(conn: &mut PgConnection, submissions: &[Submission]) -> Result<Vec<Look>> {
+/// Locks the sessions of the submissions.
+pub(super) async fn seats(conn: &mut PgConnection, submissions: &[Submission]) -> Result<Seats> {
+    let of = || submissions.iter();
+    let sessions = column(of(), |submission| submission.session.map(SessionId::uuid));
+    let parents = column(of(), |submission| submission.parent.map(EditId::uuid));
+    // Most edits are of pictures, outside of sessions.
+    if sessions.iter().chain(&parents).all(Option::is_none) {
+        return Ok(Seats::default());
+    }
+    let rows = sqlx::query(include_str!("../sql/submit_sessions.sql"))
+        .bind(sessions)
+        .bind(parents)
+        .bind(column(of(), |submission| submission.tenant.uuid()))
+        .fetch_all(conn)
+        .await?;
+    let seat = |row: &PgRow| {
+        Ok(Seat {
+            id: id(row, "id")?,
+            tenant: id(row, "tenant_id")?,
+            image: id_opt(row, "image_id")?,
+            head: id_opt(row, "head")?,
+            version: whole(row, "version")?,
+            turns: small(row, "turns")?,
+        })
+    };
+    Ok(Seats::new(
+        rows.iter().map(seat).collect::<Result<Vec<_>>>()?,
+    ))
+}
+
+pub(super) async fn look(
+    conn: &mut PgConnection,
+    submissions: &[Submission],
+    seats: &Seats,
+) -> Result<Vec<Look>> {
     let of = || submissions.iter();
     let ids = |pick: fn(&Submission) -> Option<Uuid>| column(of(), pick);
     let rows = sqlx::query(include_str!("../sql/submit_look.sql"))
         .bind(column(of(), |submission| submission.tenant.uuid()))
         .bind(ids(|submission| submission.image.map(ImageId::uuid)))
         .bind(ids(|submission| submission.mask.map(ImageId::uuid)))
-        .bind(ids(|submission| submission.session.map(SessionId::uuid)))
-        .bind(ids(|submission| submission.parent.map(EditId::uuid)))
+        .bind(column(of(), |submission| {
+            let head = submission.session.filter(|_| submission.is_at_head());
+            let parent = submission
+                .parent
+                .or_else(|| head.and_then(|session| seats.head(session)));
+            parent.map(EditId::uuid)
+        }))
         .bind(column(of(), idempotency_key))
         .bind(column(of(), |submission| submission.id.uuid()))
         .fetch_all(conn)
@@ -60,7 +102,13 @@ fn looked(row: &PgRow) -> Result<Look> {
         None => None,
     };
     let parent = match get::<Option<&str>>(row, "parent_state")? {
-        Some(state) => Some((state.into(), id_opt(row, "parent_session")?)),
+        Some(state) => {
+            let place = Place {
+                session: id_opt(row, "parent_session")?,
+                depth: small_opt(row, "parent_depth")?.unwrap_or(0),
+            };
+            Some((state.into(), place))
+        }
         None => None,
     };
     Ok(Look {
@@ -69,7 +117,6 @@ fn looked(row: &PgRow) -> Result<Look> {
         before,
         image: get(row, "image_found")?,
         mask: get(row, "mask_found")?,
-        session: get(row, "session_found")?,
         parent,
     })
 }
@@ -109,6 +156,7 @@ pub(super) async fn insert(
             .map(|admitted| &submissions[admitted.at])
     };
     let ids = |pick: fn(&Submission) -> Option<Uuid>| column(of(), pick);
+    let turns = || gate.admitted.iter().map(|admitted| admitted.start.turn);
     let specs = of().map(spec).collect::<Result<Vec<_>>>()?;
     let rows = sqlx::query(include_str!("../sql/submit_insert.sql"))
         .bind(tenants)
@@ -116,16 +164,22 @@ pub(super) async fn insert(
         .bind(column(of(), |submission| submission.id.uuid()))
         .bind(column(of(), |submission| submission.tenant.uuid()))
         .bind(column(&gate.admitted, |admitted| {
-            admitted.session.map(SessionId::uuid)
+            admitted.start.turn.map(|turn| turn.session.uuid())
         }))
         .bind(ids(|submission| submission.batch.map(BatchId::uuid)))
-        .bind(ids(|submission| submission.image.map(ImageId::uuid)))
-        .bind(ids(|submission| submission.parent.map(EditId::uuid)))
+        .bind(column(&gate.admitted, |admitted| {
+            admitted.start.image.map(ImageId::uuid)
+        }))
+        .bind(column(&gate.admitted, |admitted| {
+            admitted.start.parent.map(EditId::uuid)
+        }))
         .bind(ids(|submission| submission.mask.map(ImageId::uuid)))
         .bind(column(of(), |submission| submission.model.as_str()))
         .bind(column(of(), |submission| submission.class.as_str()))
         .bind(specs)
-        .bind(column(&gate.admitted, |admitted| admitted.state.as_str()))
+        .bind(column(&gate.admitted, |admitted| {
+            admitted.start.state.as_str()
+        }))
         .bind(column(of(), max_attempts))
         .bind(column(of(), idempotency_key))
         .bind(column(of(), |submission| {
@@ -142,6 +196,12 @@ pub(super) async fn insert(
         }))
         .bind(column(of(), needs))
         .bind(at)
+        .bind(column(turns(), |turn| {
+            turn.and_then(|turn| turn.parent).map(EditId::uuid)
+        }))
+        .bind(column(turns(), |turn| turn.map(|turn| int(turn.depth))))
+        .bind(column(turns(), |turn| turn.map(|turn| int(turn.number))))
+        .bind(column(turns(), |turn| turn.map(|turn| big(turn.visited))))
         .fetch_all(conn)
         .await?;
     rows.iter()

@@ -83,6 +83,15 @@ suite! {
     deletion::what_is_in_use_stays
     deletion::a_picture_deleted_and_uploaded_again_lies_elsewhere
     deletion::a_tenant_goes_in_steps
+    sessions::posting_moves_the_head_and_moves_bring_it_back
+    sessions::a_turn_that_is_lost_gives_the_head_back
+    sessions::what_does_not_belong_together_is_refused
+    sessions::turns_of_one_call_stand_on_each_other
+    sessions::events_of_all_turns_have_one_order
+    sessions::branches_name_turns
+    sessions::a_session_goes_with_all_that_is_left_of_it
+    sessions::edits_of_older_versions_are_turns
+    sessions::sessions_are_listed_in_pages
     sweep::a_walk_that_died_begins_again_soon
     sweep::candidates_are_orphans_of_two_walks_a_grace_apart
     sweep::marks_only_grow_and_outlive_their_edits

@@ -164,6 +164,7 @@ async fn run(context: &TestContext, max_attempts: u16, acts: &[(usize, Act)]) {
                     stage: "apply".to_owned(),
                     step: 1,
                     steps: 20,
+                    located: None,
                 };
                 agree(
                     store.edits_progress(&[progress]).await.unwrap()[0],

@@ -20,7 +20,7 @@ const HOT: &[(&str, &str)] = &[
         include_str!("../sql/leases_renew.sql"),
     ),
     (
-        "uuid[], int[], text[], int[], int[]",
+        "uuid[], int[], text[], int[], int[], text[]",
         include_str!("../sql/edits_progress.sql"),
     ),
     (
@@ -61,7 +61,7 @@ const HOT: &[(&str, &str)] = &[
     ("uuid, uuid", include_str!("../sql/edit_cancel.sql")),
     ("uuid", include_str!("../sql/edit_retry.sql")),
     (
-        "uuid[], uuid[], uuid[], uuid[], uuid[], text[], uuid[]",
+        "uuid[], uuid[], uuid[], uuid[], text[], uuid[]",
         include_str!("../sql/submit_look.sql"),
     ),
     ("", include_str!("../sql/queue_counts.sql")),
@@ -73,7 +73,7 @@ const HOT: &[(&str, &str)] = &[
         "uuid, uuid, uuid, bool, int",
         include_str!("../sql/edits_delete.sql"),
     ),
-    ("uuid, uuid", include_str!("../sql/image_delete.sql")),
+    ("uuid, uuid, bool", include_str!("../sql/image_delete.sql")),
     ("uuid, int", include_str!("../sql/tenant_edits_cancel.sql")),
     ("uuid, int", include_str!("../sql/tenant_edits_delete.sql")),
     ("uuid, int", include_str!("../sql/tenant_images_delete.sql")),
@@ -107,6 +107,36 @@ const HOT: &[(&str, &str)] = &[
         include_str!("../sql/webhooks_claim.sql"),
     ),
     ("uuid, text[]", include_str!("../sql/edits_before.sql")),
+    (
+        "uuid[], uuid[], uuid[]",
+        include_str!("../sql/submit_sessions.sql"),
+    ),
+    ("uuid", include_str!("../sql/session_nodes.sql")),
+    ("uuid, uuid, int", include_str!("../sql/session_tree.sql")),
+    (
+        "uuid, uuid, bigint",
+        include_str!("../sql/session_head.sql"),
+    ),
+    (
+        "uuid, bigint, int",
+        include_str!("../sql/session_events_after.sql"),
+    ),
+    (
+        "uuid, uuid",
+        include_str!("../sql/session_turns_cancel.sql"),
+    ),
+    (
+        "uuid, uuid, int",
+        include_str!("../sql/session_turns_delete.sql"),
+    ),
+    (
+        "uuid, uuid, text, uuid, int",
+        include_str!("../sql/session_create.sql"),
+    ),
+    (
+        "float8, int",
+        include_str!("../sql/session_events_prune.sql"),
+    ),
 ];
 
 #[tokio::test]
@@ -157,6 +187,9 @@ async fn hot_statements_only_use_indexes() {
                 "webhooks",
                 "sweep_candidates",
                 "sessions",
+                "turns",
+                "session_branches",
+                "session_events",
             ];
             for table in tables {
                 assert!(

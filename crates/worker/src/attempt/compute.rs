@@ -74,6 +74,7 @@ async fn follow(
             }
             lost = reporter.run() => return Err(lost.into()),
             Some((step, jpeg)) = run.previews.recv() => events::preview(ctx, claimed, step, &jpeg),
+            Some(png) = run.located.recv() => reporter.located(&png),
             Some(snapshot) = run.snapshots.recv(), if storing.is_none() => {
                 storing = Some(Box::pin(checkpoint::store(ctx, claimed, snapshot)));
             }

@@ -26,17 +26,17 @@ pub(super) fn started(ctx: &Context, claimed: &Claimed) {
         "worker": ctx.worker,
         "checkpoint_step": checkpoint_step,
     });
-    publish(ctx, claimed.edit, claimed.seq, EventKind::Started, data);
+    publish(ctx, claimed, claimed.seq, EventKind::Started, data);
 }
 
 pub(super) fn progress(ctx: &Context, claimed: &Claimed, seq: u64, progress: Progress) {
     let Progress { stage, step, steps } = progress;
     let data = json!({ "stage": stage, "step": step, "steps": steps });
-    publish(ctx, claimed.edit, seq, EventKind::Progress, data);
+    publish(ctx, claimed, seq, EventKind::Progress, data);
 }
 
-pub(super) fn succeeded(ctx: &Context, edit: EditId, seq: u64) {
-    publish(ctx, edit, seq, EventKind::Succeeded, json!({}));
+pub(super) fn succeeded(ctx: &Context, claimed: &Claimed, seq: u64) {
+    publish(ctx, claimed, seq, EventKind::Succeeded, json!({}));
 }
 
 /// Publishes an event whose details only Postgres knows, as it is stored there.
@@ -55,15 +55,17 @@ pub(super) fn preview(ctx: &Context, claimed: &Claimed, step: u32, jpeg: &[u8]) 
     metrics::preview();
     ctx.broker.publish_live(&Live::Preview {
         edit: claimed.edit,
+        session: claimed.session,
         epoch: claimed.epoch,
         step,
         jpeg: BASE64_STANDARD.encode(jpeg),
     });
 }
 
-fn publish(ctx: &Context, edit: EditId, seq: u64, kind: EventKind, data: Value) {
+fn publish(ctx: &Context, claimed: &Claimed, seq: u64, kind: EventKind, data: Value) {
     ctx.broker.publish_live(&Live::Event(EditEvent {
-        edit,
+        edit: claimed.edit,
+        session: claimed.session,
         seq,
         at: ctx.store.clock(),
         kind,

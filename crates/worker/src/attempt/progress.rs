@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use limekiln_store::{Claimed, Progressed, Write, WriteError};
 use tokio::time::{Instant, sleep_until};
 
@@ -27,7 +29,10 @@ pub(super) struct ProgressReporter<'a> {
     newest: Option<Progress>,
     reported: Option<Progress>,
     reported_at: Instant,
-    writing: Option<(Progress, Writing)>,
+    /// The region, until it is written.
+    located: Option<String>,
+    /// What is being written, and whether the region is in it.
+    writing: Option<(Progress, bool, Writing)>,
 }
 
 impl<'a> ProgressReporter<'a> {
@@ -38,6 +43,7 @@ impl<'a> ProgressReporter<'a> {
             newest: None,
             reported: None,
             reported_at: Instant::now(),
+            located: None,
             writing: None,
         }
     }
@@ -47,22 +53,36 @@ impl<'a> ProgressReporter<'a> {
         self.newest = Some(progress);
     }
 
+    /// Notes the region: the next write has it, which is soon, since a stage ends with it.
+    pub(super) fn located(&mut self, png: &[u8]) {
+        if !self.claimed.located {
+            self.located = Some(BASE64_STANDARD.encode(png));
+        }
+    }
+
     /// Reports for as long as it is polled, and ends only when the lease is lost. Cancel safe.
     pub(super) async fn run(&mut self) -> LeaseLost {
         loop {
-            let Some((progress, writing)) = &mut self.writing else {
+            let Some((progress, located, writing)) = &mut self.writing else {
                 let Some((at, progress)) = self.due() else {
                     return pending().await;
                 };
                 sleep_until(at).await;
-                self.writing = Some((progress, self.write(progress)));
+                let located = self.located.take();
+                self.writing = Some((progress, located.is_some(), self.write(progress, located)));
                 continue;
             };
-            let (progress, write) = (*progress, writing.await);
+            let (progress, located, write) = (*progress, *located, writing.await);
             self.writing = None;
             self.reported = Some(progress);
             self.reported_at = Instant::now();
             match write {
+                Ok(Write::Applied { seq }) if located => {
+                    // In the order in which Postgres has both.
+                    for seq in [seq.saturating_sub(1), seq] {
+                        events::stored(self.ctx, self.claimed.edit, seq).await;
+                    }
+                }
                 Ok(Write::Applied { seq }) => {
                     events::progress(self.ctx, self.claimed, seq, progress);
                 }
@@ -93,7 +113,7 @@ impl<'a> ProgressReporter<'a> {
         Some((self.reported_at + delay, newest))
     }
 
-    fn write(&self, progress: Progress) -> Writing {
+    fn write(&self, progress: Progress, located: Option<String>) -> Writing {
         let ledger = self.ctx.ledger.clone();
         let progressed = Progressed {
             edit: self.claimed.edit,
@@ -101,6 +121,7 @@ impl<'a> ProgressReporter<'a> {
             stage: progress.stage.to_owned(),
             step: progress.step,
             steps: progress.steps,
+            located,
         };
         Box::pin(async move { ledger.edit_progress(progressed).await })
     }

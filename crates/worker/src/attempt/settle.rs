@@ -82,7 +82,7 @@ pub(super) async fn settle(
             metrics::attempt(name);
             tracing::info!(outcome = name, seq, "the attempt has ended");
             match signal {
-                Signal::Completed(..) => events::succeeded(ctx, edit, seq),
+                Signal::Completed(..) => events::succeeded(ctx, claimed, seq),
                 _ => events::stored(ctx, edit, seq).await,
             }
             if matches!(

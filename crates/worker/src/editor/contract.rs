@@ -116,6 +116,11 @@ pub trait Editor {
     /// The edit as it looks now: a JPEG of at most 4 KB. None where there is nothing to show.
     fn preview(&mut self, run: RunId) -> Option<Vec<u8>>;
 
+    /// Where the edit will change its picture, once that is known: a PNG of a few hundred bytes, white inside.
+    fn located(&mut self, _run: RunId) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Everything that the next step reads. None where the edit has nothing worth a checkpoint.
     ///
     /// # Errors

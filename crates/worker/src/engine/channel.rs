@@ -59,6 +59,7 @@ pub(super) struct RunSink {
     pub(super) progress: watch::Sender<Option<RunProgress>>,
     pub(super) snapshots: mpsc::Sender<Snapshot>,
     pub(super) previews: mpsc::Sender<(u32, Vec<u8>)>,
+    pub(super) located: mpsc::Sender<Vec<u8>>,
     pub(super) result: oneshot::Sender<RunResult>,
 }
 
@@ -86,6 +87,8 @@ pub(crate) struct RunHandle {
     pub(crate) snapshots: mpsc::Receiver<Snapshot>,
     /// Previews, with the number of steps that were done.
     pub(crate) previews: mpsc::Receiver<(u32, Vec<u8>)>,
+    /// The region, once.
+    pub(crate) located: mpsc::Receiver<Vec<u8>>,
     /// How the run ended; see [`run_result`].
     pub(crate) result: oneshot::Receiver<RunResult>,
 }
@@ -110,11 +113,13 @@ pub(super) fn run_channel(
     // One at a time: a slow S3 means fewer checkpoints, not a growing queue of them.
     let (snapshots, snapshots_receiver) = mpsc::channel(1);
     let (previews, previews_receiver) = mpsc::channel(1);
+    let (located, located_receiver) = mpsc::channel(1);
     let (result, result_receiver) = oneshot::channel();
     let sink = RunSink {
         progress,
         snapshots,
         previews,
+        located,
         result,
     };
     let handle = RunHandle {
@@ -124,6 +129,7 @@ pub(super) fn run_channel(
         progress: progress_receiver,
         snapshots: snapshots_receiver,
         previews: previews_receiver,
+        located: located_receiver,
         result: result_receiver,
     };
     (sink, handle)

@@ -89,6 +89,8 @@ struct Run {
     saved_at: Instant,
     saved_step: u32,
     previewed_at: Instant,
+    /// Whether the region was told.
+    located: bool,
 }
 
 impl EngineThread<'_> {
@@ -171,6 +173,7 @@ impl EngineThread<'_> {
                     saved_at: now,
                     saved_step: progress.step,
                     previewed_at: now,
+                    located: false,
                 });
                 if progress.is_done() {
                     self.finish(self.runs.len() - 1);
@@ -215,6 +218,7 @@ impl EngineThread<'_> {
                     if progress.is_done() {
                         self.finish(index);
                     } else {
+                        self.locate(index);
                         self.save_if_due(index);
                         self.preview_if_due(index);
                     }
@@ -239,6 +243,22 @@ impl EngineThread<'_> {
             if let Some(snapshot) = self.snapshot(index) {
                 let _ = self.runs[index].sink.snapshots.try_send(snapshot);
             }
+        }
+    }
+
+    /// Tells of the region, once it is known.
+    fn locate(&mut self, index: usize) {
+        let Run { id, located, .. } = self.runs[index];
+        if located {
+            return;
+        }
+        let (region, took) = self.editor.call(&[id], |editor| editor.located(id));
+        let run = &mut self.runs[index];
+        run.device += took;
+        if let Ok(Some(png)) = region {
+            run.located = true;
+            // Nobody listens to an edit that was stopped.
+            let _ = run.sink.located.try_send(png);
         }
     }
 

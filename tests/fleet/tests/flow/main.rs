@@ -4,6 +4,7 @@
 mod bucket;
 mod dev;
 mod gone;
+mod sessions;
 mod told;
 
 use std::collections::BTreeMap;

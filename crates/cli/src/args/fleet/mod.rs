@@ -13,6 +13,7 @@ mod migrate;
 mod queue;
 mod serve;
 mod services;
+mod session;
 mod submit;
 mod tables;
 mod telemetry;
@@ -35,7 +36,10 @@ pub(crate) use migrate::MigrateArgs;
 pub(crate) use queue::QueueArgs;
 pub(crate) use serve::{ApiArgs, Downloads, ServeArgs};
 pub(crate) use services::{DatabaseArgs, S3Args, ServicesArgs};
-pub(crate) use submit::SubmitArgs;
+pub(crate) use session::{
+    Session, SessionArgs, SessionEditArgs, SessionJumpArgs, SessionNewArgs, SessionOneArgs,
+};
+pub(crate) use submit::{GatewayArgs, RequestArgs, SubmitArgs};
 pub(crate) use tables::TablesArgs;
 pub(crate) use telemetry::{LogFormat, StatusArgs, TelemetryArgs};
 pub(crate) use tenants::{

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use limekiln_jobs::SessionId;
 use url::Url;
 
 use crate::args::{ColorArgs, FinishArgs, PresetArgs, Seed};
@@ -18,25 +19,26 @@ pub(crate) struct SubmitArgs {
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
 
+    /// Start this session from IMAGE, or go on from its picture where that is IMAGE: `limekiln session` shows it
+    #[arg(long, value_name = "SESSION")]
+    pub(crate) session: Option<SessionId>,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+}
+
+/// An edit that is sent to a gateway. Of `submit` and of `session edit`.
+#[derive(Args, Debug)]
+pub(crate) struct RequestArgs {
     /// What to change, in English: "make the sofa red"
     #[arg(value_name = "INSTRUCTION")]
     pub(crate) instruction: String,
 
-    /// Address of the gateway
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "LIMEKILN_URL",
-        default_value = "http://127.0.0.1:8080"
-    )]
-    pub(crate) url: Url,
-
-    /// The API key, as `limekiln keys create` or `limekiln dev` printed it
-    #[arg(long, value_name = "KEY", env = "LIMEKILN_KEY", hide_env_values = true)]
-    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
 
     /// Where to write the result: .png, .webp (both lossless) or .jpg; - is stdout, as PNG [default: a free name beside IMAGE:
-    /// IMAGE-edited.jpg where IMAGE is a JPEG and the result has its size, else IMAGE-edited.png]
+    /// IMAGE-edited.jpg where IMAGE is a JPEG and the result has its size, else IMAGE-edited.png; of a turn turn-edited.png]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -83,9 +85,28 @@ pub(crate) struct SubmitArgs {
     pub(crate) preset: PresetArgs,
 }
 
+/// Where the gateway is, and who asks.
+#[derive(Args, Debug)]
+pub(crate) struct GatewayArgs {
+    /// Address of the gateway
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LIMEKILN_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) url: Url,
+
+    /// The API key, as `limekiln keys create` or `limekiln dev` printed it
+    #[arg(long, value_name = "KEY", env = "LIMEKILN_KEY", hide_env_values = true)]
+    pub(crate) key: String,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   limekiln submit room.png \"make the sofa red\" --key lk_...
       against a gateway on this machine; writes room-edited.png
   limekiln submit room.png \"make the sofa red\" --detach --json
-      LIMEKILN_URL and LIMEKILN_KEY are set; print the edit and leave";
+      LIMEKILN_URL and LIMEKILN_KEY are set; print the edit and leave
+  limekiln submit room.png \"make the sofa red\" --session 01939e0c-...
+      the first turn of a session; `limekiln session edit` posts the next";

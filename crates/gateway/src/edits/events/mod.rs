@@ -13,19 +13,21 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
-use limekiln_jobs::EditId;
 use limekiln_jobs::api::SentEvent;
+use limekiln_jobs::{EditId, TenantId};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::State;
 use crate::auth::Tenant;
 use crate::edits::read;
 use crate::params::{LastEventId, PathId};
 use crate::problem::{Problem, ProblemCode};
+use crate::shares::Share;
 
 pub(crate) use watcher::{Message, Watcher};
 
 /// How long a reader waits before it connects again.
-const RETRY: Duration = Duration::from_secs(1);
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 /// Headers of a stream of events.
 pub(crate) const HEADERS: [(HeaderName, &str); 2] = [
     (header::CACHE_CONTROL, "no-store"),
@@ -57,14 +59,7 @@ pub(crate) async fn watch(
     PathId(id): PathId<EditId>,
     LastEventId(last): LastEventId,
 ) -> Result<Response, Problem> {
-    let shares = &state.shares.watchers;
-    let share = shares.take(caller.tenant, 1).ok_or_else(|| {
-        Problem::share(ProblemCode::StreamLimit, shares.each(), "streams are open")
-    })?;
-    let permit = state.watchers.clone().try_acquire_owned().map_err(|_| {
-        let detail = "too many streams are open: try again later";
-        Problem::new(ProblemCode::Overloaded, detail)
-    })?;
+    let permits = permits(&state, caller.tenant)?;
     // Looked up first, so that a stranger's edit costs no subscription. The watcher reads what happens until it subscribes.
     let view = read::find(&state, caller.tenant, id).await?;
     let sent = last.unwrap_or(0).min(view.seq);
@@ -74,11 +69,11 @@ pub(crate) async fn watch(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let watcher = Watcher::start(&state, id, sent).await;
-    let held = (permit, share, state.key_lives.watch(caller.key));
+    let held = (permits, state.key_lives.watch(caller.key));
     let messages = stream::unfold((watcher, held), |(mut watcher, held)| async move {
         let message = tokio::select! {
             message = watcher.next() => message?,
-            () = held.2.ended() => return None,
+            () = held.1.ended() => return None,
         };
         Some((event(&message), (watcher, held)))
     });
@@ -87,6 +82,22 @@ pub(crate) async fn watch(
     let keep_alive = KeepAlive::new().interval(state.settings.timeouts.keep_alive);
     let sse = Sse::new(retry.chain(messages)).keep_alive(keep_alive);
     Ok((HEADERS, sse).into_response())
+}
+
+/// What an open stream holds.
+pub(crate) fn permits(
+    state: &State,
+    tenant: TenantId,
+) -> Result<(OwnedSemaphorePermit, Share), Problem> {
+    let shares = &state.shares.watchers;
+    let share = shares.take(tenant, 1).ok_or_else(|| {
+        Problem::share(ProblemCode::StreamLimit, shares.each(), "streams are open")
+    })?;
+    let permit = state.watchers.clone().try_acquire_owned().map_err(|_| {
+        let detail = "too many streams are open: try again later";
+        Problem::new(ProblemCode::Overloaded, detail)
+    })?;
+    Ok((permit, share))
 }
 
 fn event(message: &Message) -> Result<Event, axum::Error> {

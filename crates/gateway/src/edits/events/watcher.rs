@@ -87,6 +87,7 @@ impl Watcher {
                         return Some(self.deliver(event.clone()));
                     }
                     Live::Event(event) => self.behind |= event.seq > self.sent,
+                    Live::Session { .. } => {}
                 },
             }
         }

@@ -333,6 +333,7 @@ async fn pictures_are_streamed_as_openai_does() {
     let watched = gateway.context.broker.clone();
     let preview = |step| Live::Preview {
         edit: edit.edit,
+        session: None,
         epoch: edit.epoch,
         step,
         jpeg: format!("/9j/{step}"),

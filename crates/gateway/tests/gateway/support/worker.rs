@@ -173,6 +173,7 @@ pub(crate) fn progressed(edit: &Claimed, step: u32) -> Progressed {
         stage: "apply".to_owned(),
         step,
         steps: 4,
+        located: None,
     }
 }
 

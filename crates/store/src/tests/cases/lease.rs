@@ -40,6 +40,7 @@ pub(in crate::tests) async fn a_claim_carries_everything(store: &Store) {
         attempts: 0,
         max_attempts: 3,
         hangs: 0,
+        located: false,
         trace: asked.trace,
     };
     assert_eq!(claimed, expected);
@@ -99,6 +100,7 @@ pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
         stage: "locate".to_owned(),
         step,
         steps: 20,
+        located: None,
     };
     // The same edit twice in one call is two events.
     let writes = store

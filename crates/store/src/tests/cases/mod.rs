@@ -9,6 +9,7 @@ pub(super) mod outcome;
 pub(super) mod reads;
 pub(super) mod release;
 pub(super) mod retention;
+pub(super) mod sessions;
 pub(super) mod submit;
 pub(super) mod sweep;
 pub(super) mod webhooks;

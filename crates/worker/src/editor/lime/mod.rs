@@ -238,6 +238,20 @@ impl Editor for LimeEditor {
         }
     }
 
+    fn located(&mut self, run: RunId) -> Option<Vec<u8>> {
+        let State::Edit(edit) = &self.open_edit(run).ok()?.state else {
+            return None;
+        };
+        let region = edit.region()?.to_image();
+        match limekiln_pictures::encode(&region.into(), Format::Png) {
+            Ok(png) => Some(png),
+            Err(error) => {
+                tracing::debug!(%run, %error, "the region is not told");
+                None
+            }
+        }
+    }
+
     fn save(&mut self, run: RunId) -> Result<Option<Vec<u8>>, Failure> {
         let OpenEdit { model, state, .. } = self.open_edit(run)?;
         match state {
