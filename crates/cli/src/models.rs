@@ -15,8 +15,9 @@ use crate::settings::Usage;
 pub(crate) const BUILT_IN: &str = "rooms";
 /// Side of the pictures that the built-in model was trained on, in pixels.
 const SIZE_BUILT_IN: u32 = limekiln_rooms::SIDE;
-/// Side of the pictures that published checkpoints were trained on, in pixels.
+/// Side of the pictures that published checkpoints were trained on, in pixels and in latents.
 const SIZE: u32 = 512;
+const LATENTS: u32 = 64;
 
 /// The model's source and device as the arguments have them: checked, but not opened.
 pub(crate) struct Choice {
@@ -61,9 +62,14 @@ impl Choice {
         })
     }
 
-    /// The bound on a picture's longer side that suits the model, in pixels.
-    pub(crate) fn size_default(&self) -> u32 {
-        if self.built_in { SIZE_BUILT_IN } else { SIZE }
+    /// The bound on a picture's longer side that suits the model, whose latents stand for `factor` pixels a side. In pixels.
+    /// Attention grows with the fourth power of the side in latents, so a model of a small factor gets small pictures.
+    pub(crate) fn size_default(&self, factor: usize) -> u32 {
+        match u32::try_from(factor) {
+            _ if self.built_in => SIZE_BUILT_IN,
+            Ok(factor) => SIZE.min(LATENTS.saturating_mul(factor)),
+            Err(_) => SIZE,
+        }
     }
 
     /// Opens the model on its device, for a person who waits: progress of a download and warnings go to stderr.

@@ -9,6 +9,14 @@ use image::DynamicImage;
 use limekiln_pictures::{Format, encode};
 use tempfile::NamedTempFile;
 
+/// What to know of a JPEG whose blocks could not be kept.
+pub(crate) fn coded_anew(moved: u64, why: Option<&str>) -> String {
+    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+    format!(
+        "the JPEG was coded anew{why}, which moved {moved} pixels outside the edit; name a .png or .webp file to keep them"
+    )
+}
+
 /// Writes a PNG to `path`.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
+use limekiln_jobs::api::PIXELS_MOVED;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use url::Url;
 
@@ -88,6 +89,9 @@ pub(crate) fn layer(origins: &[Origin]) -> Option<CorsLayer> {
         header::RETRY_AFTER,
         header::ETAG,
         header::CONTENT_DISPOSITION,
+        header::ACCEPT_RANGES,
+        header::CONTENT_RANGE,
+        HeaderName::from_static(PIXELS_MOVED),
         HeaderName::from_static("x-request-id"),
         HeaderName::from_static("idempotency-replayed"),
     ];

@@ -36,6 +36,8 @@ struct Over {
     input: Blob,
     /// Whether the input is a JPEG, whose blocks can be kept.
     is_jpeg: bool,
+    /// Whether the result has nothing of the input's metadata, which would come with its blocks.
+    strip_metadata: bool,
 }
 
 /// A blob as a row refers to it.
@@ -49,6 +51,8 @@ struct Blob {
 pub(crate) struct Made {
     pub(crate) bytes: Bytes,
     pub(crate) format: Format,
+    /// Pixels outside the matte that are not the stored result's, where the file is a JPEG that was coded anew.
+    pub(crate) moved: Option<u64>,
     pub(crate) share: PictureShare,
 }
 
@@ -84,6 +88,15 @@ impl Stored {
         wish.format.unwrap_or(own)
     }
 
+    /// The wish, as the edit's own request bounds it.
+    fn allowed(&self, wish: &Wish) -> Wish {
+        let stripped = self.source.as_ref().is_some_and(|over| over.strip_metadata);
+        Wish {
+            strip_metadata: wish.strip_metadata || stripped,
+            ..*wish
+        }
+    }
+
     /// What is read beside the result: only a JPEG, which has no transparency and may keep blocks, is made of more.
     fn source(&self, wish: &Wish) -> Option<&Over> {
         let source = self.source.as_ref();
@@ -103,6 +116,7 @@ impl Stored {
 
     /// The entity tag of the file that [`Stored::made`] makes.
     pub(crate) fn tag(&self, wish: &Wish) -> String {
+        let wish = &self.allowed(wish);
         let mut hash = blake3::Hasher::new();
         hash.update(format!("{VERSION} {wish:?} {}", self.result.digest).as_bytes());
         if let Some(Over { matte, input, .. }) = self.source(wish) {
@@ -123,6 +137,7 @@ impl Stored {
         tenant: TenantId,
         wish: Wish,
     ) -> Result<Made, Problem> {
+        let wish = self.allowed(&wish);
         let source = self.source(&wish);
         let beside = source.map_or(0, |over| over.matte.bytes + over.input.bytes);
         let memory = &state.memory;
@@ -155,6 +170,7 @@ impl Stored {
         Ok(Made {
             bytes: left.bytes.into(),
             format: left.format,
+            moved: left.moved,
             share,
         })
     }
@@ -192,6 +208,7 @@ impl Over {
             matte,
             input,
             is_jpeg: media_type == Format::Jpeg.media_type(),
+            strip_metadata: view.strip_metadata,
         }))
     }
 }
@@ -239,7 +256,7 @@ async fn read(state: &State, key: &str, digest: &Digest) -> Result<Bytes, Proble
     })
 }
 
-fn too_large(error: TooLarge) -> Problem {
+pub(crate) fn too_large(error: TooLarge) -> Problem {
     let (needed, limit) = (mib(error.needed), mib(error.limit));
     Problem::new(
         ProblemCode::ImagePixelsLimit,

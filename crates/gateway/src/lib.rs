@@ -17,7 +17,7 @@
 //! | `auth` | API keys |
 //! | `params`, `body`, `strict_json` | extractors: parameters; bodies bounded in bytes, time and memory; JSON as JSON Schema understands it |
 //! | `images`, `upload` | `/v1/images`; pictures in, checked in memory set aside before |
-//! | `download`, `range`, `leaving` | files out: whole or in parts; results in the format and size that a client wishes |
+//! | `download`, `range`, `leaving`, `made` | files out: whole or in parts; results in the format and size that a client wishes, kept for a while |
 //! | `edits` | `/v1/edits`: submitted, shown, followed (server-sent events), cancelled, deleted; their files |
 //! | `openai` | OpenAI's image-edit API on the same edits |
 //! | `sessions` | `/v1/sessions`: trees of edits, their heads and branches, the stream of all turns |
@@ -37,6 +37,8 @@
 //! | `limekiln_http_problems_total` | counter | `code` | requests refused or failed |
 //! | `limekiln_http_connections_open` | gauge | | connections |
 //! | `limekiln_upload_bytes_total` | counter | | pictures stored |
+//! | `limekiln_made_files_total` | counter | `outcome` | results in other formats and sizes given out: `made` for that, or `kept` from before |
+//! | `limekiln_made_files_bytes` | gauge | | bytes of those that are kept |
 //! | `limekiln_service_up` | gauge | `service` | 1 while the process can use `postgres`, `broker`, `blobs` |
 //! | `limekiln_head_moves_total` | counter | `outcome` | undo, redo and jumps in sessions: `moved`, `stale` (the head was elsewhere by then), `refused` |
 //! | `limekiln_watchers_open` | gauge | | readers of events, the OpenAI route's waits included |
@@ -57,6 +59,7 @@ mod images;
 mod keys;
 mod layers;
 mod leaving;
+mod made;
 mod memory;
 mod models;
 mod openai;

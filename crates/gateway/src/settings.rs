@@ -111,6 +111,8 @@ pub struct Limits {
     pub json_bytes: usize,
     /// Bytes in memory of bodies, of pictures being checked and of answers with pictures, all requests together.
     pub upload_memory_bytes: usize,
+    /// Bytes of results in other formats and sizes that are kept for a while, beside that memory.
+    pub made_bytes: u64,
     /// Pictures that are decoded at once.
     pub decodes: usize,
     /// Open connections; more wait to be accepted.
@@ -137,7 +139,8 @@ impl Default for Limits {
             side_max: limekiln_pictures::Limits::SIDE_MAX,
             pixels_max: limekiln_pictures::Limits::PIXELS_MAX,
             json_bytes: 64 << 10,
-            upload_memory_bytes: 512 << 20,
+            upload_memory_bytes: 1 << 30,
+            made_bytes: 128 << 20,
             decodes: 2,
             connections: 4096,
             requests: 512,

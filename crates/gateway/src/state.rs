@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::keys::{Buckets, KeyCache, KeyLives, KeyUses};
+use crate::made::MadeFiles;
 use crate::memory::MemoryBudget;
 use crate::poller::Poller;
 use crate::sessions::SessionPoller;
@@ -66,6 +67,7 @@ pub struct Shared {
     pub(crate) poller: Poller,
     pub(crate) session_poller: SessionPoller,
     pub(crate) workers: WorkerCache,
+    pub(crate) made: MadeFiles,
     pub(crate) status: Status,
     /// Cancelled when the gateway stops: streams of events end.
     pub(crate) closing: CancellationToken,
@@ -131,6 +133,7 @@ impl State {
             poller: Poller::new(store.clone(), timeouts.poll, closing.clone()),
             session_poller: SessionPoller::new(store.clone(), timeouts.poll, closing.clone()),
             workers: WorkerCache::new(store.clone()),
+            made: MadeFiles::new(limits.made_bytes),
             status,
             closing,
             services,

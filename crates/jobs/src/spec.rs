@@ -68,6 +68,9 @@ pub struct Spec {
     /// Whether the mask only says roughly where, and the picture says where its object ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub matte: bool,
+    /// Whether the result has nothing but pixels and colors.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strip_metadata: bool,
     /// The preset with its replaced fields, as the gateway had it when the edit was accepted: what a worker runs, whatever
     /// its own preset of that name says. Packed by the engine's own crate. Edits of older gateways have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,13 +114,14 @@ impl Spec {
             color: None,
             material: None,
             matte: false,
+            strip_metadata: false,
             resolved: None,
             rest: Map::new(),
         }
     }
 
     /// Needs of fields that this version knows and the first workers did not.
-    pub const LATER: [&str; 7] = [
+    pub const LATER: [&str; 8] = [
         "carry",
         "color",
         "finish",
@@ -125,6 +129,7 @@ impl Spec {
         "finish_default",
         "material",
         "matte",
+        "strip_metadata",
     ];
 
     /// What its own fields need of a worker. What those of its preset need, the engine's crate knows.
@@ -138,6 +143,7 @@ impl Spec {
             ("color", self.color.is_some()),
             ("material", self.material.is_some()),
             ("matte", self.matte),
+            ("strip_metadata", self.strip_metadata),
         ];
         needs.extend(
             later
@@ -286,6 +292,7 @@ mod tests {
             color: Some("#1F6F8B".to_owned()),
             material: Some("all".to_owned()),
             matte: true,
+            strip_metadata: true,
             resolved: Some(serde_json::from_str(r#"{"from": "paper"}"#).unwrap()),
             rest: Map::new(),
         };

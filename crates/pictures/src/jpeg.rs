@@ -45,9 +45,16 @@ pub(crate) fn unread(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         // Frames: all SOFn but DHT, JPG and DAC, which lie between them.
         matches!(segment.marker, 0xC0..=0xCF) && !matches!(segment.marker, 0xC4 | 0xC8 | 0xCC)
     })?;
-    let [bits, high, low, ..] = *frame.data()? else {
+    let [bits, high, low, _, _, _, ref rest @ ..] = *frame.data()? else {
         return None;
     };
+    let (components, _) = rest.as_chunks::<3>();
+    let mut across = components.iter().map(|[_, sampling, _]| sampling >> 4);
+    // The decoder refuses the ones, and makes noise of the others without a word.
+    let uncommon = across.clone().any(|it| !it.is_power_of_two())
+        || across
+            .next()
+            .is_some_and(|first| across.any(|other| other > first));
     match frame.marker {
         0xC3 | 0xC7 | 0xCB | 0xCF => Some(("lossless JPEG", ANY)),
         0xC5 | 0xC6 | 0xCD | 0xCE => Some(("hierarchical JPEG", ANY)),
@@ -59,11 +66,42 @@ pub(crate) fn unread(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
             "arithmetic-coded JPEG",
             "convert it without loss, such as by `jpegtran -optimize -copy all photo.jpg > new.jpg`",
         )),
+        _ if uncommon => Some((
+            "JPEG of an uncommon sampling",
+            "open it in a program that reads it, and save it as a JPEG or PNG",
+        )),
         _ if (high, low) == (0, 0) => {
             Some(("JPEG of a height that stands behind its pixels (DNL)", ANY))
         }
         _ => None,
     }
+}
+
+/// Bytes of all coefficients of a picture, two each, in whole units of blocks; a gray picture's as if it had colors.
+pub(crate) fn all_coefficient_bytes(bytes: &[u8]) -> u64 {
+    let frame = segments(bytes).find(|segment| {
+        // Frames: all SOFn but DHT, JPG and DAC, which lie between them.
+        matches!(segment.marker, 0xC0..=0xCF) && !matches!(segment.marker, 0xC4 | 0xC8 | 0xCC)
+    });
+    let Some(&[_, a, b, c, d, _, ref rest @ ..]) = frame.and_then(|frame| frame.data()) else {
+        return 0;
+    };
+    let (height, width) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    let (components, _) = rest.as_chunks::<3>();
+    let sampling = components
+        .iter()
+        .map(|[_, sampling, _]| (sampling >> 4, sampling & 15));
+    let most = |side: fn((u8, u8)) -> u8| sampling.clone().map(side).max().unwrap_or(1).max(1);
+    let (across, down) = (most(|(across, _)| across), most(|(_, down)| down));
+    let units = u64::from(width).div_ceil(8 * u64::from(across))
+        * u64::from(height).div_ceil(8 * u64::from(down));
+    let blocks: u64 = match components {
+        [_] => 3 * u64::from(across) * u64::from(down),
+        _ => sampling
+            .map(|(across, down)| u64::from(across) * u64::from(down))
+            .sum(),
+    };
+    units * blocks * 128
 }
 
 /// Whether the first scan has all components.

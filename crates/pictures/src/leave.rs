@@ -115,12 +115,30 @@ pub fn leave_bytes(
         return Ok(result.len() as u64);
     }
     plan.format.holds(plan.size)?;
-    let pixels = u64::from(stored.width) * u64::from(stored.height);
-    let input = source.map_or(0, |source| source.input.len() as u64);
-    // A copy of the picture, resized or on white; a file of pixels that can't be compressed; and that file read again.
-    let coded = 2 * stored.picture_bytes + pixels * 12;
-    Ok(stored.decode_bytes + coded.max(blocks::edit_bytes(pixels, input)))
+    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    let (pixels, left) = (area((stored.width, stored.height)), area(plan.size));
+    // The picture, and it resized or on white: of 16 bits and transparent, where it may be that.
+    let changed = !plan.whole || (stored.picture_bytes > 3 * pixels && !plan.format.has_alpha());
+    let copy = if changed {
+        left * stored.depth.bytes() * 4
+    } else {
+        0
+    };
+    // What an encoder makes of the pixels first, the file, and the file read again.
+    let coded = copy + left * CODING_PIXEL_BYTES * stored.depth.bytes();
+    let blocks = match source.filter(|_| plan.format == Format::Jpeg && plan.whole) {
+        Some(source) => {
+            let head = Head::read(source.input, limits)?;
+            blocks::edit_bytes(source.input, pixels, head.orientation)
+        }
+        None => 0,
+    };
+    let making = stored.picture_bytes + coded.max(blocks);
+    Ok(stored.decode_bytes.max(making))
 }
+
+/// Most bytes for each pixel that an encoder and its file take, for each byte of a sample.
+const CODING_PIXEL_BYTES: u64 = 12;
 
 /// Makes a client's file of a stored result. `source` is what it was laid over, if it was.
 ///

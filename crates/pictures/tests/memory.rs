@@ -4,8 +4,11 @@
 
 use std::io::{Cursor, Write};
 
-use image::{DynamicImage, ImageFormat};
-use limekiln_pictures::{Limits, Original, Probe, check, probe};
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+use limekiln_pictures::{
+    Format, Limits, Original, Probe, Source, Wish, check, leave, leave_bytes, probe,
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -85,6 +88,53 @@ fn pictures_take_no_more_than_their_heads_say() {
             head.check_bytes
         );
         within(&bytes, head);
+    }
+    leaving();
+}
+
+/// Results as JPEGs, with the blocks of their input and without, and smaller ones.
+fn leaving() {
+    let (width, height) = (3200, 2400);
+    let noise = RgbImage::from_fn(width, height, |x, y| {
+        let value = (x * 31 + y * 17) ^ (x * y);
+        Rgb([value as u8, (value >> 3) as u8, (value >> 5) as u8])
+    });
+    let mut input = Cursor::new(Vec::new());
+    let encoder = JpegEncoder::new_with_quality(&mut input, 80);
+    noise.write_with_encoder(encoder).unwrap();
+    let input = input.into_inner();
+    let mut stored = Cursor::new(Vec::new());
+    noise.write_to(&mut stored, ImageFormat::Png).unwrap();
+    let stored = stored.into_inner();
+    drop(noise);
+    let matte = GrayImage::from_fn(width, height, |x, _| Luma([u8::from(x < 900)]));
+    let source = Some(Source {
+        input: &input,
+        matte: &matte,
+    });
+    let wishes = [
+        (None, None, None),
+        (Some(Format::Jpeg), Some(95), None),
+        (Some(Format::Png), None, Some(1000)),
+        (Some(Format::Jpeg), None, Some(1000)),
+        (Some(Format::WebP), None, None),
+        (Some(Format::WebP), Some(80), None),
+    ];
+    for (format, quality, max_side) in wishes {
+        let wish = Wish {
+            format,
+            quality,
+            max_side,
+            ..Wish::default()
+        };
+        let most = leave_bytes(&stored, source, &wish, &Limits::ACCEPTED).unwrap();
+        let (left, taken) = taken(|| leave(&stored, source, &wish, &Limits::ACCEPTED).unwrap());
+        assert_eq!(left.blocks.is_some(), format.is_none());
+        assert!(
+            most < 14 * taken.max(10 * MIB),
+            "{wish:?}: {taken} of {most}"
+        );
+        assert!(taken <= most + MIB, "{wish:?}: {taken} of {most}");
     }
 }
 

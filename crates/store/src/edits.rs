@@ -172,6 +172,7 @@ fn view(row: &PgRow, artifacts: Vec<ArtifactView>) -> Result<EditView> {
         instruction: spec.instruction,
         preset: spec.preset,
         seed: spec.seed,
+        strip_metadata: spec.strip_metadata,
         image: id_opt(row, "image_id")?,
         parent: id_opt(row, "parent_id")?,
         session: id_opt(row, "session_id")?,

@@ -70,6 +70,9 @@ impl Prepared {
         let finishing = resolve::finishing(spec, &preset)?;
         finishing.takes(&preset).map_err(failure)?;
         let mut canvas = Canvas::read(input, &Limits::ACCEPTED).map_err(failure)?;
+        if spec.strip_metadata {
+            canvas = canvas.without_metadata();
+        }
         if let Some(mask) = mask {
             canvas = canvas.with_mask(mask, &Limits::ACCEPTED).map_err(failure)?;
         }
@@ -110,4 +113,39 @@ pub(crate) fn failure(error: impl Into<Error>) -> Failure {
         | Error::Finish(_) => FailureClass::User,
     };
     Failure::new(class, error.code(), error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use limekiln_pictures::Original;
+    use limekiln_pictures::original::{Length, Metadata, Resolution};
+
+    use super::*;
+
+    #[test]
+    fn metadata_goes_along_unless_it_is_to_be_left_out() {
+        let mut original = Original::from(image::RgbImage::new(64, 64));
+        original.metadata.resolution = Some(Resolution {
+            x: 300.0,
+            y: 300.0,
+            per: Length::Metre,
+        });
+        let input = original.encode(limekiln_pictures::Format::Png).unwrap();
+        let sizing = Sizing {
+            side_px: 64,
+            factor: 8,
+            pixel_bytes: 0,
+            speed: None,
+        };
+        let read = |strip_metadata| {
+            let spec = Spec {
+                strip_metadata,
+                ..Spec::new("make the sofa red")
+            };
+            let prepared = Prepared::read(&input, None, &spec, sizing).unwrap();
+            prepared.canvas.original.metadata
+        };
+        assert_eq!(read(false), original.metadata);
+        assert_eq!(read(true), Metadata::default());
+    }
 }

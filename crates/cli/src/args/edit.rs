@@ -33,7 +33,7 @@ pub(crate) struct EditArgs {
     pub(crate) seed: Seed,
 
     /// Longest side that the model works on, in pixels, 64 to 2048: larger pictures are shrunk, smaller ones kept
-    /// [default: 512, or 128 for the built-in model]
+    /// [default: 512, or 128 for the built-in model; 64 latents a side where that is less]
     #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(64..=2048))]
     pub(crate) size: Option<u32>,
 
@@ -47,7 +47,7 @@ pub(crate) struct EditArgs {
     #[command(flatten)]
     pub(crate) finish: FinishArgs,
 
-    /// Leave EXIF, XMP and resolution out of the result; its color profile stays, for without it the colors would be others
+    /// Leave EXIF, XMP, comments and resolution out of the result; its color profile stays, for without it the colors would be others
     #[arg(long)]
     pub(crate) strip_metadata: bool,
 

@@ -23,6 +23,7 @@ use crate::args::EditArgs;
 use crate::color;
 use crate::input;
 use crate::models::Choice;
+use crate::output;
 use crate::progress::Progress;
 use crate::settings::{self, Usage};
 use crate::target::Target;
@@ -80,7 +81,9 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         return job.finish(outcome, warnings);
     }
     let model = choice.open()?;
-    let side_max = args.size.unwrap_or(choice.size_default());
+    let side_max = args
+        .size
+        .unwrap_or_else(|| choice.size_default(model.factor()));
     let request = job
         .canvas
         .request(&recipe, side_max, model.factor() as u32)
@@ -217,6 +220,9 @@ impl<'a> Job<'a> {
             ..Wish::default()
         };
         let left = leave_original(finished.result, source, &wish, &self.args.bounds.limits())?;
+        if let (Some(moved), Some(why)) = (left.moved, &left.anew) {
+            warn(&[output::coded_anew(moved, Some(why))]);
+        }
         let path = self.target.write(&left.bytes, left.format)?;
         let artifacts = match &self.folder {
             Some(folder) => folder.write(&finished.stages, finished.matte.as_ref())?,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use limekiln_diffusion::checkpoint::proxy_of;
-use limekiln_jobs::api::{AcceptedEdit, ImageView, Invalid, Models, ProblemDocument};
+use limekiln_jobs::api::{AcceptedEdit, ImageView, Invalid, Models, PIXELS_MOVED, ProblemDocument};
 use limekiln_jobs::retry::Policy;
 use limekiln_jobs::{ArtifactKind, EditEvent, EditId, EditRequest, EditView, SessionId};
 use limekiln_pictures::Format;
@@ -190,10 +190,10 @@ impl Client {
     pub(crate) async fn result_get(
         &self,
         edit: EditId,
-        format: Option<Format>,
-    ) -> Result<(Bytes, Format)> {
+        asked: Option<Format>,
+    ) -> Result<ResultFile> {
         let mut url = self.url(&format!("/v1/edits/{edit}/result"))?;
-        if let Some(format) = format {
+        if let Some(format) = asked {
             url.query_pairs_mut().append_pair("format", format.word());
         }
         let answer = self.send(|| self.http.get(url.clone())).await?;
@@ -203,12 +203,18 @@ impl Client {
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
             .to_owned();
+        let moved = answer.headers().get(PIXELS_MOVED);
+        let moved = moved.and_then(|value| value.to_str().ok()?.parse().ok());
         let bytes = answer.bytes().await?;
         let found = Format::WRITTEN
             .into_iter()
             .find(|format| format.media_type() == sent);
         match found {
-            Some(found) if format.is_none_or(|format| format == found) => Ok((bytes, found)),
+            Some(format) if asked.is_none_or(|asked| asked == format) => Ok(ResultFile {
+                bytes,
+                format,
+                moved,
+            }),
             _ => bail!(
                 "the gateway sent the result as {sent:?}: it may be older than this command; leave out -o, or name a .png file"
             ),
@@ -356,6 +362,14 @@ async fn refuse(answer: Response, base: &Url, proxy: Option<&str>) -> Result<Res
     bail!(refusal(&problem))
 }
 
+/// A result as a gateway sent it.
+pub(super) struct ResultFile {
+    pub(super) bytes: Bytes,
+    pub(super) format: Format,
+    /// Pixels outside the edit that coding the file moved.
+    pub(super) moved: Option<u64>,
+}
+
 fn refusal(problem: &ProblemDocument) -> String {
     let detail = &problem.detail;
     // As a rule the detail has them.
@@ -369,14 +383,17 @@ fn refusal(problem: &ProblemDocument) -> String {
         [] => String::new(),
         errors => format!(" ({})", errors.join("; ")),
     };
-    let advice = match problem.status {
-        401 => "; give a key that `limekiln keys create` or `limekiln dev` printed",
-        _ => "",
+    // What these tell programs is no help to whoever typed a command.
+    let told = match (problem.status, &*problem.code.to_string()) {
+        (401, _) => {
+            "the gateway knows no such key: give one that `limekiln keys create` or `limekiln dev` printed"
+        }
+        (404, "not_found") => {
+            "the gateway has nothing at this address: --url names it without a path, or with /v1"
+        }
+        _ => detail,
     };
-    format!(
-        "{detail}{errors}{advice} [{} {}]",
-        problem.status, problem.code
-    )
+    format!("{told}{errors} [{} {}]", problem.status, problem.code)
 }
 
 /// A server-sent event.

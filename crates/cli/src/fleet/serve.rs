@@ -97,6 +97,7 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
     settings.limits.side_max = args.bounds.side_max;
     settings.limits.pixels_max = args.bounds.pixels_max();
     settings.limits.upload_memory_bytes = (args.upload_memory_mib as usize) << 20;
+    settings.limits.made_bytes = u64::from(args.result_memory_mib) << 20;
     settings.limits.tenant_share = args.tenant_share;
     settings.downloads = match args.downloads {
         Some(args::Downloads::Proxy) => Downloads::Proxy,

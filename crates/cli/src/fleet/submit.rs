@@ -106,6 +106,7 @@ pub(super) async fn send(args: &RequestArgs, from: From<'_>) -> Result<()> {
         color,
         material,
         matte: args.color.matte,
+        strip_metadata: args.strip_metadata,
         model: args.served_as.clone(),
         class: if args.bulk {
             Class::Bulk
@@ -149,11 +150,14 @@ pub(super) async fn send(args: &RequestArgs, from: From<'_>) -> Result<()> {
         let reason = edit.error.map(|error| format!(": {}", error.message));
         bail!("edit {id} {}{}", edit.state, reason.unwrap_or_default());
     }
-    let (result, format) = client.result_get(id, target.format()).await?;
+    let file = client.result_get(id, target.format()).await?;
     let jpeg = Format::Jpeg.media_type();
     let was_jpeg = image.is_some_and(|image| image.media_type == jpeg);
-    warn(args, &edit, format, was_jpeg);
-    let path = target.write(&result, format)?;
+    warn(args, &edit, file.format, was_jpeg);
+    if let Some(moved) = file.moved.filter(|_| was_jpeg) {
+        eprintln!("warning: {}", output::coded_anew(moved, None));
+    }
+    let path = target.write(&file.bytes, file.format)?;
     if let Some(folder) = &args.artifacts {
         artifacts(&client, &edit, folder).await?;
     }

@@ -13,7 +13,7 @@ use super::services::{Services, process_name};
 use super::telemetry::Telemetry;
 use super::{status, weights};
 use crate::args::{EditorArg, EditorArgs, LeaseArgs, ModelArgs, WorkArgs};
-use crate::models::{Choice, name_of};
+use crate::models::{BUILT_IN, Choice, name_of};
 use crate::settings::Usage;
 use crate::tokenizers::Tokenizers;
 
@@ -132,6 +132,14 @@ impl EditorPlan {
                 "--as: {name:?} is no name to serve a model by: {error}"
             ))
         })?;
+        // Gateways check the length of what the built-in model is asked by its own tokenizer.
+        if name == BUILT_IN && editor.editor == EditorArg::Lime && model.model != BUILT_IN {
+            return Err(Usage(format!(
+                "--as NAME is needed, and another than {BUILT_IN}, which is the built-in model: {:?} is not",
+                model.model
+            ))
+            .into());
+        }
         let editor = match editor.editor {
             EditorArg::Lime => PlannedEditor::Lime(Box::new(Choice::new(model)?)),
             EditorArg::Null => PlannedEditor::Null {
@@ -156,7 +164,7 @@ impl EditorPlan {
                 known.add(name.as_str(), model.tokenizer.clone());
                 let model = LimeModel {
                     name,
-                    side_px: choice.size_default(),
+                    side_px: choice.size_default(model.factor()),
                     drawings_only: choice.built_in,
                     model,
                 };

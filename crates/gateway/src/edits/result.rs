@@ -1,17 +1,18 @@
 //! The result of an edit, in the format and size that the client wishes.
 
 use axum::extract;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use limekiln_jobs::EditId;
-use limekiln_jobs::api::ResultQuery;
+use limekiln_jobs::api::{self, ResultQuery};
 use limekiln_pictures::{Format, Wish};
 
 use crate::State;
 use crate::auth::Tenant;
 use crate::download::{self, File};
 use crate::edits::artifacts;
-use crate::leaving::Stored;
+use crate::leaving::{Made, Stored, too_large};
+use crate::made::MadeFile;
 use crate::params::{PathId, Query};
 use crate::problem::{Problem, ProblemCode};
 
@@ -31,7 +32,8 @@ const SIDE_MAX: u32 = 65_535;
     ),
     responses(
         (status = 200, description = "The file", content(
-            (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/webp"))),
+            (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/webp")),
+            headers(("Limekiln-Pixels-Moved" = u64, description = "How many pixels outside the edit's matte are not the stored result's, where the file is a JPEG or WebP with loss that was coded anew and not made smaller"))),
         (status = 206, description = "The part of the file that Range asks for", content(
             (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/webp"))),
         (status = 304, description = "If-None-Match names the file's ETag"),
@@ -61,15 +63,39 @@ pub(crate) async fn result(
     let shares = &state.shares.downloads;
     let share = shares.take(caller.tenant, 1);
     let _share = share.ok_or_else(|| download::too_many(shares.each()))?;
-    let mut made = stored.made(&state, caller.tenant, wish).await?;
-    made.share.shrink_to(made.bytes.len() as u64);
+    let make = async {
+        let made = stored.made(&state, caller.tenant, wish).await?;
+        let Made {
+            bytes,
+            format,
+            moved,
+            ..
+        } = made;
+        Ok(MadeFile {
+            bytes,
+            format,
+            moved,
+        })
+    };
+    let made = state.made.get(&tag, make).await?;
+    let bytes = made.bytes.len() as u64;
+    let held = state
+        .memory
+        .pictures(caller.tenant, None, bytes, too_large)
+        .await?;
     let name = format!("{id}-result.{}", made.format.extension());
     let file = File {
         media_type: made.format.media_type(),
         name: &name,
         tag,
     };
-    download::whole(&headers, file, made.bytes, made.share)
+    let mut response = download::whole(&headers, file, made.bytes, held)?;
+    if let Some(moved) = made.moved {
+        response
+            .headers_mut()
+            .insert(api::PIXELS_MOVED, HeaderValue::from(moved));
+    }
+    Ok(response)
 }
 
 /// What the query asks for.

@@ -6,9 +6,10 @@ use axum::{Json, extract};
 use limekiln_jobs::api::{AcceptedEdit, ModelLimits};
 use limekiln_jobs::request::SEED_MAX;
 use limekiln_jobs::{
-    Cost, Digest, EditId, EditLinks, EditRequest, Finish, Job, ModelName, Needs, Spec, StateName,
-    TenantId,
+    Cost, Digest, EditId, EditLinks, EditRequest, Finish, ImageId, Job, ModelName, Needs, Spec,
+    StateName, TenantId,
 };
+use limekiln_pictures::Error;
 use limekiln_store::{Caller, Earlier, Idempotency, Submission, Submitted};
 use time::OffsetDateTime;
 
@@ -35,7 +36,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
     ))),
     extensions(("x-problems" = json!([
         ProblemCode::JsonInvalid, ProblemCode::RequestInvalid, ProblemCode::OptionsInvalid,
-        ProblemCode::IdempotencyKeyReused, ProblemCode::ImageNotFound, ProblemCode::MaskNotFound,
+        ProblemCode::IdempotencyKeyReused, ProblemCode::ImageNotFound, ProblemCode::MaskNotFound, ProblemCode::MaskInvalid,
         ProblemCode::ParentNotFound, ProblemCode::SessionNotFound, ProblemCode::ModelNotFound,
         ProblemCode::ParentEnded, ProblemCode::ParentElsewhere, ProblemCode::ImageElsewhere,
         ProblemCode::DepthLimit, ProblemCode::TurnsLimit, ProblemCode::RateLimited, ProblemCode::InFlightLimit,
@@ -192,6 +193,7 @@ pub(crate) async fn submission(
         color: request.color,
         material: request.material,
         matte: request.matte,
+        strip_metadata: request.strip_metadata,
         ..Spec::new(request.instruction)
     };
     let (mut needs, mut cost, mut locates) = (Needs::default(), Cost::default(), false);
@@ -231,6 +233,7 @@ pub(crate) async fn submission(
     {
         return Err(Problem::field("instruction", why));
     }
+    mask_fits(state, tenant, request.image, request.mask).await?;
     let limits = limits(state, &model).await?;
     let refused = |error| Problem::invalid(vec![error]);
     limits.check(cost, spec.size).map_err(refused)?;
@@ -267,6 +270,29 @@ fn recolors(finish: Option<Finish>, region: bool) -> Result<(), Problem> {
         return Err(Problem::field("mask", says));
     }
     Ok(())
+}
+
+/// Refuses a mask of another size than its image. Those that are not there are refused when the edit is written.
+async fn mask_fits(
+    state: &State,
+    tenant: TenantId,
+    image: Option<ImageId>,
+    mask: Option<ImageId>,
+) -> Result<(), Problem> {
+    let (Some(image), Some(mask)) = (image, mask) else {
+        return Ok(());
+    };
+    let store = &state.services.store;
+    let size = async |id| {
+        let found = store.image_get(tenant, id).await?;
+        Ok::<_, Problem>(found.map(|image| (image.width, image.height)))
+    };
+    match (size(image).await?, size(mask).await?) {
+        (Some(picture), Some(mask)) if picture != mask => {
+            Err(Error::MaskSize { mask, picture }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What edits of this model may ask for.

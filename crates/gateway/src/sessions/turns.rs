@@ -31,7 +31,7 @@ use crate::{State, body};
     ))),
     extensions(("x-problems" = json!([
         ProblemCode::JsonInvalid, ProblemCode::RequestInvalid, ProblemCode::OptionsInvalid,
-        ProblemCode::IdempotencyKeyReused, ProblemCode::ImageNotFound, ProblemCode::MaskNotFound,
+        ProblemCode::IdempotencyKeyReused, ProblemCode::ImageNotFound, ProblemCode::MaskNotFound, ProblemCode::MaskInvalid,
         ProblemCode::ParentNotFound, ProblemCode::SessionNotFound, ProblemCode::ModelNotFound,
         ProblemCode::ParentEnded, ProblemCode::ParentElsewhere, ProblemCode::ImageElsewhere,
         ProblemCode::SessionEmpty, ProblemCode::DepthLimit, ProblemCode::TurnsLimit, ProblemCode::HeadMoved,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use image::{GenericImageView, ImageFormat, Luma};
 use limekiln_fixture::PATIENCE;
 use limekiln_jobs::api::Invalid;
-use limekiln_jobs::{Resolved, Spec};
+use limekiln_jobs::{ArtifactKind, Resolved, Spec};
 use serde_json::{Value, json};
 
 use crate::support::http::Reply;
@@ -92,6 +92,8 @@ async fn what_was_laid_over_a_jpeg_leaves_as_one_with_its_blocks() {
     let gateway = Gateway::start().await;
     let mut manual = worker::ManualWorker::new(&gateway).await;
     let input = pictures::written(&pictures::drawn().into(), ImageFormat::Jpeg);
+    let comment = b"\xFF\xFE\0\x0Ba comment";
+    let input = [&input[..2], comment, &input[2..]].concat();
     let mut edited = image::load_from_memory(&input).unwrap().into_rgb8();
     let inside = |x, y| (24..40).contains(&x) && (24..36).contains(&y);
     for (x, y, pixel) in edited.enumerate_pixels_mut() {
@@ -100,6 +102,7 @@ async fn what_was_laid_over_a_jpeg_leaves_as_one_with_its_blocks() {
         }
     }
     let matte = image::GrayImage::from_fn(64, 48, |x, y| Luma([u8::from(inside(x, y)) * 255]));
+    let as_stored = edited.clone();
     manual.result = pictures::written(&edited.into(), ImageFormat::Png);
     let matte = pictures::written(&matte.into(), ImageFormat::Png);
     manual.matte = Some(matte.clone());
@@ -125,6 +128,7 @@ async fn what_was_laid_over_a_jpeg_leaves_as_one_with_its_blocks() {
             "{}",
             reply.text()
         );
+        assert_eq!(reply.header("limekiln-pixels-moved"), None);
         let limits = limekiln_pictures::Limits::ACCEPTED;
         let verdict = limekiln_pictures::verify(&input, &reply.body, &[&matte], &limits).unwrap();
         assert!(verdict.kept, "{verdict:?}");
@@ -134,7 +138,31 @@ async fn what_was_laid_over_a_jpeg_leaves_as_one_with_its_blocks() {
     let small = get("?max_side=32").await;
     assert_eq!(small.header("content-type"), Some("image/jpeg"));
     let anew = get("?format=jpeg&quality=90").await;
-    assert_ne!(anew.body, get("").await.body);
+    let moved = anew.header("limekiln-pixels-moved").unwrap();
+    let left = image::load_from_memory(&anew.body).unwrap().into_rgb8();
+    let found = left.enumerate_pixels().zip(as_stored.pixels());
+    let found = found.filter(|((x, y, left), stored)| !inside(*x, *y) && **left != **stored);
+    assert_eq!(moved, found.count().to_string());
+    let kept = get("").await.body;
+    assert_ne!(anew.body, kept);
+    let commented = |file: &[u8]| file.windows(9).any(|nine| nine == b"a comment");
+    assert!(commented(&kept));
+
+    // Without metadata its blocks come without them, too.
+    let bare = json!({"image": image, "instruction": "make the sofa red", "strip_metadata": true});
+    let accepted = gateway.post("/v1/edits", &bare).await.json();
+    let edit = accepted["links"]["self"].as_str().unwrap().to_owned();
+    assert_eq!(gateway.get(&edit).await.json()["strip_metadata"], true);
+    let claimed =
+        limekiln_testbed::until_some("an edit", PATIENCE, async || manual.claim().await.pop())
+            .await;
+    assert!(claimed.spec.strip_metadata);
+    manual.complete(&claimed).await;
+    let reply = gateway.get(&format!("{edit}/result")).await;
+    assert!(!commented(&reply.body));
+    let limits = limekiln_pictures::Limits::ACCEPTED;
+    let verdict = limekiln_pictures::verify(&input, &reply.body, &[&matte], &limits).unwrap();
+    assert!(verdict.kept && verdict.blocks.is_some(), "{verdict:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,7 +207,61 @@ async fn parts_of_a_result_fit_together() {
             .header("range", "bytes=0-9");
         let other = gateway.send(other.header("if-range", "\"other\"")).await;
         assert_eq!((other.status, other.body.len()), (200, length));
+        let head = gateway.send(gateway.request("HEAD", &address)).await;
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        let described = |name| (head.header(name), whole.header(name));
+        for name in ["content-length", "etag", "content-type", "accept-ranges"] {
+            let (one, other) = described(name);
+            assert!(
+                one.is_some() && one == other,
+                "{name}: {one:?} and {other:?}"
+            );
+        }
     }
+
+    // What was made is kept for the next part: the blob that it was made of is not read again.
+    let address = format!("{result}?format=webp");
+    let whole = gateway.get(&address).await;
+    let context = &gateway.context;
+    let edit = result.split('/').nth(3).unwrap().parse().unwrap();
+    let stored = context
+        .store
+        .artifact_get(context.tenant, edit, ArtifactKind::Result);
+    let key = stored.await.unwrap().unwrap().key.parse().unwrap();
+    context.blobs.delete(&[key]).await.unwrap();
+    let part = gateway
+        .request("GET", &address)
+        .header("range", "bytes=5-14");
+    let part = gateway.send(part).await;
+    assert_eq!((part.status, &part.body[..]), (206, &whole.body[5..15]));
+    let gone = gateway
+        .get(&format!("{result}?format=webp&quality=50"))
+        .await;
+    assert_eq!(
+        (gone.status, gone.code().as_str()),
+        (404, "artifact_not_found")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mask_of_another_size_is_refused_before_it_waits() {
+    let gateway = Gateway::start().await;
+    let image = gateway.image().await;
+    let other = pictures::written(&image::GrayImage::new(65, 48).into(), ImageFormat::Png);
+    let upload = gateway
+        .request("POST", "/v1/images")
+        .body("image/png", other);
+    let mask = gateway.send(upload).await.json()["id"].clone();
+    let request = json!({"image": image, "mask": mask, "instruction": "make the sofa red"});
+    let refused = gateway.post("/v1/edits", &request).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (422, "mask_invalid"),
+        "{}",
+        refused.text()
+    );
+    let says = "the mask is 65x48 and the picture 64x48: give a mask of the picture's size";
+    assert_eq!(refused.json()["detail"], says);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

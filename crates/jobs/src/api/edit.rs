@@ -81,6 +81,9 @@ pub struct EditView {
     /// Seed of the noise; drawn at random if the request gave none.
     #[schema(example = 7)]
     pub seed: u64,
+    /// Whether EXIF, XMP, comments and resolution were left out of its result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strip_metadata: bool,
     /// Image that it edits; null where that is the result of `parent`.
     pub image: Option<ImageId>,
     /// Edit whose result it edits further.

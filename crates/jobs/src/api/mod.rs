@@ -52,7 +52,7 @@ pub use openai::{
     OpenAiPicture, OpenAiProblem,
 };
 pub use problem::{Invalid, ProblemCode, ProblemDocument};
-pub use result::ResultQuery;
+pub use result::{PIXELS_MOVED, ResultQuery};
 pub use session::{
     Branch, BranchChange, BranchRequest, HeadMoved, HeadRequest, HeadStep, SessionChange,
     SessionEvent, SessionLinks, SessionPage, SessionQuery, SessionRequest, SessionTree,

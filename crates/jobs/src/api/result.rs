@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
+/// Header of a result's file: how many pixels outside the edit's matte coding it moved. Only where it was coded with loss, and
+/// was laid over its input.
+pub const PIXELS_MOVED: &str = "limekiln-pixels-moved";
+
 /// As which file a result is sent. The same query gets the same bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

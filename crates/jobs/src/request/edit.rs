@@ -91,6 +91,11 @@ pub struct EditRequest {
     #[serde(default)]
     #[schema(deprecated)]
     pub keep_outside: bool,
+    /// Whether to leave EXIF, XMP, comments and resolution out of the result. Its color profile stays: without it the colors would
+    /// be others.
+    // Left out where it says nothing, as `finish` is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strip_metadata: bool,
     /// Model to run, one of those that `GET /v1/models` lists. By default the one marked there.
     #[serde(default)]
     #[schema(example = "rooms", pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]

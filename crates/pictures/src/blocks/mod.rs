@@ -28,6 +28,7 @@ mod tests;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, RgbImage};
 
+use crate::jpeg::all_coefficient_bytes;
 pub(crate) use coded::Unusable;
 use coded::{Coded, Colors};
 pub(crate) use compare::{Comparison, compare};
@@ -88,11 +89,16 @@ pub(crate) fn edit(
     Ok((header::with(&file, input, stored, kept), count))
 }
 
-/// Most bytes that [`edit`] holds beside what it is given, of a picture of so many pixels.
-pub(crate) fn edit_bytes(pixels: u64, input: u64) -> u64 {
-    // Coefficients of three components 6, with a part of a block a side; both pictures turned 8; the file twice, once with its
-    // header.
-    pixels * 16 + (4 << 20) + input * 3
+/// Most bytes that [`edit`] holds beside what it is given, of an input of so many pixels.
+pub(crate) fn edit_bytes(input: &[u8], pixels: u64, stored: Orientation) -> u64 {
+    // Both pictures turned, of which the larger is copied for that.
+    let (turning, turned) = match stored {
+        Orientation::NoTransforms => (0, 0),
+        _ => (6 * pixels, 4 * pixels),
+    };
+    let coefficients = all_coefficient_bytes(input);
+    // The file in a buffer that grew by doubling, and once more with its header.
+    turning.max(turned + coefficients) + (4 << 20) + 4 * input.len() as u64
 }
 
 /// An upright picture as a file of this orientation stores it.

@@ -137,6 +137,9 @@ fn kinds_of_jpeg_without_a_decoder_are_named() {
         (with(4, 12), "12-bit JPEG", "16 bits"),
         (with(1, 0xC3), "lossless JPEG", "PNG"),
         (with(1, 0xC5), "hierarchical JPEG", "PNG"),
+        // Brightness at half of what the first of two colors has, and three samples in a row.
+        (with(14, 0x21), "JPEG of an uncommon sampling", "save it"),
+        (with(11, 0x31), "JPEG of an uncommon sampling", "save it"),
         (
             behind,
             "JPEG of a height that stands behind its pixels (DNL)",

@@ -88,8 +88,13 @@ pub(crate) struct ApiArgs {
 
     /// Memory for images that come in and go out, in MiB, all requests together. A request waits for its share, and is told to
     /// come back when that takes long
-    #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MEMORY_MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
+    #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MEMORY_MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
     pub(crate) upload_memory_mib: u32,
+
+    /// Memory for results that were made in another format or size, in MiB: kept for some minutes, so that downloads in parts and
+    /// repeated ones need not make them again. 0 keeps none
+    #[arg(long, value_name = "MIB", env = "LIMEKILN_RESULT_MEMORY_MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
+    pub(crate) result_memory_mib: u32,
 
     /// The part of a gateway's requests, streams and waits that one tenant may hold; 1 for a fleet of one tenant
     #[arg(long, value_name = "PART", env = "LIMEKILN_TENANT_SHARE", default_value_t = 0.25, value_parser = crate::args::number::share)]

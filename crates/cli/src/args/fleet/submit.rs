@@ -65,6 +65,10 @@ pub(crate) struct RequestArgs {
     #[command(flatten)]
     pub(crate) finish: FinishArgs,
 
+    /// Leave EXIF, XMP, comments and resolution out of the result; its color profile stays, for without it the colors would be others
+    #[arg(long)]
+    pub(crate) strip_metadata: bool,
+
     /// The model, by the name that workers serve it as [default: the gateway's]
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) served_as: Option<String>,
