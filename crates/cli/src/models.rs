@@ -65,10 +65,9 @@ impl Choice {
     /// The bound on a picture's longer side that suits the model, whose latents stand for `factor` pixels a side. In pixels.
     /// Attention grows with the fourth power of the side in latents, so a model of a small factor gets small pictures.
     pub(crate) fn size_default(&self, factor: usize) -> u32 {
-        match u32::try_from(factor) {
-            _ if self.built_in => SIZE_BUILT_IN,
-            Ok(factor) => SIZE.min(LATENTS.saturating_mul(factor)),
-            Err(_) => SIZE,
+        match self.built_in {
+            true => SIZE_BUILT_IN,
+            false => size_of_latents(factor),
         }
     }
 
@@ -157,9 +156,19 @@ pub(crate) fn name_of(model: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
+fn size_of_latents(factor: usize) -> u32 {
+    let side = u32::try_from(factor).map_or(SIZE, |factor| LATENTS.saturating_mul(factor));
+    SIZE.min(side)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_of_a_small_factor_gets_small_pictures() {
+        assert_eq!([2, 4, 8, 16].map(size_of_latents), [128, 256, 512, 512]);
+    }
 
     #[test]
     fn a_model_has_a_name_to_be_served_by() {

@@ -125,7 +125,11 @@ pub fn leave_bytes(
         0
     };
     // What an encoder makes of the pixels first, the file, and the file read again.
-    let coded = copy + left * CODING_PIXEL_BYTES * stored.depth.bytes();
+    let each = match plan.format {
+        Format::WebP => WEBP_PIXEL_BYTES,
+        _ => CODING_PIXEL_BYTES,
+    };
+    let coded = copy + left * each * stored.depth.bytes();
     let blocks = match source.filter(|_| plan.format == Format::Jpeg && plan.whole) {
         Some(source) => {
             let head = Head::read(source.input, limits)?;
@@ -139,6 +143,8 @@ pub fn leave_bytes(
 
 /// Most bytes for each pixel that an encoder and its file take, for each byte of a sample.
 const CODING_PIXEL_BYTES: u64 = 12;
+/// The same of WebP, whose encoder has a copy of four channels, and the file in two buffers that grow by doubling.
+const WEBP_PIXEL_BYTES: u64 = 18;
 
 /// Makes a client's file of a stored result. `source` is what it was laid over, if it was.
 ///

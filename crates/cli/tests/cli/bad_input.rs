@@ -455,6 +455,11 @@ fn command_lines_that_cannot_be_right() {
                 "base does not regularise",
             ),
             (&["demo", "--color", "mauve"], 2, "mauve"),
+            (
+                &["dev", "--model", ".", "--as", "rooms"],
+                2,
+                "another than rooms",
+            ),
             (&["rooms", "--count", "0"], 2, "--count"),
             (&["rooms", "--size", "1"], 2, "--size"),
             (&["rooms", "--style", "third"], 2, "plain, rich and second"),
