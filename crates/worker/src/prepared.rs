@@ -143,7 +143,7 @@ mod tests {
                 ..Spec::new("make the sofa red")
             };
             let prepared = Prepared::read(&input, None, &spec, sizing).unwrap();
-            prepared.canvas.original.metadata
+            prepared.canvas.original.metadata.clone()
         };
         assert_eq!(read(false), original.metadata);
         assert_eq!(read(true), Metadata::default());
