@@ -53,12 +53,15 @@ async fn run(ours: &Broker, theirs: &Broker, edits: usize, live: bool) -> Durati
             tenant: TenantId::new(),
             model: "bench".parse().unwrap(),
             class: Class::Bulk,
-            input: None,
+            cohort: None,
             announcement: 1,
             trace: None,
         })
         .collect();
-    let mut consumer = theirs.consume(&model, 128).await.unwrap();
+    let mut consumer = theirs
+        .consume(std::slice::from_ref(&model), None, 128)
+        .await
+        .unwrap();
     let start = Instant::now();
     let announcing = async {
         for batch in hints.chunks(BATCH) {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use limekiln_jobs::{EditId, Epoch, Live, ModelName};
+use limekiln_jobs::{Class, EditId, Epoch, Live, ModelName};
 
 use crate::backend::{Backend, dispatch};
 use crate::local::Local;
+use crate::message::Run;
+use crate::queue::Queue;
 use crate::rabbit::Rabbit;
 use crate::{
     Consumer, Depth, Followed, HealthReport, Hint, Result, Settings, Stop, Stops, Subscription,
@@ -66,15 +68,22 @@ impl Broker {
         results
     }
 
-    /// Consumes the edits of this model, at most `slots + 1` of each class at once.
+    /// Consumes the edits of these models, those that are for all workers and those that are for this cohort, as many at once
+    /// as there are slots.
     ///
     /// # Errors
-    /// When the model's queues can't be declared, because they exist with other properties or because access is
+    /// When a model's queues can't be declared, because they exist with other properties or because access is
     /// denied. A lost connection is no error: deliveries begin when it is back.
-    pub async fn consume(&self, model: &ModelName, slots: u16) -> Result<Consumer> {
+    pub async fn consume(
+        &self,
+        models: &[ModelName],
+        cohort: Option<&str>,
+        slots: u32,
+    ) -> Result<Consumer> {
+        let slots = slots as usize;
         Ok(Consumer(match &self.0 {
-            Backend::Local(local) => Backend::Local(local.consume(model, slots)?),
-            Backend::Rabbit(rabbit) => Backend::Rabbit(rabbit.consume(model, slots).await?),
+            Backend::Local(local) => Backend::Local(local.consume(models, cohort, slots)?),
+            Backend::Rabbit(rabbit) => Backend::Rabbit(rabbit.consume(models, cohort, slots).await?),
         }))
     }
 
@@ -90,7 +99,14 @@ impl Broker {
 
     /// Tells the worker that runs the edit under this epoch to stop it. Never waits. The message may get lost.
     pub fn stop(&self, edit: EditId, epoch: Epoch) {
-        dispatch!(&self.0, backend => backend.stop(Stop { edit, epoch }));
+        dispatch!(&self.0, backend => backend.stop(Stop::End(Run { edit, epoch })));
+    }
+
+    /// Asks the worker that runs the edit under this epoch to give its slot to another at the next step, by a checkpoint.
+    /// Never waits. The message may get lost.
+    pub fn step_aside(&self, edit: EditId, epoch: Epoch) {
+        let step_aside = Run { edit, epoch };
+        dispatch!(&self.0, backend => backend.stop(Stop::Aside { step_aside }));
     }
 
     /// Receives the stops of all edits that are sent from now on.
@@ -117,6 +133,20 @@ impl Broker {
     /// When the broker can't be asked.
     pub async fn depth(&self, model: &ModelName) -> Result<Vec<Depth>> {
         dispatch!(&self.0, backend => backend.depth(model).await)
+    }
+
+    /// How many messages wait in one queue: of this model and class, for all workers or for those of a cohort.
+    ///
+    /// # Errors
+    /// When the broker can't be asked.
+    pub async fn waiting(
+        &self,
+        model: &ModelName,
+        class: Class,
+        cohort: Option<&str>,
+    ) -> Result<u64> {
+        let queue = Queue::new(model, class, cohort);
+        dispatch!(&self.0, backend => backend.waiting(queue).await)
     }
 
     /// How many dead letters there are.

@@ -3,10 +3,14 @@
 use crate::backend::{Backend, dispatch};
 use crate::{Delivery, local, rabbit};
 
-/// Receives the announced edits of one model, interactive ones first. See [`Broker::consume`](crate::Broker::consume).
+/// Receives announced edits, interactive ones first. See [`Broker::consume`](crate::Broker::consume).
 ///
-/// It has at most `slots + 1` unsettled deliveries of each class. It survives a lost connection by consuming again:
-/// what was unsettled is delivered once more, to some consumer. Dropping it gives back what was not handed out.
+/// It never has more edits than slots, over all models and classes, and reads nothing while none is free: a message then goes
+/// to another consumer, and which class comes next is chosen when a slot is free. A slot is free again when the delivery is
+/// settled, or when the [`Slot`](crate::Slot) is dropped that was taken out of it.
+///
+/// It survives a lost connection by consuming again: what was unsettled is delivered once more, to some consumer. Dropping it gives
+/// back what was not handed out.
 #[derive(Debug)]
 pub struct Consumer(pub(crate) Backend<local::Consumer, rabbit::Consumer>);
 

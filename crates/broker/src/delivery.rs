@@ -16,7 +16,13 @@ pub struct Delivery {
     pub redelivered: bool,
     /// Present until the delivery is settled.
     settler: Option<Settler>,
+    /// Given back with the delivery, unless somebody took it.
+    slot: Slot,
 }
+
+/// The place that an edit takes at its consumer. Dropping it makes room for another.
+#[derive(Default)]
+pub struct Slot(Option<Box<dyn FnOnce() + Send + Sync>>);
 
 /// Carries the settlement of one delivery to its queue.
 type Settler = Box<dyn FnOnce(&Hint, Settlement) + Send + Sync>;
@@ -39,7 +45,20 @@ impl Delivery {
             hint,
             redelivered,
             settler: Some(Box::new(settler)),
+            slot: Slot::default(),
         }
+    }
+
+    /// The delivery as it is handed out.
+    pub(crate) fn in_slot(mut self, free: impl FnOnce() + Send + Sync + 'static) -> Self {
+        self.slot = Slot(Some(Box::new(free)));
+        self
+    }
+
+    /// Takes the place that the edit has at its consumer, for an edit that needs it for less long than its message stays
+    /// unsettled, or longer.
+    pub fn take_slot(&mut self) -> Slot {
+        std::mem::take(&mut self.slot)
     }
 
     /// Removes the message for good: the edit's outcome is in Postgres, or the edit can't be claimed.
@@ -76,5 +95,19 @@ impl fmt::Debug for Delivery {
             .field("hint", &self.hint)
             .field("redelivered", &self.redelivered)
             .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(free) = self.0.take() {
+            free();
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Slot").field(&self.0.is_some()).finish()
     }
 }

@@ -11,7 +11,7 @@
 //! | `settings` | [`Settings`]: where RabbitMQ is, and how long to wait for it |
 //! | `message` | [`Hint`], [`Stop`] and [`Update`]: what travels through the broker |
 //! | `queue` | names, limits and [`Depth`] of the queues of edits |
-//! | `consumer` | [`Consumer`]: receives announced edits, interactive ones first |
+//! | `consumer` | [`Consumer`]: receives announced edits while it has a free slot, interactive ones first |
 //! | `delivery` | [`Delivery`]: one announced edit, settled by hand |
 //! | `signals` | [`Wakes`] and [`Stops`]: broadcasts to coordinators and to workers, which may get lost |
 //! | `subscription` | [`Subscription`]: live progress of one edit |
@@ -62,10 +62,10 @@ pub mod trace;
 
 pub use broker::Broker;
 pub use consumer::Consumer;
-pub use delivery::Delivery;
+pub use delivery::{Delivery, Slot};
 pub use error::{Error, Result};
 pub use health::{Finding, HealthReport, Level};
-pub use message::{Followed, Hint, Input, Stop, Update};
+pub use message::{Followed, Hint, Run, Stop, Update};
 pub use queue::Depth;
 pub use settings::Settings;
 pub use signals::{Stops, Wakes};

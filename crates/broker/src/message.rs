@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, SessionId, TenantId};
+use limekiln_jobs::{Class, EditId, Epoch, Live, ModelName, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
 
-/// "This edit may be claimed": names the edit, and carries what a worker needs to fetch its input while it claims it.
+use crate::queue::Queue;
+
+/// "This edit may be claimed".
 ///
 /// Only `edit` is trusted after the claim. The other fields are copies of the edit's row that save a read of Postgres.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,11 +18,12 @@ pub struct Hint {
     pub tenant: TenantId,
     /// The model that the edit asks for. Model and class name the queue.
     pub model: ModelName,
-    /// Whether somebody waits for the edit (interactive) or not (bulk).
+    /// Whether the edit goes before others (interactive) or not (bulk). A bulk edit that has waited for long goes with the
+    /// interactive ones.
     pub class: Class,
-    /// The picture that the edit starts from, so that a worker can fetch it ahead.
+    /// The cohort of workers that the message is for; it is for all of the model without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input: Option<Input>,
+    pub cohort: Option<String>,
     /// How many times the edit has been announced, this time included.
     #[serde(default)]
     pub announcement: u32,
@@ -29,24 +32,43 @@ pub struct Hint {
     pub trace: Option<String>,
 }
 
-/// A blob that a worker may fetch before it has claimed the edit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Input {
-    /// The blob's key in the bucket.
-    pub key: String,
-    /// The hash that the blob's content must have.
-    pub digest: Digest,
-    /// The blob's length.
-    pub bytes: u64,
+impl Hint {
+    /// The queue that it goes to.
+    pub(crate) fn queue(&self) -> Queue {
+        Queue::new(&self.model, self.class, self.cohort.as_deref())
+    }
 }
 
-/// Asks the worker that runs an edit to stop it at its next step.
+/// Names one run of an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stop {
-    /// The edit to stop.
+pub struct Run {
+    /// The edit.
     pub edit: EditId,
-    /// The epoch under which the edit runs. A run under a later epoch goes on.
+    /// The epoch under which it runs. A run under a later epoch goes on.
     pub epoch: Epoch,
+}
+
+/// Asks the worker that runs an edit to end the run at its next step. A worker that knows only stops can't read the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Stop {
+    /// The edit gives its slot to another, and goes on later from a checkpoint.
+    Aside {
+        /// Which run.
+        step_aside: Run,
+    },
+    /// The edit was cancelled, or another worker has it.
+    End(Run),
+}
+
+impl Stop {
+    /// The run that ends.
+    #[must_use]
+    pub fn run(&self) -> Run {
+        match *self {
+            Self::Aside { step_aside: run } | Self::End(run) => run,
+        }
+    }
 }
 
 /// Whose live messages a [`Subscription`](crate::Subscription) receives.

@@ -12,14 +12,30 @@ pub(crate) const DEAD_LIMIT: u32 = 10_000;
 /// The name of both the exchange and the queue of dead letters.
 pub(crate) const DEAD: &str = "limekiln.dead";
 
-/// The queue of a model's edits of one class. At most 90 characters.
-pub(crate) fn queue_name(model: &ModelName, class: Class) -> String {
-    // Queues of classes that newer versions brought are not declared here.
-    let class = match class {
-        Class::Other(_) => Class::Bulk,
-        known => known,
-    };
-    format!("limekiln.edits.{model}.{class}")
+/// A queue of edits: those of one model and class, for all workers or for the workers of one cohort.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Queue {
+    pub(crate) name: String,
+    /// Whether only the workers of one cohort read it. Such a queue goes when nobody has read it for long.
+    pub(crate) of_cohort: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(model: &ModelName, class: Class, cohort: Option<&str>) -> Self {
+        // Queues of classes that newer versions brought are not declared here.
+        let class = match class {
+            Class::Other(_) => Class::Bulk,
+            known => known,
+        };
+        let name = format!("limekiln.edits.{model}.{class}");
+        Self {
+            name: match cohort {
+                Some(cohort) => format!("{name}.{cohort}"),
+                None => name,
+            },
+            of_cohort: cohort.is_some(),
+        }
+    }
 }
 
 /// How full one queue is.
@@ -31,6 +47,6 @@ pub struct Depth {
     pub class: Option<Class>,
     /// How many messages wait. Messages that were delivered and not acked yet are not counted.
     pub ready: u64,
-    /// How many consumers are attached.
+    /// How many consumers are attached: workers with a free slot.
     pub consumers: u64,
 }

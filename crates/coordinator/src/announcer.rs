@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use limekiln_broker::{Broker, Hint, Input};
-use limekiln_jobs::{EditId, ModelName};
-use limekiln_store::Announcement;
+use limekiln_broker::{Broker, Hint};
+use limekiln_jobs::{Class, EditId, ModelName};
+use limekiln_store::{Announcement, Overdue};
 
 /// The announcements that the broker did not confirm, and the last of its reasons.
 #[derive(Default)]
@@ -31,6 +31,14 @@ impl Announcer {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.broker.is_connected()
+    }
+
+    /// How many messages the queue holds.
+    pub(crate) async fn waiting(&self, queue: &Overdue) -> limekiln_broker::Result<u64> {
+        let waiting = self
+            .broker
+            .waiting(&queue.model, queue.class, queue.cohort.as_deref());
+        waiting.await
     }
 
     /// Publishes all of them and waits until each is confirmed or not.
@@ -64,12 +72,11 @@ fn hint(announcement: &Announcement) -> Hint {
         edit: announcement.edit,
         tenant: announcement.tenant,
         model: announcement.model.clone(),
-        class: announcement.class,
-        input: Some(Input {
-            key: announcement.input.key.clone(),
-            digest: announcement.input.digest,
-            bytes: announcement.input.bytes,
-        }),
+        class: match announcement.ahead {
+            true => Class::Interactive,
+            false => announcement.class,
+        },
+        cohort: announcement.cohort.clone(),
         announcement: announcement.announcement,
         trace: announcement.trace.clone(),
     }

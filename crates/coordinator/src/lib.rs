@@ -10,7 +10,8 @@
 //! | `run` | [`run`]: all loops below, until the shutdown |
 //! | `settings` | [`Settings`], [`Retention`], [`Webhooks`] |
 //! | `control_loop` | what every loop below runs in: pauses, backoff while a service is down, one line of log an outage |
-//! | `release`, `reannounce` | queued edits to the broker, in fair order, a window ahead; and again, when nobody claimed them |
+//! | `release`, `reannounce` | queued edits to the broker, in fair order, a window ahead; and again, when their message got lost or they have waited for long |
+//! | `aside` | bulk that gives its slot to interactive edits |
 //! | `announcer`, `wakes` | the messages of both, and those that cut a pause short |
 //! | `upkeep` | dead leases, retries that came due, turns whose parents ended |
 //! | `live` | events of what happened here, published to watchers |
@@ -32,7 +33,10 @@
 //! | `limekiln_submit_batch_edits` | histogram | | submissions written by one transaction |
 //! | `limekiln_submit_seconds` | histogram | | a transaction of submissions |
 //! | `limekiln_released_total` | counter | `model`, `class` | edits announced for the first time |
-//! | `limekiln_announced_again_total` | counter | `model`, `class` | edits announced again: their message got lost, or waits long |
+//! | `limekiln_announced_again_total` | counter | `model`, `class` | edits announced again: their message got lost |
+//! | `limekiln_aged_total` | counter | `model` | bulk that waited for long and was announced with the interactive edits |
+//! | `limekiln_asides_total` | counter | | bulk edits asked to give their slot to an interactive one |
+//! | `limekiln_aside_oldest_seconds` | gauge | | how long the one that was asked first, and has not, has known, while an interactive edit waits; no more than 30 |
 //! | `limekiln_announce_failed_total` | counter | | announcements the broker didn't confirm |
 //! | `limekiln_release_seconds` | histogram | | one look at the queue, publishing included |
 //! | `limekiln_reaped_total` | counter | `outcome` | leases that ran out |
@@ -53,7 +57,7 @@
 //! | `limekiln_queue_oldest_seconds` | gauge | `model`, `class` | age of the oldest queued edit |
 //! | `limekiln_lease_overdue_seconds` | gauge | `model`, `class` | longest time since a lease ran out without being taken |
 //! | `limekiln_queue_unable_edits` | gauge | `model`, `class` | queued edits that no living worker can do |
-//! | `limekiln_window_edits` | gauge | `model` | how many may be announced and unclaimed |
+//! | `limekiln_window_edits` | gauge | `model` | how many of each class may be announced and unclaimed |
 //! | `limekiln_fleet_slots` | gauge | `model` | edits the living workers run at once |
 //! | `limekiln_fleet_busy_slots` | gauge | | edits they say they run |
 //! | `limekiln_fleet_workers` | gauge | `state` | workers: `alive`, `draining`, `dead` |
@@ -64,6 +68,7 @@
 //! The last ten, and `limekiln_sweep_held`, are read from Postgres by every coordinator: take their maximum, not their sum.
 
 mod announcer;
+mod aside;
 mod control_loop;
 mod deletions;
 mod erase;

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::announcer::Announcer;
+use crate::aside::Aside;
 use crate::control_loop::{self, ControlLoop};
 use crate::deletions::Deletions;
 use crate::erase::Erase;
@@ -73,7 +74,16 @@ async fn coordinate(
         store: store.clone(),
         announcer,
         every,
+        bulk_wait: settings.bulk_wait,
     });
+    let wakes = WakeListener::new(broker.wakes().await);
+    loops.start(Aside::new(
+        store.clone(),
+        broker.clone(),
+        wakes,
+        every,
+        settings.asides_most,
+    ));
     loops.start(Reap {
         store: store.clone(),
         broker: broker.clone(),

@@ -25,6 +25,10 @@ pub struct Settings {
     pub release_idle: Duration,
     /// Pause between looks at retries that came due, turns that can go on, and announcements nobody claimed.
     pub upkeep_every: Duration,
+    /// How long bulk waits before some of it goes with the interactive edits, however many of those there are.
+    pub bulk_wait: Duration,
+    /// How often a running bulk edit may be asked to give its slot to an interactive one; with 0 none ever is.
+    pub asides_most: u16,
     /// Pause between two writes of the marker that says whose the bucket is.
     pub marker_every: Duration,
     /// Pause between two readings of the gauges.
@@ -92,6 +96,8 @@ impl Default for Settings {
             release_tick: Duration::from_millis(250),
             release_idle: Duration::from_secs(1),
             upkeep_every: Duration::from_millis(500),
+            bulk_wait: 10 * MINUTE,
+            asides_most: 3,
             marker_every: MINUTE,
             gauges_every: Duration::from_secs(5),
             retention: Retention::default(),

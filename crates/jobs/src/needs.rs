@@ -18,6 +18,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::digest::Digest;
+
 /// Needs, each once and in order: equal sets are stored equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -38,6 +40,14 @@ impl Needs {
     #[must_use]
     pub fn missing(&self, can: &Self) -> Self {
         Self(self.0.difference(&can.0).cloned().collect())
+    }
+
+    /// The cohort of workers that can do exactly this: a name that is the same in all of them.
+    pub fn cohort(&self) -> String {
+        let all: String = self.iter().flat_map(|need| [need, "\n"]).collect();
+        let mut cohort = Digest::of(all.as_bytes()).to_string();
+        cohort.truncate(12);
+        cohort
     }
 
     /// Needs of the fields in `fields` that are not of the baseline: by their paths, and of a text by the word, too.

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use limekiln_jobs::{
-    Class, EditId, Epoch, Failure, FailureClass, ModelName, SessionId, Spec, TenantId, WorkerId,
+    Class, Digest, EditId, Epoch, Failure, FailureClass, ModelName, SessionId, Spec, TenantId,
+    WorkerId,
 };
 
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 
 use crate::arrays::rounds;
-use crate::release::input;
 use crate::row::{
     blob, digest, epoch, get, id, id_opt, json, name, small, tiny, unreadable, whole, word,
 };
@@ -151,6 +151,7 @@ impl Store {
                             "row_unreadable",
                             error.to_string(),
                         ),
+                        gpu_ms: 0,
                     });
                 }
             }
@@ -198,4 +199,24 @@ fn claimed(row: &PgRow) -> Result<Claimed> {
         located: get(row, "located")?,
         trace: get(row, "trace")?,
     })
+}
+
+/// What an edit starts from, in a row. A parent that left no result (the null editor without blobs) gives an empty key, which no
+/// bucket has.
+pub(crate) fn input(row: &PgRow) -> Result<BlobRef> {
+    let found = blob(
+        row,
+        [
+            "input_key",
+            "input_digest",
+            "input_bytes",
+            "input_media_type",
+        ],
+    )?;
+    Ok(found.unwrap_or_else(|| BlobRef {
+        key: String::new(),
+        digest: Digest::of(b""),
+        bytes: 0,
+        media_type: "application/octet-stream".to_owned(),
+    }))
 }

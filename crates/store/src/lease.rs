@@ -178,17 +178,40 @@ impl Store {
         Ok(writes.into_iter().zip(unreferenced).collect())
     }
 
-    /// Gives leases back at shutdown: queued again, no attempt charged.
-    pub async fn edits_hand_back(&self, leases: &[(EditId, Epoch)]) -> Result<Vec<Write>> {
+    /// Gives leases back: queued again, no attempt charged. With each, the time of its attempt on the device in milliseconds.
+    pub async fn edits_hand_back(&self, leases: &[(EditId, Epoch, u64)]) -> Result<Vec<Write>> {
         let mut writes = vec![Write::Missing; leases.len()];
         for round in rounds(leases.iter().map(|lease| lease.0)) {
-            let (ids, epochs) = fences(round.iter().map(|&at| leases[at]));
+            let of = || round.iter().map(|&at| &leases[at]);
+            let (ids, epochs) = fences(of().map(|(edit, epoch, _)| (*edit, *epoch)));
             let rows = self
                 .rows(
                     "edits_hand_back",
                     sqlx::query(include_str!("sql/edits_hand_back.sql"))
                         .bind(&ids)
-                        .bind(epochs),
+                        .bind(epochs)
+                        .bind(column(of(), |(_, _, gpu_ms)| big(*gpu_ms))),
+                )
+                .await?;
+            self.answer(&round, &ids, &rows, &mut writes, |_, _| false)
+                .await?;
+        }
+        Ok(writes)
+    }
+
+    /// Charges time on the device, in milliseconds, for edits that ended while their workers were computing.
+    pub async fn edits_charge(&self, charges: &[(EditId, Epoch, u64)]) -> Result<Vec<Write>> {
+        let mut writes = vec![Write::Missing; charges.len()];
+        for round in rounds(charges.iter().map(|lease| lease.0)) {
+            let of = || round.iter().map(|&at| &charges[at]);
+            let (ids, epochs) = fences(of().map(|(edit, epoch, _)| (*edit, *epoch)));
+            let rows = self
+                .rows(
+                    "edits_charge",
+                    sqlx::query(include_str!("sql/edits_charge.sql"))
+                        .bind(&ids)
+                        .bind(epochs)
+                        .bind(column(of(), |(_, _, gpu_ms)| big(*gpu_ms))),
                 )
                 .await?;
             self.answer(&round, &ids, &rows, &mut writes, |_, _| false)

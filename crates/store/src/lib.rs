@@ -11,7 +11,7 @@
 //! | `tenants`, `keys`, `images`, `sessions` | who asks, and what edits start from |
 //! | `writer` | [`Writer`]: what comes at once is one statement, tried again through outages |
 //! | `submission`, `submit` | edits come in: idempotency and limits, exact across gateways |
-//! | `release` | which edits are announced next, fairly, and what is announced again; the lines they stand in |
+//! | `release`, `aside` | which edits are announced next, fairly, and what is announced again; the lines they stand in; bulk that gives its slot away |
 //! | `claim`, `lease`, `outcome` | the worker's side: claim, renew, progress, checkpoint; complete, fail, hand back |
 //! | `reap`, `control` | leases that ran out, retries that are due, turns that may start; cancel, retry by hand |
 //! | `edits`, `events`, `artifacts` | what clients read |
@@ -49,6 +49,7 @@
 
 mod arrays;
 mod artifacts;
+mod aside;
 #[cfg(any(test, feature = "bench"))]
 pub mod bench;
 mod blob_rows;
@@ -94,6 +95,7 @@ mod write;
 mod writer;
 
 pub use artifacts::{ArtifactRef, NewArtifact};
+pub use aside::Asides;
 pub use blob_rows::{BlobRow, BlobTable};
 pub use claim::Claimed;
 pub use control::{Cancel, Retried};
@@ -110,7 +112,7 @@ pub use limekiln_jobs::api::TenantLimits as Limits;
 pub use mark::Mark;
 pub use outcome::{Completion, Failed};
 pub use reap::{Moved, Reaped};
-pub use release::Announcement;
+pub use release::{Announcement, Overdue};
 pub use retention::Pruned;
 pub use roles::{Component, Roles};
 pub use secret::Secret;

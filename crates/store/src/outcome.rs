@@ -20,7 +20,7 @@ pub struct Completion {
     pub artifacts: Vec<NewArtifact>,
     /// The engine's report.
     pub report: Option<Value>,
-    /// Time on the device, milliseconds.
+    /// Time of the attempt on the device, milliseconds.
     pub gpu_ms: u64,
 }
 
@@ -33,6 +33,8 @@ pub struct Failed {
     pub epoch: Epoch,
     /// Why; its class decides whether it is tried again.
     pub failure: Failure,
+    /// Time of the attempt on the device, milliseconds.
+    pub gpu_ms: u64,
 }
 
 impl Store {
@@ -99,7 +101,8 @@ impl Store {
                             FailureClass::Suspect => 2,
                             _ => 0,
                         }))
-                        .bind(i32::from(Job::HANGS_MAX)),
+                        .bind(i32::from(Job::HANGS_MAX))
+                        .bind(column(of(), |failed| big(failed.gpu_ms))),
                 )
                 .await?;
             self.answer(&round, &ids, &rows, &mut writes, |_, _| false)

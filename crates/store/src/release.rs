@@ -1,12 +1,15 @@
 //! Which queued edits are announced next.
 
-use limekiln_jobs::{Class, Digest, EditId, ModelName, TenantId};
+use std::time::Duration;
+
+use limekiln_jobs::{Class, EditId, ModelName, TenantId, WorkerId};
 
 use sqlx::Connection;
 use sqlx::postgres::PgRow;
 
+use crate::claim::input;
 use crate::conn::deadline;
-use crate::row::{blob, get, id, int, name, readable, small, word};
+use crate::row::{big, get, id, int, name, readable, small, whole, word};
 use crate::{BlobRef, Result, Store};
 
 /// Coordinators release one after the other: each has to see what the one before it announced, so the lock comes in a
@@ -25,12 +28,27 @@ pub struct Announcement {
     pub model: ModelName,
     /// The class it was submitted in.
     pub class: Class,
-    /// The blob it starts from.
-    pub input: BlobRef,
+    /// Whether it goes with the interactive edits, whatever its class: it has waited for long.
+    pub ahead: bool,
+    /// The cohort of workers that it is announced to; all of the model without one.
+    pub cohort: Option<String>,
     /// `traceparent` of the request.
     pub trace: Option<String>,
     /// How often it was announced since it was queued, from 1.
     pub announcement: u32,
+}
+
+/// A queue with messages of edits that nobody has claimed for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    /// The model of its edits.
+    pub model: ModelName,
+    /// The class of the queue.
+    pub class: Class,
+    /// The cohort that reads it; all workers of the model without one.
+    pub cohort: Option<String>,
+    /// How many edits that were announced to it nobody has claimed.
+    pub unclaimed: u64,
 }
 
 impl Store {
@@ -38,7 +56,7 @@ impl Store {
     ///
     /// Edits that need what no living worker of their model can do stay in the line.
     ///
-    /// Per model as many are announced and unclaimed at a time as twice the slots of its living workers, and never
+    /// Per model and class as many are announced and unclaimed at a time as twice the slots of its living workers, and never
     /// less than `min_window`. Several coordinators may call this at once; together they never exceed the window.
     pub async fn edits_release(
         &self,
@@ -92,16 +110,79 @@ impl Store {
         .await
     }
 
-    /// Edits that were announced and not claimed for a while: 10 s at first, doubling up to 2 min. Those of them that no living
-    /// worker can do any more are left out, and wait in the line again.
-    pub async fn edits_announce_again(&self, limit: u32) -> Result<Vec<Announcement>> {
+    /// The queues that hold, or should hold, the messages of edits which nobody has claimed for a while: 10 s after they were
+    /// announced, and later each time, up to 2 min.
+    pub async fn edits_overdue(&self) -> Result<Vec<Overdue>> {
+        let rows = self
+            .rows(
+                "edits_overdue",
+                sqlx::query(include_str!("sql/edits_overdue.sql")),
+            )
+            .await?;
+        Ok(readable("edits_overdue", &rows, |row| {
+            Ok(Overdue {
+                model: name(row, "model")?,
+                class: word(row, "class")?,
+                cohort: get(row, "cohort")?,
+                unclaimed: whole(row, "unclaimed")?,
+            })
+        }))
+    }
+
+    /// Up to `limit` overdue edits of that queue are dealt with. Of those so many, as `missing` says, are to be announced again, and returned;
+    /// the messages of the others are still in the queue. Those that no living worker can do any more wait in the line again.
+    pub async fn edits_announce_again(
+        &self,
+        overdue: &Overdue,
+        missing: u64,
+        limit: u32,
+    ) -> Result<Vec<Announcement>> {
         let rows = self
             .rows(
                 "edits_announce_again",
-                sqlx::query(include_str!("sql/edits_announce_again.sql")).bind(int(limit)),
+                sqlx::query(include_str!("sql/edits_announce_again.sql"))
+                    .bind(overdue.model.as_str())
+                    .bind(overdue.class.as_str())
+                    .bind(overdue.cohort.as_deref())
+                    .bind(big(missing))
+                    .bind(int(limit)),
             )
             .await?;
         Ok(readable("edits_announce_again", &rows, announcement))
+    }
+
+    /// Bulk that waits for longer than `wait` goes with the interactive edits, an eighth of a model's slots at a time. Returns
+    /// what is to be announced so.
+    pub async fn edits_age(&self, wait: Duration, limit: u32) -> Result<Vec<Announcement>> {
+        let rows = self
+            .rows(
+                "edits_age",
+                sqlx::query(include_str!("sql/edits_age.sql"))
+                    .bind(wait.as_secs_f64())
+                    .bind(int(limit)),
+            )
+            .await?;
+        Ok(readable("edits_age", &rows, announcement))
+    }
+
+    /// What the edits start from that this worker may get next.
+    pub async fn inputs_next(
+        &self,
+        worker: WorkerId,
+        models: &[ModelName],
+        limit: u32,
+    ) -> Result<Vec<BlobRef>> {
+        let models: Vec<_> = models.iter().map(ModelName::as_str).collect();
+        let rows = self
+            .rows(
+                "inputs_next",
+                sqlx::query(include_str!("sql/inputs_next.sql"))
+                    .bind(worker.uuid())
+                    .bind(models)
+                    .bind(int(limit)),
+            )
+            .await?;
+        rows.iter().map(input).collect()
     }
 }
 
@@ -111,28 +192,9 @@ fn announcement(row: &PgRow) -> Result<Announcement> {
         tenant: id(row, "tenant_id")?,
         model: name(row, "model")?,
         class: word(row, "class")?,
-        input: input(row)?,
+        ahead: get(row, "ahead")?,
+        cohort: get(row, "cohort")?,
         trace: get(row, "trace")?,
         announcement: small(row, "announcements")?,
     })
-}
-
-/// What an edit starts from. A parent that left no result (the null editor without blobs) gives an empty key, which no
-/// bucket has.
-pub(crate) fn input(row: &PgRow) -> Result<BlobRef> {
-    let found = blob(
-        row,
-        [
-            "input_key",
-            "input_digest",
-            "input_bytes",
-            "input_media_type",
-        ],
-    )?;
-    Ok(found.unwrap_or_else(|| BlobRef {
-        key: String::new(),
-        digest: Digest::of(b""),
-        bytes: 0,
-        media_type: "application/octet-stream".to_owned(),
-    }))
 }

@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 18] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 20] = [
     (
         1,
         "fleet",
@@ -74,6 +74,16 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 18] = [
         11,
         "matte",
         include_str!("../../../migrations/0011_matte.sql"),
+    ),
+    (
+        12,
+        "fair",
+        include_str!("../../../migrations/0012_fair.sql"),
+    ),
+    (
+        13,
+        "charge",
+        include_str!("../../../migrations/0013_charge.sql"),
     ),
     (
         14,

@@ -26,7 +26,7 @@ pub struct NewWorker {
     pub version: String,
     /// The device it computes on.
     pub device: String,
-    /// Needs of edits that it can do.
+    /// Needs of edits that it can do. It reads the queues of their [`cohort`](Needs::cohort) besides those of all workers.
     pub can: Needs,
     /// What it takes on of each of its models.
     pub limits: BTreeMap<ModelName, ModelLimits>,
@@ -49,12 +49,12 @@ impl Store {
         self.count(
             "worker_register",
             sqlx::query(
-                "insert into workers (id, name, models, slots, version, device, ttl, can, limits)
-                values ($1, $2, $3, $4, $5, $6, make_interval(secs => $7), $8, $9)
+                "insert into workers (id, name, models, slots, version, device, ttl, can, limits, cohort, steps_aside)
+                values ($1, $2, $3, $4, $5, $6, make_interval(secs => $7), $8, $9, $10, true)
                 on conflict (id) do update
                 set name = excluded.name, models = excluded.models, slots = excluded.slots,
                     version = excluded.version, device = excluded.device, ttl = excluded.ttl, can = excluded.can,
-                    limits = excluded.limits, seen_at = now()",
+                    limits = excluded.limits, cohort = excluded.cohort, steps_aside = true, seen_at = now()",
             )
             .bind(worker.id.uuid())
             .bind(clean(&worker.name))
@@ -64,7 +64,8 @@ impl Store {
             .bind(clean(&worker.device))
             .bind(ttl.as_secs_f64())
             .bind(worker.can.iter().map(clean).collect::<Vec<_>>())
-            .bind(limits),
+            .bind(limits)
+            .bind(worker.can.cohort()),
         )
         .await?;
         Ok(())

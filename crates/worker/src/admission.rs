@@ -1,6 +1,4 @@
-//! Whether the worker takes edits. The heartbeat decides; the consumers and what waits for a slot obey.
-
-use tokio::sync::watch;
+//! Whether the worker takes edits. The heartbeat decides; the consumer obeys.
 
 /// Whether the worker takes edits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,12 +10,4 @@ pub(crate) enum Admission {
     Stalled,
     /// No more: an operator drains the worker, and it ends with the edits that it has.
     Draining,
-}
-
-impl Admission {
-    /// Waits until the worker takes no edits.
-    pub(crate) async fn closed(admission: &mut watch::Receiver<Self>) {
-        // The sender lives as long as the worker.
-        let _ = admission.wait_for(|now| *now != Self::Open).await;
-    }
 }

@@ -1,14 +1,11 @@
 //! What every edit of a worker shares.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-
 use limekiln_blobs::{Blobs, Cache};
 use limekiln_broker::Broker;
 use limekiln_jobs::WorkerId;
 use limekiln_memory::Budget;
 use limekiln_store::Store;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
@@ -34,13 +31,11 @@ pub(crate) struct Context {
     pub(crate) ledger: Ledger,
     pub(crate) engine: Engine,
     pub(crate) leases: Leases,
-    /// One permit for each edit that fits into the engine.
-    pub(crate) slots: Arc<Semaphore>,
     /// Cancelled when the shutdown begins.
     pub(crate) closing: CancellationToken,
     pub(crate) admission: watch::Sender<Admission>,
-    /// Edits in a row that came here and can't be done here.
-    pub(crate) unable: AtomicU32,
+    /// Notified when an edit was claimed.
+    pub(crate) claimed: Notify,
 }
 
 impl Context {

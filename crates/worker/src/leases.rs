@@ -1,6 +1,7 @@
 //! The leases that this worker holds, and the interrupts sent to the edits under them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ pub(crate) enum Interrupt {
     Stop,
     /// The lease is to be handed back, with a last checkpoint if there is time for one.
     HandBack,
+    /// The edit is to give its slot to another, and to be handed back with a checkpoint.
+    Aside,
     /// The engine hangs on the edit.
     Hang,
     /// The engine hangs on a call for several edits, this one among them.
@@ -49,6 +52,7 @@ pub(crate) struct Lease {
     pub(crate) epoch: Epoch,
     interrupt: watch::Receiver<Option<Interrupt>>,
     leases: Leases,
+    device_ms: AtomicU64,
 }
 
 impl Leases {
@@ -67,6 +71,7 @@ impl Leases {
             epoch,
             interrupt,
             leases: self.clone(),
+            device_ms: AtomicU64::new(0),
         }
     }
 
@@ -110,6 +115,13 @@ impl Leases {
         true
     }
 
+    /// Asks an edit to step aside; returns whether that is news to it.
+    pub(crate) fn step_aside(&self, key: (EditId, Epoch)) -> bool {
+        let inner = self.inner();
+        let entry = inner.entries.get(&key);
+        entry.is_some_and(|entry| entry.interrupt_by(Interrupt::Aside))
+    }
+
     /// Hands every lease back, those that are registered later too.
     pub(crate) fn close(&self) {
         let mut inner = self.inner();
@@ -136,7 +148,9 @@ impl Leases {
             .entries
             .values()
             .filter(|entry| entry.runs_in(stalled))
-            .for_each(|entry| entry.interrupt_by(by));
+            .for_each(|entry| {
+                entry.interrupt_by(by);
+            });
     }
 
     /// Whether the leases of all these runs were last renewed more than `ttl` ago.
@@ -162,25 +176,48 @@ impl Entry {
         self.interrupt_by(Interrupt::HandBack);
     }
 
-    /// Interrupts the edit, unless it was interrupted before: a stop must stay a stop.
-    fn interrupt_by(&self, by: Interrupt) {
+    /// Interrupts the edit, unless it was interrupted before: a stop must stay a stop. Only who was to step aside may hear of
+    /// something else. Returns whether the edit hears of it.
+    fn interrupt_by(&self, by: Interrupt) -> bool {
         self.interrupt.send_if_modified(|interrupt| {
-            let first = interrupt.is_none();
-            interrupt.get_or_insert(by);
+            let first = interrupt.is_none_or(|was| was == Interrupt::Aside && by != was);
+            if first {
+                *interrupt = Some(by);
+            }
             first
-        });
+        })
     }
 }
 
 impl Lease {
     /// Waits until the edit must not go on. Cancel safe.
     pub(crate) async fn interrupted(&self) -> Interrupt {
+        self.wait_for(|_| true).await
+    }
+
+    /// The same, for an edit that has nothing to step aside from.
+    pub(crate) async fn interrupted_for_good(&self) -> Interrupt {
+        self.wait_for(|by| by != Interrupt::Aside).await
+    }
+
+    async fn wait_for(&self, counts: impl Fn(Interrupt) -> bool) -> Interrupt {
         let mut interrupt = self.interrupt.clone();
-        match interrupt.wait_for(Option::is_some).await {
+        match interrupt.wait_for(|by| by.is_some_and(&counts)).await {
             Ok(interrupt) => interrupt.unwrap_or(Interrupt::Stop),
             // The sender is gone only when the lease is.
             Err(_) => Interrupt::Stop,
         }
+    }
+
+    /// Notes how long the attempt was on the device.
+    pub(crate) fn spent(&self, device: Duration) {
+        let ms = u64::try_from(device.as_millis()).unwrap_or(u64::MAX);
+        self.device_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// How long the attempt was on the device, in milliseconds.
+    pub(crate) fn device_ms(&self) -> u64 {
+        self.device_ms.load(Ordering::Relaxed)
     }
 
     /// Notes that the engine runs the edit, or does so no longer.
@@ -245,5 +282,19 @@ mod tests {
         drop(late);
         assert!(!leases.holds(edit) && leases.count() == 1);
         assert!(!leases.stop((edit, Epoch::new(1))));
+    }
+
+    #[test]
+    fn who_steps_aside_hears_of_it_once_and_of_a_stop_all_the_same() {
+        let leases = Leases::default();
+        let lease = lease(&leases, None);
+        let key = (lease.edit, lease.epoch);
+        assert!(leases.step_aside(key) && !leases.step_aside(key));
+        assert!(!leases.step_aside((lease.edit, Epoch::new(2))));
+        assert_eq!(*lease.interrupt.borrow(), Some(Interrupt::Aside));
+        leases.close();
+        assert_eq!(*lease.interrupt.borrow(), Some(Interrupt::HandBack));
+        assert!(leases.stop(key) && !leases.step_aside(key));
+        assert_eq!(*lease.interrupt.borrow(), Some(Interrupt::Stop));
     }
 }

@@ -11,7 +11,8 @@
 //! | `run` | [`run`]: a worker from its registration to its end |
 //! | `settings`, `signals`, `error` | [`Settings`]; [`Signals`], what tests wait for; [`Error`] |
 //! | `context`, `admission` | what every edit shares; whether edits are taken |
-//! | `consume` | messages in, as many as there is room for |
+//! | `consume` | messages in, as many as there are free slots |
+//! | `ahead` | inputs fetched while all slots are busy |
 //! | `attempt` | one edit from its message to its ack: claim, fetch, compute, checkpoint, upload, settle |
 //! | `engine` | the thread that owns the editor, fed by a channel |
 //! | `editor` | [`Editor`]: what that thread runs; [`LimeEditor`] |
@@ -25,6 +26,7 @@
 //! | `metrics` | the metrics, by name |
 
 mod admission;
+mod ahead;
 mod attempt;
 mod consume;
 mod context;

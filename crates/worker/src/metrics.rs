@@ -10,7 +10,7 @@
 //! | `limekiln_recolors_total{outcome}` | counter | edits that could be recolored: sure, unsure (recolored with a warning), edited (by a preset that does so where it is not sure), not_found |
 //! | `limekiln_steps_total` | counter | denoising steps, over all edits |
 //! | `limekiln_claims_total{outcome}` | counter | messages whose edit was claimed, or unclaimable |
-//! | `limekiln_attempts_total{outcome}` | counter | attempts that ended: completed, failed, hung (the engine hung on the edit), stopped, handed_back, passed_on (the edit needs a newer version), abandoned (the outcome could not be written) |
+//! | `limekiln_attempts_total{outcome}` | counter | attempts that ended: completed, failed, hung (the engine hung on the edit), stopped, handed_back, stepped_aside (an interactive edit has its slot), passed_on (the edit needs a newer version), abandoned (the outcome could not be written) |
 //! | `limekiln_stale_total{write}` | counter | writes that were refused because the lease was gone |
 //! | `limekiln_renewals_total` | counter | leases renewed |
 //! | `limekiln_checkpoints_total` | counter | checkpoints that Postgres refers to |

@@ -1,16 +1,15 @@
 //! A worker from its registration to its end.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use limekiln_blobs::{Blobs, Cache};
-use limekiln_broker::{Broker, Consumer, Stops};
+use limekiln_broker::{Broker, Consumer, Stop, Stops};
+use limekiln_jobs::WorkerId;
 use limekiln_jobs::retry::Policy;
-use limekiln_jobs::{ModelName, WorkerId};
 use limekiln_store::{NewWorker, Store};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ use crate::engine::Engine;
 use crate::leases::Leases;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
-use crate::{Error, Factory, Result, Settings, Signal, heartbeat, memory};
+use crate::{Error, Factory, Result, Settings, Signal, ahead, heartbeat, memory};
 
 /// How that is tried again which must work before the worker is ready.
 const RETRY: Policy = Policy::new(Duration::from_millis(500), Duration::from_secs(1));
@@ -56,15 +55,15 @@ pub fn run(
     })
 }
 
-/// A worker that is registered, with its consumers open and nothing taken yet.
+/// A worker that is registered, with its consumer open and nothing taken yet.
 struct Started {
     ctx: Arc<Context>,
     registration: NewWorker,
     stops: Stops,
-    consumers: Vec<Consumer>,
+    consumer: Consumer,
 }
 
-/// Loads the editor, registers the worker and opens its consumers.
+/// Loads the editor, registers the worker and opens its consumer.
 async fn start(
     settings: Settings,
     store: Store,
@@ -103,14 +102,9 @@ async fn start(
     }
     // Before the first claim, so that no cancel of an edit that is claimed here goes unheard.
     let stops = broker.stops().await;
-    let mut consumers = Vec::new();
-    let prefetch = u16::try_from(settings.slots).unwrap_or(u16::MAX - 1);
-    for model in &settings.models {
-        consumers.push(open_consumer(&broker, model, prefetch).await?);
-    }
+    let consumer = open_consumer(&broker, &settings).await?;
     let leases = Leases::default();
     let ledger = Ledger::new(&store, worker, settings.lease_ttl, &leases);
-    let slots = Arc::new(Semaphore::new(settings.slots as usize));
     let ctx = Context {
         worker,
         store,
@@ -122,31 +116,34 @@ async fn start(
         ledger,
         engine,
         leases,
-        slots,
         closing: CancellationToken::new(),
         admission: watch::Sender::new(Admission::Open),
-        unable: AtomicU32::new(0),
+        claimed: Notify::new(),
         settings,
     };
     Ok(Started {
         ctx: Arc::new(ctx),
         registration,
         stops,
-        consumers,
+        consumer,
     })
 }
 
-async fn open_consumer(broker: &Broker, model: &ModelName, prefetch: u16) -> Result<Consumer> {
+async fn open_consumer(broker: &Broker, settings: &Settings) -> Result<Consumer> {
+    let cohort = settings.can.cohort();
     let mut backoff = RETRY.start();
     loop {
-        let error = match broker.consume(model, prefetch).await {
+        let error = match broker
+            .consume(&settings.models, Some(&cohort), settings.slots)
+            .await
+        {
             Ok(consumer) => return Ok(consumer),
             Err(error) => error,
         };
         let Some(delay) = backoff.after(&error) else {
             return Err(error.into());
         };
-        tracing::warn!(%model, %error, "the queues can't be opened: trying again");
+        tracing::warn!(%error, "the queues can't be opened: trying again");
         sleep(delay).await;
     }
 }
@@ -157,15 +154,14 @@ async fn serve(started: Started, shutdown: CancellationToken) -> Result<()> {
         ctx,
         registration,
         stops,
-        consumers,
+        consumer,
     } = started;
-    let capacity = Arc::new(Semaphore::new(ctx.settings.slots as usize + 1));
     let mut consuming = JoinSet::new();
-    for consumer in consumers {
-        consuming.spawn(consume(Arc::clone(&ctx), consumer, Arc::clone(&capacity)));
-    }
+    consuming.spawn(consume(Arc::clone(&ctx), consumer));
     let mut listeners = JoinSet::new();
     listeners.spawn(obey_stops(ctx.leases.clone(), stops));
+    let looking_ahead = ahead::run(Arc::clone(&ctx));
+    listeners.spawn(async { match looking_ahead.await {} });
     let mut heartbeat = tokio::spawn(heartbeat::run(Arc::clone(&ctx), registration));
     ctx.settings.ready.cancel();
     ctx.settings.signals.emit(Signal::Ready(ctx.worker));
@@ -207,16 +203,26 @@ async fn serve(started: Started, shutdown: CancellationToken) -> Result<()> {
     outcome
 }
 
-/// Stops edits that were cancelled. A broadcast that is missed costs little: the next renewal finds the edit cancelled.
+/// Stops edits that were cancelled, and asks others to step aside. A broadcast that is missed costs little: the next renewal
+/// finds the edit cancelled, and who was asked to step aside is asked again.
 async fn obey_stops(leases: Leases, mut stops: Stops) {
     while let Some(stop) = stops.next().await {
-        if leases.stop((stop.edit, stop.epoch)) {
-            tracing::info!(edit = %stop.edit, epoch = %stop.epoch, "cancelled: stopping");
+        match stop {
+            Stop::End(run) => {
+                if leases.stop((run.edit, run.epoch)) {
+                    tracing::info!(edit = %run.edit, epoch = %run.epoch, "cancelled: stopping");
+                }
+            }
+            Stop::Aside { step_aside: run } => {
+                if leases.step_aside((run.edit, run.epoch)) {
+                    tracing::info!(edit = %run.edit, epoch = %run.epoch, "stepping aside for an interactive edit");
+                }
+            }
         }
     }
 }
 
-/// Waits until every consumer has closed, and returns the last reason other than the shutdown.
+/// Waits until the consumer has closed, and says why.
 async fn all_closed(consuming: &mut JoinSet<Closed>) -> Closed {
     let mut reason = Closed::Shutdown;
     while let Some(closed) = consuming.join_next().await {

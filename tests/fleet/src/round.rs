@@ -29,10 +29,13 @@ pub async fn run(cluster: &Cluster, fault: Fault, random: Random) -> Result<Coun
 
 async fn unsupervised(cluster: &Cluster, fault: Fault, mut random: Random) -> Result<Counts> {
     let round = cluster.round_start(fault.name());
-    let planned = match cluster.editor {
+    let mut planned = match cluster.editor {
         Editor::Null => load::null(&mut random, &round, &cluster.images, 260, 60),
         Editor::Lime => load::lime(&round, &cluster.rooms, 3),
     };
+    if fault == Fault::SteppingAside {
+        load::mostly_bulk(&mut planned);
+    }
     // Held back until the first part is there, or the first of it would be done before the last is sent.
     pause(cluster, true).await?;
     let mut load = LoadRun::start(planned, &cluster.clients);

@@ -2,24 +2,30 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use limekiln_jobs::{Class, Live, ModelName};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::consumer::Consumer;
 use super::dead_letters::DeadLetters;
 use super::model_queues::ModelQueues;
 use crate::hub::Hub;
-use crate::queue::{DEAD, DEAD_LIMIT, queue_name};
+use crate::queue::{DEAD, DEAD_LIMIT, Queue};
 use crate::{
     Depth, Error, Finding, Followed, HealthReport, Hint, Result, Stop, Stops, Subscription, Wakes,
 };
 
+/// By model and cohort.
+type Models = HashMap<(ModelName, Option<String>), Arc<ModelQueues>>;
+
 /// The queues, and the hub through which everything else goes.
 #[derive(Debug)]
 pub(crate) struct Local {
-    models: Mutex<HashMap<ModelName, Arc<ModelQueues>>>,
+    models: Mutex<Models>,
+    /// Notified when a consumer may be able to take what it could not take before.
+    changed: Arc<Notify>,
     dead_letters: Arc<DeadLetters>,
     hub: Arc<Hub>,
 }
@@ -28,6 +34,7 @@ impl Local {
     pub(crate) fn new() -> Self {
         Self {
             models: Mutex::default(),
+            changed: Arc::default(),
             dead_letters: Arc::default(),
             hub: Arc::new(Hub::new(CancellationToken::new())),
         }
@@ -47,14 +54,28 @@ impl Local {
 
     fn announce_one(&self, hint: &Hint) -> Result<()> {
         self.check_open()?;
-        self.queues(&hint.model).push(hint.clone())
+        self.queues(&hint.model, hint.cohort.as_deref())
+            .push(hint.clone())
     }
 
-    pub(crate) fn consume(&self, model: &ModelName, slots: u16) -> Result<Consumer> {
+    pub(crate) fn consume(
+        &self,
+        models: &[ModelName],
+        cohort: Option<&str>,
+        slots: usize,
+    ) -> Result<Consumer> {
         self.check_open()?;
         let closed = self.hub.closed().clone();
-        let prefetch = usize::from(slots) + 1;
-        Ok(Consumer::new(self.queues(model), prefetch, closed))
+        let cohorts = || cohort.map(Some).into_iter().chain([None]);
+        let queues = models
+            .iter()
+            .flat_map(|model| cohorts().map(|cohort| self.queues(model, cohort)));
+        Ok(Consumer::new(
+            queues.collect(),
+            slots,
+            Arc::clone(&self.changed),
+            closed,
+        ))
     }
 
     pub(crate) fn wake(&self) {
@@ -92,14 +113,24 @@ impl Local {
     }
 
     pub(crate) async fn depth(&self, model: &ModelName) -> Result<Vec<Depth>> {
-        let queues = self.queues(model);
+        let queues = self.queues(model, None);
         let depth = |class| Depth {
-            queue: queue_name(model, class),
+            queue: Queue::new(model, class, None).name,
             class: Some(class),
             ready: queues.lock()[class].len() as u64,
             consumers: queues.consumers.load(Ordering::Relaxed) as u64,
         };
         Ok(Class::ALL.map(depth).into())
+    }
+
+    pub(crate) async fn waiting(&self, queue: Queue) -> Result<u64> {
+        let models = self.lock();
+        let all = models.values().flat_map(|queues| {
+            let lengths = queues.lock();
+            Class::ALL.map(|class| (queues.queue(class), lengths[class].len() as u64))
+        });
+        let waiting = all.filter(|(of, _)| *of == queue).map(|(_, length)| length);
+        Ok(waiting.sum())
     }
 
     pub(crate) async fn depth_dead(&self) -> Result<Depth> {
@@ -112,12 +143,13 @@ impl Local {
     }
 
     pub(crate) async fn purge(&self, model: &ModelName) -> Result<u64> {
-        Ok(self.queues(model).purge() as u64)
+        let models = self.lock();
+        let of_model = models.iter().filter(|((of, _), _)| of == model);
+        Ok(of_model.map(|(_, queues)| queues.purge() as u64).sum())
     }
 
     pub(crate) async fn model_delete(&self, model: &ModelName) -> Result<()> {
-        self.queues(model).purge();
-        Ok(())
+        self.purge(model).await.map(drop)
     }
 
     /// Looks at the dead letters, the one thing that can go wrong in process.
@@ -143,12 +175,22 @@ impl Local {
         }
     }
 
-    fn queues(&self, model: &ModelName) -> Arc<ModelQueues> {
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queues) = models.get(model) {
-            return Arc::clone(queues);
-        }
-        let queues = ModelQueues::new(model.clone(), Arc::clone(&self.dead_letters));
-        Arc::clone(models.entry(model.clone()).or_insert(Arc::new(queues)))
+    fn queues(&self, model: &ModelName, cohort: Option<&str>) -> Arc<ModelQueues> {
+        let mut models = self.lock();
+        let queues = models
+            .entry((model.clone(), cohort.map(str::to_owned)))
+            .or_insert_with(|| {
+                Arc::new(ModelQueues::new(
+                    model.clone(),
+                    cohort.map(str::to_owned),
+                    Arc::clone(&self.dead_letters),
+                    Arc::clone(&self.changed),
+                ))
+            });
+        Arc::clone(queues)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Models> {
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,50 +1,59 @@
-//! The consumer of one model's queues.
+//! The consumer of announced edits.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use limekiln_jobs::Class;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::model_queues::ModelQueues;
 use crate::delivery::Settlement;
-use crate::per_class::PerClass;
 use crate::{Delivery, Hint};
 
-/// Consumes the edits of one model.
+/// Consumes announced edits.
 #[derive(Debug)]
 pub(crate) struct Consumer {
-    queues: Arc<ModelQueues>,
-    /// How many unsettled deliveries of each class there may be.
-    prefetch: usize,
-    unsettled: Arc<PerClass<AtomicUsize>>,
+    queues: Vec<Arc<ModelQueues>>,
+    /// How many edits there may be at once.
+    slots: usize,
+    held: Arc<AtomicUsize>,
+    /// Moves on with every edit, so that no model or cohort is always looked at first.
+    turn: usize,
     paused: bool,
+    changed: Arc<Notify>,
     closed: CancellationToken,
 }
 
 impl Consumer {
     pub(super) fn new(
-        queues: Arc<ModelQueues>,
-        prefetch: usize,
+        queues: Vec<Arc<ModelQueues>>,
+        slots: usize,
+        changed: Arc<Notify>,
         closed: CancellationToken,
     ) -> Self {
-        queues.consumers.fetch_add(1, Ordering::Relaxed);
+        for queue in &queues {
+            queue.consumers.fetch_add(1, Ordering::Relaxed);
+        }
         Self {
             queues,
-            prefetch,
-            unsettled: Arc::default(),
+            slots,
+            held: Arc::default(),
+            turn: 0,
             paused: false,
+            changed,
             closed,
         }
     }
 
     pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        let waiting = Arc::clone(&self.changed);
         loop {
             if self.closed.is_cancelled() {
                 return None;
             }
-            let mut changed = pin!(self.queues.changed.notified());
+            let mut changed = pin!(waiting.notified());
             // Enabled before the look at the queues, so that no change between the look and the wait is missed.
             changed.as_mut().enable();
             if let Some(delivery) = self.take() {
@@ -58,11 +67,11 @@ impl Consumer {
         if self.paused {
             return 0;
         }
-        let queues = self.queues.lock();
-        Class::ALL
-            .into_iter()
-            .map(|class| queues[class].len().min(self.credit(class)))
-            .sum()
+        let waiting = self.queues.iter().flat_map(|queues| {
+            let queues = queues.lock();
+            Class::ALL.map(|class| queues[class].len())
+        });
+        waiting.sum::<usize>().min(self.room())
     }
 
     pub(crate) async fn pause(&mut self) {
@@ -71,47 +80,52 @@ impl Consumer {
 
     pub(crate) fn resume(&mut self) {
         self.paused = false;
-        self.queues.changed.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     /// Settlements take effect at once, so there is nothing to wait for.
     pub(crate) async fn flush(&self) {}
 
-    /// How many more deliveries of a class may be handed out.
-    fn credit(&self, class: Class) -> usize {
-        let unsettled = self.unsettled[class].load(Ordering::Acquire);
-        self.prefetch.saturating_sub(unsettled)
+    fn room(&self) -> usize {
+        self.slots.saturating_sub(self.held.load(Ordering::Acquire))
     }
 
-    fn take(&self) -> Option<Delivery> {
-        if self.paused {
+    fn take(&mut self) -> Option<Delivery> {
+        if self.paused || self.room() == 0 {
             return None;
         }
-        let mut queues = self.queues.lock();
-        let (class, message) = Class::ALL
-            .into_iter()
-            .filter(|&class| self.credit(class) > 0)
-            .find_map(|class| Some((class, queues[class].pop_front()?)))?;
-        self.unsettled[class].fetch_add(1, Ordering::AcqRel);
+        self.turn = self.turn.wrapping_add(1);
+        let count = self.queues.len();
+        let turn = self.turn;
+        let (queues, class, message) = Class::ALL.into_iter().find_map(|class| {
+            (0..count).find_map(|at| {
+                let queues = &self.queues[(at + turn) % count];
+                let message = queues.lock()[class].pop_front()?;
+                Some((Arc::clone(queues), class, message))
+            })
+        })?;
+        self.held.fetch_add(1, Ordering::AcqRel);
         metrics::counter!("limekiln_broker_deliveries_total", "class" => class.as_str())
             .increment(1);
-        let (queues, unsettled) = (Arc::clone(&self.queues), Arc::clone(&self.unsettled));
         let returns = message.returns;
-        let settler = move |hint: &Hint, settlement| {
-            unsettled[class].fetch_sub(1, Ordering::AcqRel);
-            match settlement {
-                Settlement::Ack => {}
-                Settlement::Requeue => queues.requeue(hint.clone(), returns),
-                Settlement::Reject => queues.reject(hint.clone()),
-            }
-            queues.changed.notify_waiters();
+        let settler = move |hint: &Hint, settlement| match settlement {
+            Settlement::Ack => {}
+            Settlement::Requeue => queues.requeue(hint.clone(), returns),
+            Settlement::Reject => queues.reject(hint.clone()),
         };
-        Some(Delivery::new(message.hint, returns > 0, settler))
+        let (held, changed) = (Arc::clone(&self.held), Arc::clone(&self.changed));
+        let free = move || {
+            held.fetch_sub(1, Ordering::AcqRel);
+            changed.notify_waiters();
+        };
+        Some(Delivery::new(message.hint, returns > 0, settler).in_slot(free))
     }
 }
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        self.queues.consumers.fetch_sub(1, Ordering::Relaxed);
+        for queue in &self.queues {
+            queue.consumers.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -3,8 +3,8 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `backend` | [`Local`]: every operation of the broker |
-//! | `model_queues` | the two queues of one model |
-//! | `consumer` | the consumer of one model's queues |
+//! | `model_queues` | the two queues of one model, for all workers or for those of one cohort |
+//! | `consumer` | the consumer |
 //! | `dead_letters` | messages that were rejected or came back too often |
 
 mod backend;

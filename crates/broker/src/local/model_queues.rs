@@ -1,4 +1,4 @@
-//! The two queues of one model.
+//! The two queues of one model, for all workers or for those of one cohort.
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
@@ -9,16 +9,16 @@ use tokio::sync::Notify;
 
 use super::dead_letters::DeadLetters;
 use crate::per_class::PerClass;
-use crate::queue::{DELIVERY_LIMIT, QUEUE_LIMIT, queue_name};
+use crate::queue::{DELIVERY_LIMIT, QUEUE_LIMIT, Queue};
 use crate::{Error, Hint, Result};
 
 /// The queues in which one model's edits wait.
 #[derive(Debug)]
 pub(super) struct ModelQueues {
     model: ModelName,
+    cohort: Option<String>,
     queues: Mutex<PerClass<VecDeque<Message>>>,
-    /// Notified when a consumer may be able to take what it could not take before.
-    pub(super) changed: Notify,
+    changed: Arc<Notify>,
     pub(super) consumers: AtomicUsize,
     dead_letters: Arc<DeadLetters>,
 }
@@ -31,14 +31,24 @@ pub(super) struct Message {
 }
 
 impl ModelQueues {
-    pub(super) fn new(model: ModelName, dead_letters: Arc<DeadLetters>) -> Self {
+    pub(super) fn new(
+        model: ModelName,
+        cohort: Option<String>,
+        dead_letters: Arc<DeadLetters>,
+        changed: Arc<Notify>,
+    ) -> Self {
         Self {
             model,
+            cohort,
             queues: Mutex::default(),
-            changed: Notify::new(),
+            changed,
             consumers: AtomicUsize::new(0),
             dead_letters,
         }
+    }
+
+    pub(super) fn queue(&self, class: Class) -> Queue {
+        Queue::new(&self.model, class, self.cohort.as_deref())
     }
 
     pub(super) fn push(&self, hint: Hint) -> Result<()> {
@@ -46,7 +56,7 @@ impl ModelQueues {
             let mut queues = self.lock();
             let queue = &mut queues[hint.class];
             if queue.len() >= QUEUE_LIMIT as usize {
-                return Err(Error::Full(queue_name(&self.model, hint.class)));
+                return Err(Error::Full(hint.queue().name));
             }
             queue.push_back(Message { hint, returns: 0 });
         }
@@ -67,6 +77,7 @@ impl ModelQueues {
         } else {
             let returns = returns + 1;
             self.lock()[hint.class].push_front(Message { hint, returns });
+            self.changed.notify_waiters();
         }
     }
 

@@ -16,7 +16,7 @@ use super::publisher::Publisher;
 use super::session::Session;
 use super::{check, topology};
 use crate::hub::Hub;
-use crate::queue::{DEAD, queue_name};
+use crate::queue::{DEAD, Queue};
 use crate::{
     Depth, Error, Followed, HealthReport, Hint, Result, Settings, Stop, Stops, Subscription, Wakes,
 };
@@ -99,18 +99,35 @@ impl Rabbit {
         self.publisher.announce(hints).await
     }
 
-    pub(crate) async fn consume(&self, model: &ModelName, slots: u16) -> Result<Consumer> {
+    pub(crate) async fn consume(
+        &self,
+        models: &[ModelName],
+        cohort: Option<&str>,
+        slots: usize,
+    ) -> Result<Consumer> {
         if self.closed.is_cancelled() {
             return Err(Error::Closed);
         }
-        match self.declare(model).await {
+        let queues = Class::ALL.map(|class| {
+            let of_model = |model| {
+                let all = Queue::new(model, class, None);
+                cohort.map(|cohort| Queue::new(model, class, Some(cohort)))
+                    .into_iter()
+                    .chain([all])
+            };
+            (class, models.iter().flat_map(of_model).collect::<Vec<_>>())
+        });
+        match self
+            .declare(queues.iter().flat_map(|(_, queues)| queues))
+            .await
+        {
             Err(error) if !error.is_transient() => return Err(error),
-            Err(error) => tracing::warn!(%model, %error, "taking edits once rabbitmq is back"),
+            Err(error) => tracing::warn!(?models, %error, "taking edits once rabbitmq is back"),
             Ok(()) => {}
         }
         Ok(Consumer::spawn(
             &self.consuming,
-            model,
+            queues.into(),
             slots,
             &self.settings,
             &self.closed,
@@ -118,14 +135,13 @@ impl Rabbit {
         ))
     }
 
-    /// Declares the queues of a model.
-    async fn declare(&self, model: &ModelName) -> Result<()> {
+    async fn declare(&self, queues: impl Iterator<Item = &Queue>) -> Result<()> {
         let session = self
             .consuming
             .session(self.settings.reconnect_timeout)
             .await?;
-        for class in Class::ALL {
-            topology::declare_queue(&session, &queue_name(model, class)).await?;
+        for queue in queues {
+            topology::declare_queue(&session, queue).await?;
         }
         Ok(())
     }
@@ -168,9 +184,14 @@ impl Rabbit {
     pub(crate) async fn depth(&self, model: &ModelName) -> Result<Vec<Depth>> {
         let mut depths = Vec::new();
         for class in Class::ALL {
-            depths.push(self.depth_of(queue_name(model, class), Some(class)).await?);
+            let queue = Queue::new(model, class, None);
+            depths.push(self.depth_of(queue.name, Some(class)).await?);
         }
         Ok(depths)
+    }
+
+    pub(crate) async fn waiting(&self, queue: Queue) -> Result<u64> {
+        Ok(self.depth_of(queue.name, None).await?.ready)
     }
 
     pub(crate) async fn depth_dead(&self) -> Result<Depth> {
@@ -192,7 +213,7 @@ impl Rabbit {
     pub(crate) async fn purge(&self, model: &ModelName) -> Result<u64> {
         let mut purged = 0;
         for class in Class::ALL {
-            let queue = queue_name(model, class);
+            let queue = Queue::new(model, class, None).name;
             let session = self.session().await?;
             if topology::inspect_queue(&session, &queue).await?.is_some() {
                 purged += topology::purge_queue(&session, &queue).await?;
@@ -205,7 +226,7 @@ impl Rabbit {
         for class in Class::ALL {
             let session = self.session().await?;
             let limit = self.settings.confirm_timeout;
-            topology::delete_queue(&session, &queue_name(model, class), limit).await?;
+            topology::delete_queue(&session, &Queue::new(model, class, None).name, limit).await?;
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Broadcaster {
     pub(super) fn stop(&self, stop: Stop) {
         match serde_json::to_vec(&stop) {
             Ok(body) => self.push(STOP, String::new(), body),
-            Err(error) => tracing::error!(edit = %stop.edit, %error, "stop not published"),
+            Err(error) => tracing::error!(?stop, %error, "stop not published"),
         }
     }
 

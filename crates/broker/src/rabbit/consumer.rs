@@ -1,80 +1,100 @@
-//! The consumer of one model's queues.
+//! The consumer of announced edits: the tasks that read its queues, and the one that says when.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use limekiln_jobs::{Class, ModelName};
+use limekiln_jobs::Class;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::buffer::Buffer;
+use super::intake::{Intake, Reading, State};
 use super::link::Link;
 use super::queue_consumer::QueueConsumer;
 use super::settle::SettleCommand;
-use crate::queue::queue_name;
+use crate::queue::Queue;
 use crate::{Delivery, Settings};
 
 /// How long `pause` and `flush` wait.
 const WAIT: Duration = Duration::from_secs(3);
 
-/// Consumes the edits of one model.
+/// Consumes announced edits.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     buffer: Arc<Buffer>,
-    queues: Vec<QueueHandle>,
+    settling: Vec<mpsc::UnboundedSender<SettleCommand>>,
     paused: watch::Sender<bool>,
+    quiet: watch::Receiver<bool>,
     closed: CancellationToken,
     _dropped: DropGuard,
 }
 
-/// The consumer's handle to the task that consumes from one queue.
-#[derive(Debug)]
-struct QueueHandle {
-    commands: mpsc::UnboundedSender<SettleCommand>,
-    consuming: watch::Receiver<bool>,
-}
-
 impl Consumer {
+    /// Reads these queues, given by class, interactive ones first.
     pub(super) fn spawn(
         link: &Link,
-        model: &ModelName,
-        slots: u16,
+        queues: Vec<(Class, Vec<Queue>)>,
+        slots: usize,
         settings: &Settings,
         closed: &CancellationToken,
         tasks: &TaskTracker,
     ) -> Self {
-        let buffer = Arc::new(Buffer::default());
-        let (paused, pause_state) = watch::channel(false);
+        let buffer = Arc::new(Buffer::new(slots));
         let dropped = CancellationToken::new();
-        let queues = Class::ALL.map(|class| {
+        let mut settling = Vec::new();
+        let mut read = |class, queue| {
             let (commands, receiver) = mpsc::unbounded_channel();
-            let (consuming_state, consuming) = watch::channel(false);
+            let (takes, asked) = mpsc::channel(1);
+            let (open, opened) = watch::channel(false);
+            let (said, state) = watch::channel(State::Away);
             let consumer = QueueConsumer {
                 link: link.clone(),
-                queue: queue_name(model, class),
+                queue,
                 class,
-                prefetch: slots.saturating_add(1),
+                number: settling.len(),
                 recreate_after: settings.recreate_after,
                 buffer: Arc::clone(&buffer),
                 commands: commands.downgrade(),
-                paused: pause_state.clone(),
-                consuming: consuming_state,
+                takes: asked,
+                open: opened,
+                state: said,
                 dropped: dropped.clone(),
                 closed: closed.clone(),
                 unresponsive_since: None,
             };
             tasks.spawn(consumer.run(receiver));
-            QueueHandle {
-                commands,
-                consuming,
+            settling.push(commands);
+            Reading { takes, open, state }
+        };
+        let queues = queues.into_iter().map(|(class, queues)| {
+            let reading = queues.into_iter().map(|queue| read(class, queue));
+            reading.collect()
+        });
+        let queues = queues.collect();
+        let (paused, pause_state) = watch::channel(false);
+        let (quiet, quiet_state) = watch::channel(true);
+        let intake = Intake {
+            buffer: Arc::clone(&buffer),
+            queues,
+            paused: pause_state,
+            quiet,
+            turn: 0,
+        };
+        let (closed_too, dropped_too) = (closed.clone(), dropped.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = closed_too.cancelled() => {}
+                () = dropped_too.cancelled() => {}
+                () = intake.run() => {}
             }
         });
         Self {
             buffer,
-            queues: queues.into(),
+            settling,
             paused,
+            quiet: quiet_state,
             closed: closed.clone(),
             _dropped: dropped.drop_guard(),
         }
@@ -99,24 +119,20 @@ impl Consumer {
     pub(crate) fn ready(&self) -> usize {
         match self.is_paused() {
             true => 0,
-            false => self.buffer.len(),
+            false => self.buffer.ready(),
         }
     }
 
     pub(crate) async fn pause(&mut self) {
         self.paused.send_replace(true);
-        let stopped = async {
-            for queue in &mut self.queues {
-                // An error means that the task has ended, and consumes nothing either.
-                let _ = queue.consuming.wait_for(|consuming| !consuming).await;
-            }
-        };
-        if timeout(WAIT, stopped).await.is_err() {
+        // An error means that the intake has ended, and reads nothing either.
+        if timeout(WAIT, self.quiet.wait_for(|quiet| *quiet))
+            .await
+            .is_err()
+        {
             tracing::warn!("rabbitmq did not confirm the pause");
         }
-        for class in Class::ALL {
-            self.buffer.clear(class);
-        }
+        self.buffer.clear_all();
         self.flush().await;
     }
 
@@ -131,10 +147,10 @@ impl Consumer {
 
     pub(crate) async fn flush(&self) {
         let mut all = Vec::new();
-        for queue in &self.queues {
+        for commands in &self.settling {
             let (sender, written) = oneshot::channel();
             // An error means that the task has ended, and has nothing left to write.
-            if queue.commands.send(SettleCommand::Flush(sender)).is_ok() {
+            if commands.send(SettleCommand::Flush(sender)).is_ok() {
                 all.push(written);
             }
         }

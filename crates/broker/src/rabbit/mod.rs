@@ -14,8 +14,9 @@
 //! | `publish_channel` | a channel to publish on, opened again after it ended |
 //! | `listener` | listens to live messages and signals, for the hub |
 //! | `bindings` | this process's own queue of live messages and signals |
-//! | `consumer` | the consumer of one model's queues |
-//! | `queue_consumer` | consumes from one queue |
+//! | `consumer` | the consumer |
+//! | `intake` | when which of its queues is read |
+//! | `queue_consumer` | reads one queue |
 //! | `buffer` | the deliveries that are not handed out yet |
 //! | `settle` | writes settlements |
 //! | `check` | the checks of `limekiln doctor` |
@@ -30,6 +31,7 @@ mod buffer;
 mod check;
 mod consumer;
 mod dial;
+mod intake;
 mod link;
 mod listener;
 mod publish_channel;

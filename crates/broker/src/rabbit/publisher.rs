@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::link::Link;
 use super::queue_publisher::{Batch, QueuePublisher};
 use super::round::Message;
-use crate::queue::queue_name;
+use crate::queue::Queue;
 use crate::{Error, Hint, Result, Settings};
 
 /// How many callers may queue up at one queue's publisher. Others wait until there is room.
@@ -26,7 +26,7 @@ pub(super) struct Publisher {
     link: Link,
     reconnect_timeout: Duration,
     confirm_timeout: Duration,
-    queues: Mutex<HashMap<String, mpsc::Sender<Batch>>>,
+    queues: Mutex<HashMap<Queue, mpsc::Sender<Batch>>>,
     tasks: TaskTracker,
     closed: CancellationToken,
 }
@@ -51,15 +51,13 @@ impl Publisher {
     pub(super) async fn announce(&self, hints: &[Hint]) -> Vec<Result<()>> {
         let connect_by = Instant::now() + self.reconnect_timeout;
         let mut results: Vec<Result<()>> = Vec::with_capacity(hints.len());
-        let mut queues: BTreeMap<String, (Vec<usize>, Vec<Message>)> = BTreeMap::new();
+        let mut queues: BTreeMap<Queue, (Vec<usize>, Vec<Message>)> = BTreeMap::new();
         for (at, hint) in hints.iter().enumerate() {
             // A hint that can't be encoded fails alone.
             results.push(match serde_json::to_vec(hint) {
                 Err(error) => Err(error.into()),
                 Ok(body) => {
-                    let (places, messages) = queues
-                        .entry(queue_name(&hint.model, hint.class))
-                        .or_default();
+                    let (places, messages) = queues.entry(hint.queue()).or_default();
                     places.push(at);
                     messages.push(Message {
                         body,
@@ -84,7 +82,7 @@ impl Publisher {
     }
 
     /// Publishes to one queue. Results are in the order of the messages; there are none when the broker was closed.
-    async fn publish(&self, queue: &str, messages: Vec<Message>) -> Vec<Result<()>> {
+    async fn publish(&self, queue: &Queue, messages: Vec<Message>) -> Vec<Result<()>> {
         let (reply, answer) = oneshot::channel();
         let mut batch = Batch { messages, reply };
         while !self.closed.is_cancelled() {
@@ -98,18 +96,17 @@ impl Publisher {
     }
 
     /// The way to one queue's publisher, which is started if it doesn't run.
-    fn queue(&self, queue: &str) -> mpsc::Sender<Batch> {
+    fn queue(&self, queue: &Queue) -> mpsc::Sender<Batch> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = queues.get(queue).filter(|sender| !sender.is_closed()) {
             return sender.clone();
         }
         queues.retain(|_, sender| !sender.is_closed());
         let (sender, batches) = mpsc::channel(BATCHES);
-        let publisher =
-            QueuePublisher::new(self.link.clone(), queue.to_owned(), self.confirm_timeout);
+        let publisher = QueuePublisher::new(self.link.clone(), queue.clone(), self.confirm_timeout);
         self.tasks
             .spawn(publisher.run(batches, self.closed.clone()));
-        queues.insert(queue.to_owned(), sender.clone());
+        queues.insert(queue.clone(), sender.clone());
         sender
     }
 }

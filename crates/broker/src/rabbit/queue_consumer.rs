@@ -1,4 +1,4 @@
-//! Consumes from one queue, one class's edits of a model: one task, one channel, one AMQP consumer.
+//! Reads one queue, one class's edits of a model: one task, one channel, and an AMQP consumer while messages come by themselves.
 //!
 //! RabbitMQ 3.10 breaks two promises on which a consumer would like to rely. It does not always tell a consumer that its
 //! queue was deleted: when the queue is declared again at once, the old consumer just receives nothing more. And a quorum
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use lapin::options::{
-    BasicCancelOptions, BasicQosOptions, BasicRejectOptions, QueueDeclareOptions,
+    BasicCancelOptions, BasicGetOptions, BasicQosOptions, BasicRejectOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Consumer};
@@ -23,10 +23,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::buffer::Buffer;
+use super::intake::{State, Take};
 use super::link::{Link, RETRY};
 use super::session::Session;
 use super::settle::{SettleCommand, Unsettled, settle, settlement_lost};
 use super::topology;
+use crate::queue::Queue;
 use crate::{Delivery, Error, Hint, Result};
 
 /// How often the task looks at its queue while nothing is delivered.
@@ -39,16 +41,17 @@ const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The task that consumes from one queue.
 pub(super) struct QueueConsumer {
     pub(super) link: Link,
-    pub(super) queue: String,
+    pub(super) queue: Queue,
     pub(super) class: Class,
-    /// How many deliveries may be unsettled.
-    pub(super) prefetch: u16,
+    /// The queue's number in the buffer.
+    pub(super) number: usize,
     pub(super) recreate_after: Duration,
     pub(super) buffer: Arc<Buffer>,
     /// Given to each delivery, for its settlement. It is weak so that the task ends with the last delivery.
     pub(super) commands: mpsc::WeakUnboundedSender<SettleCommand>,
-    pub(super) paused: watch::Receiver<bool>,
-    pub(super) consuming: watch::Sender<bool>,
+    pub(super) takes: mpsc::Receiver<Take>,
+    pub(super) open: watch::Receiver<bool>,
+    pub(super) state: watch::Sender<State>,
     /// Cancelled when the consumer was dropped. Deliveries that it handed out may still be unsettled.
     pub(super) dropped: CancellationToken,
     pub(super) closed: CancellationToken,
@@ -71,7 +74,9 @@ impl QueueConsumer {
                 Err(error) => Err(error),
                 Ok(session) => {
                     let served = self.serve(&session, &mut commands).await;
-                    if self.consuming.send_replace(false) && self.unresponsive_since.is_none() {
+                    if self.state.send_replace(State::Away) != State::Away
+                        && self.unresponsive_since.is_none()
+                    {
                         backoff.reset();
                     }
                     if let Err(error) = &served {
@@ -80,13 +85,13 @@ impl QueueConsumer {
                     served
                 }
             };
-            self.buffer.clear(self.class);
+            self.buffer.clear(self.number);
             match served {
                 Ok(()) => break,
                 Err(error) if error.is_transient() => {
-                    tracing::warn!(queue = self.queue, %error, "taking edits interrupted");
+                    tracing::warn!(queue = self.queue.name, %error, "taking edits interrupted");
                 }
-                Err(error) => tracing::error!(queue = self.queue, %error, "can't take edits"),
+                Err(error) => tracing::error!(queue = self.queue.name, %error, "can't take edits"),
             }
             // The channel is gone: settlements for it are lost, and nobody should wait for them to be written.
             while let Ok(command) = commands.try_recv() {
@@ -98,7 +103,7 @@ impl QueueConsumer {
                 () = closed.cancelled() => break,
             }
         }
-        self.buffer.clear(self.class);
+        self.buffer.clear(self.number);
     }
 
     /// Consumes and settles on one channel. `Ok` means that the task is done for good.
@@ -110,8 +115,6 @@ impl QueueConsumer {
         static NEXT_CHANNEL_ID: AtomicU64 = AtomicU64::new(1);
         topology::declare_queue(session, &self.queue).await?;
         let channel = session.channel().await?;
-        let limiting = channel.basic_qos(self.prefetch, BasicQosOptions { global: false });
-        session.rpc("prefetch", limiting).await?;
         let channel_id = NEXT_CHANNEL_ID.fetch_add(1, Ordering::Relaxed);
         let unsettled = Unsettled::default();
         let closed = self.closed.clone();
@@ -121,8 +124,11 @@ impl QueueConsumer {
             error = session.lost() => Err(error),
             () = closed.cancelled() => Ok(()),
         };
+        if matches!(ended, Err(Error::Unconfirmed(_))) && !session.ended.is_cancelled() {
+            self.unresponsive_since.get_or_insert_with(Instant::now);
+        }
         if closed.is_cancelled() {
-            self.buffer.clear(self.class);
+            self.buffer.clear(self.number);
             commands.close();
             settle(commands, session, &channel, channel_id, &unsettled).await?;
         }
@@ -132,13 +138,13 @@ impl QueueConsumer {
             && session.is_open(&channel)
             && let Err(error) = session.close(channel).await
         {
-            tracing::debug!(queue = self.queue, %error, "channel not closed");
+            tracing::debug!(queue = self.queue.name, %error, "channel not closed");
         }
         ended
     }
 
-    /// Consumes whenever it is not paused. Ends only with an error: once the consumer was dropped, it is for the
-    /// settling beside this to end when the last delivery is settled.
+    /// Reads as the intake says. Ends only with an error: once the consumer was dropped, it is for the settling beside this to
+    /// end when the last delivery is settled.
     async fn consume(
         &mut self,
         session: &Session,
@@ -146,64 +152,136 @@ impl QueueConsumer {
         channel_id: u64,
         unsettled: &Unsettled,
     ) -> Result<()> {
+        let at = Place {
+            session,
+            channel,
+            channel_id,
+            unsettled,
+        };
+        // Whether the queue answers shows at once, and not only when a slot is free. What comes by that, and has no slot, is given back.
+        let mut stream = Some(self.start(&at, 1).await?);
+        self.unresponsive_since = None;
+        self.stop(&at, &mut stream).await?;
+        let mut moves = self.buffer.moves();
+        let mut looking = tokio::time::interval(LOOK_EVERY);
+        looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = 0;
+        self.open.mark_changed();
         loop {
-            if self.is_dropped(false).await {
-                return pending().await;
-            }
-            self.consuming.send_replace(true);
-            let mut deliveries = self.start(session, channel).await?;
-            let mut looking = tokio::time::interval(LOOK_EVERY);
-            looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            looking.reset();
-            let mut looks = 0;
-            let dropped = loop {
-                tokio::select! {
-                    delivery = deliveries.next() => {
-                        looks = 0;
-                        looking.reset();
-                        match delivery {
-                            Some(delivery) => self.accept(delivery?, channel, channel_id, unsettled).await?,
-                            None => return Err(Error::Disconnected("the queue is gone".to_owned())),
-                        }
+            tokio::select! {
+                biased;
+                () = self.dropped.cancelled() => break,
+                changed = self.open.changed() => {
+                    if changed.is_err() {
+                        break;
                     }
-                    dropped = self.is_dropped(true) => break dropped,
-                    _ = looking.tick() => {
-                        let credit = unsettled.len() < usize::from(self.prefetch);
-                        looks = match credit && self.look(session, channel).await? > 0 {
-                            true => looks + 1,
-                            false => 0,
-                        };
-                        if looks >= LOOKS {
-                            return Err(Error::Disconnected("the queue has messages and delivers none".to_owned()));
-                        }
+                    self.adjust(&at, &mut stream).await?;
+                    looking.reset();
+                    looks = 0;
+                }
+                Some(take) = self.takes.recv() => self.take(&at, &mut stream, take).await?,
+                delivery = next(&mut stream) => {
+                    looks = 0;
+                    looking.reset();
+                    match delivery {
+                        Some(delivery) => self.accept(delivery?, &at, stream.as_ref()).await?,
+                        None => return Err(Error::Disconnected("the queue is gone".to_owned())),
                     }
                 }
-            };
-            let cancelling = channel.basic_cancel(deliveries.tag(), BasicCancelOptions::default());
-            session.rpc("cancel", cancelling).await?;
-            // Deliveries that were under way at the cancellation. The stream ends after them.
-            while let Some(Ok(delivery)) = deliveries.next().await {
-                self.accept(delivery, channel, channel_id, unsettled)
-                    .await?;
-            }
-            self.buffer.clear(self.class);
-            self.consuming.send_replace(false);
-            if dropped {
-                return pending().await;
+                _ = moves.changed(), if *self.open.borrow() => self.adjust(&at, &mut stream).await?,
+                _ = looking.tick(), if stream.is_some() => {
+                    let credit = stream.as_ref().is_some_and(|stream| stream.credit(unsettled) > 0);
+                    looks = match credit && self.look(session, channel).await? > 0 {
+                        true => looks + 1,
+                        false => 0,
+                    };
+                    if looks >= LOOKS {
+                        return Err(Error::Disconnected("the queue has messages and delivers none".to_owned()));
+                    }
+                }
             }
         }
+        self.stop(&at, &mut stream).await?;
+        self.buffer.clear(self.number);
+        pending().await
     }
 
-    /// Attaches a consumer to the queue, and notes whether the queue answers.
-    async fn start(&mut self, session: &Session, channel: &Channel) -> Result<Consumer> {
-        let consumed = topology::queue_consume(session, channel, &self.queue).await;
-        match &consumed {
-            Err(Error::Unconfirmed(_)) if !session.ended.is_cancelled() => {
-                self.unresponsive_since.get_or_insert_with(Instant::now);
-            }
-            _ => self.unresponsive_since = None,
+    /// Asks the queue for messages, at most as many as the intake says.
+    async fn take(&self, at: &Place<'_>, stream: &mut Option<Stream>, take: Take) -> Result<()> {
+        self.stop(at, stream).await?;
+        let getting = at
+            .channel
+            .basic_get(self.queue.name.as_str().into(), BasicGetOptions::default());
+        let Some(got) = at.session.rpc(&self.queue.name, getting).await? else {
+            // An error means that the intake waits no longer.
+            let _ = take.coming.send(0);
+            return Ok(());
+        };
+        let waiting = usize::try_from(got.message_count).unwrap_or(usize::MAX);
+        let more = waiting.min(take.most.saturating_sub(1));
+        if more > 0 {
+            *stream = Some(self.start(at, more).await?);
         }
-        consumed
+        self.accept(got.delivery, at, None).await?;
+        let _ = take.coming.send(1 + more);
+        Ok(())
+    }
+
+    /// Lets as many messages come by themselves as there is room for: from half as many to twice as many, so that not every
+    /// edit that starts or ends changes it.
+    async fn adjust(&self, at: &Place<'_>, stream: &mut Option<Stream>) -> Result<()> {
+        let (open, room) = (*self.open.borrow(), self.buffer.room());
+        let fits = match stream {
+            Some(_) if !open => false,
+            // Without room the intake closes the queue in a moment.
+            Some(_) if room == 0 => true,
+            Some(stream) => {
+                let credit = stream.credit(at.unsettled);
+                credit <= 2 * room && 2 * credit >= room
+            }
+            None => !open,
+        };
+        if fits {
+            return Ok(());
+        }
+        self.stop(at, stream).await?;
+        // What was on its way has come.
+        let room = self.buffer.room();
+        if open && room > 0 {
+            *stream = Some(self.start(at, room).await?);
+        }
+        Ok(())
+    }
+
+    /// Ends what comes by itself, and takes in what is on its way.
+    async fn stop(&self, at: &Place<'_>, stream: &mut Option<Stream>) -> Result<()> {
+        if let Some(mut ending) = stream.take() {
+            let tag = ending.consumer.tag();
+            let cancelling = at.channel.basic_cancel(tag, BasicCancelOptions::default());
+            at.session.rpc("cancel", cancelling).await?;
+            while let Some(Ok(delivery)) = ending.consumer.next().await {
+                self.accept(delivery, at, Some(&ending)).await?;
+            }
+        }
+        self.state.send_replace(State::Closed);
+        Ok(())
+    }
+
+    /// Attaches a consumer to the queue that gets so many messages, and notes whether the queue answers.
+    async fn start(&self, at: &Place<'_>, credit: usize) -> Result<Stream> {
+        static NEXT_STREAM: AtomicU64 = AtomicU64::new(1);
+        self.state.send_replace(State::Open);
+        let limit = u16::try_from(credit).unwrap_or(u16::MAX);
+        let limiting = at
+            .channel
+            .basic_qos(limit, BasicQosOptions { global: false });
+        at.session.rpc("prefetch", limiting).await?;
+        let consumer = topology::queue_consume(at.session, at.channel, &self.queue.name).await?;
+        Ok(Stream {
+            number: NEXT_STREAM.fetch_add(1, Ordering::Relaxed),
+            consumer,
+            limit: limit.into(),
+        })
     }
 
     /// How many messages are ready in the queue. A queue that is gone is an error, and ends the channel.
@@ -211,9 +289,9 @@ impl QueueConsumer {
         let options = QueueDeclareOptions::durable().passive();
         let arguments = FieldTable::default();
         let found =
-            topology::queue_declare(session, channel, &self.queue, options, arguments).await?;
+            topology::queue_declare(session, channel, &self.queue.name, options, arguments).await?;
         tracing::debug!(
-            queue = self.queue,
+            queue = self.queue.name,
             ready = found.message_count(),
             consumers = found.consumer_count(),
             "looked after the queue"
@@ -233,25 +311,16 @@ impl QueueConsumer {
             return;
         };
         tracing::error!(
-            queue = self.queue,
+            queue = self.queue.name,
             silent = ?since.elapsed(),
             "the queue has no leader; deleting it, its edits will be announced again"
         );
         metrics::counter!("limekiln_broker_revived_total").increment(1);
         self.unresponsive_since = None;
         let limit = self.recreate_after.max(DELETE_TIMEOUT);
-        if let Err(error) = topology::delete_queue(session, &self.queue, limit).await {
+        if let Err(error) = topology::delete_queue(session, &self.queue.name, limit).await {
             // RabbitMQ 3.10 deletes the queue and ends the connection all the same.
-            tracing::warn!(queue = self.queue, %error, "rabbitmq failed to delete it; if it stays unresponsive, use rabbitmqctl delete_queue");
-        }
-    }
-
-    /// Waits until the consumer is paused, or until it no longer is. True when it was dropped instead.
-    async fn is_dropped(&mut self, paused: bool) -> bool {
-        let changed = async { self.paused.wait_for(|now| *now == paused).await.is_err() };
-        tokio::select! {
-            gone = changed => gone,
-            () = self.dropped.cancelled() => true,
+            tracing::warn!(queue = self.queue.name, %error, "rabbitmq failed to delete it; if it stays unresponsive, use rabbitmqctl delete_queue");
         }
     }
 
@@ -259,17 +328,17 @@ impl QueueConsumer {
     async fn accept(
         &self,
         delivery: lapin::message::Delivery,
-        channel: &Channel,
-        channel_id: u64,
-        unsettled: &Unsettled,
+        at: &Place<'_>,
+        stream: Option<&Stream>,
     ) -> Result<()> {
         let tag = delivery.delivery_tag;
         let mut hint: Hint = match serde_json::from_slice(&delivery.data) {
             Ok(hint) => hint,
             Err(error) => {
-                tracing::warn!(queue = self.queue, %error, "a message that names no edit; to the dead letters");
+                tracing::warn!(queue = self.queue.name, %error, "a message that names no edit; to the dead letters");
                 metrics::counter!("limekiln_broker_undecodable_total").increment(1);
-                return Ok(channel
+                return Ok(at
+                    .channel
                     .basic_reject(tag, BasicRejectOptions { requeue: false })
                     .await?);
             }
@@ -280,7 +349,9 @@ impl QueueConsumer {
         let Some(commands) = self.commands.upgrade() else {
             return Ok(());
         };
-        unsettled.delivered(tag);
+        at.unsettled
+            .delivered(tag, stream.map_or(0, |stream| stream.number));
+        let channel_id = at.channel_id;
         let settler = move |hint: &Hint, settlement| {
             let command = SettleCommand::Settle {
                 tag,
@@ -293,8 +364,39 @@ impl QueueConsumer {
             }
         };
         let delivery = Delivery::new(hint, delivery.redelivered, settler);
-        self.buffer.push(self.class, delivery);
+        self.buffer.push(self.class, self.number, delivery);
         Ok(())
+    }
+}
+
+/// Messages that come by themselves.
+struct Stream {
+    number: u64,
+    consumer: Consumer,
+    /// How many may be unsettled.
+    limit: usize,
+}
+
+impl Stream {
+    /// How many more may come.
+    fn credit(&self, unsettled: &Unsettled) -> usize {
+        self.limit.saturating_sub(unsettled.count(self.number))
+    }
+}
+
+/// What the queue is read on.
+struct Place<'a> {
+    session: &'a Session,
+    channel: &'a Channel,
+    channel_id: u64,
+    unsettled: &'a Unsettled,
+}
+
+/// The next message; pending for ever while none comes by itself.
+async fn next(stream: &mut Option<Stream>) -> Option<lapin::Result<lapin::message::Delivery>> {
+    match stream {
+        Some(stream) => stream.consumer.next().await,
+        None => pending().await,
     }
 }
 

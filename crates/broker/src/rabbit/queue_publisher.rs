@@ -16,6 +16,7 @@ use super::link::Link;
 use super::publish_channel::PublishChannel;
 use super::round::{Message, Outcome, publish_round};
 use super::topology;
+use crate::queue::Queue;
 use crate::{Error, Result};
 
 /// How many messages are published in one round.
@@ -39,7 +40,7 @@ pub(super) struct Batch {
 
 /// Publishes to one queue.
 pub(super) struct QueuePublisher {
-    queue: String,
+    queue: Queue,
     confirm_timeout: Duration,
     channel: PublishChannel,
     /// How many messages were published so far, which numbers them.
@@ -49,7 +50,7 @@ pub(super) struct QueuePublisher {
 }
 
 impl QueuePublisher {
-    pub(super) fn new(link: Link, queue: String, confirm_timeout: Duration) -> Self {
+    pub(super) fn new(link: Link, queue: Queue, confirm_timeout: Duration) -> Self {
         Self {
             queue,
             confirm_timeout,
@@ -130,7 +131,7 @@ impl QueuePublisher {
             self.published += round.len() as u64;
             let limit = self.confirm_timeout;
             let (outcomes, in_time) =
-                publish_round(&channel, &self.queue, &round, first_id, limit).await;
+                publish_round(&channel, &self.queue.name, &round, first_id, limit).await;
             if !in_time {
                 self.open_breaker().await;
             }
@@ -139,10 +140,10 @@ impl QueuePublisher {
             for (at, outcome) in open.into_iter().zip(outcomes) {
                 results[at] = match outcome {
                     Outcome::Confirmed => Some(Ok(())),
-                    Outcome::Refused => Some(Err(Error::Refused(self.queue.clone()))),
+                    Outcome::Refused => Some(Err(Error::Refused(self.queue.name.clone()))),
                     Outcome::Unconfirmed => Some(Err(Error::Unconfirmed(self.confirm_timeout))),
                     Outcome::Returned if rounds == ROUNDS => {
-                        Some(Err(Error::Unroutable(self.queue.clone())))
+                        Some(Err(Error::Unroutable(self.queue.name.clone())))
                     }
                     Outcome::Lost(error) if rounds == ROUNDS => Some(Err(Error::Amqp(error))),
                     Outcome::Returned | Outcome::Lost(_) => {
@@ -167,7 +168,7 @@ impl QueuePublisher {
     /// After a round that was not confirmed in time: opens the circuit breaker if the queue is at fault, and not the
     /// connection.
     async fn open_breaker(&mut self) {
-        tracing::warn!(queue = self.queue, timeout = ?self.confirm_timeout, "publishes were not confirmed in time");
+        tracing::warn!(queue = self.queue.name, timeout = ?self.confirm_timeout, "publishes were not confirmed in time");
         // The channel is not used again, because late confirms would be taken for those of the next round.
         if let Some(session) = self.channel.reset()
             && session.channel().await.is_ok()
@@ -199,7 +200,7 @@ impl QueuePublisher {
         match topology::declare_queue(session, &self.queue).await {
             Err(error) if !error.is_transient() => Err(error),
             Err(error) => {
-                tracing::warn!(queue = self.queue, %error, "queue not declared");
+                tracing::warn!(queue = self.queue.name, %error, "queue not declared");
                 Ok(())
             }
             Ok(()) => Ok(()),

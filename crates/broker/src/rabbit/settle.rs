@@ -1,7 +1,7 @@
 //! Writes settlements (acks, requeues, rejects) to the channel of their deliveries.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::try_join_all;
 use lapin::Channel;
@@ -44,31 +44,30 @@ pub(super) fn settlement_lost() {
     metrics::counter!("limekiln_broker_settlements_lost_total").increment(1);
 }
 
-/// The tags that were delivered on one channel and are not settled.
+/// The tags that were delivered on one channel and are not settled, each with the number of the AMQP consumer that it came by.
 #[derive(Debug, Default)]
-pub(super) struct Unsettled(Mutex<BTreeSet<u64>>);
+pub(super) struct Unsettled(Mutex<BTreeMap<u64, u64>>);
 
 impl Unsettled {
-    pub(super) fn delivered(&self, tag: u64) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(tag);
+    pub(super) fn delivered(&self, tag: u64, consumer: u64) {
+        self.lock().insert(tag, consumer);
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    /// How many came by this consumer.
+    pub(super) fn count(&self, consumer: u64) -> usize {
+        let unsettled = self.lock();
+        unsettled.values().filter(|by| **by == consumer).count()
     }
 
     /// Removes settled tags. Acks mostly come in the order of the deliveries, so many can be written as one: returns the
     /// tag up to which everything is to be acked at once, if any, and leaves in `acked` those to be acked one by one.
     fn settled(&self, others: &[u64], acked: &mut BTreeSet<u64>) -> Option<u64> {
-        let mut unsettled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unsettled = self.lock();
         for tag in others {
             unsettled.remove(tag);
         }
         let prefix: Vec<_> = unsettled
-            .iter()
+            .keys()
             .copied()
             .take_while(|tag| acked.contains(tag))
             .collect();
@@ -80,6 +79,10 @@ impl Unsettled {
             acked.remove(tag);
         }
         Some(last)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,7 +177,8 @@ mod tests {
     #[test]
     fn acks_up_to_the_first_gap_are_one() {
         let unsettled = Unsettled::default();
-        (1..=6).for_each(|tag| unsettled.delivered(tag));
+        (1..=6).for_each(|tag| unsettled.delivered(tag, tag % 2));
+        assert_eq!(unsettled.count(1), 3);
         let mut acked = BTreeSet::from([1, 2, 4]);
         assert_eq!(unsettled.settled(&[], &mut acked), Some(2));
         assert_eq!(acked, BTreeSet::from([4]));

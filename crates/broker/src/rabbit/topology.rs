@@ -8,12 +8,14 @@ use lapin::options::{
     QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Consumer, ExchangeKind, Queue};
+use lapin::{Channel, Consumer, ExchangeKind};
 
 use super::session::Session;
-use crate::queue::{DEAD, DEAD_LIMIT, DELIVERY_LIMIT, QUEUE_LIMIT};
+use crate::queue::{DEAD, DEAD_LIMIT, DELIVERY_LIMIT, QUEUE_LIMIT, Queue};
 use crate::{Followed, Result};
 
+/// How long the queue of a cohort is kept that nobody reads: its workers were replaced. What was in it is announced again.
+const COHORT_EXPIRES_MS: u32 = 24 * 3600 * 1000;
 /// The exchange of edits to do. Each queue is bound under its own name.
 pub(super) const EDITS: &str = "limekiln.edits";
 /// The exchange of live progress.
@@ -75,9 +77,10 @@ pub(super) async fn declare(session: &Session) -> Result<()> {
 }
 
 /// Declares one queue of edits.
-pub(super) async fn declare_queue(session: &Session, name: &str) -> Result<()> {
+pub(super) async fn declare_queue(session: &Session, queue: &Queue) -> Result<()> {
     let channel = session.channel().await?;
-    let arguments = table([
+    let name = &queue.name;
+    let mut arguments = table([
         ("x-queue-type", text("quorum")),
         ("x-dead-letter-exchange", text(DEAD)),
         // A full queue refuses new messages; by default it would turn the oldest edits into dead letters.
@@ -85,6 +88,9 @@ pub(super) async fn declare_queue(session: &Session, name: &str) -> Result<()> {
         ("x-delivery-limit", number(DELIVERY_LIMIT)),
         ("x-max-length", number(QUEUE_LIMIT)),
     ]);
+    if queue.of_cohort {
+        arguments.insert("x-expires".into(), number(COHORT_EXPIRES_MS));
+    }
     queue_declare(
         session,
         &channel,
@@ -137,7 +143,7 @@ pub(super) async fn queue_declare(
     name: &str,
     options: QueueDeclareOptions,
     arguments: FieldTable,
-) -> Result<Queue> {
+) -> Result<lapin::Queue> {
     let declaring = channel.queue_declare(name.into(), options, arguments);
     session.rpc(name, declaring).await
 }

@@ -26,7 +26,7 @@ async fn connections_cut_again_and_again() {
     let broker = Broker::connect(&impatient(proxy.before(&node.vhost().await)))
         .await
         .unwrap();
-    let mut consumer = broker.consume(&model("rooms"), 16).await.unwrap();
+    let mut consumer = broker.consume(&[model("rooms")], None, 16).await.unwrap();
     let announced: Vec<_> = (0..10).map(|_| hints("rooms", Class::Bulk, 50)).collect();
     let expected = edits(announced.iter().flatten());
     let announcing = async {
@@ -59,7 +59,7 @@ async fn connections_closed_by_the_server() {
     let broker = Broker::connect(&impatient(node.vhost().await))
         .await
         .unwrap();
-    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    let mut consumer = broker.consume(&[model("rooms")], None, 4).await.unwrap();
     let mut subscription = broker.subscribe(EditId::new()).await;
     node.connections_close().await;
     assert!(matches!(receive(&mut subscription).await, Update::Lagged));
@@ -80,7 +80,7 @@ async fn confirms_lost_in_a_blackhole() {
     };
     let broker = Broker::connect(&settings).await.unwrap();
     let direct = Broker::connect(&impatient(&url)).await.unwrap();
-    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    let mut consumer = broker.consume(&[model("rooms")], None, 4).await.unwrap();
     announce(&broker, &hints("rooms", Class::Bulk, 1)).await;
     next(&mut consumer).await.ack();
     consumer.flush().await;
@@ -172,7 +172,7 @@ async fn attempts_given_up_leave_no_thread() {
 async fn deleted_queues_and_exchanges_come_again() {
     let url = RabbitMq::shared().vhost().await;
     let broker = Broker::connect(&impatient(&url)).await.unwrap();
-    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    let mut consumer = broker.consume(&[model("rooms")], None, 4).await.unwrap();
     let (_connection, channel) = stranger(&url).await;
     // Queues that are consumed from.
     for class in ["interactive", "bulk"] {
@@ -241,7 +241,7 @@ async fn a_blocked_broker() {
         refused
     })
     .await;
-    let mut consumer = broker.consume(&model("rooms"), 4).await.unwrap();
+    let mut consumer = broker.consume(&[model("rooms")], None, 4).await.unwrap();
     take_all(&mut consumer, &edits(&announced)).await;
     consumer.flush().await;
     assert!(!broker.check(&[]).await.is_healthy());

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use limekiln_broker::{Broker, Consumer, Delivery, Hint, Input, Settings, Update};
-use limekiln_jobs::{Class, Digest, EditId, Epoch, Live, ModelName, Retryable, TenantId};
+use limekiln_broker::{Broker, Consumer, Delivery, Hint, Settings, Update};
+use limekiln_jobs::{Class, EditId, Epoch, Live, ModelName, Retryable, TenantId};
 use limekiln_testbed::{RabbitMq, until};
 
 /// Long enough for anything on a busy machine.
@@ -42,11 +42,7 @@ pub(crate) fn hint(model_name: &str, class: Class) -> Hint {
         tenant: TenantId::new(),
         model: model(model_name),
         class,
-        input: Some(Input {
-            key: format!("t/x/images/{edit}"),
-            digest: Digest::of(edit.to_string().as_bytes()),
-            bytes: 12_345,
-        }),
+        cohort: None,
         announcement: 1,
         trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
     }

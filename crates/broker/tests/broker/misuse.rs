@@ -58,7 +58,10 @@ async fn a_queue_with_other_properties() {
         .queue_declare(name.into(), options, FieldTable::default())
         .await
         .unwrap();
-    let error = broker.consume(&model("rooms"), 1).await.unwrap_err();
+    let error = broker
+        .consume(&[model("rooms")], None, 1)
+        .await
+        .unwrap_err();
     assert!(
         matches!(&error, Error::Differs { name: of, .. } if of == name),
         "{error}"
@@ -106,7 +109,7 @@ async fn a_user_without_permissions() {
     ))
     .await;
     let broker = Broker::connect(&impatient(&theirs)).await.unwrap();
-    let mut consumer = broker.consume(&model("rooms"), 1).await.unwrap();
+    let mut consumer = broker.consume(&[model("rooms")], None, 1).await.unwrap();
     let followed = limekiln_jobs::EditId::new();
     let mut subscription = broker.subscribe(followed).await;
     announce(&broker, &hints("rooms", Class::Bulk, 2)).await;
@@ -123,7 +126,7 @@ async fn a_user_without_permissions() {
 async fn messages_that_name_no_edit_become_dead_letters() {
     let url = RabbitMq::shared().vhost().await;
     let broker = Broker::connect(&impatient(&url)).await.unwrap();
-    let mut consumer = broker.consume(&model("rooms"), 2).await.unwrap();
+    let mut consumer = broker.consume(&[model("rooms")], None, 2).await.unwrap();
     let followed = limekiln_jobs::EditId::new();
     let mut subscription = broker.subscribe(followed).await;
     let mut stops = broker.stops().await;
@@ -160,5 +163,5 @@ async fn messages_that_name_no_edit_become_dead_letters() {
     assert_eq!(step(&receive_live(&mut subscription).await), 5);
     broker.stop(good.edit, limekiln_jobs::Epoch::new(4));
     let stop = soon(stops.next()).await;
-    assert_eq!(stop.edit, good.edit);
+    assert_eq!(stop.run().edit, good.edit);
 }

@@ -22,7 +22,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     let late_rooms = &format!("{rooms}-late");
     let node = node_alone().await;
     let broker = Broker::connect(&impatient(node.url())).await.unwrap();
-    let mut consumer = broker.consume(&model(rooms), 4).await.unwrap();
+    let mut consumer = broker.consume(&[model(rooms)], None, 4).await.unwrap();
     let mut wakes = broker.wakes().await;
     let mut stops = broker.stops().await;
     let edit = EditId::new();
@@ -54,7 +54,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     );
     let followed = EditId::new();
     let mut late = broker.subscribe(followed).await;
-    let mut late_consumer = broker.consume(&model(late_rooms), 1).await.unwrap();
+    let mut late_consumer = broker.consume(&[model(late_rooms)], None, 1).await.unwrap();
     broker.publish_live(&preview(edit, 1));
     broker.stop(edit, Epoch::new(1));
     broker.wake();
@@ -87,7 +87,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
     until("stops", SOON, async || {
         broker.stop(edit, Epoch::new(2));
         let stop = tokio::time::timeout(Duration::from_millis(200), stops.next()).await;
-        stop.is_ok_and(|stop| stop.is_some_and(|stop| stop.edit == edit))
+        stop.is_ok_and(|stop| stop.is_some_and(|stop| stop.run().edit == edit))
     })
     .await;
     let more = hints(late_rooms, Class::Bulk, 20);
@@ -101,7 +101,7 @@ async fn away_and_back(rooms: &str, end: impl AsyncFn(&RabbitMq)) {
 async fn kill_with_new_queues() {
     let node = node_alone().await;
     let broker = Broker::connect(&impatient(node.url())).await.unwrap();
-    let mut consumer = broker.consume(&model("new"), 4).await.unwrap();
+    let mut consumer = broker.consume(&[model("new")], None, 4).await.unwrap();
     node.kill9().await;
     node.run().await;
     until("the connection to be back", 2 * SOON, async || {

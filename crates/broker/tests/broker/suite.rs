@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use limekiln_broker::{Broker, Error, Stop, Update};
+use limekiln_broker::{Broker, Error, Run, Stop, Update};
 use limekiln_jobs::{Class, EditId, Epoch};
 use limekiln_testbed::until;
 
@@ -18,8 +18,11 @@ macro_rules! tests {
             $pair:
             edits_arrive_as_announced
             acked_edits_are_gone
-            interactive_edits_come_first
-            no_more_than_slots_and_one_unsettled
+            the_class_is_chosen_when_a_slot_is_free
+            a_busy_consumer_leaves_messages_to_idle_ones
+            floods_of_both_classes_lose_nothing
+            cohorts_are_apart
+            no_more_than_slots_at_once
             requeued_and_dropped_edits_come_again
             rejected_edits_become_dead_letters
             edits_returned_too_often_become_dead_letters
@@ -53,14 +56,13 @@ pub(crate) use tests;
 pub(crate) async fn edits_arrive_as_announced(here: Broker, there: Broker) {
     let mut untraced = hint("rooms", Class::Bulk);
     untraced.trace = None;
-    untraced.input = None;
     untraced.announcement = 7;
     let announced = vec![hint("rooms", Class::Interactive), untraced];
     // Nobody consumes yet, so they wait.
     announce(&here, &announced).await;
     assert_eq!(ready(&there, "rooms", Class::Interactive).await, 1);
     assert_eq!(ready(&there, "rooms", Class::Bulk).await, 1);
-    let mut consumer = there.consume(&model("rooms"), 3).await.unwrap();
+    let mut consumer = there.consume(&[model("rooms")], None, 3).await.unwrap();
     let mut came = BTreeMap::new();
     for _ in 0..2 {
         let delivery = next(&mut consumer).await;
@@ -75,7 +77,7 @@ pub(crate) async fn edits_arrive_as_announced(here: Broker, there: Broker) {
 }
 
 pub(crate) async fn acked_edits_are_gone(here: Broker, there: Broker) {
-    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    let mut consumer = there.consume(&[model("rooms")], None, 1).await.unwrap();
     announce(&here, &[hint("rooms", Class::Interactive)]).await;
     next(&mut consumer).await.ack();
     consumer.flush().await;
@@ -83,7 +85,7 @@ pub(crate) async fn acked_edits_are_gone(here: Broker, there: Broker) {
     // If the first were still there, it would come before this one.
     let other = hint("rooms", Class::Interactive);
     announce(&here, std::slice::from_ref(&other)).await;
-    let mut consumer = here.consume(&model("rooms"), 1).await.unwrap();
+    let mut consumer = here.consume(&[model("rooms")], None, 1).await.unwrap();
     let delivery = next(&mut consumer).await;
     assert_eq!(delivery.hint.edit, other.edit);
     delivery.ack();
@@ -95,55 +97,141 @@ pub(crate) async fn acked_edits_are_gone(here: Broker, there: Broker) {
     assert_eq!(dead(&here).await, 0);
 }
 
-pub(crate) async fn interactive_edits_come_first(here: Broker, there: Broker) {
-    let mut consumer = there.consume(&model("rooms"), 9).await.unwrap();
-    let bulk = hints("rooms", Class::Bulk, 4);
+pub(crate) async fn the_class_is_chosen_when_a_slot_is_free(here: Broker, there: Broker) {
+    let mut consumer = there.consume(&[model("rooms")], None, 1).await.unwrap();
+    let bulk = hints("rooms", Class::Bulk, 3);
     announce(&here, &bulk).await;
-    until("the bulk edits", SOON, async || consumer.ready() == 4).await;
-    let interactive = hints("rooms", Class::Interactive, 4);
+    let running = next(&mut consumer).await;
+    assert_eq!(running.hint.edit, bulk[0].edit);
+    // Both wait in the broker, for whoever is free first.
+    let interactive = hints("rooms", Class::Interactive, 2);
     announce(&here, &interactive).await;
-    until("the interactive edits", SOON, async || {
-        consumer.ready() == 8
+    until("both queues to be left alone", SOON, async || {
+        let (first, last) = (Class::Interactive, Class::Bulk);
+        (
+            ready(&here, "rooms", first).await,
+            ready(&here, "rooms", last).await,
+        ) == (2, 2)
     })
     .await;
-    for expected in interactive.iter().chain(&bulk) {
+    assert_eq!(consumer.ready(), 0);
+    running.ack();
+    for expected in interactive.iter().chain(&bulk[1..]) {
         let delivery = next(&mut consumer).await;
         assert_eq!(delivery.hint.edit, expected.edit);
         delivery.ack();
     }
 }
 
-pub(crate) async fn no_more_than_slots_and_one_unsettled(here: Broker, there: Broker) {
-    let mut consumer = there.consume(&model("rooms"), 2).await.unwrap();
-    announce(&here, &hints("rooms", Class::Interactive, 10)).await;
-    let mut unsettled = Vec::new();
-    for _ in 0..3 {
-        unsettled.push(next(&mut consumer).await);
-    }
-    until("seven left", SOON, async || {
-        ready(&here, "rooms", Class::Interactive).await == 7
-    })
-    .await;
-    assert_eq!(consumer.ready(), 0);
-    // Bulk edits have a limit of their own.
+/// A worker that is busy takes nothing away from one that is idle, whatever the classes and the models.
+pub(crate) async fn a_busy_consumer_leaves_messages_to_idle_ones(here: Broker, there: Broker) {
+    let models = [model("rooms"), model("others")];
+    let mut busy = there.consume(&models, None, 1).await.unwrap();
     announce(&here, &hints("rooms", Class::Bulk, 1)).await;
-    unsettled.push(next(&mut consumer).await);
-    assert_eq!(unsettled[3].hint.class, Class::Bulk);
-    // Once one is settled, one more is delivered.
-    unsettled.remove(0).ack();
-    unsettled.push(next(&mut consumer).await);
-    until("six left", SOON, async || {
-        ready(&here, "rooms", Class::Interactive).await == 6
-    })
-    .await;
-    assert_eq!(consumer.ready(), 0);
-    assert_eq!(unsettled.len(), 4);
+    let running = next(&mut busy).await;
+    let mut idle = here.consume(&models, None, 1).await.unwrap();
+    for (name, class) in [
+        ("rooms", Class::Interactive),
+        ("rooms", Class::Bulk),
+        ("others", Class::Interactive),
+        ("others", Class::Bulk),
+    ] {
+        let announced = hints(name, class, 3);
+        announce(&here, &announced).await;
+        for _ in &announced {
+            next(&mut idle).await.ack();
+        }
+    }
+    assert_eq!(busy.ready(), 0);
+    running.ack();
+}
+
+pub(crate) async fn no_more_than_slots_at_once(here: Broker, there: Broker) {
+    let mut consumer = there
+        .consume(&[model("rooms"), model("others")], None, 3)
+        .await
+        .unwrap();
+    announce(&here, &hints("rooms", Class::Interactive, 5)).await;
+    announce(&here, &hints("others", Class::Bulk, 5)).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(next(&mut consumer).await);
+    }
+    let left = async || {
+        ready(&here, "rooms", Class::Interactive).await + ready(&here, "others", Class::Bulk).await
+    };
+    until("seven left", SOON, async || left().await == 7).await;
+    assert!(consumer.next().now_or_never().is_none());
+    // Once one is settled, or gives up its slot, one more is delivered.
+    held.remove(0).ack();
+    held.push(next(&mut consumer).await);
+    let slot = held[0].take_slot();
+    assert!(consumer.next().now_or_never().is_none());
+    drop(slot);
+    held.push(next(&mut consumer).await);
+    until("five left", SOON, async || left().await == 5).await;
+    assert!(consumer.next().now_or_never().is_none());
+    assert_eq!(held.len(), 4);
+}
+
+/// Two consumers and a flood of both classes: none comes back so often that it is lost to the dead letters.
+pub(crate) async fn floods_of_both_classes_lose_nothing(here: Broker, there: Broker) {
+    let models = [model("rooms"), model("others")];
+    let announced: Vec<_> = ["rooms", "others"]
+        .into_iter()
+        .flat_map(|name| hints_of_all_classes(name, 60))
+        .collect();
+    let mut expected = edits(&announced);
+    announce(&here, &announced).await;
+    let mut consumers = [
+        there.consume(&models, None, 1).await.unwrap(),
+        here.consume(&models, None, 5).await.unwrap(),
+    ];
+    let [one, five] = &mut consumers;
+    while !expected.is_empty() {
+        let delivery = tokio::select! {
+            delivery = next(one) => delivery,
+            delivery = next(five) => delivery,
+        };
+        assert!(expected.remove(&delivery.hint.edit), "came twice");
+        delivery.ack();
+    }
+    assert_eq!(dead(&here).await, 0);
+}
+
+pub(crate) async fn cohorts_are_apart(here: Broker, there: Broker) {
+    let all = [model("rooms")];
+    let mut old = there.consume(&all, Some("a1"), 4).await.unwrap();
+    let mut new = there.consume(&all, Some("b2"), 4).await.unwrap();
+    let mut announced = hints("rooms", Class::Interactive, 3);
+    for hint in &mut announced {
+        hint.cohort = Some("b2".to_owned());
+    }
+    announce(&here, &announced).await;
+    for _ in 0..3 {
+        let delivery = next(&mut new).await;
+        assert_eq!(delivery.hint.cohort.as_deref(), Some("b2"));
+        delivery.ack();
+    }
+    let plain = hint("rooms", Class::Interactive);
+    announce(&here, std::slice::from_ref(&plain)).await;
+    let delivery = tokio::select! {
+        delivery = next(&mut old) => delivery,
+        delivery = next(&mut new) => delivery,
+    };
+    assert_eq!(delivery.hint.edit, plain.edit);
+    delivery.ack();
+    announced[0].cohort = Some("of-nobody".to_owned());
+    announce(&here, &announced[..1]).await;
+    let waiting = there.waiting(&all[0], Class::Interactive, Some("of-nobody"));
+    assert_eq!(waiting.await.unwrap(), 1);
+    assert_eq!(ready(&here, "rooms", Class::Interactive).await, 0);
 }
 
 pub(crate) async fn requeued_and_dropped_edits_come_again(here: Broker, there: Broker) {
     let announced = hint("rooms", Class::Interactive);
     announce(&here, std::slice::from_ref(&announced)).await;
-    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    let mut consumer = there.consume(&[model("rooms")], None, 1).await.unwrap();
     next(&mut consumer).await.requeue();
     let again = next(&mut consumer).await;
     assert_eq!(again.hint, announced);
@@ -157,7 +245,7 @@ pub(crate) async fn requeued_and_dropped_edits_come_again(here: Broker, there: B
 
 pub(crate) async fn rejected_edits_become_dead_letters(here: Broker, there: Broker) {
     announce(&here, &hints("rooms", Class::Interactive, 2)).await;
-    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    let mut consumer = there.consume(&[model("rooms")], None, 1).await.unwrap();
     next(&mut consumer).await.reject();
     next(&mut consumer).await.ack();
     until("a dead letter", SOON, async || dead(&here).await == 1).await;
@@ -166,7 +254,7 @@ pub(crate) async fn rejected_edits_become_dead_letters(here: Broker, there: Brok
 
 pub(crate) async fn edits_returned_too_often_become_dead_letters(here: Broker, there: Broker) {
     announce(&here, &[hint("rooms", Class::Bulk)]).await;
-    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    let mut consumer = there.consume(&[model("rooms")], None, 1).await.unwrap();
     let mut deliveries = 0;
     loop {
         tokio::select! {
@@ -184,7 +272,7 @@ pub(crate) async fn edits_returned_too_often_become_dead_letters(here: Broker, t
 }
 
 pub(crate) async fn pause_gives_back_and_resume_takes_again(here: Broker, there: Broker) {
-    let mut paused = there.consume(&model("rooms"), 9).await.unwrap();
+    let mut paused = there.consume(&[model("rooms")], None, 9).await.unwrap();
     let announced = hints("rooms", Class::Interactive, 5);
     announce(&here, &announced).await;
     until("five edits", SOON, async || paused.ready() == 5).await;
@@ -192,7 +280,7 @@ pub(crate) async fn pause_gives_back_and_resume_takes_again(here: Broker, there:
     paused.pause().await;
     assert_eq!(paused.ready(), 0);
     assert!(paused.next().now_or_never().is_none());
-    let mut other = here.consume(&model("rooms"), 9).await.unwrap();
+    let mut other = here.consume(&[model("rooms")], None, 9).await.unwrap();
     let mut came = BTreeSet::from([started.hint.edit]);
     for _ in 0..4 {
         let delivery = next(&mut other).await;
@@ -221,24 +309,24 @@ pub(crate) async fn pause_gives_back_and_resume_takes_again(here: Broker, there:
 }
 
 pub(crate) async fn a_dropped_consumer_gives_back(here: Broker, there: Broker) {
-    let consumer = there.consume(&model("rooms"), 9).await.unwrap();
+    let consumer = there.consume(&[model("rooms")], None, 9).await.unwrap();
     let announced = hints("rooms", Class::Interactive, 5);
     announce(&here, &announced).await;
     until("five edits", SOON, async || consumer.ready() == 5).await;
     drop(consumer);
-    let mut other = here.consume(&model("rooms"), 9).await.unwrap();
+    let mut other = here.consume(&[model("rooms")], None, 9).await.unwrap();
     take_all(&mut other, &edits(&announced)).await;
 }
 
 pub(crate) async fn deliveries_outlive_their_consumer(here: Broker, there: Broker) {
-    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    let mut consumer = there.consume(&[model("rooms")], None, 2).await.unwrap();
     announce(&here, &hints("rooms", Class::Interactive, 2)).await;
     let (acked, dropped) = (next(&mut consumer).await, next(&mut consumer).await);
     let again = dropped.hint.edit;
     drop(consumer);
     acked.ack();
     drop(dropped);
-    let mut other = here.consume(&model("rooms"), 1).await.unwrap();
+    let mut other = here.consume(&[model("rooms")], None, 1).await.unwrap();
     let delivery = next(&mut other).await;
     assert_eq!(delivery.hint.edit, again);
     delivery.ack();
@@ -251,8 +339,11 @@ pub(crate) async fn deliveries_outlive_their_consumer(here: Broker, there: Broke
 }
 
 pub(crate) async fn models_are_apart(here: Broker, there: Broker) {
-    let mut rooms = there.consume(&model("rooms"), 4).await.unwrap();
-    let mut others = there.consume(&model("rooms.v2_x-1"), 4).await.unwrap();
+    let mut rooms = there.consume(&[model("rooms")], None, 4).await.unwrap();
+    let mut others = there
+        .consume(&[model("rooms.v2_x-1")], None, 4)
+        .await
+        .unwrap();
     let (a, b) = (
         hint("rooms", Class::Bulk),
         hint("rooms.v2_x-1", Class::Bulk),
@@ -268,7 +359,7 @@ pub(crate) async fn consumers_share(here: Broker, there: Broker) {
     let (sender, mut came) = tokio::sync::mpsc::channel(200);
     let mut tasks = tokio::task::JoinSet::new();
     for broker in [&here, &there, &there] {
-        let mut consumer = broker.consume(&model("rooms"), 3).await.unwrap();
+        let mut consumer = broker.consume(&[model("rooms")], None, 3).await.unwrap();
         let sender = sender.clone();
         tasks.spawn(async move {
             while let Some(delivery) = consumer.next().await {
@@ -302,7 +393,7 @@ pub(crate) async fn deleted_models_come_again(here: Broker, there: Broker) {
     assert_eq!(ready(&here, "rooms", Class::Bulk).await, 0);
     let again = hints("rooms", Class::Bulk, 2);
     announce(&here, &again).await;
-    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    let mut consumer = there.consume(&[model("rooms")], None, 1).await.unwrap();
     take_all(&mut consumer, &edits(&again)).await;
 }
 
@@ -337,13 +428,22 @@ pub(crate) async fn wakes_are_few_and_not_lost(here: Broker, there: Broker) {
 pub(crate) async fn stops_reach_all(here: Broker, there: Broker) {
     let mut all = [here.stops().await, there.stops().await, there.stops().await];
     let stops: Vec<_> = (1..=50)
-        .map(|epoch| Stop {
-            edit: EditId::new(),
-            epoch: Epoch::new(epoch),
+        .map(|epoch| {
+            let run = Run {
+                edit: EditId::new(),
+                epoch: Epoch::new(epoch),
+            };
+            match epoch % 2 {
+                0 => Stop::End(run),
+                _ => Stop::Aside { step_aside: run },
+            }
         })
         .collect();
     for stop in &stops {
-        here.stop(stop.edit, stop.epoch);
+        match *stop {
+            Stop::End(run) => here.stop(run.edit, run.epoch),
+            Stop::Aside { step_aside: run } => here.step_aside(run.edit, run.epoch),
+        }
     }
     for listener in &mut all {
         for stop in &stops {
@@ -425,7 +525,7 @@ pub(crate) async fn subscribing_again_works(here: Broker, there: Broker) {
 }
 
 pub(crate) async fn close_ends_everything(here: Broker, there: Broker) {
-    let mut consumer = there.consume(&model("rooms"), 1).await.unwrap();
+    let mut consumer = there.consume(&[model("rooms")], None, 1).await.unwrap();
     let mut wakes = there.wakes().await;
     let mut stops = there.stops().await;
     let mut subscription = there.subscribe(EditId::new()).await;
@@ -447,7 +547,7 @@ pub(crate) async fn close_ends_everything(here: Broker, there: Broker) {
             .all(|result| matches!(result, Err(Error::Closed)))
     );
     assert!(matches!(
-        there.consume(&model("rooms"), 1).await,
+        there.consume(&[model("rooms")], None, 1).await,
         Err(Error::Closed)
     ));
     // Closing twice is harmless, and so is publishing on a closed handle.

@@ -38,7 +38,9 @@ pub(crate) async fn run(
         broker,
         blobs,
     } = services;
-    let settings = settings(&args.retention);
+    let mut settings = settings(&args.retention);
+    settings.bulk_wait = args.sharing.bulk_wait;
+    settings.asides_most = args.sharing.step_aside;
     Ok(limekiln_coordinator::run(settings, store, broker, blobs, shutdown).await?)
 }
 

@@ -214,6 +214,6 @@ async fn the_worker_of_an_erased_tenant_is_told_to_stop() {
     let coordinator = Coordinator::start(&context, deleting());
     let stop = tokio::time::timeout(PATIENCE, stops.next()).await;
     let stop = stop.unwrap().unwrap();
-    assert_eq!((stop.edit, stop.epoch), (edit, claimed.epoch));
+    assert_eq!((stop.run().edit, stop.run().epoch), (edit, claimed.epoch));
     coordinator.stop().await;
 }

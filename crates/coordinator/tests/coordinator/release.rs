@@ -222,6 +222,31 @@ async fn a_purged_queue_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_the_queue_still_holds_is_not_announced_again() {
+    let context = TestContext::with_rabbitmq().await;
+    let coordinator = Coordinator::start(&context, settings());
+    let edit = context.edit().await;
+    until("a message", PATIENCE, async || {
+        let model = TestContext::model();
+        let waiting = context.broker.waiting(&model, Class::Interactive, None);
+        waiting.await.unwrap() == 1
+    })
+    .await;
+    context
+        .sql("update edits set next_announce_at = now() where announced_at is not null")
+        .await;
+    until("a later time", PATIENCE, async || {
+        let later = "select count(*) from edits where next_announce_at > now()";
+        context.number(later).await == 1
+    })
+    .await;
+    let mut consumer = context.consumer(1).await;
+    let delivery = next_delivery(&mut consumer).await;
+    assert_eq!((delivery.hint.edit, delivery.hint.announcement), (edit, 1));
+    coordinator.stop().await;
+}
+
+#[tokio::test]
 async fn a_coordinator_that_dies_between_mark_and_publish_loses_nothing() {
     let context = TestContext::with_rabbitmq().await;
     let edit = context.edit().await;
@@ -280,7 +305,10 @@ async fn while_the_broker_is_away_edits_stay_unannounced_and_then_go_out_for_the
     let direct = Broker::connect(&BrokerSettings::new(vhost_url))
         .await
         .unwrap();
-    let mut consumer = direct.consume(&TestContext::model(), 1).await.unwrap();
+    let mut consumer = direct
+        .consume(&[TestContext::model()], None, 1)
+        .await
+        .unwrap();
     let delivery = next_delivery(&mut consumer).await;
     assert_eq!((delivery.hint.edit, delivery.hint.announcement), (edit, 1));
     coordinator.stop().await;

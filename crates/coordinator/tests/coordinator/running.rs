@@ -61,6 +61,8 @@ impl Drop for Coordinator {
 /// Settings under which nothing happens by itself but what the test asks for.
 pub(crate) fn settings() -> Settings {
     Settings {
+        bulk_wait: NEVER,
+        asides_most: 3,
         lease_ttl: Duration::from_millis(300),
         min_window: 4,
         release_tick: Duration::from_millis(50),

@@ -52,7 +52,7 @@ async fn a_dead_lease_is_taken_the_edit_offered_again_and_the_old_worker_fenced_
         .await
         .expect("a stop")
         .unwrap();
-    assert_eq!((stop.edit, stop.epoch), (edit, first.epoch));
+    assert_eq!((stop.run().edit, stop.run().epoch), (edit, first.epoch));
     let second = context.claim(edit).await;
     assert_eq!(second.attempts, 1);
     let late = Completion {
@@ -237,7 +237,7 @@ async fn a_cancel_holds_at_once_tells_the_worker_and_ends_the_turns_on_it() {
         .await
         .expect("a stop")
         .unwrap();
-    assert_eq!((stop.edit, stop.epoch), (edit, epoch));
+    assert_eq!((stop.run().edit, stop.run().epoch), (edit, epoch));
     let late = Completion {
         edit,
         epoch,

@@ -162,7 +162,7 @@ async fn a_cancelled_edit_stays_cancelled() {
         .unwrap()
         .unwrap();
     assert_eq!(
-        (stop.edit, stop.epoch),
+        (stop.run().edit, stop.run().epoch),
         (edit, claimed[0].epoch),
         "its worker is told"
     );

@@ -111,7 +111,10 @@ async fn rabbitmq_away_for_a_while() {
 
     proxy.resume();
     let direct = Broker::connect(&BrokerSettings::new(url)).await.unwrap();
-    let mut consumer = direct.consume(&TestContext::model(), 1).await.unwrap();
+    let mut consumer = direct
+        .consume(&[TestContext::model()], None, 1)
+        .await
+        .unwrap();
     let announced = timeout(PATIENCE, consumer.next()).await.unwrap().unwrap();
     assert_eq!(announced.hint.edit, edit);
     until("all are connected", PATIENCE, async || {

@@ -9,6 +9,8 @@ again as (
         attempts = 0,
         restarts = 0,
         hangs = 0,
+        -- It was charged when the edit failed.
+        gpu_ms = 0,
         error = null,
         finished_at = null,
         announcements = 0

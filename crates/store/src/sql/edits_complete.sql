@@ -6,7 +6,7 @@ with done as (
         finished_at = clock_timestamp(),
         error = null,
         report = asked.report,
-        gpu_ms = asked.gpu_ms,
+        gpu_ms = e.gpu_ms + asked.gpu_ms,
         output_bytes = asked.output_bytes
     from unnest($1::uuid[], $2::integer[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::jsonb[])
         as asked (id, epoch, report, gpu_ms, output_bytes, artifacts)

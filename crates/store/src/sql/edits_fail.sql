@@ -4,6 +4,7 @@
 update edits e
 set seq = e.seq + 1,
     hangs = e.hangs + least(asked.hung, 1),
+    gpu_ms = e.gpu_ms + asked.gpu_ms,
     lease_expires_at = null,
     (state, attempts, error, retry_at, finished_at) = (
         select
@@ -25,8 +26,9 @@ set seq = e.seq + 1,
     )
 from unnest(
         $1::uuid[], $2::integer[], $3::boolean[], $4::jsonb[],
-        $5::double precision[], $6::double precision[], $7::double precision[], $8::double precision[], $9::smallint[]
-    ) as asked (id, epoch, final, error, wait_1, wait_2, wait_3, wait_4, hung)
+        $5::double precision[], $6::double precision[], $7::double precision[], $8::double precision[], $9::smallint[],
+        $11::bigint[]
+    ) as asked (id, epoch, final, error, wait_1, wait_2, wait_3, wait_4, hung, gpu_ms)
 where e.id = asked.id
     and e.id = any ($1)
     and e.epoch = asked.epoch

@@ -1,5 +1,6 @@
 -- Fair order within a model: interactive before the rest, then the tenants by turns (an edit's turn is its place in its
--- tenant's line, after what the tenant already has announced or running), then age. Every read is bounded by the room that there is,
+-- tenant's line, after what the tenant already has announced or running of the class), then age. Each class has a window of its
+-- own: workers take interactive edits first, so bulk that is announced is in nobody's way. Every read is bounded by the room that there is,
 -- however many tenants and edits wait: kinds (a model and what edits need of their worker) are found by hopping through the
 -- index of the lines, tenants through the heads of `lines`, which lines_fold() brought up to date a moment ago under the same lock.
 with recursive
@@ -19,8 +20,11 @@ kinds (model, needs) as (
     ) n
     where $1::text is null or n.model = $1
 ),
-models (model, room) as materialized (
-    select m.model, least($3::bigint, greatest($2::bigint, 2 * slots.n) - unclaimed.n)
+models (model, interactive, bulk) as materialized (
+    select
+        m.model,
+        least($3::bigint, greatest($2::bigint, 2 * slots.n) - unclaimed.interactive),
+        least($3::bigint, greatest($2::bigint, 2 * slots.n) - unclaimed.bulk)
     from (select distinct k.model from kinds k) m
     cross join lateral (
         select coalesce(sum(w.slots), 0) as n
@@ -28,46 +32,70 @@ models (model, room) as materialized (
         where m.model = any (w.models) and not w.draining and w.seen_at > now() - 3 * w.ttl
     ) slots
     cross join lateral (
-        select count(*) as n from edits e
+        select
+            count(*) filter (where e.class = 'interactive' or e.ahead) as interactive,
+            count(*) filter (where e.class <> 'interactive' and not e.ahead) as bulk
+        from edits e
         where e.state = 'queued' and e.announced_at is not null and e.model = m.model
     ) unclaimed
     where not (select paused from fleet)
 ),
--- Edits with needs have the window of the workers that can do them, and wait in the line while there are none.
-rooms (model, needs, room, of_model) as materialized (
+-- Edits with needs have the window of the workers that can do them, and wait in the line while there are none. Where other workers
+-- of the model can't, the message is for a cohort that can.
+rooms (model, needs, interactive, bulk, interactive_of_model, bulk_of_model, cohort) as materialized (
     select
         k.model, k.needs,
-        case when k.needs = '{}' then m.room else least(m.room, case able.n when 0 then 0 else greatest($2, 2 * able.n) - unclaimed.n end) end,
-        m.room
+        greatest(0, case when k.needs = '{}' then m.interactive else least(m.interactive, able.n - unclaimed.interactive) end),
+        greatest(0, case when k.needs = '{}' then m.bulk else least(m.bulk, able.n - unclaimed.bulk) end),
+        m.interactive, m.bulk,
+        cohorts.cohort
     from kinds k
     join models m on m.model = k.model
     cross join lateral (
-        select coalesce(sum(w.slots), 0) as n
+        select case coalesce(sum(w.slots), 0) when 0 then 0 else greatest($2, 2 * sum(w.slots)) end as n
         from workers w
         where k.needs <> '{}' and k.model = any (w.models) and k.needs <@ w.can
             and not w.draining and w.seen_at > now() - 3 * w.ttl
     ) able
     cross join lateral (
-        select count(*) as n from edits e
+        select
+            count(*) filter (where e.class = 'interactive' or e.ahead) as interactive,
+            count(*) filter (where e.class <> 'interactive' and not e.ahead) as bulk
+        from edits e
         where k.needs <> '{}' and e.state = 'queued' and e.announced_at is not null and e.model = k.model and e.needs = k.needs
     ) unclaimed
+    left join lateral (
+        select w.cohort
+        from workers w
+        where k.needs <> '{}' and k.model = any (w.models) and k.needs <@ w.can and w.cohort is not null
+            and not w.draining and w.seen_at > now() - 3 * w.ttl
+            and exists (
+                select from workers o
+                where k.model = any (o.models) and not k.needs <@ o.can
+                    and not o.draining and o.seen_at > now() - 3 * o.ttl
+            )
+        group by w.cohort
+        order by sum(w.slots) desc, w.cohort
+        limit 1
+    ) cohorts on true
 ),
--- What each tenant has announced or running. The fleet's size bounds it, not the queue's.
-busy (model, tenant_id, n) as materialized (
-    select b.model, b.tenant_id, count(*)
+-- What each tenant has announced or running, by class. The fleet's size bounds it, not the queue's.
+busy (model, class, tenant_id, n) as materialized (
+    select b.model, b.class, b.tenant_id, count(*)
     from models m
     cross join lateral (
-        select a.model, a.tenant_id from edits a where a.state = 'queued' and a.announced_at is not null and a.model = m.model
+        select a.model, a.class, a.tenant_id from edits a
+        where a.state = 'queued' and a.announced_at is not null and a.model = m.model
         union all
-        select a.model, a.tenant_id from edits a where a.state = 'running' and a.model = m.model
+        select a.model, a.class, a.tenant_id from edits a where a.state = 'running' and a.model = m.model
     ) b
-    where m.room > 0
-    group by b.model, b.tenant_id
+    where m.interactive > 0 or m.bulk > 0
+    group by b.model, b.class, b.tenant_id
 ),
 -- Of each class the lines that may give an edit: no more than there is room for, those with the least under way first, then
 -- those with the oldest edit.
 near as materialized (
-    select r.model, r.needs, r.room, r.of_model, c.class, l.tenant_id, l.busy, l.queued
+    select r.model, r.needs, r.cohort, c.room, c.of_model, c.class, l.tenant_id, l.busy, l.queued
     from rooms r
     cross join lateral (
         with recursive classes (class) as (
@@ -84,7 +112,11 @@ near as materialized (
                 order by h.class limit 1
             ) n
         )
-        select k.class from classes k
+        select
+            k.class,
+            case k.class when 'interactive' then r.interactive else r.bulk end as room,
+            case k.class when 'interactive' then r.interactive_of_model else r.bulk_of_model end as of_model
+        from classes k
     ) c
     cross join lateral (
         select n.*
@@ -95,13 +127,14 @@ near as materialized (
                 where h.model = r.model and h.needs = r.needs and h.class = c.class and h.head is not null
                     and not exists (
                         select from edits a where a.state = 'queued' and a.announced_at is not null
-                            and a.model = h.model and a.tenant_id = h.tenant_id
+                            and a.model = h.model and a.tenant_id = h.tenant_id and a.class = h.class
                     )
                     and not exists (
-                        select from edits a where a.state = 'running' and a.model = h.model and a.tenant_id = h.tenant_id
+                        select from edits a
+                        where a.state = 'running' and a.model = h.model and a.tenant_id = h.tenant_id and a.class = h.class
                     )
                 order by h.head
-                limit r.room
+                limit c.room
             )
             union all
             select h.tenant_id, b.n, h.queued, h.head
@@ -111,12 +144,12 @@ near as materialized (
                 where h.model = r.model and h.needs = r.needs and h.class = c.class and h.tenant_id = b.tenant_id
                 limit 1
             ) h
-            where b.model = r.model and h.head is not null
+            where b.model = r.model and b.class = c.class and h.head is not null
         ) n
         order by n.busy, n.head
-        limit r.room
+        limit c.room
     ) l
-    where r.room > 0
+    where c.room > 0
 ),
 -- The turn at which their edits fill the room: what is behind it is not read. How many edits the lines give up to a turn is a
 -- sum of ramps, from what a tenant has under way to that and what its line holds.
@@ -170,9 +203,9 @@ offered as materialized (
 picked as materialized (
     select q.*, row_number() over (order by q.bulk, q.turn, q.id) as place_of_all
     from (
-        select p.*, row_number() over (partition by p.model order by p.bulk, p.turn, p.id) as nth
+        select p.*, row_number() over (partition by p.model, p.bulk order by p.turn, p.id) as nth
         from (
-            select o.*, row_number() over (partition by o.model, o.needs order by o.bulk, o.turn, o.id) as nth_of_kind
+            select o.*, row_number() over (partition by o.model, o.needs, o.bulk order by o.turn, o.id) as nth_of_kind
             from offered o
             where o.id is not null
         ) p
@@ -183,7 +216,7 @@ picked as materialized (
     limit $3
 ),
 locked as materialized (
-    select e.id, p.place_of_all as place
+    select e.id, p.place_of_all as place, p.cohort
     from (select * from picked order by id) p
     -- One row at a time by its id, whatever the planner thinks of the table.
     cross join lateral (
@@ -197,11 +230,15 @@ released as (
     update edits e
     set announced_at = now(),
         announcements = 1,
-        next_announce_at = now() + interval '10 s'
-    from unnest(array(select id from locked order by id), array(select place from locked order by id)) as l (id, place)
+        next_announce_at = now() + interval '10 s',
+        ahead = false,
+        cohort = l.cohort
+    from unnest(
+        array(select id from locked order by id), array(select place from locked order by id), array(select cohort from locked order by id)
+    ) as l (id, place, cohort)
     where e.id = l.id and e.id = any (array(select id from locked))
         and e.state is not distinct from 'queued' and e.announced_at is null
-    returning e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements, e.image_id, e.parent_id, l.place
+    returning e.id, e.tenant_id, e.model, e.class, e.ahead, e.cohort, e.trace, e.announcements, l.place
 ),
 -- The oldest that is left of the lines which gave some, or had none to give.
 left_over as materialized (
@@ -226,15 +263,4 @@ moved as (
     where h.model = o.model and h.needs = o.needs and h.class = o.class and h.tenant_id = o.tenant_id
         and h.head is distinct from o.head
 )
-select
-    e.id, e.tenant_id, e.model, e.class, e.trace, e.announcements,
-    coalesce(i.blob_key, r.blob_key) as input_key,
-    coalesce(i.digest, r.digest) as input_digest,
-    coalesce(i.bytes, r.bytes) as input_bytes,
-    coalesce(i.media_type, r.media_type) as input_media_type
-from released e
-left join lateral (select * from images i where i.id = e.image_id limit 1) i on true
-left join lateral (
-    select * from artifacts r where r.edit_id = e.parent_id and r.kind is not distinct from 'result' limit 1
-) r on true
-order by e.place
+select id, tenant_id, model, class, ahead, cohort, trace, announcements from released order by place

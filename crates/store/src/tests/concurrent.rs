@@ -278,10 +278,12 @@ async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
                         edit,
                         epoch,
                         failure: failure.clone(),
+                        gpu_ms: 1,
                     })
                     .collect();
                 store.edits_fail(&failures).await.unwrap();
-                store.edits_hand_back(rest).await.unwrap();
+                let rest: Vec<_> = rest.iter().map(|&(edit, epoch)| (edit, epoch, 1)).collect();
+                store.edits_hand_back(&rest).await.unwrap();
                 store.edits_reap(64).await.unwrap();
                 let (tenant, edit) = owners[(n * 13 + round * 7) % 400];
                 store.edit_cancel(tenant, edit).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use limekiln_jobs::{
-    Digest, EditId, Epoch, EventKind, ImageId, ModelName, Needs, Spec, StateName, TenantId,
+    Class, Digest, EditId, Epoch, EventKind, ImageId, ModelName, Needs, Spec, StateName, TenantId,
     WorkerId,
 };
 use limekiln_testbed::Postgres;
@@ -137,6 +137,7 @@ impl TestContext {
                 edit,
                 epoch,
                 failure,
+                gpu_ms: 0,
             }])
             .await
             .unwrap()[0]
@@ -193,6 +194,31 @@ impl TestContext {
         };
         self.store.worker_register(&worker, TTL).await.unwrap();
         id
+    }
+
+    /// A bulk edit, submitted.
+    pub(super) async fn bulk(&self) -> EditId {
+        let class = Class::Bulk;
+        self.submit(Submission {
+            class,
+            ..self.submission()
+        })
+        .await
+    }
+
+    /// All messages are lost, and what is overdue is announced again.
+    pub(super) async fn announce_again(&self, limit: u32) -> Vec<Announcement> {
+        let mut again = Vec::new();
+        for overdue in self.store.edits_overdue().await.unwrap() {
+            let missing = overdue.unclaimed;
+            again.extend(
+                self.store
+                    .edits_announce_again(&overdue, missing, limit)
+                    .await
+                    .unwrap(),
+            );
+        }
+        again
     }
 
     pub(super) async fn release(&self, min_window: u32, limit: u32) -> Vec<EditId> {

@@ -49,6 +49,12 @@ suite! {
     release::tenants_take_turns_and_interactive_goes_first
     release::the_window_follows_the_slots
     release::what_is_not_claimed_is_announced_again
+    release::each_class_has_turns_and_a_window_of_its_own
+    release::bulk_ages
+    release::only_lost_messages_are_announced_again
+    aside::bulk_steps_aside_for_edits_that_wait_for_a_slot
+    aside::an_edit_steps_aside_a_few_times_in_its_life
+    aside::who_could_not_take_the_slot_or_give_it_is_not_asked_for
     lease::a_claim_carries_everything
     lease::a_lost_claim_is_found_again
     lease::writes_are_fenced

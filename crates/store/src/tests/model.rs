@@ -221,7 +221,7 @@ async fn run(context: &TestContext, max_attempts: u16, acts: &[(usize, Act)]) {
                 let epoch = twin.epoch(said);
                 let applied = twin.apply(Event::HandBack { epoch }, now);
                 agree(
-                    store.edits_hand_back(&[(edit, epoch)]).await.unwrap()[0],
+                    store.edits_hand_back(&[(edit, epoch, 0)]).await.unwrap()[0],
                     applied,
                     twin.job.seq,
                 );

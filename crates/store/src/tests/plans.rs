@@ -32,15 +32,29 @@ const HOT: &[(&str, &str)] = &[
         include_str!("../sql/edits_complete.sql"),
     ),
     (
-        "uuid[], int[], bool[], jsonb[], float8[], float8[], float8[], float8[], int2[], int",
+        "uuid[], int[], bool[], jsonb[], float8[], float8[], float8[], float8[], int2[], int, bigint[]",
         include_str!("../sql/edits_fail.sql"),
     ),
-    ("uuid[], int[]", include_str!("../sql/edits_hand_back.sql")),
+    (
+        "uuid[], int[], bigint[]",
+        include_str!("../sql/edits_hand_back.sql"),
+    ),
+    (
+        "uuid[], int[], bigint[]",
+        include_str!("../sql/edits_charge.sql"),
+    ),
     (
         "text, bigint, bigint",
         include_str!("../sql/edits_release.sql"),
     ),
-    ("int", include_str!("../sql/edits_announce_again.sql")),
+    (
+        "text, text, text, bigint, int",
+        include_str!("../sql/edits_announce_again.sql"),
+    ),
+    ("", include_str!("../sql/edits_overdue.sql")),
+    ("float8, int", include_str!("../sql/edits_age.sql")),
+    ("float8, int", include_str!("../sql/edits_step_aside.sql")),
+    ("uuid, text[], int", include_str!("../sql/inputs_next.sql")),
     ("int, float8", include_str!("../sql/edits_reap.sql")),
     ("uuid, uuid[]", include_str!("../sql/edits_return.sql")),
     (

@@ -2,6 +2,7 @@
 
 use limekiln_jobs::{Failure, FailureClass, Needs};
 
+use crate::engine::Snapshot;
 use crate::leases::Interrupt;
 use crate::resolve::Unready;
 
@@ -11,6 +12,8 @@ pub(super) enum Abort {
     Failed(Failure),
     /// The edit was stopped here, or its lease is to be handed back.
     Interrupted(Interrupt),
+    /// It stepped aside in the engine, in this state where there is a newer one than the last checkpoint.
+    Aside(Option<Snapshot>),
     /// It needs what this worker does not know.
     Unable(Needs),
 }

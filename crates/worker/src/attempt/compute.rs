@@ -31,6 +31,8 @@ pub(super) async fn compute(
     lease.set_run(Some(run.id));
     let finished = follow(ctx, claimed, lease, &mut run).await;
     lease.set_run(None);
+    // A step in progress, too, is done for an edit that was stopped in it.
+    lease.spent(run.device() + ctx.engine.calls.share(run.id));
     Ok((finished?, run.into_held()))
 }
 
@@ -49,8 +51,10 @@ async fn follow(
         tokio::select! {
             biased;
             interrupt = lease.interrupted() => {
-                if interrupt == Interrupt::HandBack {
-                    final_checkpoint(ctx, claimed, run, storing).await;
+                match interrupt {
+                    Interrupt::HandBack => final_checkpoint(ctx, claimed, run, storing).await,
+                    Interrupt::Aside => return Err(step_aside(ctx, lease, run, storing).await),
+                    _ => {}
                 }
                 return Err(interrupt.into());
             }
@@ -91,6 +95,33 @@ async fn in_progress(storing: &mut Option<Storing<'_>>) -> Result<(), LeaseLost>
     match storing {
         Some(storing) => storing.await,
         None => pending().await,
+    }
+}
+
+/// Waits for the end of the step in progress, and takes the edit's state.
+async fn step_aside(
+    ctx: &Context,
+    lease: &Lease,
+    run: &mut RunHandle,
+    storing: Option<Storing<'_>>,
+) -> Abort {
+    if !ctx.settings.blobs {
+        return Abort::Aside(None);
+    }
+    let state = async {
+        match run.save().await {
+            // Where an older one is on its way, it is left to the sweep, or replaced.
+            Some(snapshot) => Ok(Some(snapshot)),
+            None => match (run.snapshots.try_recv(), storing) {
+                (Ok(snapshot), _) => Ok(Some(snapshot)),
+                (Err(_), Some(storing)) => storing.await.map(|()| None),
+                (Err(_), None) => Ok(None),
+            },
+        }
+    };
+    tokio::select! {
+        interrupt = lease.interrupted_for_good() => interrupt.into(),
+        state = state => state.map_or_else(Abort::from, Abort::Aside),
     }
 }
 

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use limekiln_blobs::{Error, Key};
-use limekiln_broker::Input;
 use limekiln_jobs::retry::Policy;
 use limekiln_jobs::{Digest, ErrorKind, Failure, Retryable};
 use limekiln_store::{Checkpoint, Claimed};
@@ -26,23 +25,6 @@ struct Fetched {
     input: Option<Bytes>,
     mask: Option<Bytes>,
     saved: Option<Bytes>,
-}
-
-/// Fetches the input into the cache while an edit waits for a slot. What fails here is tried again after the claim.
-pub(super) async fn prefetch(ctx: &Context, input: Option<&Input>) {
-    let (Some(cache), Some(input)) = (&ctx.cache, input) else {
-        return;
-    };
-    let fetched = match input.key.parse::<Key>() {
-        Ok(key) => {
-            let fetching = cache.fetch(&ctx.blobs, &key, &input.digest, input.bytes);
-            fetching.await.map(drop)
-        }
-        Err(error) => Err(error),
-    };
-    if let Err(error) = fetched {
-        tracing::debug!(key = input.key, %error, "not fetched ahead");
-    }
 }
 
 /// Fetches what the engine needs for a claimed edit, and makes the pictures into a request, beside the engine's thread and in

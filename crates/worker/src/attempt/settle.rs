@@ -12,10 +12,11 @@ use crate::leases::Interrupt;
 use crate::{Signal, metrics};
 
 /// Writes how the attempt ended; returns whether the message may be acked. Where the write is refused because the lease
-/// is gone, the message is of no more use either.
+/// is gone, the message is of no more use either. `gpu_ms` is how long the attempt was on the device.
 pub(super) async fn settle(
     ctx: &Context,
     claimed: &Claimed,
+    gpu_ms: u64,
     outcome: Result<Completion, Abort>,
 ) -> bool {
     let (edit, epoch) = (claimed.edit, claimed.epoch);
@@ -33,6 +34,7 @@ pub(super) async fn settle(
                 edit,
                 epoch,
                 failure,
+                gpu_ms,
             };
             let write = ctx.ledger.edit_fail(failed).await;
             ("failed", Signal::Failed(edit, epoch), write)
@@ -54,13 +56,18 @@ pub(super) async fn settle(
                 edit,
                 epoch,
                 failure,
+                gpu_ms,
             };
             let write = ctx.ledger.edit_fail(failed).await;
             ("hung", Signal::Failed(edit, epoch), write)
         }
         Err(Abort::Interrupted(Interrupt::HandBack)) => {
-            let write = ctx.ledger.edit_hand_back(edit, epoch).await;
+            let write = ctx.ledger.edit_hand_back(edit, epoch, gpu_ms).await;
             ("handed_back", Signal::HandedBack(edit, epoch), write)
+        }
+        Err(Abort::Aside(_) | Abort::Interrupted(Interrupt::Aside)) => {
+            let write = ctx.ledger.edit_hand_back(edit, epoch, gpu_ms).await;
+            ("stepped_aside", Signal::HandedBack(edit, epoch), write)
         }
         Err(Abort::Unable(needs)) => {
             tracing::error!(
@@ -73,6 +80,12 @@ pub(super) async fn settle(
         Err(Abort::Interrupted(Interrupt::Stop)) => {
             metrics::attempt("stopped");
             tracing::info!("stopped");
+            // Where it was cancelled. An edit that another worker has is charged for that one's time.
+            if gpu_ms > 0
+                && let Err(error) = ctx.ledger.edit_charge(edit, epoch, gpu_ms).await
+            {
+                tracing::warn!(gpu_ms, %error, "device time is not charged");
+            }
             signals.emit(Signal::Stopped(edit, epoch));
             return true;
         }

@@ -23,8 +23,9 @@ pub(super) async fn upload(
     claimed: &Claimed,
     finished: Finished,
     held: Held,
+    gpu_ms: u64,
 ) -> Result<Completion, Failure> {
-    let Finished { render, device } = finished;
+    let Finished { render } = finished;
     let began = Instant::now();
     let stop = CancellationToken::new();
     // Whoever drops this future wants no results any more.
@@ -50,7 +51,7 @@ pub(super) async fn upload(
         epoch: claimed.epoch,
         artifacts,
         report,
-        gpu_ms: u64::try_from(device.as_millis()).unwrap_or(u64::MAX),
+        gpu_ms,
     })
 }
 

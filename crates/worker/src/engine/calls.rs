@@ -60,6 +60,18 @@ impl CallTimer {
         Some((call.beat, call.runs.clone()))
     }
 
+    /// The run's share of the current call so far.
+    pub(crate) fn share(&self, run: RunId) -> Duration {
+        let calls = self.calls();
+        let of_run = calls
+            .current
+            .as_ref()
+            .filter(|call| call.runs.contains(&run));
+        of_run.map_or(Duration::ZERO, |call| {
+            call.began.elapsed() / u32::try_from(call.runs.len()).unwrap_or(u32::MAX)
+        })
+    }
+
     /// Time spent in calls so far, the current one included.
     pub(crate) fn busy(&self) -> Duration {
         let calls = self.calls();
@@ -83,6 +95,7 @@ mod tests {
         timer.begin(&[run]);
         let (began, runs) = timer.last_beat().unwrap();
         assert_eq!(runs, [run]);
+        assert!(timer.share(run) > timer.share(RunId(8)));
         timer.beat();
         assert!(timer.last_beat().unwrap().0 > began);
         timer.end();

@@ -1,5 +1,7 @@
 //! The channels between edits and the engine's thread.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as commands;
 use std::time::Duration;
 
@@ -39,12 +41,9 @@ pub(crate) struct Snapshot {
 /// How a run of an edit ended: with its steps done, or with what went wrong.
 pub(crate) type RunResult = Result<Finished, Failure>;
 
-/// An edit whose steps are done.
+/// An edit whose steps are done: what is left to do beside the engine.
 pub(crate) struct Finished {
-    /// What is left to do beside the engine.
     pub(crate) render: Render,
-    /// Time that the edit took on the device.
-    pub(crate) device: Duration,
 }
 
 /// Where a run stands, and at which step it started or resumed.
@@ -54,6 +53,21 @@ pub(crate) struct RunProgress {
     pub(crate) now: Progress,
 }
 
+/// Time that a run has taken on the device, as far as its calls have ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DeviceTime(Arc<AtomicU64>);
+
+impl DeviceTime {
+    pub(super) fn add(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.0.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// The engine's end of a run. The engine must never wait for an edit's task: sends that would block are left out.
 pub(super) struct RunSink {
     pub(super) progress: watch::Sender<Option<RunProgress>>,
@@ -61,6 +75,7 @@ pub(super) struct RunSink {
     pub(super) previews: mpsc::Sender<(u32, Vec<u8>)>,
     pub(super) located: mpsc::Sender<Vec<u8>>,
     pub(super) result: oneshot::Sender<RunResult>,
+    pub(super) device: DeviceTime,
 }
 
 impl RunSink {
@@ -91,6 +106,7 @@ pub(crate) struct RunHandle {
     pub(crate) located: mpsc::Receiver<Vec<u8>>,
     /// How the run ended; see [`run_result`].
     pub(crate) result: oneshot::Receiver<RunResult>,
+    device: DeviceTime,
 }
 
 /// How the run ended. A sender that was dropped means that the engine's thread has died.
@@ -115,12 +131,14 @@ pub(super) fn run_channel(
     let (previews, previews_receiver) = mpsc::channel(1);
     let (located, located_receiver) = mpsc::channel(1);
     let (result, result_receiver) = oneshot::channel();
+    let device = DeviceTime::default();
     let sink = RunSink {
         progress,
         snapshots,
         previews,
         located,
         result,
+        device: device.clone(),
     };
     let handle = RunHandle {
         id,
@@ -131,6 +149,7 @@ pub(super) fn run_channel(
         previews: previews_receiver,
         located: located_receiver,
         result: result_receiver,
+        device,
     };
     (sink, handle)
 }
@@ -143,6 +162,11 @@ impl RunHandle {
         let run = self.id;
         self.commands.send(Command::Save { run, reply }).ok()?;
         snapshot.await.ok()
+    }
+
+    /// Time that the run has taken on the device, as far as its calls have ended.
+    pub(crate) fn device(&self) -> Duration {
+        self.device.get()
     }
 
     /// What the edit holds, once the run has ended.

@@ -83,8 +83,6 @@ struct Run {
     first_step: u32,
     progress: Progress,
     sink: RunSink,
-    /// Time on the device so far.
-    device: Duration,
     alone: bool,
     saved_at: Instant,
     saved_step: u32,
@@ -159,6 +157,7 @@ impl EngineThread<'_> {
         let alone = work.alone;
         let (started, took) = self.editor.call(&[id], |editor| editor.start(id, work));
         metrics::stage("start", took);
+        sink.device.add(took);
         match started.and_then(|started| started) {
             Ok(progress) => {
                 sink.progress(progress.step, progress);
@@ -168,7 +167,6 @@ impl EngineThread<'_> {
                     first_step: progress.step,
                     progress,
                     sink,
-                    device: took,
                     alone,
                     saved_at: now,
                     saved_step: progress.step,
@@ -209,7 +207,7 @@ impl EngineThread<'_> {
             let Some(index) = self.index(id) else {
                 continue;
             };
-            self.runs[index].device += share;
+            self.runs[index].sink.device.add(share);
             match answer {
                 Ok(progress) => {
                     let run = &mut self.runs[index];
@@ -274,7 +272,7 @@ impl EngineThread<'_> {
         let (preview, took) = self.editor.call(&[id], |editor| editor.preview(id));
         metrics::stage("preview", took);
         run.previewed_at = Instant::now();
-        run.device += took;
+        run.sink.device.add(took);
         if let Ok(Some(jpeg)) = preview {
             let _ = run.sink.previews.try_send((run.progress.step, jpeg));
         }
@@ -289,7 +287,7 @@ impl EngineThread<'_> {
         }
         let (saved, took) = self.editor.call(&[id], |editor| editor.save(id));
         metrics::stage("save", took);
-        run.device += took;
+        run.sink.device.add(took);
         match saved.and_then(|saved| saved) {
             Ok(bytes) => {
                 run.saved_step = step;
@@ -308,10 +306,10 @@ impl EngineThread<'_> {
         let run = self.runs.remove(index);
         let (render, took) = self.editor.call(&[run.id], |editor| editor.finish(run.id));
         metrics::stage("finish", took);
-        let result = render.and_then(|render| render).map(|render| Finished {
-            render,
-            device: run.device + took,
-        });
+        run.sink.device.add(took);
+        let result = render
+            .and_then(|render| render)
+            .map(|render| Finished { render });
         if result.is_err() {
             self.forget(run.id);
         }

@@ -12,7 +12,7 @@ use limekiln_store::{
 
 use crate::leases::Leases;
 use writes::{
-    Checkpoints, Claims, Completions, Failures, HandBacks, PassOns, Progresses, StartOvers,
+    Charges, Checkpoints, Claims, Completions, Failures, HandBacks, PassOns, Progresses, StartOvers,
 };
 
 /// The writers that all edits of the worker share. A write waits for its answer for as long as the process lives. An edit
@@ -25,6 +25,7 @@ pub(crate) struct Ledger {
     completions: Writer<Completions>,
     failures: Writer<Failures>,
     hand_backs: Writer<HandBacks>,
+    charges: Writer<Charges>,
     pass_ons: Writer<PassOns>,
     start_overs: Writer<StartOvers>,
 }
@@ -50,6 +51,7 @@ impl Ledger {
             completions: Writer::new(Completions(store.clone())),
             failures: Writer::new(Failures(store.clone())),
             hand_backs: Writer::new(HandBacks(store.clone())),
+            charges: Writer::new(Charges(store.clone())),
             pass_ons: Writer::new(PassOns(store.clone())),
             start_overs: Writer::new(StartOvers(store.clone())),
         }
@@ -91,8 +93,19 @@ impl Ledger {
         &self,
         edit: EditId,
         epoch: Epoch,
+        gpu_ms: u64,
     ) -> Result<Write, WriteError> {
-        self.hand_backs.write((edit, epoch)).await
+        self.hand_backs.write((edit, epoch, gpu_ms)).await
+    }
+
+    /// Charges device time for an edit that ended while it computed here.
+    pub(crate) async fn edit_charge(
+        &self,
+        edit: EditId,
+        epoch: Epoch,
+        gpu_ms: u64,
+    ) -> Result<Write, WriteError> {
+        self.charges.write((edit, epoch, gpu_ms)).await
     }
 
     /// Hands a lease back, so that a worker which can do these needs takes the edit.

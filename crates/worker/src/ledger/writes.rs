@@ -97,7 +97,8 @@ fenced_writes! {
     Checkpoints, "checkpoint": Checkpointed => (Write, Option<String>) = edits_checkpoint;
     Completions, "complete": Completion => Write = edits_complete;
     Failures, "fail": Failed => Write = edits_fail;
-    HandBacks, "hand_back": (EditId, Epoch) => Write = edits_hand_back;
+    HandBacks, "hand_back": (EditId, Epoch, u64) => Write = edits_hand_back;
+    Charges, "charge": (EditId, Epoch, u64) => Write = edits_charge;
     PassOns, "pass_on": (EditId, Epoch, Needs) => Write = edits_pass_on;
     StartOvers, "start_over": (EditId, Epoch, String) => Write = edits_start_over;
 }

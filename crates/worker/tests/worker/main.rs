@@ -17,4 +17,5 @@ mod needs;
 mod outages;
 mod recolor;
 mod running;
+mod sharing;
 mod whole;

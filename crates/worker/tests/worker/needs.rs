@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use limekiln_broker::Hint;
 use limekiln_fixture::TestContext;
 use limekiln_jobs::{EditId, EventKind, Needs, StateName};
 use limekiln_store::Submission;
@@ -99,27 +100,52 @@ async fn the_default_preset_waits_for_a_worker_that_knows_its_fields() {
 async fn messages_that_come_to_the_wrong_worker_find_the_right_one() {
     let context = TestContext::new().await;
     let mut old = Running::start(&context, settings(&context), null(3, Duration::ZERO)).await;
-    let mut busy = able(&context);
-    busy.lease_ttl = Duration::from_secs(30);
-    let new = Running::start(&context, busy, null(3, Duration::ZERO)).await;
-    let dispatcher = context.dispatcher();
-    let submissions: Vec<_> = (0..8).map(|_| of_the_future(&context)).collect();
-    let edits = context.enqueue(&submissions).await;
+    let new = Running::start(&context, able(&context), null(3, Duration::ZERO)).await;
+    let mut edits = Vec::new();
+    for _ in 0..8 {
+        edits.push(context.submit(of_the_future(&context)).await);
+    }
+    // A coordinator of before knows no cohorts: its messages are for all workers of the model.
+    let released = context.store.edits_release(None, 64, 512).await.unwrap();
+    let hints: Vec<Hint> = released
+        .into_iter()
+        .map(|announcement| Hint {
+            edit: announcement.edit,
+            tenant: announcement.tenant,
+            model: announcement.model,
+            class: announcement.class,
+            cohort: None,
+            announcement: announcement.announcement,
+            trace: announcement.trace,
+        })
+        .collect();
+    context.broker.announce(&hints).await;
     // Some come to the old one first, which takes none of them.
-    old.wait(
-        "a message",
-        |signal| matches!(signal, Signal::Unclaimable(edit) if edits.contains(edit)),
-    )
-    .await;
-    for edit in edits {
-        let view = context.reaches(edit, StateName::Succeeded).await;
+    let first = old
+        .wait(
+            "a message",
+            |signal| matches!(signal, Signal::Unclaimable(edit) if edits.contains(edit)),
+        )
+        .await;
+    let dispatcher = context.dispatcher();
+    for edit in &edits {
+        let view = context.reaches(*edit, StateName::Succeeded).await;
         assert_eq!(
             (
                 view.attempts,
-                context.event_count(edit, EventKind::Started).await
+                context.event_count(*edit, EventKind::Started).await
             ),
             (0, 1)
         );
+    }
+    // None came to it again.
+    let mut came = vec![first];
+    came.extend(old.signalled());
+    for edit in edits {
+        let times = came
+            .iter()
+            .filter(|signal| **signal == Signal::Unclaimable(edit));
+        assert!(times.count() <= 1, "{came:?}");
     }
     drop(dispatcher);
     new.stop().await.0.unwrap();

@@ -77,6 +77,11 @@ impl Running {
             .unwrap_or_else(|_| panic!("waited for {what}"))
     }
 
+    /// What it has signalled since.
+    pub(crate) fn signalled(&mut self) -> Vec<Signal> {
+        std::iter::from_fn(|| self.signals.try_recv().ok()).collect()
+    }
+
     /// Holds that the engine has not been seen to hang since the last signal that was waited for.
     pub(crate) fn stalled_never(&mut self) {
         while let Ok(signal) = self.signals.try_recv() {

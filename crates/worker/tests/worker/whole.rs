@@ -68,7 +68,7 @@ async fn a_message_that_comes_twice_is_claimed_once() {
         tenant: context.tenant,
         model: TestContext::model(),
         class: limekiln_jobs::Class::Bulk,
-        input: None,
+        cohort: None,
         announcement: 2,
         trace: None,
     };

@@ -68,6 +68,11 @@ pub(super) fn walk(
     attempts: Attempts,
     counts: &mut Counts,
 ) -> Result<()> {
+    // A claim that stepped aside was handed back, and is told from a lost one by nothing in the history.
+    let attempts = match attempts {
+        Attempts::Exact if row.asides > 0 => Attempts::Bounded,
+        attempts => attempts,
+    };
     let mut before = "";
     let (mut epoch, mut charged) = (0, 0);
     // The checkpoint at the last claim, and what was charged when its lease was lost.
@@ -221,6 +226,7 @@ mod tests {
             attempts,
             max_attempts: 3,
             leased: false,
+            asides: 0,
             error: None,
         };
         walk(&row, &history(kinds), rule, &mut Counts::default())
@@ -295,6 +301,7 @@ mod tests {
             attempts: 0,
             max_attempts: 3,
             leased: false,
+            asides: 0,
             error: None,
         };
         assert!(

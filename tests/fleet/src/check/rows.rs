@@ -16,13 +16,15 @@ pub(super) struct Edit {
     pub(super) attempts: i16,
     pub(super) max_attempts: i16,
     pub(super) leased: bool,
+    /// How often it was asked to step aside, which costs nothing.
+    pub(super) asides: i16,
     pub(super) error: Option<Value>,
 }
 
 /// The edits of a round.
 pub(super) async fn rows(postgres: &PgPool, round: &str) -> Result<HashMap<Uuid, Edit>> {
     let rows = sqlx::query(
-        "select id, state, seq, epoch, attempts, max_attempts, lease_expires_at is not null, error
+        "select id, state, seq, epoch, attempts, max_attempts, lease_expires_at is not null, error, asides
          from edits where starts_with(idempotency_key, $1)",
     )
     .bind(round)
@@ -38,6 +40,7 @@ pub(super) async fn rows(postgres: &PgPool, round: &str) -> Result<HashMap<Uuid,
                 max_attempts: row.try_get(5)?,
                 leased: row.try_get(6)?,
                 error: row.try_get(7)?,
+                asides: row.try_get(8)?,
             };
             Ok((row.try_get(0)?, edit))
         })

@@ -20,7 +20,7 @@ use crate::random::Random;
 use buckets::bucket_shared;
 use services::{
     connections_cut, connections_slow, coordinators_killed, gateways_killed, postgres_restarted,
-    queues_purged, rabbitmq_restarted, s3_down,
+    queues_purged, rabbitmq_restarted, s3_down, stepping_aside,
 };
 use workers::{engine_hung, engine_stalled, worker_frozen, worker_killed, worker_stopped};
 
@@ -53,13 +53,15 @@ pub enum Fault {
     ConnectionsSlow,
     /// Another fleet on the same bucket, restored from a backup.
     BucketShared,
+    /// Bulk gives its slots to interactive edits while those who asked for it are killed, and their messages lost.
+    SteppingAside,
     /// Three of the others, one right after another.
     Several,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::WorkerKilled,
         Self::WorkerStopped,
         Self::WorkerFrozen,
@@ -73,6 +75,7 @@ impl Fault {
         Self::ConnectionsCut,
         Self::ConnectionsSlow,
         Self::BucketShared,
+        Self::SteppingAside,
         Self::Several,
     ];
 
@@ -93,6 +96,7 @@ impl Fault {
             Self::ConnectionsCut => "connections_cut",
             Self::ConnectionsSlow => "connections_slow",
             Self::BucketShared => "bucket_shared",
+            Self::SteppingAside => "stepping_aside",
             Self::Several => "several",
         }
     }
@@ -100,7 +104,7 @@ impl Fault {
     /// Whether it is tried with this editor: with both, unless what the workers do makes no difference.
     #[must_use]
     pub fn concerns(self, editor: Editor) -> bool {
-        self != Self::BucketShared || editor == Editor::Null
+        !matches!(self, Self::BucketShared | Self::SteppingAside) || editor == Editor::Null
     }
 
     /// What it may cost.
@@ -115,7 +119,8 @@ impl Fault {
             | Self::S3Down
             | Self::CoordinatorsKilled
             | Self::GatewaysKilled
-            | Self::BucketShared => Attempts::None,
+            | Self::BucketShared
+            | Self::SteppingAside => Attempts::None,
             Self::ConnectionsCut | Self::ConnectionsSlow | Self::Several => Attempts::Bounded,
         }
     }
@@ -145,6 +150,7 @@ impl Fault {
             Self::ConnectionsCut => connections_cut(cluster, random).await,
             Self::ConnectionsSlow => connections_slow(cluster, random).await,
             Self::BucketShared => bucket_shared(cluster, random).await?,
+            Self::SteppingAside => stepping_aside(cluster, random).await?,
             Self::Several => return several(cluster, random).await,
         }
         Ok(Vec::new())

@@ -1,11 +1,14 @@
 //! Services that go away and come back, connections that end or crawl, processes that need no worker.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use tokio::time::sleep;
 
 use crate::cluster::Cluster;
 use crate::member::Member;
 use crate::random::Random;
+use crate::wait::wait;
 
 pub(super) async fn postgres_restarted(cluster: &Cluster, random: &mut Random) -> Result<()> {
     let postgres = cluster.services.postgres.clone();
@@ -73,6 +76,24 @@ pub(super) async fn coordinators_killed(cluster: &Cluster, random: &mut Random) 
         .coordinators
         .iter()
         .try_for_each(Member::start_again)
+}
+
+/// Once bulk was asked to step aside, who asked is killed, and the messages of what was queued again are lost.
+pub(super) async fn stepping_aside(cluster: &Cluster, random: &mut Random) -> Result<()> {
+    wait(
+        "bulk to be asked to step aside",
+        Duration::from_secs(30),
+        async || {
+            let asked = sqlx::query_scalar(
+                "select exists (select from edits where state = 'running' and aside_epoch = epoch)",
+            );
+            Ok(asked.fetch_one(&cluster.namespace.postgres).await?)
+        },
+    )
+    .await?;
+    coordinators_killed(cluster, random).await?;
+    queues_purged(cluster, random).await;
+    Ok(())
 }
 
 pub(super) async fn gateways_killed(cluster: &Cluster, random: &mut Random) -> Result<()> {

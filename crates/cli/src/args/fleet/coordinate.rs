@@ -14,6 +14,8 @@ use super::{ServicesArgs, StatusArgs, TelemetryArgs};
 #[derive(Args, Debug)]
 pub(crate) struct CoordinateArgs {
     #[command(flatten)]
+    pub(crate) sharing: SharingArgs,
+    #[command(flatten)]
     pub(crate) retention: RetentionArgs,
     #[command(flatten)]
     pub(crate) services: ServicesArgs,
@@ -21,6 +23,24 @@ pub(crate) struct CoordinateArgs {
     pub(crate) status: StatusArgs,
     #[command(flatten)]
     pub(crate) telemetry: TelemetryArgs,
+}
+
+/// How interactive edits and bulk share the workers.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Sharing")]
+pub(crate) struct SharingArgs {
+    /// How long bulk waits before some of it goes with the interactive edits, an eighth of the slots at a time
+    #[arg(long, value_name = "TIME", env = "LIMEKILN_BULK_WAIT", default_value = "10m", value_parser = span)]
+    pub(crate) bulk_wait: Duration,
+
+    /// How often a running bulk edit gives its slot to an interactive one, from a checkpoint, where all workers are busy; 0: never
+    #[arg(
+        long,
+        value_name = "N",
+        env = "LIMEKILN_STEP_ASIDE",
+        default_value_t = 3
+    )]
+    pub(crate) step_aside: u16,
 }
 
 /// What is kept, and for how long. Nothing is deleted that a live session needs.

@@ -121,6 +121,7 @@ impl ManualWorker {
             edit: edit.edit,
             epoch: edit.epoch,
             failure,
+            gpu_ms: 0,
         };
         let _ = self.context.store.edits_fail(&[failed]).await.unwrap();
         self.tell(edit.edit).await;

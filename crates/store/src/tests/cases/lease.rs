@@ -125,7 +125,7 @@ pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
         [Write::Stale]
     );
     assert_eq!(
-        store.edits_hand_back(&[(edit, old)]).await.unwrap(),
+        store.edits_hand_back(&[(edit, old, 0)]).await.unwrap(),
         [Write::Applied { seq: 5 }]
     );
     assert_eq!(context.state(edit).await, StateName::Queued);
@@ -161,7 +161,7 @@ pub(in crate::tests) async fn writes_are_fenced(store: &Store) {
         Write::Stale
     );
     assert_eq!(
-        store.edits_hand_back(&[(edit, old)]).await.unwrap(),
+        store.edits_hand_back(&[(edit, old, 0)]).await.unwrap(),
         [Write::Stale]
     );
     assert_eq!(context.complete(nobody, old).await, Write::Missing);
@@ -182,7 +182,7 @@ pub(in crate::tests) async fn a_checkpoint_that_is_of_no_use_is_forgotten(store:
             .0
             .is_applied()
     );
-    assert!(store.edits_hand_back(&[(edit, first)]).await.unwrap()[0].is_applied());
+    assert!(store.edits_hand_back(&[(edit, first, 0)]).await.unwrap()[0].is_applied());
     let epoch = context.claim(edit).await.epoch;
     let over = async |epoch, key: &str| {
         let lease = (edit, epoch, key.to_owned());
@@ -223,7 +223,7 @@ pub(in crate::tests) async fn checkpoints_only_grow(store: &Store) {
     // A repeated call does not give its own blob away; an older one is not kept, though the lease holds.
     assert_eq!(write(checkpoint(edit, epoch, 8)).await, (applied, None));
     assert_eq!(write(checkpoint(edit, epoch, 7)).await, (applied, key(7)));
-    assert!(store.edits_hand_back(&[(edit, epoch)]).await.unwrap()[0].is_applied());
+    assert!(store.edits_hand_back(&[(edit, epoch, 0)]).await.unwrap()[0].is_applied());
     let again = context.claim(edit).await;
     assert_eq!(
         again.checkpoint,

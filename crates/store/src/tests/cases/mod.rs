@@ -1,6 +1,7 @@
 //! The cases of the suite. They share a database on the embedded Postgres, so each looks at its own tenants alone.
 
 pub(super) mod access;
+pub(super) mod aside;
 pub(super) mod deletion;
 pub(super) mod lease;
 pub(super) mod needs;

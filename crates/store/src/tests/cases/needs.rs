@@ -98,7 +98,7 @@ pub(in crate::tests) async fn an_edit_whose_workers_are_gone_leaves_its_place_in
             "update edits set next_announce_at = now() where id = $1",
         )
         .await;
-        let again = store.edits_announce_again(1000).await.unwrap();
+        let again = context.announce_again(1000).await;
         again.iter().any(|again| again.edit == edit)
     };
     assert!(overdue(needy).await);
@@ -132,6 +132,9 @@ pub(in crate::tests) async fn an_edit_that_meets_an_unable_worker_goes_on_to_ano
             .unwrap()
             .remove(0)
     };
+    // Others can't do it, so its message is for the cohort of those that can.
+    let cohort: Option<String> = row(store, edit).await.get("cohort");
+    assert_eq!(cohort, Some(all().cohort()));
     // The message came to the wrong one: it claims nothing, and the edit is in the line again at once.
     for unable in [today, WorkerId::new()] {
         assert_eq!(claim(unable).await, None);

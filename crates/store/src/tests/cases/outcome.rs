@@ -113,6 +113,7 @@ pub(in crate::tests) async fn failures_are_classed(store: &Store) {
             edit,
             epoch: claimed.epoch,
             failure,
+            gpu_ms: 0,
         };
         assert!(store.edits_fail(&[failed]).await.unwrap()[0].is_applied());
         if attempt < 3 {

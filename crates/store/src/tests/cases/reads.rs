@@ -263,7 +263,7 @@ pub(in crate::tests) async fn lines_are_what_the_edits_are(store: &Store) {
     assert_eq!(line(&context, "interactive").await.0, 1);
     let claimed = context.claim(edits[0]).await;
     store
-        .edits_hand_back(&[(edits[0], claimed.epoch)])
+        .edits_hand_back(&[(edits[0], claimed.epoch, 0)])
         .await
         .unwrap();
     assert_eq!(line(&context, "interactive").await, (2, 1, Some(edits[0])));

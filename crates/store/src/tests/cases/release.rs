@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use limekiln_jobs::{Class, EditId, StateName};
 
 use crate::tests::context::*;
@@ -46,12 +48,115 @@ pub(in crate::tests) async fn tenants_take_turns_and_interactive_goes_first(stor
             .all(|announcement| announcement.announcement == 1)
     );
     assert_eq!(released[1].tenant, b.tenant);
-    assert_eq!(released[0].input, picture(a.tenant, b"picture").into());
     assert!(a.release(100, 100).await.is_empty());
     // What a tenant has announced or running counts: the next is the other's.
     a.claim(of_a[1]).await;
     let (more_a, more_b) = (a.edit().await, b.edit().await);
     assert_eq!(a.release(100, 100).await, [more_b, more_a]);
+}
+
+/// A tenant's own bulk is no reason to let its interactive edits wait, and fills no window of theirs.
+pub(in crate::tests) async fn each_class_has_turns_and_a_window_of_its_own(store: &Store) {
+    let a = TestContext::new(store).await;
+    let b = a.with_other_tenant().await;
+    for n in 0..11 {
+        let bulk = a.bulk().await;
+        assert_eq!(
+            a.release(6, 100).await,
+            if n < 9 { vec![bulk] } else { vec![] }
+        );
+        if n < 3 {
+            a.claim(bulk).await;
+        }
+    }
+    let (of_a, of_b) = (a.edit().await, b.edit().await);
+    let more: Vec<_> = [b.edit().await, a.edit().await].into();
+    assert_eq!(a.release(6, 100).await, [of_a, of_b, more[0], more[1]]);
+}
+
+/// One interactive stream that never ends does not keep bulk waiting for ever.
+pub(in crate::tests) async fn bulk_ages(store: &Store) {
+    let context = TestContext::new(store).await;
+    context.worker(16).await;
+    let mut bulk = Vec::new();
+    for _ in 0..4 {
+        bulk.push(context.bulk().await);
+    }
+    context.edit().await;
+    assert_eq!(context.release(8, 100).await.len(), 5);
+    let wait = Duration::from_secs(60);
+    let aged = async || {
+        let aged = store.edits_age(wait, 10).await.unwrap();
+        let of_model = aged.into_iter().filter(|one| one.model == context.model);
+        of_model
+            .map(|one| (one.edit, one.ahead, one.announcement))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(aged().await, []);
+    for edit in &bulk {
+        age(
+            store,
+            *edit,
+            "update edits set created_at = now() - interval '1 h' where id = $1",
+        )
+        .await;
+    }
+    // An eighth of the slots at a time, running ones included.
+    assert_eq!(aged().await, [(bulk[0], true, 2), (bulk[1], true, 2)]);
+    assert_eq!(aged().await, []);
+    let epoch = context.claim(bulk[0]).await.epoch;
+    assert_eq!(aged().await, []);
+    // Handed back, it is bulk like any other until it is its turn again.
+    assert!(store.edits_hand_back(&[(bulk[0], epoch, 0)]).await.unwrap()[0].is_applied());
+    assert_eq!(aged().await, [(bulk[2], true, 2)]);
+    assert_eq!(context.release(8, 100).await, [bulk[0]]);
+}
+
+/// What the queue still holds is not announced again, however long it waits.
+pub(in crate::tests) async fn only_lost_messages_are_announced_again(store: &Store) {
+    let context = TestContext::new(store).await;
+    let edits = [
+        context.edit().await,
+        context.edit().await,
+        context.edit().await,
+    ];
+    assert_eq!(context.release(8, 8).await.len(), 3);
+    let overdue = async || {
+        let all = store.edits_overdue().await.unwrap();
+        all.into_iter().find(|one| one.model == context.model)
+    };
+    assert_eq!(overdue().await, None);
+    let late = async || {
+        for edit in edits {
+            age(
+                store,
+                edit,
+                "update edits set next_announce_at = now() where id = $1",
+            )
+            .await;
+        }
+        overdue().await.unwrap()
+    };
+    let found = late().await;
+    assert_eq!(
+        (found.class, found.cohort.clone(), found.unclaimed),
+        (Class::Interactive, None, 3)
+    );
+    assert_eq!(store.edits_announce_again(&found, 0, 10).await.unwrap(), []);
+    assert_eq!(
+        overdue().await,
+        None,
+        "they are there, and looked after later"
+    );
+    let again = store
+        .edits_announce_again(&late().await, 1, 10)
+        .await
+        .unwrap();
+    let again: Vec<_> = again
+        .into_iter()
+        .map(|one| (one.edit, one.announcement))
+        .collect();
+    assert_eq!(again, [(edits[0], 2)], "the first is missing");
 }
 
 pub(in crate::tests) async fn the_window_follows_the_slots(store: &Store) {
@@ -97,7 +202,7 @@ pub(in crate::tests) async fn what_is_not_claimed_is_announced_again(store: &Sto
     let edit = context.edit().await;
     assert_eq!(context.release(8, 8).await, [edit]);
     let again = async || {
-        let again = store.edits_announce_again(1000).await.unwrap();
+        let again = context.announce_again(1000).await;
         again
             .into_iter()
             .find(|announcement| announcement.edit == edit)

@@ -152,6 +152,7 @@ pub(in crate::tests) async fn a_turn_that_is_lost_gives_the_head_back(store: &St
         edit: turn,
         epoch,
         failure,
+        gpu_ms: 0,
     };
     store.edits_fail(&[failed]).await.unwrap();
     assert_eq!(context.head(lone).await, None);
