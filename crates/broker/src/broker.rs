@@ -83,7 +83,9 @@ impl Broker {
         let slots = slots as usize;
         Ok(Consumer(match &self.0 {
             Backend::Local(local) => Backend::Local(local.consume(models, cohort, slots)?),
-            Backend::Rabbit(rabbit) => Backend::Rabbit(rabbit.consume(models, cohort, slots).await?),
+            Backend::Rabbit(rabbit) => {
+                Backend::Rabbit(rabbit.consume(models, cohort, slots).await?)
+            }
         }))
     }
 

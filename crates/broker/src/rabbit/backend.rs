@@ -111,7 +111,8 @@ impl Rabbit {
         let queues = Class::ALL.map(|class| {
             let of_model = |model| {
                 let all = Queue::new(model, class, None);
-                cohort.map(|cohort| Queue::new(model, class, Some(cohort)))
+                cohort
+                    .map(|cohort| Queue::new(model, class, Some(cohort)))
                     .into_iter()
                     .chain([all])
             };

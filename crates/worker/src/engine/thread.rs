@@ -252,7 +252,7 @@ impl EngineThread<'_> {
         }
         let (region, took) = self.editor.call(&[id], |editor| editor.located(id));
         let run = &mut self.runs[index];
-        run.device += took;
+        run.sink.device.add(took);
         if let Ok(Some(png)) = region {
             run.located = true;
             // Nobody listens to an edit that was stopped.

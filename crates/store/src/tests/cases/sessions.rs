@@ -131,7 +131,7 @@ pub(in crate::tests) async fn a_turn_that_is_lost_gives_the_head_back(store: &St
     store.edit_cancel(context.tenant, fourth).await.unwrap();
     assert_eq!(context.head(session).await, Some(third));
     store.edit_cancel(context.tenant, second).await.unwrap();
-    while !store.turns_unblock(100).await.unwrap().is_empty() {}
+    while !store.turns_unblock(None, 100).await.unwrap().0.is_empty() {}
     assert_eq!(context.head(session).await, Some(first));
     let tree = store
         .session_tree(context.tenant, session)
