@@ -22,6 +22,7 @@ fn a_request_needs_its_instruction_only_and_takes_no_unknown_field() {
         color: Some("teal".to_owned()),
         material: Some("all".to_owned()),
         matte: true,
+        strip_metadata: true,
         ..EditRequest::default()
     })
     .unwrap();

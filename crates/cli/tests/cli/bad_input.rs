@@ -479,7 +479,7 @@ fn command_lines_that_cannot_be_right() {
                     "gloss",
                 ],
                 2,
-                "none and paste",
+                "none, paste and detail",
             ),
             (
                 &["eval", "rooms", "--picture-size", "64"],

@@ -66,7 +66,10 @@ async fn walks(context: &TestContext, count: u32) {
 
 async fn days_pass(context: &TestContext) {
     context
-        .sql("update sweep_candidates set first_seen_at = first_seen_at - interval '2 days'")
+        .sql(
+            "update sweep_candidates set
+                first_seen_at = first_seen_at - interval '2 days', seen_at = seen_at - interval '2 days'",
+        )
         .await;
 }
 

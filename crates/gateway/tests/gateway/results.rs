@@ -226,7 +226,7 @@ async fn parts_of_a_result_fit_together() {
     let edit = result.split('/').nth(3).unwrap().parse().unwrap();
     let stored = context
         .store
-        .artifact_get(context.tenant, edit, ArtifactKind::Result);
+        .artifact_get(gateway.tenant, edit, ArtifactKind::Result);
     let key = stored.await.unwrap().unwrap().key.parse().unwrap();
     context.blobs.delete(&[key]).await.unwrap();
     let part = gateway
@@ -333,6 +333,7 @@ async fn a_region_is_carried_over_unless_something_else_is_asked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_recolors_is_checked_before_it_is_queued_and_stored_as_it_was_asked() {
     let gateway = Gateway::with(|settings| {
+        settings.presets.clear();
         settings.resolve = Some(Arc::new(|spec: &Spec| match spec.color.as_deref() {
             Some("blurple") => Err(Invalid::new("color", "is no color")),
             _ => Ok(Resolved {

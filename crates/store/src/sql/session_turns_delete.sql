@@ -26,7 +26,7 @@ doomed as materialized (
     select f.* from found f cross join verdict v where v.live = 0 and not v.used
 ),
 untold as (
-    delete from edit_events v using doomed d where v.edit_id = d.id
+    delete from edit_events v where v.edit_id = any (array(select d.id from doomed d))
 ),
 listed as (
     insert into blob_deletions (key, until)

@@ -27,6 +27,29 @@ async fn old_id(store: &Store, days: i32, n: i64) -> EditId {
     EditId::from(row.get::<uuid::Uuid, _>("id"))
 }
 
+/// An edit as a gateway of before wrote it; a turn, which waits, with a parent.
+async fn older_edit(context: &TestContext, parent: Option<EditId>) -> EditId {
+    let id = EditId::new();
+    let state = if parent.is_some() {
+        "waiting"
+    } else {
+        "queued"
+    };
+    let row = sqlx::query(
+        "insert into edits (id, tenant_id, image_id, parent_id, model, class, spec, born, state, max_attempts)
+        values ($1, $2, case when $4::uuid is null then $3 end, $4, $5, 'interactive', $6, $7, $7, 3) returning id",
+    )
+    .bind(id.uuid())
+    .bind(context.tenant.uuid())
+    .bind(context.image.uuid())
+    .bind(parent.map(|parent| parent.uuid()))
+    .bind(context.model.as_str())
+    .bind(sqlx::types::Json(spec()))
+    .bind(state);
+    context.store.row("test", row).await.unwrap().unwrap();
+    id
+}
+
 async fn parts(store: &Store) -> Vec<String> {
     let parts =
         "select c.relname::text as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
@@ -188,8 +211,9 @@ async fn an_older_database_keeps_its_events_and_its_queue() {
         .unwrap();
     conn.done();
     let context = TestContext::new(&store).await;
-    let queued = context.edit().await;
-    let turn = context.submit(context.turn(queued)).await;
+    // Submissions of today know tables of today.
+    let queued = older_edit(&context, None).await;
+    let turn = older_edit(&context, Some(queued)).await;
     execute(&store, "insert into edit_events select id, 7, now(), 'progress', '{}' from edits where state = 'queued'").await;
     store.migrate().await.unwrap();
     // As one that died before it noted that it was done.

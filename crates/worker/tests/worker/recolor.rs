@@ -109,19 +109,20 @@ async fn a_color_waits_for_workers_that_know_it() {
     let mut edit = asked(&context, "recolor", png(picture), &words).await;
     edit.spec.color = Some("teal".to_owned());
     assert!(edit.spec.needs().iter().any(|need| need == "color"));
-    // As a worker finds it whose gateway is newer.
-    let edit = accepted(edit);
-    let edit = context
-        .enqueue(&[Submission {
-            needs: Default::default(),
-            ..edit
-        }])
-        .await[0];
+    // As a worker finds it whose gateway forgot the need.
+    let edit = context.submit(accepted(edit)).await;
+    context
+        .sql(&format!(
+            "update edits set needs = '{{}}' where id = '{edit}'"
+        ))
+        .await;
+    let dispatcher = context.dispatcher();
     worker
         .wait(
             "it to be passed on",
             |signal| matches!(signal, Signal::PassedOn(passed, _) if *passed == edit),
         )
         .await;
+    drop(dispatcher);
     worker.stop().await.0.unwrap();
 }

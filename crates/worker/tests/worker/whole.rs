@@ -144,17 +144,17 @@ async fn a_drained_worker_ends_with_what_it_has() {
         )
         .await;
     assert_eq!(context.store.worker_drain(None, true).await.unwrap(), 1);
-    // The order comes with a heartbeat; the second edit has no room until the first has ended.
-    limekiln_testbed::until("the drain", PATIENCE, async || {
-        context
-            .broker
-            .depth(&TestContext::model())
-            .await
-            .unwrap()
-            .iter()
-            .any(|depth| depth.ready == 1)
-    })
-    .await;
+    // The order comes with a heartbeat, and stands when the one after it is written; the second edit has no room until the
+    // first has ended.
+    let heartbeat =
+        "select coalesce(max(extract(epoch from seen_at) * 1e6), 0)::bigint from workers";
+    for _ in 0..2 {
+        let before = context.number(heartbeat).await;
+        limekiln_testbed::until("a heartbeat", PATIENCE, async || {
+            context.number(heartbeat).await > before
+        })
+        .await;
+    }
     gate.open(2);
     worker.end().await.unwrap();
     assert_eq!(context.view(edits[0]).await.state, StateName::Succeeded);

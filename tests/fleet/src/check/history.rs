@@ -89,10 +89,16 @@ pub(super) fn walk(
             "" => matches!(kind, "queued" | "waiting"),
             "waiting" => matches!(kind, "queued" | "failed" | "cancelled"),
             "queued" => matches!(kind, "started" | "cancelled"),
-            "started" | "progress" => {
+            "started" | "progress" | "located" => {
                 matches!(
                     kind,
-                    "progress" | "queued" | "retrying" | "succeeded" | "failed" | "cancelled"
+                    "progress"
+                        | "located"
+                        | "queued"
+                        | "retrying"
+                        | "succeeded"
+                        | "failed"
+                        | "cancelled"
                 )
             }
             "retrying" => matches!(kind, "queued" | "cancelled"),
@@ -122,7 +128,7 @@ pub(super) fn walk(
                 }
                 claim_step = checkpoint;
             }
-            "queued" if matches!(before, "started" | "progress") => {
+            "queued" if matches!(before, "started" | "progress" | "located") => {
                 let charge = event.number("attempts")? - charged;
                 charged += charge;
                 lost = Some((claim_step, charge));
@@ -135,7 +141,7 @@ pub(super) fn walk(
                     "a failure charged other than one attempt"
                 );
             }
-            "failed" if matches!(before, "started" | "progress") => {
+            "failed" if matches!(before, "started" | "progress" | "located") => {
                 let charge = event.number("attempts")? - charged;
                 ensure!(
                     (0..=1).contains(&charge),
