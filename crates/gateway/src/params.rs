@@ -124,7 +124,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
-/// `If-Match`, when there is one: the version of a session's head, in quotes. `*` asks for nothing.
+/// `If-Match`, when there is one: the version of a session's head, in quotes. `*` asks for nothing. Any other tag names
+/// version 0, which no head has, so that it does not match (RFC 9110, section 13.1.1).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IfMatch(pub(crate) Option<u64>);
 
@@ -137,13 +138,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             Some(tag) => tag,
         };
         let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-        match quoted.and_then(number) {
-            Some(version) => Ok(Self(Some(version))),
-            None => Err(Problem::parameter(
-                "If-Match",
-                "must be one ETag of the session, with its quotes",
-            )),
-        }
+        Ok(Self(Some(quoted.and_then(number).unwrap_or(0))))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{State, body};
     post, path = "/v1/sessions/{id}/head", operation_id = "moveHead", tag = "sessions",
     params(
         ("id" = SessionId, Path, description = "Id of the session"),
-        ("If-Match" = Option<String>, Header, description = "ETag that the session must have", pattern = "^(\\*|\"[0-9]{1,15}\")$"),
+        ("If-Match" = Option<String>, Header, description = "ETag that the session must have, with its quotes; `*` for any"),
     ),
     request_body = HeadRequest,
     responses((status = 200, description = "The session", body = SessionView,

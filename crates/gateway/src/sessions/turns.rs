@@ -22,7 +22,7 @@ use crate::{State, body};
         ("id" = SessionId, Path, description = "Id of the session"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send a request again: the same key and body get the first answer again",
             min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$"),
-        ("If-Match" = Option<String>, Header, description = "ETag that the session must have", pattern = "^(\\*|\"[0-9]{1,15}\")$"),
+        ("If-Match" = Option<String>, Header, description = "ETag that the session must have, with its quotes; `*` for any"),
     ),
     request_body = TurnRequest,
     responses((status = 202, description = "The turn was accepted", body = AcceptedEdit, headers(

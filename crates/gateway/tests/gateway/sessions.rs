@@ -188,13 +188,9 @@ async fn a_lost_update_is_refused_and_a_repeated_one_is_not() {
     );
     assert_eq!(gateway.send(undo("\"2\"")).await.status, 200);
     assert_eq!(gateway.send(post("c", "*")).await.status, 202);
-    for tag in ["2", "W/\"2\"", "\"x\"", "\"2\", \"3\""] {
+    for tag in ["", "2", "W/\"2\"", "\"x\"", "\"2\", \"3\""] {
         let refused = gateway.send(undo(tag)).await;
-        assert_eq!(
-            said(&refused),
-            (400, "parameter_invalid".to_owned()),
-            "{tag}"
-        );
+        assert_eq!(said(&refused), (412, "head_moved".to_owned()), "{tag}");
     }
 }
 
