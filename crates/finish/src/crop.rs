@@ -41,15 +41,23 @@ impl Place {
         let (top, bottom) = (low(top * h), high(bottom * h, pixels.height()));
         let (width, height) = (right - left, bottom - top);
         let shrink = (width.max(height) as f32 / LONGEST).max(1.0);
-        let cells = |length: usize| ((length as f32 / shrink).round()).max(1.0);
-        Ok(Self {
+        let cells = |length: usize| ((length as f32 / shrink).round()).max(1.0) as usize;
+        Ok(Self::of(
+            [left, top, width, height],
+            (cells(width), cells(height)),
+        ))
+    }
+
+    /// Of left, top, width and height in pixels, and the cells in a row and column.
+    pub(crate) fn of([left, top, width, height]: [usize; 4], cells: (usize, usize)) -> Self {
+        Self {
             left,
             top,
             width,
             height,
-            across: width as f32 / cells(width),
-            down: height as f32 / cells(height),
-        })
+            across: width as f32 / cells.0 as f32,
+            down: height as f32 / cells.1 as f32,
+        }
     }
 
     /// Cells in a row and rows.
@@ -89,6 +97,7 @@ impl Crop {
         pixels: &Pixels<'_>,
         region: &Region,
         attention: Option<&Region>,
+        beat: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<Self> {
         let place = Place::around(pixels, region)?;
         let (width, height) = place.cells();
@@ -96,7 +105,11 @@ impl Crop {
         light
             .par_chunks_mut(width)
             .enumerate()
-            .for_each(|(y, row)| mean_row(pixels, &place, y, row));
+            .try_for_each(|(y, row)| {
+                beat()?;
+                mean_row(pixels, &place, y, row);
+                Ok::<(), Error>(())
+            })?;
         let linear = Plane {
             width,
             height,

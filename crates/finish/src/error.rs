@@ -95,6 +95,9 @@ pub enum Error {
     /// A choice of materials that is neither `main`, `all` nor a number.
     #[error("`{0}` picks no material: write main, all, or numbers such as 2 or 1,3")]
     BadChoice(String),
+    /// Bytes that are no matte that was kept.
+    #[error("what was kept is no matte ({0}): find the object again")]
+    Kept(String),
     /// The caller asked for the work to stop.
     #[error("stopped")]
     Stopped,

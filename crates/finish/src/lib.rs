@@ -7,6 +7,8 @@
 //! Four things have four names: a *region* (RoI) is rough and says which object; a *matte* is soft, full-size and says where
 //! it ends; a *window* is a crop of latents; a *close-up* is a crop of pixels that is edited again.
 //!
+//! `cargo run --release --workspace --example bench` gives seconds and memory, `--example recolor` recolors files.
+//!
 //! # Layout
 //!
 //! | module | holds |
@@ -18,7 +20,7 @@
 //! | `plane` | small planes of numbers |
 //! | `object` | the object: materials, and which cells are theirs; how sure |
 //! | `spread` | how much colors vary on both sides of an edge |
-//! | `matte` | the full-size matte, and both colors of mixed pixels |
+//! | `matte`, `kept` | the full-size matte, and both colors of mixed pixels; as bytes |
 //! | [`mod@recolor`] | one paint for another |
 //! | [`carry`] | an edit made at a model's size, carried over to the full-size picture |
 
@@ -28,6 +30,7 @@ pub mod color;
 mod crop;
 mod error;
 pub mod gamut;
+mod kept;
 mod light;
 mod matte;
 mod object;

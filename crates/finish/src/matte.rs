@@ -26,8 +26,9 @@ pub struct Matte {
     place: Place,
     /// Of the pixels of the place, row by row; 255 is wholly the object's.
     alpha: Vec<u8>,
-    own: Plane<[f32; 3]>,
-    other: Plane<[f32; 3]>,
+    /// Colors of each cell, encoded: in whole steps, so that a matte that was kept gives the same bytes.
+    own: Plane<[u8; 3]>,
+    other: Plane<[u8; 3]>,
 }
 
 /// What a matte says of a pixel.
@@ -56,15 +57,8 @@ impl Matte {
         let own = gathered(coded, &within);
         let other = gathered(coded, &without);
         let spread = Spread::of(coded, [(&own, &within), (&other, &without)]);
-        let mut matte = Self {
-            place,
-            alpha: vec![0; place.width * place.height],
-            own,
-            other,
-        };
-        let (own, other) = (&matte.own, &matte.other);
-        matte
-            .alpha
+        let mut alpha = vec![0; place.width * place.height];
+        alpha
             .par_chunks_mut(place.width * 32)
             .enumerate()
             .try_for_each(|(tile, rows)| {
@@ -92,7 +86,12 @@ impl Matte {
                 }
                 Ok::<(), Error>(())
             })?;
-        Ok(matte)
+        Ok(Self {
+            place,
+            alpha,
+            own: own.map(stepped),
+            other: other.map(stepped),
+        })
     }
 
     /// A mask of the picture's own size, taken as it is: 255 is wholly the object's.
@@ -114,7 +113,7 @@ impl Matte {
             });
         }
         let region = Region::from_image(mask);
-        let crop = Crop::new(pixels, &region, None)?;
+        let crop = Crop::new(pixels, &region, None, beat)?;
         beat()?;
         let distance = signed_distance(&crop.region.map(|value| value > 0.5));
         let own = gathered(&crop.coded, &thin_too(&distance, BAND));
@@ -127,9 +126,29 @@ impl Matte {
         Ok(Self {
             place,
             alpha,
+            own: own.map(stepped),
+            other: other.map(stepped),
+        })
+    }
+
+    /// From what it was taken apart into.
+    pub(crate) fn from_parts(
+        place: Place,
+        alpha: Vec<u8>,
+        own: Plane<[u8; 3]>,
+        other: Plane<[u8; 3]>,
+    ) -> Self {
+        Self {
+            place,
+            alpha,
             own,
             other,
-        })
+        }
+    }
+
+    /// Place, shares of its pixels, and both colors of its cells.
+    pub(crate) fn parts(&self) -> (&Place, &[u8], [&Plane<[u8; 3]>; 2]) {
+        (&self.place, &self.alpha, [&self.own, &self.other])
     }
 
     /// The matte as a picture of the whole size.
@@ -161,6 +180,19 @@ impl Matte {
         ]
     }
 
+    /// Whether it can be of this picture.
+    pub(crate) fn fits(&self, pixels: &Pixels<'_>) -> Result<()> {
+        let [left, top, width, height] = self.bounds();
+        if left + width <= pixels.width() && top + height <= pixels.height() {
+            return Ok(());
+        }
+        Err(Error::Size {
+            what: "the matte",
+            got: format!("{width}x{height} at {left}, {top}"),
+            want: format!("{}x{}", pixels.width(), pixels.height()),
+        })
+    }
+
     /// The object's share of a pixel of the picture, of 255.
     pub(crate) fn alpha(&self, x: usize, y: usize) -> u8 {
         let (u, v) = (
@@ -183,6 +215,11 @@ impl Matte {
             other: self.other.sampled(u, v),
         }
     }
+}
+
+/// A color in steps of 8 bits.
+fn stepped(color: [f32; 3]) -> [u8; 3] {
+    color.map(|value| (value * 255.0).round() as u8)
 }
 
 /// Cells more than `band` inside; and those of parts that are thinner than that.

@@ -118,7 +118,7 @@ impl Found {
             }
         };
         let share = region.share();
-        let object = Object::find(pixels, &region, map.as_ref())?;
+        let object = Object::find_with(pixels, &region, map.as_ref(), beat)?;
         let found = object.materials(materials)?;
         beat()?;
         let find_ms = milliseconds(began);

@@ -6,6 +6,7 @@ use super::materials::Group;
 use super::ownership::Ownership;
 use super::walker::Walls;
 use crate::crop::Crop;
+use crate::error::Result;
 use crate::plane::Plane;
 
 /// Rounds in which the colors inside and outside are learned again from what was decided.
@@ -24,8 +25,14 @@ pub(super) struct Decision {
     pub(super) alike: f32,
 }
 
-/// Decides for one material: its color against all others, the region, and edges.
-pub(super) fn decide(crop: &Crop, owned: &Ownership, group: &Group, walls: &Walls) -> Decision {
+/// Decides for one material: its color against all others, the region, and edges. Fails where `beat` does.
+pub(super) fn decide(
+    crop: &Crop,
+    owned: &Ownership,
+    group: &Group,
+    walls: &Walls,
+    beat: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<Decision> {
     let colors = &crop.colors;
     let count = colors.data.len();
     let (width, height) = (colors.width, colors.height);
@@ -57,6 +64,7 @@ pub(super) fn decide(crop: &Crop, owned: &Ownership, group: &Group, walls: &Wall
     let mut inside = Plane::filled(width, height, false);
     let mut alike = 0.0;
     for _ in 0..ROUNDS {
+        beat()?;
         let own = Histogram::new(&owned.bins, |i| within[i]);
         let rest = Histogram::new(&owned.bins, |i| without[i]);
         alike = own.alike(&rest);
@@ -102,7 +110,7 @@ pub(super) fn decide(crop: &Crop, owned: &Ownership, group: &Group, walls: &Wall
             *soft = soft.max(0.51);
         }
     }
-    Decision {
+    Ok(Decision {
         soft: Plane {
             width,
             height,
@@ -111,7 +119,7 @@ pub(super) fn decide(crop: &Crop, owned: &Ownership, group: &Group, walls: &Wall
         inside,
         evidence,
         alike,
-    }
+    })
 }
 
 /// Whether a color is a material's body under more of the lamp's own light: lighter, of the same hue, and with much of the

@@ -43,8 +43,22 @@ impl Object {
     ///
     /// [`Error::RegionEmpty`] or [`Error::NothingFound`].
     pub fn find(pixels: &Pixels<'_>, region: &Region, attention: Option<&Region>) -> Result<Self> {
-        let crop = Crop::new(pixels, region, attention)?;
-        let owned = ownership::Ownership::of(&crop);
+        Self::find_with(pixels, region, attention, &|| Ok(()))
+    }
+
+    /// The same, for callers that may want it to stop: `beat` is called between pieces of work of some milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Object::find`]; what `beat` gives.
+    pub fn find_with(
+        pixels: &Pixels<'_>,
+        region: &Region,
+        attention: Option<&Region>,
+        beat: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<Self> {
+        let crop = Crop::new(pixels, region, attention, beat)?;
+        let owned = ownership::Ownership::of(&crop, beat)?;
         let weigh = |own: f32, i: usize| {
             if owned.own[i] > own {
                 owned.likely[i] * owned.prior[i]
@@ -64,6 +78,7 @@ impl Object {
         if groups.is_empty() {
             return Err(Error::NothingFound);
         }
+        beat()?;
         let walls = walker::Walls::new(&crop.colors);
         Ok(Self {
             crop,
@@ -118,7 +133,7 @@ impl Object {
         for chosen in choice.of(self.groups.len())? {
             beat()?;
             let group = &self.groups[chosen];
-            let decision = decide::decide(&self.crop, &self.owned, group, &self.walls);
+            let decision = decide::decide(&self.crop, &self.owned, group, &self.walls, beat)?;
             if !decision.inside.data.contains(&true) {
                 continue;
             }

@@ -3,6 +3,7 @@
 
 use super::histogram::{Histogram, bins};
 use crate::crop::Crop;
+use crate::error::Result;
 use crate::plane::{Plane, blur, signed_distance};
 
 /// Rounds of correction.
@@ -30,7 +31,7 @@ pub(super) struct Ownership {
 }
 
 impl Ownership {
-    pub(super) fn of(crop: &Crop) -> Self {
+    pub(super) fn of(crop: &Crop, beat: &(dyn Fn() -> Result<()> + Sync)) -> Result<Self> {
         let bins = bins(&crop.colors);
         let inside = crop.region.map(|value| value > 0.5);
         let count = inside.data.iter().filter(|inside| **inside).count();
@@ -62,6 +63,7 @@ impl Ownership {
         let mut other: Vec<f32> = far.iter().map(|far| flag(*far)).collect();
         let (mut likely, mut own) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
+            beat()?;
             let within = Histogram::new(&bins, |i| owned[i]);
             let around = Histogram::new(&bins, |i| other[i]);
             let shares = |i: usize| {
@@ -98,7 +100,7 @@ impl Ownership {
                 };
             }
         }
-        Self {
+        Ok(Self {
             bins,
             prior,
             distance,
@@ -106,6 +108,6 @@ impl Ownership {
             own,
             core,
             far,
-        }
+        })
     }
 }

@@ -109,3 +109,16 @@ impl Plane<[f32; 3]> {
         out
     }
 }
+
+impl Plane<[u8; 3]> {
+    /// Of steps of 8 bits, 0..1.
+    pub(crate) fn sampled(&self, x: f32, y: f32) -> [f32; 3] {
+        let mut out = [0.0; 3];
+        for (i, weight) in self.around(x, y) {
+            for (out, value) in out.iter_mut().zip(self.data[i]) {
+                *out += f32::from(value) / 255.0 * weight;
+            }
+        }
+        out
+    }
+}

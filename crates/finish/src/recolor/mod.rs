@@ -72,8 +72,8 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// [`Error::NothingFound`] where the mattes are empty; what `beat` gives, which is called
-/// between pieces of work of some milliseconds.
+/// [`Error::NothingFound`] where the mattes are empty, [`Error::Size`] where one is another picture's; what `beat` gives,
+/// which is called between pieces of work of some milliseconds.
 pub fn recolor(
     pixels: &Pixels<'_>,
     mattes: &[Matte],
@@ -83,6 +83,7 @@ pub fn recolor(
     let space = pixels.light();
     let mut paints = Vec::new();
     for matte in mattes {
+        matte.fits(pixels)?;
         paints.push((matte, Exact::new(pixels, matte, color)?));
         beat()?;
     }

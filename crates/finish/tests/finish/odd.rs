@@ -173,6 +173,10 @@ fn work_stops_when_asked() -> Result<()> {
     let object = Object::find(&pixels, &scene.rough(), None)?;
     let stop = || Err(Error::Stopped);
     assert_eq!(
+        Object::find_with(&pixels, &scene.rough(), None, &stop).err(),
+        Some(Error::Stopped)
+    );
+    assert_eq!(
         object.mattes(&pixels, &Choice::Main, &stop).err(),
         Some(Error::Stopped)
     );
@@ -181,5 +185,50 @@ fn work_stops_when_asked() -> Result<()> {
         recolor(&pixels, &mattes, "teal".parse()?, &stop).err(),
         Some(Error::Stopped)
     );
+    Ok(())
+}
+
+#[test]
+fn a_matte_that_was_kept_gives_the_same_bytes() -> Result<()> {
+    let scene = Scene::new(RED);
+    let (samples, light) = (scene.eight(), Light::srgb());
+    let pixels = pixels(&scene, &samples, &light)?;
+    let mattes = main_matte(&pixels, &scene)?;
+    let bytes = mattes[0].to_bytes()?;
+    assert!(bytes.len() < samples.len() / 2, "{} bytes", bytes.len());
+    let kept = [Matte::from_bytes(&bytes)?];
+    assert!(kept[0].to_image(&pixels) == mattes[0].to_image(&pixels));
+    for color in ["#1F6F8B", "#F4F1EA", "#16161A"] {
+        let fresh = recolor(&pixels, &mattes, color.parse()?, &|| Ok(()))?;
+        let again = recolor(&pixels, &kept, color.parse()?, &|| Ok(()))?;
+        assert!(fresh == again, "{color}");
+    }
+    // What is damaged, cut short or of another picture is said, and no panic.
+    for end in (0..bytes.len()).step_by(97) {
+        assert!(
+            matches!(Matte::from_bytes(&bytes[..end]), Err(Error::Kept(_))),
+            "{end}"
+        );
+    }
+    for at in 4..28 {
+        let mut wrong = bytes.clone();
+        wrong[at] ^= 0x80;
+        // It may lie elsewhere in the picture; it may not lie outside.
+        if let Ok(matte) = Matte::from_bytes(&wrong) {
+            let [left, top, width, height] = matte.bounds();
+            let within = left + width <= scene.width && top + height <= scene.height;
+            let result = recolor(&pixels, &[matte], "teal".parse()?, &|| Ok(()));
+            assert_eq!(
+                matches!(result, Err(Error::Size { .. })),
+                !within,
+                "byte {at}"
+            );
+        }
+    }
+    let small = Pixels::new(20, 20, Samples::Eight(&[90; 1200]), &light)?;
+    assert!(matches!(
+        recolor(&small, &kept, "teal".parse()?, &|| Ok(())),
+        Err(Error::Size { .. })
+    ));
     Ok(())
 }

@@ -236,7 +236,7 @@ impl Canvas {
                 (Region::from(region), map.and_then(attention))
             }
         };
-        let found = Object::find(pixels, &region, map.as_ref()).and_then(|object| {
+        let found = Object::find_with(pixels, &region, map.as_ref(), beat).and_then(|object| {
             let materials = object.materials(&Choice::Main)?.into_iter();
             let large =
                 materials.filter(|material| material.number == 1 || material.share >= LEAST);
