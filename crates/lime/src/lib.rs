@@ -14,6 +14,7 @@
 //! | [`found`] | the object in the full-size picture: its materials, where they end |
 //! | [`window`] | the rectangle of latents that stage 2 computes |
 //! | [`edit`], [`mod@run`] | the two stages as a state machine; whole edits |
+//! | [`known`], `located` | what an earlier edit of the picture computed, so that this one need not; what stage 1 finds |
 //! | [`state`] | its saved form, and the digests of picture, region and run |
 //! | [`report`], `cost` | what happened; what it will cost |
 //! | [`canvas`] | the user's picture on its way through an edit: read, asked for, finished |
@@ -26,7 +27,9 @@ mod error;
 pub mod found;
 pub mod fuse;
 pub mod kmeans;
+pub mod known;
 pub mod lanes;
+mod located;
 pub mod observer;
 pub mod preset;
 pub mod report;
@@ -41,6 +44,7 @@ pub mod words;
 
 pub use edit::{Decoded, Edit, Outcome, Progress, Request, Stage};
 pub use error::{Error, Result};
+pub use known::Known;
 pub use preset::Preset;
 pub use report::Report;
 pub use run::{probe, run};

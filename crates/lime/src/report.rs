@@ -5,7 +5,7 @@ use limekiln_pictures::Mask;
 use serde::{Deserialize, Serialize};
 
 pub use crate::timings::Timings;
-use crate::{preset::Preset, window::Rect};
+use crate::{known::Kind, preset::Preset, window::Rect};
 
 /// What happened in an edit, for people and for machines.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,6 +42,12 @@ pub struct Report {
     pub way: Option<Way>,
     /// How far the model's picture is from the input; none where nothing was denoised.
     pub change: Option<Change>,
+    /// What an earlier edit of the picture had computed, so that this one did not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reused: Vec<Kind>,
+    /// The edit whose region it is, where that was found for other words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region_from: Option<String>,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// What computed; none where no network ran.
@@ -72,6 +78,8 @@ impl Report {
             lanes: 0.0,
             way,
             change: None,
+            reused: Vec::new(),
+            region_from: None,
             warnings: Vec::new(),
             engine: None,
         }

@@ -205,7 +205,10 @@ impl Canvas {
                 if finish != finishing.finish {
                     warnings.push(NOT_PASTED.to_owned());
                 }
-                let rendered = decoded.before.as_ref().filter(|_| finish == Finish::Detail);
+                let rendered = decoded
+                    .before
+                    .as_deref()
+                    .filter(|_| finish == Finish::Detail);
                 let detailed = match rendered {
                     Some(before) => {
                         let edit = Edited {

@@ -1,8 +1,9 @@
 //! From latents to a picture and its report.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use image::{GrayImage, RgbImage};
 use limekiln_diffusion::{model::Model, picture, pulse};
 use limekiln_pictures::Mask;
@@ -12,6 +13,8 @@ use super::machine::Edit;
 use crate::{
     error::{Error, Result},
     found::Found,
+    known::{Kind, Known},
+    preset::LocateFrom,
     report::{Report, change},
     roi::{Map, Segments},
     timings::milliseconds,
@@ -27,7 +30,7 @@ pub struct Decoded {
     /// f32 `[1, channels, h, w]`, before decoding.
     pub latents: Tensor,
     /// What the decoder makes of the input's own latents; none unless the request asks for it.
-    pub before: Option<Rgb16Image>,
+    pub before: Option<Arc<Rgb16Image>>,
 }
 
 /// What an edit leaves.
@@ -47,6 +50,8 @@ pub struct Outcome {
     pub segments: Option<Segments>,
     /// The map of where the instruction acts.
     pub attention: Option<Map>,
+    /// What was computed of the picture that was not known before.
+    pub made: Known,
     /// What happened.
     pub report: Report,
 }
@@ -62,6 +67,7 @@ impl Outcome {
             changeable: None,
             segments: None,
             attention: None,
+            made: Known::default(),
             report,
         }
     }
@@ -89,6 +95,7 @@ impl Edit {
             .roi
             .as_ref()
             .map(|roi| roi.resized(width as usize, height as usize));
+        let made = self.made(decoded.as_ref())?;
         let before = &self.setup.request.image;
         let report = Report {
             change: decoded
@@ -104,6 +111,7 @@ impl Edit {
             changeable,
             segments: self.located.segments,
             attention: self.located.map,
+            made,
             report,
         })
     }
@@ -129,7 +137,15 @@ impl Edit {
         // Without a region there is nothing to carry over.
         if self.setup.request.beside && self.located.roi.is_some() {
             pulse::beat();
-            before = Some(picture::deep_from_tensor(&decoded(&self.setup.picture)?)?);
+            let size = self.setup.request.image.dimensions();
+            let known = std::mem::take(&mut self.decoded);
+            before = match known.filter(|known| known.dimensions() == size) {
+                Some(known) => {
+                    self.reused.push(Kind::Decoded);
+                    Some(known)
+                }
+                None => Some(picture::deep_from_tensor(&decoded(&self.setup.picture)?)?.into()),
+            };
             self.timings.decode_input_ms = milliseconds(began);
         }
         Ok(Decoded {
@@ -137,6 +153,27 @@ impl Edit {
             deep,
             latents,
             before,
+        })
+    }
+
+    /// What this edit computed of the picture itself, for others.
+    fn made(&self, decoded: Option<&Decoded>) -> Result<Known> {
+        let fresh = |kind| !self.reused.contains(&kind);
+        let picture = || self.setup.picture.to_device(&Device::Cpu);
+        let located = self.setup.locate().filter(|_| self.located.map.is_some());
+        let segmented = located
+            .filter(|locate| locate.from == LocateFrom::Input && locate.segmented())
+            .filter(|_| fresh(Kind::Segments));
+        Ok(Known {
+            latents: fresh(Kind::Latents).then(picture).transpose()?,
+            decoded: decoded
+                .and_then(|decoded| decoded.before.clone())
+                .filter(|_| fresh(Kind::Decoded)),
+            segments: segmented.map(|_| self.located.segmented()),
+            region: located
+                .filter(|_| fresh(Kind::Region))
+                .map(|_| self.located.clone()),
+            region_from: None,
         })
     }
 

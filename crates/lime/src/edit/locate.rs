@@ -4,15 +4,13 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use super::{
-    machine::{Edit, Located},
-    stage::Stage,
-};
+use super::{machine::Edit, stage::Stage};
 use crate::{
     error::{Error, Result},
     fuse::Fused,
     kmeans,
     lanes::{self, Lane},
+    located::Located,
     observer::AttentionObserver,
     preset::{Evidence, Locate},
     roi::{self, Segments},

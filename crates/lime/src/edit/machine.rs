@@ -1,10 +1,12 @@
 //! One edit between two steps: how it begins, how it goes on after it was saved, and how far it is.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::Tensor;
 use limekiln_diffusion::model::Model;
 use limekiln_pictures::Mask;
+use limekiln_pictures::original::Rgb16Image;
 
 use super::{
     check::Windowed,
@@ -16,7 +18,9 @@ use super::{
 use crate::{
     bias::Bias,
     error::{Error, Result},
-    roi::{Map, Segments},
+    known::{Kind, Known},
+    located::Located,
+    preset::LocateFrom,
     sums::Sums,
     timings::{Timings, milliseconds},
     trajectory::{SavedTrajectory, Trajectory},
@@ -39,18 +43,13 @@ pub struct Edit {
     pub(crate) windowed: Option<Windowed>,
     /// What was found in the full-size picture, and which way that led; none where nobody looked yet.
     pub(crate) judged: Option<Judged>,
+    /// What was known beforehand.
+    pub(crate) reused: Vec<Kind>,
+    /// Which edit found the region, where it was for other words.
+    pub(crate) region_from: Option<String>,
+    /// What the decoder makes of the picture's own latents, where that is known.
+    pub(crate) decoded: Option<Arc<Rgb16Image>>,
     pub(crate) timings: Timings,
-}
-
-/// What stage 1 has found so far.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Located {
-    pub(crate) segments: Option<Segments>,
-    /// Of the clustering behind the segments.
-    pub(crate) inertia: Option<f64>,
-    pub(crate) map: Option<Map>,
-    /// The region of interest. The user's mask, where there is one.
-    pub(crate) roi: Option<Mask>,
 }
 
 impl Edit {
@@ -60,9 +59,43 @@ impl Edit {
     ///
     /// When the preset, the picture's or the mask's size or the instruction cannot be used, or the networks fail.
     pub fn new(model: &Model, request: Request) -> Result<Self> {
+        Self::with(model, request, Known::default())
+    }
+
+    /// The same without computing what is `known`. What does not fit the request is computed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Edit::new`].
+    pub fn with(model: &Model, request: Request, known: Known) -> Result<Self> {
         let began = Instant::now();
-        let setup = Setup::new(model, request, None)?;
-        let stage = if setup.locate().is_some() {
+        let latents = known.latents_of(&Setup::picture_shape(model, &request));
+        let mut reused = Vec::new();
+        reused.extend(latents.is_some().then_some(Kind::Latents));
+        let setup = Setup::new(model, request, latents)?;
+        let mut located = Located {
+            roi: setup.mask(),
+            ..Located::default()
+        };
+        let mut region_from = None;
+        let mut locates = setup.locate();
+        if let Some(locate) = locates {
+            if let Some(region) = known.region.filter(|known| known.fits_region(locate)) {
+                reused.extend(region.segments.as_ref().map(|_| Kind::Segments));
+                reused.extend([Kind::Map, Kind::Region]);
+                located = region;
+                region_from = known.region_from;
+                locates = None;
+            } else if let Some(segments) = known.segments.filter(|known| {
+                locate.segmented()
+                    && locate.from == LocateFrom::Input
+                    && known.fits_segments(locate)
+            }) {
+                reused.push(Kind::Segments);
+                located = segments.segmented();
+            }
+        }
+        let stage = if locates.is_some() {
             Stage::Locate
         } else if setup.apply().is_none() {
             Stage::Decode
@@ -71,17 +104,25 @@ impl Edit {
         } else {
             Stage::Edit
         };
-        let located = Located {
-            roi: setup.mask(),
-            ..Located::default()
-        };
         let run = setup.start(stage)?;
         let mut edit = Self::at(setup, stage, run, located);
         if stage == Stage::Edit {
             edit.windowed = edit.setup.windowed(edit.located.roi.as_ref());
         }
+        edit.reused = reused;
+        edit.region_from = region_from;
+        edit.decoded = known.decoded;
         edit.timings.encode_ms = milliseconds(began);
         Ok(edit)
+    }
+
+    /// The same for an edit that was resumed: of what is `known`, only what it has not come to yet is left out.
+    #[must_use]
+    pub fn knowing(self, known: Known) -> Self {
+        Self {
+            decoded: known.decoded,
+            ..self
+        }
     }
 
     /// Standing in a run of `stage`, with nothing read.
@@ -97,6 +138,9 @@ impl Edit {
             bias,
             windowed: None,
             judged: None,
+            reused: Vec::new(),
+            region_from: None,
+            decoded: None,
             timings: Timings::default(),
         }
     }

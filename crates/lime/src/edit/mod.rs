@@ -41,7 +41,6 @@ pub(crate) use check::{Check, Windowed};
 pub use finish::{Decoded, Outcome};
 pub(crate) use judge::Judged;
 pub use machine::Edit;
-pub(crate) use machine::Located;
 pub use request::Request;
 pub(crate) use setup::Setup;
 pub use stage::{Progress, Stage};

@@ -7,6 +7,7 @@ use limekiln_diffusion::noise::TorchRng;
 use super::{locate::nothing, machine::Edit, setup::Setup, stage::Stage};
 use crate::{
     error::Result,
+    known::Kind,
     lanes::Lane,
     observer::AttentionObserver,
     preset::{Evidence, Locate, LocateFrom},
@@ -29,7 +30,8 @@ struct Row {
 
 impl Reading {
     /// Text lanes first, as in every other call.
-    pub(super) fn new(locate: &Locate) -> Self {
+    /// `features`: whether features are read, for segments.
+    pub(super) fn new(locate: &Locate, features: bool) -> Self {
         let rows = |lane: Lane, levels: &[usize]| -> Vec<Row> {
             let draws = levels.iter().enumerate();
             draws
@@ -37,7 +39,7 @@ impl Reading {
                 .collect()
         };
         let mut wanted = rows(Lane::Text, &locate.levels.map);
-        if locate.segmented() {
+        if features {
             wanted.extend(rows(Lane::Image, &locate.levels.features));
         }
         if locate.map.evidence == Evidence::Relevance {
@@ -92,7 +94,17 @@ impl Edit {
             .setup
             .locate()
             .filter(|locate| self.stage == Stage::Locate && locate.from == LocateFrom::Input)?;
-        Some(Reading::new(locate))
+        Some(self.reading_of(locate))
+    }
+
+    /// The one call of such a stage 1. Segments that are known are not made again.
+    pub(super) fn reading_of(&self, locate: &Locate) -> Reading {
+        Reading::new(locate, self.segments(locate))
+    }
+
+    /// Whether segments are to be made.
+    fn segments(&self, locate: &Locate) -> bool {
+        locate.segmented() && !self.reused.contains(&Kind::Segments)
     }
 
     pub(super) fn observe_reading(&self, reading: &Reading, observer: &mut AttentionObserver) {
@@ -101,7 +113,7 @@ impl Edit {
         };
         observer.lanes = reading.rows.iter().map(|row| row.lane).collect();
         observer.map_rows = reading.positions(Lane::Text, &locate.levels.map);
-        if locate.segmented() {
+        if self.segments(locate) {
             observer.feature_rows = reading.positions(Lane::Image, &locate.levels.features);
             observer.features = Some(locate.segments.clone());
         }
@@ -119,7 +131,7 @@ impl Edit {
         if locate.map.evidence == Evidence::Relevance {
             self.relevance_read(reading, &locate, output)?;
         }
-        if locate.segmented() {
+        if self.segments(&locate) {
             self.cluster(&locate)?;
         }
         self.choose(&locate, 1)
@@ -155,7 +167,8 @@ mod tests {
     /// Lane, draw and level of each row.
     fn rows(changes: serde_json::Value) -> Vec<(Lane, usize, usize)> {
         let preset = Preset::fast().with(&json!({ "locate": changes })).unwrap();
-        let reading = Reading::new(&preset.locate.unwrap());
+        let locate = preset.locate.unwrap();
+        let reading = Reading::new(&locate, locate.segmented());
         let rows = reading.rows.iter();
         rows.map(|row| (row.lane, row.draw, row.level)).collect()
     }

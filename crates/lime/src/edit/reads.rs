@@ -15,7 +15,7 @@ pub(super) struct Reads {
 
 impl Locate {
     /// Whether the region is put together from segments.
-    pub(super) fn segmented(&self) -> bool {
+    pub(crate) fn segmented(&self) -> bool {
         self.select.rule != Rule::Level
     }
 

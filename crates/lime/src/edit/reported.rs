@@ -74,6 +74,8 @@ impl Report {
             .as_ref()
             .map(|bias| bias.positions())
             .unwrap_or_default();
+        let mut reused = edit.reused.clone();
+        reused.sort_unstable();
         Self {
             preset: request.preset.clone(),
             seed: request.seed,
@@ -93,6 +95,8 @@ impl Report {
             lanes: edit.lanes_computed(),
             way: edit.way(),
             change: None,
+            reused,
+            region_from: edit.region_from.clone(),
             warnings: warnings(setup, edit.located.roi.as_ref()),
             engine: Some(Engine {
                 model: model.name.clone(),

@@ -46,6 +46,14 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// The shape that the picture's latents have.
+    pub(crate) fn picture_shape(model: &Model, request: &Request) -> [usize; 4] {
+        let (width, height) = request.image.dimensions();
+        let config = model.vae.config();
+        let side = |side: u32| side as usize / config.factor();
+        [1, config.latent_channels, side(height), side(width)]
+    }
+
     /// `picture`: the encoded picture, where it is known already.
     pub(crate) fn new(model: &Model, request: Request, picture: Option<Tensor>) -> Result<Self> {
         request.preset.validate()?;

@@ -1,7 +1,8 @@
 //! How much the U-Net computed for an edit.
 
-use super::{machine::Edit, reading::Reading, stage::Stage};
+use super::{machine::Edit, stage::Stage};
 use crate::{
+    known::Kind,
     lanes,
     preset::{Locate, LocateFrom},
 };
@@ -12,6 +13,7 @@ impl Edit {
         let located = self
             .setup
             .locate()
+            .filter(|_| !self.reused.contains(&Kind::Region))
             .map_or(0, |locate| self.lanes_of(locate));
         let Some(edit) = self.setup.apply().filter(|_| self.recolored().is_none()) else {
             return located as f64;
@@ -35,7 +37,7 @@ impl Edit {
     /// Lanes of a stage 1 that is over.
     fn lanes_of(&self, locate: &Locate) -> usize {
         match locate.from {
-            LocateFrom::Input => Reading::new(locate).len(),
+            LocateFrom::Input => self.reading_of(locate).len(),
             LocateFrom::Noise => {
                 let steps = self.setup.calls(Stage::Locate);
                 let lanes = |step| locate.lanes(step, steps).len();

@@ -36,8 +36,9 @@ impl Digests {
             .scheduler
             .map_or_else(String::new, |kind| kind.to_string());
         let mask = request.mask.as_ref().map_or(&[][..], |mask| mask.as_raw());
-        let picture = digest(&[fingerprint.as_bytes(), &size, pixels]);
-        let region = digest(&[
+        let hex = |parts: &[&[u8]]| digest(parts).to_hex().to_string();
+        let picture = hex(&[fingerprint.as_bytes(), &size, pixels]);
+        let region = hex(&[
             picture.as_bytes(),
             request.instruction.as_bytes(),
             &locate_seed,
@@ -46,7 +47,7 @@ impl Digests {
             mask,
         ]);
         // Not made of the other two: the edits that were saved before these had digests carry this one.
-        let run = digest(&[
+        let run = hex(&[
             fingerprint.as_bytes(),
             request.instruction.as_bytes(),
             &seed,
@@ -65,13 +66,13 @@ impl Digests {
 }
 
 /// Of parts in order; each is told from the next by its length.
-fn digest(parts: &[&[u8]]) -> String {
+pub(crate) fn digest(parts: &[&[u8]]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().to_hex().to_string()
+    hasher.finalize()
 }
 
 #[cfg(test)]

@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::tensors::Tensors;
 use crate::{
-    edit::Located,
     error::Result,
+    located::Located,
     roi::{Map, Segments},
 };
 
 /// Its numbers; the rest are tensors.
 #[derive(Serialize, Deserialize)]
-pub(super) struct LocatedHead {
+pub(crate) struct LocatedHead {
     /// Bits of the f64: read from JSON, the last of them may differ.
     inertia: Option<u64>,
     clusters: Option<usize>,
 }
 
 /// Puts the tensors of `located`, and gives its numbers.
-pub(super) fn save(located: &Located, tensors: &mut Tensors) -> Result<LocatedHead> {
+pub(crate) fn save(located: &Located, tensors: &mut Tensors) -> Result<LocatedHead> {
     if let Some(segments) = &located.segments {
         tensors.put_bytes("segments", segments.labels.clone())?;
     }
@@ -40,7 +40,7 @@ pub(super) fn save(located: &Located, tensors: &mut Tensors) -> Result<LocatedHe
 }
 
 /// The reverse of [`save`].
-pub(super) fn restore(head: &LocatedHead, tensors: &mut Tensors) -> Result<Located> {
+pub(crate) fn restore(head: &LocatedHead, tensors: &mut Tensors) -> Result<Located> {
     let side = |count: usize| (count as f64).sqrt().round() as usize;
     let mut located = Located {
         inertia: head.inertia.map(f64::from_bits),

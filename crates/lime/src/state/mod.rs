@@ -12,9 +12,9 @@
 //! | `run` | latents, noise, the solver's history, and what was read so far |
 
 mod digest;
-mod located;
+pub(crate) mod located;
 mod run;
-mod tensors;
+pub(crate) mod tensors;
 mod window;
 
 use std::collections::HashMap;
@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     edit::{Edit, Judged, Request, Setup, Stage},
     error::{Error, Result},
+    known::Kind,
     report::Way,
     timings::Timings,
 };
@@ -37,6 +38,7 @@ use tensors::Tensors;
 use window::WindowHead;
 
 pub use digest::Digests;
+pub(crate) use digest::digest;
 
 /// Goes up whenever an older build could not go on from the bytes, or would reach others.
 const VERSION: u32 = 1;
@@ -70,6 +72,12 @@ struct Head {
     /// Which way was taken, where that was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     way: Option<Way>,
+    /// What was known beforehand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reused: Vec<Kind>,
+    /// Which edit found the region, where it was for other words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region_from: Option<String>,
 }
 
 fn damaged(what: impl Display) -> Error {
@@ -113,6 +121,8 @@ impl Edit {
                 .map(|windowed| window::save(windowed, &mut tensors))
                 .transpose()?,
             way,
+            reused: self.reused.clone(),
+            region_from: self.region_from.clone(),
         };
         let head = serde_json::to_string(&head).map_err(|e| Error::State(e.to_string()))?;
         serialize(tensors.0, Some(HashMap::from([(HEAD.into(), head)])))
@@ -160,6 +170,8 @@ impl Edit {
             judged: head.way.map(|way| Judged { way, found: None }),
             locate_steps_done: head.locate_steps_done,
             timings: head.timings,
+            reused: head.reused,
+            region_from: head.region_from,
             ..edit
         }))
     }

@@ -8,30 +8,30 @@ use crate::error::{Error, Result};
 
 /// Those that are already put, or not yet taken.
 #[derive(Default)]
-pub(super) struct Tensors(pub(super) HashMap<String, Tensor>);
+pub(crate) struct Tensors(pub(crate) HashMap<String, Tensor>);
 
 impl Tensors {
-    pub(super) fn put(&mut self, name: &str, value: &Tensor) -> Result<()> {
+    pub(crate) fn put(&mut self, name: &str, value: &Tensor) -> Result<()> {
         self.0.insert(name.into(), value.contiguous()?);
         Ok(())
     }
 
-    pub(super) fn put_bytes(&mut self, name: &str, values: Vec<u8>) -> Result<()> {
+    pub(crate) fn put_bytes(&mut self, name: &str, values: Vec<u8>) -> Result<()> {
         let count = values.len();
         self.put(name, &Tensor::from_vec(values, count, &Device::Cpu)?)
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    pub(super) fn take(&mut self, name: &str) -> Result<Tensor> {
+    pub(crate) fn take(&mut self, name: &str) -> Result<Tensor> {
         let taken = self.0.remove(name);
         taken.ok_or_else(|| Error::State(format!("{name} is missing")))
     }
 
     /// All whose names start with `prefix`, without it, on `device`.
-    pub(super) fn take_all<'a>(
+    pub(crate) fn take_all<'a>(
         &mut self,
         prefix: &'a str,
         device: &'a Device,

@@ -8,6 +8,7 @@ mod base;
 mod common;
 mod edits;
 mod golden;
+mod known;
 mod reading;
 mod recolor;
 mod resume;
