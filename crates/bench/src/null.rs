@@ -208,6 +208,7 @@ impl Editor for NullEditor {
                     size: None,
                 }],
                 report: Some(json!({ "editor": "null", "steps": edit.steps })),
+                made: Vec::new(),
             })
         }))
     }

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, ImageId, TenantId};
+use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, ImageId, IntermediateId, TenantId};
 
 use crate::{Error, Result};
 
@@ -45,6 +45,12 @@ impl Key {
     /// The state of an edit after `step` steps: `t/<tenant>/edits/<edit>/<epoch>/checkpoint-<step>`.
     pub fn checkpoint(tenant: TenantId, edit: EditId, epoch: Epoch, step: u32) -> Self {
         Self(format!("t/{tenant}/edits/{edit}/{epoch}/checkpoint-{step}"))
+    }
+
+    /// Something that an edit computed of a picture, kept for others: `t/<tenant>/intermediates/<id>`. No two have one key, whatever
+    /// their content.
+    pub fn intermediate(tenant: TenantId, id: IntermediateId) -> Self {
+        Self(format!("t/{tenant}/intermediates/{id}"))
     }
 
     /// The key's text, without the handle's prefix.
@@ -173,6 +179,7 @@ mod tests {
         for key in [
             Key::image(tenant, &digest),
             Key::image_again(tenant, &digest, ImageId::new()),
+            Key::intermediate(tenant, IntermediateId::new()),
             Key::artifact(tenant, edit, Epoch::LAST, ArtifactKind::Attention),
             Key::checkpoint(tenant, edit, epoch, u32::MAX),
             Key::edit(tenant, edit, epoch, "roi.png").unwrap(),

@@ -43,6 +43,7 @@
 //! | `limekiln_reaper_holding` | gauge | | 1 while no lease is taken, since an outage has just ended |
 //! | `limekiln_retried_total` | counter | | retries that came due |
 //! | `limekiln_unblocked_total` | counter | `outcome` | turns that could go on, or failed with their parent, and were not moved with it |
+//! | `limekiln_intermediates_bytes` | gauge | | what edits have kept of their pictures for others, of all tenants, at this coordinator's last look |
 //! | `limekiln_pruned_total` | counter | `what` | rows and blobs removed by age |
 //! | `limekiln_deleted_blobs_total` | counter | | blobs removed because their rows were deleted |
 //! | `limekiln_erased_total` | counter | `what` | rows of tenants that are being erased |

@@ -64,6 +64,7 @@ impl Prune {
             edits,
             sessions,
             images,
+            intermediate_bytes,
             ..
         } = self.retention;
         let store = &self.store;
@@ -78,6 +79,8 @@ impl Prune {
                 store.checkpoints_expire(checkpoints, LIMIT).await?,
             ),
         ];
+        let evicted = store.intermediates_evict(intermediate_bytes, sessions, LIMIT);
+        counts.push(("intermediates", evicted.await?));
         self.more = counts.iter().any(|(_, count)| *count >= u64::from(LIMIT));
         if let Some(age) = edits {
             let pruned = store
@@ -100,6 +103,8 @@ impl Prune {
             // The last round of a walk, or the only one.
             counts.push(("webhook_secrets", store.webhook_secrets_prune().await?));
             counts.push(("workers", store.workers_prune(WORKERS).await?));
+            let kept = store.intermediates_bytes().await? as f64;
+            metrics::gauge!("limekiln_intermediates_bytes").set(kept);
             let dropped = store.events_months(events).await?;
             if !dropped.is_empty() {
                 tracing::info!(parts = dropped.join(", "), "months of events were dropped");

@@ -54,6 +54,9 @@ pub struct Retention {
     pub sessions: Option<Duration>,
     /// Images that no edit has used for this long. `None` keeps them for ever.
     pub images: Option<Duration>,
+    /// Bytes that each tenant may keep of what its edits computed of pictures on their way; beyond, what was not used for longest goes.
+    /// What no edit used for as long as [`Retention::sessions`] goes as well.
+    pub intermediate_bytes: u64,
     /// Pause between two looks at what was deleted and whose blobs have to go, and at tenants to erase.
     pub delete_every: Duration,
     /// Whether blobs that no row refers to are deleted.
@@ -115,6 +118,7 @@ impl Default for Retention {
             edits: Some(30 * DAY),
             sessions: Some(30 * DAY),
             images: Some(30 * DAY),
+            intermediate_bytes: 1 << 30,
             delete_every: Duration::from_secs(2),
             sweep: true,
             sweep_every: 6 * HOUR,

@@ -91,6 +91,8 @@ ids! {
     EditId;
     /// Id of a batch: many edits asked for at once.
     BatchId;
+    /// Id of something that an edit computed of a picture, kept for others.
+    IntermediateId;
     /// Id of a worker process. A restarted worker has another one.
     WorkerId;
     /// Id of one delivery of a webhook, the same for all its attempts.

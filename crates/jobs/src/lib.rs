@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`ids`] | `UUIDv7` newtypes, one for each noun |
 //! | [`digest`] | BLAKE3 of a blob |
-//! | [`class`], [`finish`] | how urgent an edit is; how its result is made |
+//! | [`class`], [`finish`], [`reuse`] | how urgent an edit is; how its result is made; what it takes over of earlier ones |
 //! | [`request`] | the body of `POST /v1/edits` and its checks |
 //! | [`spec`] | what the engine is told; kept with the edit |
 //! | [`state`] | the states of an edit, leases, failures |
@@ -74,6 +74,7 @@ pub mod machine;
 pub mod needs;
 pub mod request;
 pub mod retry;
+pub mod reuse;
 pub mod session;
 pub mod spec;
 pub mod state;
@@ -88,12 +89,16 @@ pub use cost::Cost;
 pub use digest::Digest;
 pub use events::{EditEvent, EventKind, Progress};
 pub use finish::{Carry, Finish};
-pub use ids::{BatchId, EditId, FleetId, ImageId, KeyId, SessionId, TenantId, WebhookId, WorkerId};
+pub use ids::{
+    BatchId, EditId, FleetId, ImageId, IntermediateId, KeyId, SessionId, TenantId, WebhookId,
+    WorkerId,
+};
 pub use live::Live;
 pub use machine::{Effect, Event, Rejected, apply};
 pub use needs::Needs;
 pub use request::EditRequest;
 pub use retry::{ErrorKind, Retryable};
+pub use reuse::Reuse;
 pub use spec::{ModelName, Resolved, Spec};
 pub use state::{Epoch, Failure, FailureClass, Job, Lease, State, StateName, Wait};
 pub use text_enum::UnknownName;

@@ -10,6 +10,7 @@ use crate::cost::Cost;
 use crate::digest::Digest;
 use crate::finish::{Carry, Finish};
 use crate::needs::Needs;
+use crate::reuse::Reuse;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -71,6 +72,9 @@ pub struct Spec {
     /// Whether the result has nothing but pixels and colors.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strip_metadata: bool,
+    /// How much is taken over of what earlier edits computed; left out where that is `exact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<Reuse>,
     /// The preset with its replaced fields, as the gateway had it when the edit was accepted: what a worker runs, whatever
     /// its own preset of that name says. Packed by the engine's own crate. Edits of older gateways have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,13 +119,14 @@ impl Spec {
             material: None,
             matte: false,
             strip_metadata: false,
+            reuse: None,
             resolved: None,
             rest: Map::new(),
         }
     }
 
     /// Needs of fields that this version knows and the first workers did not.
-    pub const LATER: [&str; 8] = [
+    pub const LATER: [&str; 9] = [
         "carry",
         "color",
         "finish",
@@ -129,6 +134,7 @@ impl Spec {
         "finish_default",
         "material",
         "matte",
+        "reuse",
         "strip_metadata",
     ];
 
@@ -143,6 +149,7 @@ impl Spec {
             ("color", self.color.is_some()),
             ("material", self.material.is_some()),
             ("matte", self.matte),
+            ("reuse", self.reuse.is_some()),
             ("strip_metadata", self.strip_metadata),
         ];
         needs.extend(
@@ -156,6 +163,9 @@ impl Spec {
         }
         if let Some(carry @ Carry::Other(_)) = self.carry {
             needs.extend([format!("carry={carry}")]);
+        }
+        if let Some(reuse @ Reuse::Other(_)) = self.reuse {
+            needs.extend([format!("reuse={reuse}")]);
         }
         needs
     }
@@ -293,6 +303,7 @@ mod tests {
             material: Some("all".to_owned()),
             matte: true,
             strip_metadata: true,
+            reuse: Some(Reuse::Object),
             resolved: Some(serde_json::from_str(r#"{"from": "paper"}"#).unwrap()),
             rest: Map::new(),
         };

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use limekiln_jobs::{Carry, Digest, EditId, EditRequest, EditView, Finish, ModelName};
+use limekiln_jobs::{Carry, Digest, EditId, EditRequest, EditView, Finish, ModelName, Reuse};
 use serde_json::{Value, json};
 use utoipa::PartialSchema;
 
@@ -19,6 +19,7 @@ fn a_request_needs_its_instruction_only_and_takes_no_unknown_field() {
     let full = serde_json::to_value(EditRequest {
         finish: Some(Finish::None),
         carry: Some(Carry::Auto),
+        reuse: Some(Reuse::Object),
         color: Some("teal".to_owned()),
         material: Some("all".to_owned()),
         matte: true,

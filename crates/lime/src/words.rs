@@ -75,6 +75,15 @@ pub fn more_than_color(instruction: &str) -> bool {
         .any(|word| LISTS.removing.contains(word.as_str()) || LISTS.adding.contains(word.as_str()))
 }
 
+/// The words that name what an instruction gives another color: all but the color asked for. `given`: the color is given beside
+/// the words. None where they are not understood so, or ask for more.
+pub fn object(instruction: &str, given: bool) -> Option<Vec<String>> {
+    if more_than_color(instruction) {
+        return None;
+    }
+    limekiln_finish::color::object_words(instruction, given)
+}
+
 /// Whether an instruction says that something comes, and that nothing goes for it.
 pub fn adds(instruction: &str) -> bool {
     let words = || instruction.split(|c: char| !c.is_alphanumeric()).map(plain);

@@ -14,11 +14,18 @@ pub enum BlobTable {
     Artifacts,
     /// Checkpoints of edits; edits without one come along with no key.
     Checkpoints,
+    /// What edits computed of pictures, kept for others.
+    Intermediates,
 }
 
 impl BlobTable {
     /// The kinds of rows that refer to blobs.
-    pub const ALL: [Self; 3] = [Self::Images, Self::Artifacts, Self::Checkpoints];
+    pub const ALL: [Self; 4] = [
+        Self::Images,
+        Self::Artifacts,
+        Self::Checkpoints,
+        Self::Intermediates,
+    ];
 
     fn page(self) -> &'static str {
         match self {
@@ -34,6 +41,10 @@ impl BlobTable {
                 "select id, '' as kind, checkpoint_key as key from edits
                 where id > $1 and $2::text is not null order by id limit $3"
             }
+            Self::Intermediates => {
+                "select tenant_id as id, encode(key, 'hex') as kind, blob_key as key from intermediates
+                where (tenant_id, key) > ($1, decode($2, 'hex')) order by tenant_id, key limit $3"
+            }
         }
     }
 }
@@ -41,9 +52,9 @@ impl BlobTable {
 /// A row that may refer to a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobRow {
-    /// Of the image or the edit.
+    /// Of the image or the edit; of what is kept for others, the tenant's.
     pub id: Uuid,
-    /// Which of the edit's artifacts; empty for another row.
+    /// Which of the edit's artifacts; of what is kept for others, the key in hexadecimal; empty for another row.
     pub kind: String,
     /// The blob.
     pub key: Option<String>,

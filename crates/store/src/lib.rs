@@ -15,6 +15,7 @@
 //! | `claim`, `lease`, `outcome` | the worker's side: claim, renew, progress, checkpoint; complete, fail, hand back |
 //! | `reap`, `control` | leases that ran out, retries that are due, turns that may start; cancel, retry by hand |
 //! | `edits`, `events`, `artifacts` | what clients read |
+//! | `intermediates` | what edits computed on their way, kept for further edits of the picture |
 //! | `queue`, `usage`, `workers`, `fleet` | what operators read and set |
 //! | `webhooks`, `webhook_secrets`, `retention` | deliveries; what signs them; what may be forgotten |
 //! | `deletion`, `erasure` | what clients delete, and the list of blobs that go; tenants that are erased |
@@ -65,6 +66,7 @@ mod error;
 mod events;
 mod fleet;
 mod images;
+mod intermediates;
 mod keys;
 mod lease;
 mod mark;
@@ -106,6 +108,7 @@ pub use embedded::{Embedded, Unpacked};
 pub use erasure::{Ended, TenantCounts};
 pub use error::{Error, Result};
 pub use images::{Image, NewImage};
+pub use intermediates::{Intermediate, NewIntermediate};
 pub use keys::{Caller, Key, NewKey};
 pub use lease::{Checkpoint, Checkpointed, Progressed};
 pub use limekiln_jobs::api::TenantLimits as Limits;

@@ -141,6 +141,7 @@ impl Store {
             "edits",
             "edit_events",
             "artifacts",
+            "intermediates",
             "tenants",
             "usage",
             "webhooks",

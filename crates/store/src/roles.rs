@@ -59,6 +59,10 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
         ["select, delete", "select, delete", "select"],
     ),
     ("artifacts", ["select", "select", "select, insert"]),
+    (
+        "intermediates",
+        ["", "select, delete", "select, insert, update, delete"],
+    ),
     ("lines", ["select", "select, insert, update, delete", ""]),
     ("line_changes", ["select", "select, delete", ""]),
     ("line_folds", ["", "select, update", ""]),

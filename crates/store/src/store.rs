@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 20] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 22] = [
     (
         1,
         "fleet",
@@ -119,6 +119,16 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 20] = [
         24,
         "located",
         include_str!("../../../migrations/0024_located.sql"),
+    ),
+    (
+        25,
+        "intermediates",
+        include_str!("../../../migrations/0025_intermediates.sql"),
+    ),
+    (
+        26,
+        "intermediates_gone",
+        include_str!("../../../migrations/0026_intermediates_gone.sql"),
     ),
 ];
 

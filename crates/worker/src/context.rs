@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::leases::Leases;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
+use crate::reuse::Memory;
 
 /// What every edit of a worker shares.
 pub(crate) struct Context {
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) blobs: Blobs,
     /// Inputs on disk; none where the worker uses no blobs.
     pub(crate) cache: Option<Cache>,
+    /// What earlier edits computed, in memory.
+    pub(crate) reuse: Memory,
     /// What edits may hold beside the models.
     pub(crate) memory: Budget,
     /// What edits may ask for.

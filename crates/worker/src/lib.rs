@@ -20,6 +20,7 @@
 //! | `limits` | what edits may cost, announced and checked |
 //! | `memory` | what an edit holds in memory, taken from the worker's budget before |
 //! | `prepared` | pictures read and made into requests, beside the engine |
+//! | `reuse` | what earlier edits of a picture computed: looked up before, kept after |
 //! | `ledger` | writes to Postgres, batched over all edits of the worker |
 //! | `leases`, `heartbeat` | leases held here, renewed while steps advance |
 //! | `stall` | calls of the engine that hang |
@@ -41,6 +42,7 @@ mod memory;
 mod metrics;
 mod prepared;
 mod resolve;
+mod reuse;
 mod run;
 mod settings;
 mod signals;

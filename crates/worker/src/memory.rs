@@ -26,14 +26,23 @@ const SIZE_PIXEL_BYTES: u64 = 6;
 /// Edits that held more than this leave memory behind that is worth giving back.
 const LARGE_BYTES: u64 = 256 << 20;
 
-/// The budget of the edits: what the process may take, without what the models hold.
+/// The budget of the edits: what the process may take, without what the models and what earlier edits computed hold.
 ///
 /// # Errors
 ///
 /// Where no edit would fit that a model makes by default.
 pub(crate) fn budget(engine: &Engine, settings: &Settings) -> Result<Budget, Error> {
     let (models, limit) = (engine.resident_bytes, settings.memory_bytes);
-    let left = limit.saturating_sub(models);
+    // An engine without a name shares nothing.
+    let reuse = match settings
+        .models
+        .iter()
+        .any(|model| engine.name(model).is_some())
+    {
+        true => settings.reuse_bytes(),
+        false => 0,
+    };
+    let left = limit.saturating_sub(models).saturating_sub(reuse);
     for sizing in settings
         .models
         .iter()

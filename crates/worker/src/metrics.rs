@@ -17,6 +17,11 @@
 //! | `limekiln_checkpoint_bytes` | histogram | sizes of these checkpoints |
 //! | `limekiln_started_over_total` | counter | edits that started over because their checkpoint could not be used |
 //! | `limekiln_previews_total` | counter | previews published |
+//! | `limekiln_intermediates_total{kind, place}` | counter | what edits need of their pictures (latents, segments, region, decoded) and where it was: memory, disk, s3, or none: it was computed |
+//! | `limekiln_intermediates_read_bytes_total{kind, place}` | counter | bytes of those that were found |
+//! | `limekiln_intermediates_kept_bytes_total{kind}` | counter | bytes kept for other edits |
+//! | `limekiln_intermediates_failed_total{operation}` | counter | times that these could not be looked up (find), fetched (fetch), put (put) or kept (keep): the edit went on without |
+//! | `limekiln_intermediates_memory_bytes` | gauge | bytes of them in memory |
 //! | `limekiln_engine_panics_total` | counter | calls of the engine that panicked |
 //! | `limekiln_engine_stalls_total` | counter | calls of the engine that were found to hang |
 //! | `limekiln_ledger_batch_writes{write}` | histogram | edits that one statement wrote at once |
@@ -66,6 +71,28 @@ pub(crate) fn started_over() {
 
 pub(crate) fn preview() {
     ::metrics::counter!("limekiln_previews_total").increment(1);
+}
+
+pub(crate) fn reused(kind: &'static str, place: &'static str, bytes: usize) {
+    ::metrics::counter!("limekiln_intermediates_total", "kind" => kind, "place" => place)
+        .increment(1);
+    if bytes > 0 {
+        ::metrics::counter!("limekiln_intermediates_read_bytes_total", "kind" => kind, "place" => place)
+            .increment(bytes as u64);
+    }
+}
+
+pub(crate) fn kept(kind: &'static str, bytes: u64) {
+    ::metrics::counter!("limekiln_intermediates_kept_bytes_total", "kind" => kind).increment(bytes);
+}
+
+pub(crate) fn reuse_failed(operation: &'static str) {
+    ::metrics::counter!("limekiln_intermediates_failed_total", "operation" => operation)
+        .increment(1);
+}
+
+pub(crate) fn reuse_memory(bytes: u64) {
+    ::metrics::gauge!("limekiln_intermediates_memory_bytes").set(bytes as f64);
 }
 
 pub(crate) fn panicked() {

@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::leases::Leases;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
+use crate::reuse::Memory;
 use crate::{Error, Factory, Result, Settings, Signal, ahead, heartbeat, memory};
 
 /// How that is tried again which must work before the worker is ready.
@@ -111,6 +112,7 @@ async fn start(
         broker,
         blobs,
         cache,
+        reuse: Memory::new(settings.reuse_bytes()),
         memory,
         limits,
         ledger,

@@ -47,6 +47,8 @@ pub struct Settings {
     pub cache_dir: PathBuf,
     /// The most that this folder may hold, in bytes.
     pub cache_bytes_max: u64,
+    /// Bytes of memory that may hold what earlier edits computed of their pictures; a sixteenth of `memory_bytes` at most.
+    pub reuse_bytes_max: u64,
     /// Cancelled by the worker once its models are warm and it takes edits; for readiness probes.
     pub ready: CancellationToken,
     /// Signals of what happens in the worker; for tests.
@@ -84,9 +86,15 @@ impl Settings {
             blobs: true,
             cache_dir: cache_dir.into(),
             cache_bytes_max: 1 << 30,
+            reuse_bytes_max: 64 << 20,
             ready: CancellationToken::new(),
             signals: Signals::default(),
         }
+    }
+
+    /// Bytes of memory that hold what earlier edits computed; edits have the rest.
+    pub(crate) fn reuse_bytes(&self) -> u64 {
+        self.reuse_bytes_max.min(self.memory_bytes / 16)
     }
 
     pub(crate) fn check(&self) -> Result<()> {

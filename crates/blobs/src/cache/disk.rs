@@ -56,6 +56,11 @@ impl Cache {
         .await
     }
 
+    /// Whether a blob with this content seems to be there; it may be damaged.
+    pub fn holds(&self, digest: &Digest) -> bool {
+        self.inner.index().entries.contains_key(digest)
+    }
+
     /// Adds a blob, unless it is larger than the whole cache. `digest` must be the bytes' own.
     pub async fn put(&self, digest: &Digest, body: Bytes) -> Result<()> {
         let (inner, digest) = (Arc::clone(&self.inner), *digest);

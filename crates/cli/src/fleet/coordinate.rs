@@ -52,6 +52,7 @@ pub(super) fn settings(args: &RetentionArgs) -> Settings {
     settings.retention.edits = args.keep_edits.0;
     settings.retention.sessions = args.keep_sessions.0;
     settings.retention.images = args.keep_images.0;
+    settings.retention.intermediate_bytes = u64::from(args.keep_intermediates_mib) << 20;
     settings.retention.sweep_every = args.sweep_every;
     settings.retention.sweep_grace = args.sweep_grace;
     settings.webhooks.allow_private = args.webhooks_private;

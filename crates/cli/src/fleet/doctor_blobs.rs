@@ -121,6 +121,9 @@ async fn rows(store: &Store, blobs: &Blobs, table: BlobTable, report: &mut Repor
                 BlobTable::Images => format!("image {}", row.id),
                 BlobTable::Artifacts => format!("{} of edit {}", row.kind, row.id),
                 BlobTable::Checkpoints => format!("checkpoint of edit {}", row.id),
+                BlobTable::Intermediates => {
+                    format!("intermediate {} of tenant {}", row.kind, row.id)
+                }
             };
             report.rows_without_blob.add(Entry { key, what });
         }

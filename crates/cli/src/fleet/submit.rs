@@ -103,6 +103,7 @@ pub(super) async fn send(args: &RequestArgs, from: From<'_>) -> Result<()> {
         size: args.size,
         finish,
         carry: args.finish.carry,
+        reuse: args.reuse,
         color,
         material,
         matte: args.color.matte,

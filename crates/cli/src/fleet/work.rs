@@ -74,6 +74,7 @@ pub(super) fn settings(
     settings.checkpoint_every = lease.checkpoint_every;
     settings.stall_after = lease.stall_after;
     settings.cache_bytes_max = u64::from(lease.cache_mib) << 20;
+    settings.reuse_bytes_max = u64::from(lease.reuse_mib) << 20;
     settings.blobs = !editor.null_no_blobs;
     settings.size_max = editor.size_max;
     settings.rows_max = editor.rows_max;

@@ -10,4 +10,4 @@ mod words;
 pub use palette_file::Palette;
 pub use swatch::swatch;
 pub use value::Color;
-pub use words::{Asked, asked};
+pub use words::{Asked, asked, object_words};

@@ -48,10 +48,34 @@ const AWAY: [&str; 5] = ["from", "not", "than", "without", "except"];
 /// [`Error::NoneAsked`] where there is none, [`Error::SeveralAsked`] where there are several; and what a malformed `#RRGGBB`
 /// or `lab(...)` among the words gives.
 pub fn asked(instruction: &str) -> Result<Asked> {
+    one(&wanted(&words(instruction))?)
+}
+
+/// All words of an instruction but the color that it asks for, in lower case and without punctuation: they name its object, so
+/// `make the red sofa blue` names another than `make the blue sofa red`. `given`: the color is given elsewhere, and the words need
+/// not name any. None where it is not understood, or brings in a thing of that color.
+pub fn object_words(instruction: &str, given: bool) -> Option<Vec<String>> {
     let words = words(instruction);
-    let mentions = mentions(&words)?;
+    let wanted = wanted(&words).ok()?;
+    match one(&wanted) {
+        Ok(asked) if !asked.brought => {}
+        Err(Error::NoneAsked) if given => {}
+        _ => return None,
+    }
+    let asked = |at: usize| wanted.iter().any(|it| (it.from..it.to).contains(&at));
+    let rest = words.iter().enumerate();
+    let rest: Vec<String> = rest
+        .filter(|(at, word)| !asked(*at) && !matches!(word.as_str(), "," | "."))
+        .map(|(_, word)| word.clone())
+        .collect();
+    (!rest.is_empty()).then_some(rest)
+}
+
+/// The mentions of a color that is asked for.
+fn wanted(words: &[String]) -> Result<Vec<Mention>> {
+    let mentions = mentions(words)?;
     let word = |at: Option<usize>| at.and_then(|at| words.get(at)).map(String::as_str);
-    let mut wanted: Vec<(bool, Asked)> = Vec::new();
+    let mut wanted: Vec<(bool, Mention)> = Vec::new();
     for (i, mention) in mentions.iter().enumerate() {
         // `a deep blue`: what matters stands before the whole.
         let before = word(mention.from.checked_sub(1));
@@ -82,15 +106,21 @@ pub fn asked(instruction: &str) -> Result<Asked> {
             brought: describes && article,
             ..mention.asked.clone()
         };
-        wanted.push((is(&TOWARDS, ahead), asked));
+        let (from, to) = (mention.from, mention.to);
+        wanted.push((is(&TOWARDS, ahead), Mention { from, to, asked }));
     }
     if wanted.iter().any(|(towards, _)| *towards) {
         wanted.retain(|(towards, _)| *towards);
     }
+    Ok(wanted.into_iter().map(|(_, mention)| mention).collect())
+}
+
+/// The one color of these mentions.
+fn one(wanted: &[Mention]) -> Result<Asked> {
     let mut different: Vec<Asked> = Vec::new();
-    for (_, asked) in wanted {
+    for Mention { asked, .. } in wanted {
         if different.iter().all(|known| known.color != asked.color) {
-            different.push(asked);
+            different.push(asked.clone());
         }
     }
     match different.len() {
@@ -235,5 +265,53 @@ mod tests {
             assert_eq!(name(text), is, "{text}");
         }
         assert!(name("make it #12345").contains("#RRGGBB"));
+    }
+
+    #[test]
+    fn an_object_is_all_but_the_color_asked_for() {
+        let object = |text: &str| object_words(text, false).map(|words| words.join(" "));
+        let red = object("make the red sofa blue");
+        assert_eq!(red.as_deref(), Some("make the red sofa"));
+        for same in [
+            "Make the red sofa dark green.",
+            "make the red sofa #1F6F8B",
+            "make the red sofa, blue",
+        ] {
+            assert_eq!(object(same), red, "{same}");
+        }
+        for other in [
+            "make the blue sofa red",
+            "make the sofa blue",
+            "make the red chair blue",
+            "make the red sofa lighter blue",
+        ] {
+            let object = object(other);
+            assert!(object.is_some() && object != red, "{other}");
+        }
+        assert_eq!(
+            object("change the sofa from red to blue"),
+            object("change the sofa from red to teal")
+        );
+        // Not understood, or more than a color.
+        for none in [
+            "make the sofa nicer",
+            "make the sofa blue and white",
+            "replace the red sofa with a blue sofa",
+            "make it #12345",
+            "blue",
+            "",
+        ] {
+            assert_eq!(object(none), None, "{none}");
+        }
+        let given = |text: &str| object_words(text, true).map(|words| words.join(" "));
+        assert_eq!(
+            given("recolor the sofa").as_deref(),
+            Some("recolor the sofa")
+        );
+        assert_eq!(
+            given("make the sofa teal").as_deref(),
+            Some("make the sofa")
+        );
+        assert_eq!(given("make the sofa red and blue"), None);
     }
 }

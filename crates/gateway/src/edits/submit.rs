@@ -6,8 +6,8 @@ use axum::{Json, extract};
 use limekiln_jobs::api::{AcceptedEdit, ModelLimits};
 use limekiln_jobs::request::SEED_MAX;
 use limekiln_jobs::{
-    Cost, Digest, EditId, EditLinks, EditRequest, Finish, ImageId, Job, ModelName, Needs, Spec,
-    StateName, TenantId,
+    Cost, Digest, EditId, EditLinks, EditRequest, Finish, ImageId, Job, ModelName, Needs, Reuse,
+    Spec, StateName, TenantId,
 };
 use limekiln_pictures::Error;
 use limekiln_store::{Caller, Earlier, Idempotency, Submission, Submitted};
@@ -190,6 +190,8 @@ pub(crate) async fn submission(
         seed: request.seed.unwrap_or_else(|| drawn_seed(id)),
         size: request.size,
         carry: request.carry,
+        // Left out where it says nothing, so that every worker can do it.
+        reuse: request.reuse.filter(|reuse| *reuse != Reuse::Exact),
         color: request.color,
         material: request.material,
         matte: request.matte,

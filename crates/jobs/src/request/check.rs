@@ -264,6 +264,7 @@ mod tests {
             json!({"finish": "none", "keep_outside": false}),
             json!({"finish": "paste", "keep_outside": true}),
             json!({"carry": "enlarged"}),
+            json!({"reuse": "object"}),
             json!({"finish": "detail", "carry": "color"}),
         ] {
             assert_eq!(wrong(extra.clone()), Vec::<String>::new(), "{extra}");
@@ -361,6 +362,7 @@ mod tests {
             json!({"keep_outside": null}),
             json!({"finish": "detailed"}),
             json!({"carry": "close"}),
+            json!({"reuse": "all"}),
             json!({"finish": 1}),
         ] {
             assert!(request(extra.clone()).is_err(), "{extra}");

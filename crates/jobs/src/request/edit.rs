@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use crate::class::Class;
 use crate::finish::{Carry, Finish};
 use crate::ids::{EditId, ImageId, SessionId};
+use crate::reuse::Reuse;
 
 /// What to edit and how. Exactly one of `image` and `parent` is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -74,6 +75,14 @@ pub struct EditRequest {
     )]
     #[schema(schema_with = Carry::asked_schema)]
     pub carry: Option<Carry>,
+    /// How much is taken over of what earlier edits computed; by default `exact`.
+    #[serde(
+        default,
+        deserialize_with = "crate::text_enum::asked_opt",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(schema_with = Reuse::asked_schema)]
+    pub reuse: Option<Reuse>,
     /// The color that the object ends at, with presets that recolor and with the finish `detail`: `#RRGGBB`, a CSS name such as `teal`, or `lab(L a b)`; opaque.
     /// By default the color that the instruction asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

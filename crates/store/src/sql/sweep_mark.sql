@@ -6,6 +6,7 @@ with orphans as materialized (
     where not exists (select from images i where i.blob_key = asked.key)
         and not exists (select from artifacts a where a.blob_key = asked.key)
         and not exists (select from edits e where e.checkpoint_key = asked.key)
+        and not exists (select from intermediates k where k.blob_key = asked.key)
         and not exists (
             select from blob_deletions d
             where d.key = any (array[

@@ -99,6 +99,9 @@ suite! {
     sessions::edits_of_older_versions_are_turns
     sessions::sessions_are_listed_in_pages
     sweep::a_walk_that_died_begins_again_soon
+    intermediates::of_several_that_make_the_same_the_first_is_kept
+    intermediates::what_was_not_used_for_longest_goes_first
+    intermediates::what_was_computed_of_a_picture_goes_with_it
     sweep::candidates_are_orphans_of_two_walks_a_grace_apart
     sweep::marks_only_grow_and_outlive_their_edits
 }

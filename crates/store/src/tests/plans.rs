@@ -78,6 +78,18 @@ const HOT: &[(&str, &str)] = &[
         "uuid[], uuid[], uuid[], uuid[], text[], uuid[]",
         include_str!("../sql/submit_look.sql"),
     ),
+    (
+        "uuid, bytea[], bytea",
+        include_str!("../sql/intermediates_find.sql"),
+    ),
+    (
+        "uuid, uuid, bytea, bytea[], text[], bytea[], text[], bytea[], bigint[]",
+        include_str!("../sql/intermediates_keep.sql"),
+    ),
+    (
+        "uuid, bytea[]",
+        include_str!("../sql/intermediates_used.sql"),
+    ),
     ("", include_str!("../sql/queue_counts.sql")),
     ("text[]", include_str!("../sql/blobs_unreferenced.sql")),
     ("text[]", include_str!("../sql/blobs_referenced.sql")),

@@ -6,13 +6,16 @@ use bytes::Bytes;
 use limekiln_blobs::{Error, Key};
 use limekiln_jobs::retry::Policy;
 use limekiln_jobs::{Digest, ErrorKind, Failure, Retryable};
+use limekiln_lime::Known;
 use limekiln_store::{Checkpoint, Claimed};
 use tokio::time::sleep;
 
 use super::abort::internal;
 use crate::context::Context;
 use crate::memory::{Held, Need};
+use crate::prepared::Asked;
 use crate::resolve::{self, Unready};
+use crate::reuse::{self, Reusing};
 use crate::{Prepared, Work, metrics};
 
 /// How S3 is tried again, whatever it answers: an edit would fail otherwise that an operator's change can still save.
@@ -28,8 +31,11 @@ struct Fetched {
 }
 
 /// Fetches what the engine needs for a claimed edit, and makes the pictures into a request, beside the engine's thread and in
-/// memory that is taken for the whole edit before.
-pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<(Work, Held), Unready> {
+/// memory that is taken for the whole edit before. Looks up what earlier edits of the picture computed.
+pub(super) async fn work(
+    ctx: &Context,
+    claimed: &Claimed,
+) -> Result<(Work, Held, Option<Reusing>), Unready> {
     let missing = resolve::missing(&claimed.spec, &ctx.settings.can);
     if !missing.is_empty() {
         return Err(Unready::Unable(missing));
@@ -37,40 +43,58 @@ pub(super) async fn work(ctx: &Context, claimed: &Claimed) -> Result<(Work, Held
     let began = Instant::now();
     let fetched = fetch(ctx, claimed).await?;
     metrics::stage("fetch", began.elapsed());
-    let (prepared, held) = match (ctx.engine.sizing(&claimed.model), fetched.input.clone()) {
-        (Some(sizing), Some(input)) => {
-            let (spec, mask) = (claimed.spec.clone(), fetched.mask);
-            let began = Instant::now();
-            let (cost, recolors) = resolve::cost(&spec)?;
-            ctx.limits.check(&claimed.model, cost, spec.size)?;
-            let need = Need::of(&input, mask.as_deref(), &spec, sizing, recolors)?;
-            let held = Held::take(&ctx.memory, need).await?;
-            metrics::stage("memory", began.elapsed());
-            let began = Instant::now();
-            // The memory is held until the thread has ended, also when nobody waits for it any more.
-            let read = move || {
-                Ok::<_, Unready>((
-                    Prepared::read(&input, mask.as_deref(), &spec, sizing)?,
-                    held,
-                ))
-            };
-            let (prepared, held) = tokio::task::spawn_blocking(read)
-                .await
-                .map_err(|error| internal("image_panicked", error.to_string()))??;
-            metrics::stage("read", began.elapsed());
-            (Some(prepared), held)
-        }
-        _ => (None, Held::default()),
-    };
+    let (prepared, held, mut reusing) =
+        match (ctx.engine.sizing(&claimed.model), fetched.input.clone()) {
+            (Some(sizing), Some(input)) => {
+                let (spec, mask) = (claimed.spec.clone(), fetched.mask);
+                let began = Instant::now();
+                let (cost, recolors) = resolve::cost(&spec)?;
+                ctx.limits.check(&claimed.model, cost, spec.size)?;
+                let need = Need::of(&input, mask.as_deref(), &spec, sizing, recolors)?;
+                let held = Held::take(&ctx.memory, need).await?;
+                metrics::stage("memory", began.elapsed());
+                let began = Instant::now();
+                // The memory is held until the thread has ended, also when nobody waits for it any more.
+                let (of, engine) = (
+                    claimed.clone(),
+                    ctx.engine.name(&claimed.model).map(str::to_owned),
+                );
+                let read = move || {
+                    let prepared = Prepared::read(&input, mask.as_deref(), &spec, sizing)?;
+                    let reusing = match (&prepared.asked, engine) {
+                        (Asked::Edit(request), Some(engine)) => {
+                            reuse::reusing(&of, request, &engine)
+                        }
+                        _ => None,
+                    };
+                    Ok::<_, Unready>((prepared, held, reusing))
+                };
+                let (prepared, held, reusing) = tokio::task::spawn_blocking(read)
+                    .await
+                    .map_err(|error| internal("image_panicked", error.to_string()))??;
+                metrics::stage("read", began.elapsed());
+                (Some(prepared), held, reusing)
+            }
+            _ => (None, Held::default(), None),
+        };
+    let mut known = Known::default();
+    if let (Some(reusing), Some(Asked::Edit(request))) =
+        (&mut reusing, prepared.as_ref().map(|it| &it.asked))
+    {
+        let began = Instant::now();
+        known = reuse::find(ctx, claimed, request, reusing).await;
+        metrics::stage("find_known", began.elapsed());
+    }
     let work = Work {
         model: claimed.model.clone(),
         spec: claimed.spec.clone(),
         input: fetched.input,
         prepared,
+        known,
         saved: fetched.saved,
         alone: claimed.hangs > 0,
     };
-    Ok((work, held))
+    Ok((work, held, reusing))
 }
 
 /// All blobs that the edit starts from, side by side; none where the worker uses no blobs.

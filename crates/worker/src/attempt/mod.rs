@@ -99,7 +99,7 @@ async fn attempt(
     lease: &Lease,
     slot: Slot,
 ) -> Result<Completion, Abort> {
-    let (work, mut held) = tokio::select! {
+    let (work, mut held, reusing) = tokio::select! {
         interrupt = lease.interrupted() => return Err(interrupt.into()),
         work = fetch::work(ctx, claimed) => work?,
     };
@@ -119,7 +119,7 @@ async fn attempt(
         ctx,
         claimed,
         finished,
-        held,
+        (held, reusing),
         lease.device_ms()
     ));
     let interrupt = tokio::select! {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join, try_join_all};
 use limekiln_blobs::Key;
 use limekiln_jobs::Failure;
 use limekiln_store::{Claimed, Completion, NewArtifact};
@@ -15,6 +15,7 @@ use super::fetch::RETRY;
 use crate::context::Context;
 use crate::engine::Finished;
 use crate::memory::Held;
+use crate::reuse::{self, Reusing};
 use crate::{Output, Outputs, metrics};
 
 /// Renders and uploads an edit's results; returns what completes the edit.
@@ -22,7 +23,7 @@ pub(super) async fn upload(
     ctx: &Context,
     claimed: &Claimed,
     finished: Finished,
-    held: Held,
+    (held, reusing): (Held, Option<Reusing>),
     gpu_ms: u64,
 ) -> Result<Completion, Failure> {
     let Finished { render } = finished;
@@ -35,13 +36,28 @@ pub(super) async fn upload(
         held.drawn();
         Ok::<_, Failure>((outputs?, held))
     };
-    let (Outputs { files, report }, _held) = tokio::task::spawn_blocking(draw)
+    let (
+        Outputs {
+            files,
+            report,
+            made,
+        },
+        _held,
+    ) = tokio::task::spawn_blocking(draw)
         .await
         .map_err(|error| internal("drawing_panicked", error.to_string()))??;
     metrics::stage("draw", began.elapsed());
     let began = Instant::now();
     let artifacts = if ctx.settings.blobs {
-        try_join_all(files.into_iter().map(|file| put(ctx, claimed, file))).await?
+        let put = try_join_all(files.into_iter().map(|file| put(ctx, claimed, file)));
+        // What is kept for others is there when the edit is seen to have succeeded: the next one may come at once.
+        let kept = async {
+            if let Some(reusing) = reusing {
+                reuse::keep(ctx, claimed, reusing, made).await;
+            }
+        };
+        let (put, ()) = join(put, kept).await;
+        put?
     } else {
         Vec::new()
     };

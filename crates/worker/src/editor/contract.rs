@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use limekiln_jobs::{ArtifactKind, Failure, ModelName, Spec};
+use limekiln_lime::Known;
+use limekiln_lime::known::Kind;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +38,8 @@ pub struct Work {
     pub input: Option<Bytes>,
     /// The input made into a request; none where the editor wants no pixels.
     pub prepared: Option<Prepared>,
+    /// What earlier edits of the picture computed, so that this one need not.
+    pub known: Known,
     /// What [`Editor::save`] returned in an earlier attempt. A checkpoint that can't be used means starting over.
     pub saved: Option<Bytes>,
     /// No other edit may be in its calls: the engine hung on it before, or hung or panicked on it among others.
@@ -78,6 +82,8 @@ pub struct Outputs {
     pub files: Vec<Output>,
     /// The engine's report, as the edit's row keeps it.
     pub report: Option<Value>,
+    /// What it computed of the picture, for further edits of it.
+    pub made: Vec<(Kind, Bytes)>,
 }
 
 /// The rest of an edit, which needs no engine: it composes, paints and encodes pictures on another thread, while the
@@ -92,6 +98,12 @@ pub trait Editor {
 
     /// How the model's pictures are to be sized; none where the editor wants no pixels.
     fn sizing(&self, model: &ModelName) -> Option<Sizing>;
+
+    /// What names the model's weights, its device's kind and its number type: edits share what they compute under one name. None
+    /// where they share nothing.
+    fn name(&self, _model: &ModelName) -> Option<String> {
+        None
+    }
 
     /// Bytes of the process that its models hold for good.
     fn resident_bytes(&self) -> u64 {

@@ -39,6 +39,8 @@ pub(crate) struct Engine {
     pub(crate) calls: Arc<CallTimer>,
     pub(crate) device: String,
     sizing: HashMap<ModelName, Option<Sizing>>,
+    /// Names of the models, their devices and number types.
+    names: HashMap<ModelName, Option<String>>,
     /// Bytes of the process that the models hold.
     pub(crate) resident_bytes: u64,
     next_run: AtomicU64,
@@ -78,6 +80,7 @@ impl Engine {
         let EditorInfo {
             device,
             sizing,
+            names,
             resident_bytes,
         } = editor_info
             .await
@@ -88,6 +91,7 @@ impl Engine {
             calls,
             device,
             sizing,
+            names,
             resident_bytes,
             next_run: AtomicU64::new(1),
             lost,
@@ -97,6 +101,11 @@ impl Engine {
     /// How the model's pictures are sized; none where the editor wants no pixels.
     pub(crate) fn sizing(&self, model: &ModelName) -> Option<Sizing> {
         self.sizing.get(model).copied().flatten()
+    }
+
+    /// What names the model's weights, its device's kind and its number type; none where the editor computes nothing worth keeping.
+    pub(crate) fn name(&self, model: &ModelName) -> Option<&str> {
+        self.names.get(model)?.as_deref()
     }
 
     /// Gives the engine an edit that holds this, and returns the handle through which the engine reports on it.

@@ -2,6 +2,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use limekiln_jobs::{Failure, ModelName, Spec};
+use limekiln_lime::Known;
 use limekiln_memory::Budget;
 use tokio::time::timeout;
 
@@ -87,6 +88,7 @@ async fn what_a_stopped_edit_holds_is_free_once_the_engine_has_let_go_of_it() {
         spec: Spec::new("anything"),
         input: None,
         prepared: None,
+        known: Known::default(),
         saved: None,
         alone: false,
     };

@@ -18,6 +18,8 @@ pub(super) struct EditorInfo {
     pub(super) device: String,
     /// How it wants the pictures of each model sized.
     pub(super) sizing: HashMap<ModelName, Option<Sizing>>,
+    /// Names of the models, their devices and number types.
+    pub(super) names: HashMap<ModelName, Option<String>>,
     /// Bytes of the process that its models hold.
     pub(super) resident_bytes: u64,
 }
@@ -46,6 +48,10 @@ pub(super) fn run(
             return;
         }
     };
+    let names = models
+        .iter()
+        .map(|model| (model.clone(), editor.get().name(model)))
+        .collect();
     let sizing = models
         .into_iter()
         .map(|model| {
@@ -56,6 +62,7 @@ pub(super) fn run(
     let info = EditorInfo {
         device: editor.get().device(),
         sizing,
+        names,
         resident_bytes: editor.get().resident_bytes(),
     };
     if ready.send(Ok(info)).is_err() {

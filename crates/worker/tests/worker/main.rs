@@ -16,6 +16,7 @@ mod memory;
 mod needs;
 mod outages;
 mod recolor;
+mod reuse;
 mod running;
 mod sharing;
 mod whole;

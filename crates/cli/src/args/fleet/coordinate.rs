@@ -82,6 +82,15 @@ pub(crate) struct RetentionArgs {
     )]
     pub(crate) keep_images: Age,
 
+    /// Most that each tenant's edits may keep of what they computed of their pictures, in MiB; what was used longest ago goes first
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "LIMEKILN_KEEP_INTERMEDIATES_MIB",
+        default_value_t = 1024
+    )]
+    pub(crate) keep_intermediates_mib: u32,
+
     /// How often to walk through the bucket for blobs that no row refers to
     #[arg(long, value_name = "TIME", env = "LIMEKILN_SWEEP_EVERY", default_value = "6h", value_parser = span)]
     pub(crate) sweep_every: Duration,

@@ -1,9 +1,10 @@
 //! `limekiln submit`.
 
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 use clap::Args;
-use limekiln_jobs::SessionId;
+use limekiln_jobs::{Reuse, SessionId};
 use url::Url;
 
 use crate::args::{ColorArgs, FinishArgs, PresetArgs, Seed};
@@ -68,6 +69,15 @@ pub(crate) struct RequestArgs {
     /// Leave EXIF, XMP, comments and resolution out of the result; its color profile stays, for without it the colors would be others
     #[arg(long)]
     pub(crate) strip_metadata: bool,
+
+    /// How much to take over of what earlier edits computed [default: exact]
+    ///
+    /// exact   what is the same to the byte: a picture's latents and segments, and the region where the instruction is the same
+    /// object  besides, the region of an earlier edit of IMAGE whose instruction asks for another color in the same words
+    /// none    nothing, and nothing is kept for others
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "WHAT", value_parser = Reuse::from_str)]
+    pub(crate) reuse: Option<Reuse>,
 
     /// The model, by the name that workers serve it as [default: the gateway's]
     #[arg(long = "as", value_name = "NAME")]

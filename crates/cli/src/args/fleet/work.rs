@@ -115,4 +115,13 @@ pub(crate) struct LeaseArgs {
     /// Most that the inputs there may take, in MiB
     #[arg(long, value_name = "MIB", env = "LIMEKILN_CACHE_MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub(crate) cache_mib: u32,
+
+    /// Memory for what earlier edits computed of their pictures, in MiB; a sixteenth of the edits' memory at most
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "LIMEKILN_REUSE_MIB",
+        default_value_t = 64
+    )]
+    pub(crate) reuse_mib: u32,
 }

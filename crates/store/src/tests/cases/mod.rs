@@ -3,6 +3,7 @@
 pub(super) mod access;
 pub(super) mod aside;
 pub(super) mod deletion;
+pub(super) mod intermediates;
 pub(super) mod lease;
 pub(super) mod needs;
 pub(super) mod outages;

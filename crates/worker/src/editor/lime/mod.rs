@@ -17,7 +17,7 @@ use limekiln_diffusion::model::Model;
 use limekiln_jobs::{Failure, FailureClass, ModelName};
 use limekiln_lime::canvas::{Canvas, Finishing, length_check};
 use limekiln_lime::lanes::LANES;
-use limekiln_lime::{Edit, Error as LimeError, Outcome, Request, Stage, probe};
+use limekiln_lime::{Edit, Error as LimeError, Known, Outcome, Request, Stage, probe};
 use limekiln_pictures::Format;
 
 use super::contract::{BoxError, Editor, Progress, Render, RunId, Work};
@@ -102,18 +102,19 @@ fn resumed(
     run: RunId,
     model: &Model,
     request: Request,
+    known: Known,
     saved: Option<&[u8]>,
 ) -> Result<Edit, Failure> {
     if let Some(saved) = saved {
         match Edit::resume(model, request.clone(), saved) {
-            Ok(Some(edit)) => return Ok(edit),
+            Ok(Some(edit)) => return Ok(edit.knowing(known)),
             Ok(None) => tracing::info!(%run, "a checkpoint of another version: starting over"),
             Err(error) => {
                 tracing::warn!(%run, %error, "the checkpoint can't be used: starting over");
             }
         }
     }
-    Edit::new(model, request).map_err(failure)
+    Edit::with(model, request, known).map_err(failure)
 }
 
 impl LoadedModel {
@@ -175,6 +176,21 @@ impl Editor for LimeEditor {
         self.models.get(model).map(|loaded| loaded.sizing)
     }
 
+    fn name(&self, model: &ModelName) -> Option<String> {
+        let Model {
+            fingerprint,
+            device,
+            dtype,
+            ..
+        } = &self.models.get(model)?.model;
+        let device = match device {
+            Device::Cpu => "cpu",
+            Device::Cuda(_) => "cuda",
+            Device::Metal(_) => "metal",
+        };
+        Some(format!("{fingerprint} {device} {}", dtype.as_str()))
+    }
+
     fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {
         let model = self.models.get(&work.model).cloned().ok_or_else(|| {
             internal(format!(
@@ -192,7 +208,13 @@ impl Editor for LimeEditor {
         let state = match asked {
             Asked::Edit(request) => {
                 length_check(&model.model, &request.instruction).map_err(prepared::failure)?;
-                let edit = resumed(run, &model.model, *request, work.saved.as_deref())?;
+                let edit = resumed(
+                    run,
+                    &model.model,
+                    *request,
+                    work.known,
+                    work.saved.as_deref(),
+                )?;
                 State::Edit(Box::new(edit))
             }
             Asked::Nothing(outcome) => State::Done(outcome),
@@ -267,7 +289,7 @@ impl Editor for LimeEditor {
             canvas,
             finishing,
         } = self.edits.remove(&run).ok_or_else(unknown)?;
-        let (outcome, drawings_only) = match state {
+        let (mut outcome, drawings_only) = match state {
             State::Edit(edit) => {
                 let outcome = edit.finish(&model.model).map_err(failure)?;
                 (outcome, model.drawings_only)
@@ -281,9 +303,10 @@ impl Editor for LimeEditor {
                 true => Err(limekiln_finish::Error::Stopped),
                 false => Ok(()),
             };
+            let made = std::mem::take(&mut outcome.made);
             let finished = canvas.finish(outcome, finishing, warnings, &beat);
             outputs::count(&finished);
-            outputs::outputs(finished.map_err(prepared::failure)?)
+            outputs::outputs(finished.map_err(prepared::failure)?, &made)
         }))
     }
 

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use image::DynamicImage;
 use limekiln_finish::Error as FinishError;
 use limekiln_jobs::{ArtifactKind, Failure, FailureClass};
+use limekiln_lime::Known;
 use limekiln_lime::canvas::{self, Finish, Finished, View};
+use limekiln_lime::known::Kind;
 use limekiln_pictures::{Format, encode};
 
 use crate::editor::contract::{Output, Outputs};
@@ -51,7 +53,7 @@ pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
 }
 
 /// The result first, then its matte and the stages as far as there are any, the report last.
-pub(super) fn outputs(finished: Finished) -> Result<Outputs, Failure> {
+pub(super) fn outputs(finished: Finished, made: &Known) -> Result<Outputs, Failure> {
     let result = Output {
         kind: ArtifactKind::Result,
         body: Bytes::from(finished.result.encode(Format::Png).map_err(failure)?),
@@ -73,7 +75,22 @@ pub(super) fn outputs(finished: Finished) -> Result<Outputs, Failure> {
     Ok(Outputs {
         files,
         report: Some(report),
+        made: kept(made),
     })
+}
+
+/// What the edit computed of its picture, for others. They do without it where it can't be written.
+fn kept(made: &Known) -> Vec<(Kind, Bytes)> {
+    match made.to_bytes() {
+        Ok(made) => made
+            .into_iter()
+            .map(|(kind, bytes)| (kind, bytes.into()))
+            .collect(),
+        Err(error) => {
+            tracing::warn!(%error, "nothing is kept for other edits");
+            Vec::new()
+        }
+    }
 }
 
 fn png(kind: ArtifactKind, pixels: &DynamicImage) -> Result<Output, Failure> {
