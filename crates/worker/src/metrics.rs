@@ -6,7 +6,7 @@
 //! | `limekiln_worker_slots_busy` | gauge | leases held |
 //! | `limekiln_worker_memory_bytes{part}` | gauge | the memory that edits may hold: `held` by those under way, `free` |
 //! | `limekiln_engine_busy_ratio` | gauge | share of the time since the last heartbeat that the engine spent in calls |
-//! | `limekiln_stage_seconds{stage}` | histogram | time of each part of an edit: fetch, memory (waiting for it), read, start, step, save, put_checkpoint, preview, finish, draw (of recolors: find, matte, paint), put, complete |
+//! | `limekiln_stage_seconds{stage}` | histogram | time of each part of an edit: fetch, memory (waiting for it), read, find_known (what earlier edits computed), start, step, save, put_checkpoint, preview, finish, draw (of recolors: find, matte, paint), put, complete |
 //! | `limekiln_recolors_total{outcome}` | counter | edits that could be recolored: sure, unsure (recolored with a warning), edited (by a preset that does so where it is not sure), not_found |
 //! | `limekiln_steps_total` | counter | denoising steps, over all edits |
 //! | `limekiln_claims_total{outcome}` | counter | messages whose edit was claimed, or unclaimable |
