@@ -71,6 +71,9 @@ pub struct Spec {
     /// Whether the result has nothing but pixels and colors.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strip_metadata: bool,
+    /// Whether all that is asked for is the picture's segments.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub segments: bool,
     /// The preset with its replaced fields, as the gateway had it when the edit was accepted: what a worker runs, whatever
     /// its own preset of that name says. Packed by the engine's own crate. Edits of older gateways have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,20 +118,23 @@ impl Spec {
             material: None,
             matte: false,
             strip_metadata: false,
+            segments: false,
             resolved: None,
             rest: Map::new(),
         }
     }
 
-    /// Needs of fields that this version knows and the first workers did not.
-    pub const LATER: [&str; 8] = [
+    /// Needs of fields that this version knows and the first workers did not; and of turns, whatever their fields.
+    pub const LATER: [&str; 10] = [
         "carry",
         "color",
         "finish",
         "finish=detail",
         "finish_default",
+        Needs::LAYERS,
         "material",
         "matte",
+        "segments",
         "strip_metadata",
     ];
 
@@ -143,6 +149,7 @@ impl Spec {
             ("color", self.color.is_some()),
             ("material", self.material.is_some()),
             ("matte", self.matte),
+            ("segments", self.segments),
             ("strip_metadata", self.strip_metadata),
         ];
         needs.extend(
@@ -293,12 +300,15 @@ mod tests {
             material: Some("all".to_owned()),
             matte: true,
             strip_metadata: true,
+            segments: true,
             resolved: Some(serde_json::from_str(r#"{"from": "paper"}"#).unwrap()),
             rest: Map::new(),
         };
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<Spec>(&json).unwrap(), spec);
-        assert_eq!(spec.needs(), Needs::from_iter(Spec::LATER));
+        let mut needs = spec.needs();
+        needs.extend([Needs::LAYERS.to_owned()]);
+        assert_eq!(needs, Needs::from_iter(Spec::LATER));
     }
 
     #[test]

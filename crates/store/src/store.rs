@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 20] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 22] = [
     (
         1,
         "fleet",
@@ -119,6 +119,16 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 20] = [
         24,
         "located",
         include_str!("../../../migrations/0024_located.sql"),
+    ),
+    (
+        28,
+        "segmentations",
+        include_str!("../../../migrations/0028_segmentations.sql"),
+    ),
+    (
+        29,
+        "layers",
+        include_str!("../../../migrations/0029_layers.sql"),
     ),
 ];
 

@@ -88,6 +88,7 @@ async fn what_a_stopped_edit_holds_is_free_once_the_engine_has_let_go_of_it() {
         input: None,
         prepared: None,
         saved: None,
+        patched: false,
         alone: false,
     };
     let run = engine.submit(work, held);

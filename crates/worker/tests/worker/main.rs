@@ -18,4 +18,5 @@ mod outages;
 mod recolor;
 mod running;
 mod sharing;
+mod turns;
 mod whole;

@@ -6,6 +6,7 @@ use clap::Args;
 use limekiln_jobs::SessionId;
 use url::Url;
 
+use super::RegionArgs;
 use crate::args::{ColorArgs, FinishArgs, PresetArgs, Seed};
 
 /// Send an edit to a gateway, watch it, and fetch the result
@@ -58,6 +59,9 @@ pub(crate) struct RequestArgs {
     /// Edit here instead of finding the region: a picture of IMAGE's size, white where the edit may act
     #[arg(long, value_name = "PNG")]
     pub(crate) mask: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) region: RegionArgs,
 
     #[command(flatten)]
     pub(crate) color: ColorArgs,
