@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use image::GrayImage;
 use limekiln_blobs::Key;
 use limekiln_jobs::{ArtifactKind, Digest, EditId, ErrorKind, Retryable, TenantId};
 use limekiln_memory::{TooLarge, mib};
 use limekiln_pictures::{
-    Error, Format, Left, Limits, Source, Wish, leave, leave_bytes, matte_decode, probe,
+    Error, Format, Layers as Layered, Left, Limits, Source, Wish, leave, leave_bytes, leave_layers,
+    leave_layers_bytes, matte_decode, probe,
 };
-use limekiln_store::ArtifactRef;
+use limekiln_store::{ArtifactRef, BlobRef, Layers};
 
 use crate::State;
 use crate::edits::{self, artifacts};
@@ -21,13 +23,18 @@ use crate::upload;
 
 /// The largest file in bytes that is read into memory.
 const FILE_BYTES_MAX: u64 = 256 << 20;
+/// What turns changed, fetched at a time.
+const PATCHES_AT_ONCE: usize = 8;
 /// Part of the entity tags: raised when the same wish gets other bytes.
 const VERSION: &str = "1";
 
 /// A result as its rows describe it.
 pub(crate) struct Stored {
+    /// The file, or, of a turn, what stands for it.
     pub(crate) result: ArtifactRef,
     source: Option<Over>,
+    /// What a turn's result is made of.
+    layers: Option<Layers>,
 }
 
 /// What a result was laid over, and where.
@@ -57,10 +64,16 @@ pub(crate) struct Made {
 }
 
 /// What a file is made of.
-struct Files {
-    result: Bytes,
-    /// The input and the matte.
-    source: Option<(Bytes, Bytes)>,
+enum Files {
+    Whole {
+        result: Bytes,
+        /// The input and the matte.
+        source: Option<(Bytes, Bytes)>,
+    },
+    Layers {
+        base: Bytes,
+        patches: Vec<Bytes>,
+    },
 }
 
 impl Stored {
@@ -70,8 +83,17 @@ impl Stored {
         tenant: TenantId,
         edit: EditId,
     ) -> Result<Self, Problem> {
-        let result = artifacts::find(state, tenant, edit, ArtifactKind::Result).await?;
+        let result = artifacts::picture(state, tenant, edit).await?;
         let store = &state.services.store;
+        if result.kind == ArtifactKind::Patch {
+            let layers = store.layers_get(tenant, edit).await?;
+            let missing = || Problem::plain(ProblemCode::ArtifactNotFound);
+            return Ok(Self {
+                result,
+                source: None,
+                layers: Some(layers.ok_or_else(missing)?),
+            });
+        }
         let matte = store
             .artifact_get(tenant, edit, ArtifactKind::Matte)
             .await?;
@@ -79,11 +101,20 @@ impl Stored {
             Some(matte) => Over::find(state, tenant, edit, matte).await?,
             None => None,
         };
-        Ok(Self { result, source })
+        Ok(Self {
+            result,
+            source,
+            layers: None,
+        })
     }
 
     fn format(&self, wish: &Wish) -> Format {
-        let over_jpeg = self.source.as_ref().is_some_and(|over| over.is_jpeg);
+        let jpeg = Format::Jpeg.media_type();
+        let over_jpeg = self.source.as_ref().is_some_and(|over| over.is_jpeg)
+            || self
+                .layers
+                .as_ref()
+                .is_some_and(|layers| layers.base.media_type == jpeg);
         let own = if over_jpeg { Format::Jpeg } else { Format::Png };
         wish.format.unwrap_or(own)
     }
@@ -105,6 +136,9 @@ impl Stored {
 
     /// Whether the wish is for the very file that is stored.
     pub(crate) fn is(&self, wish: &Wish) -> bool {
+        if self.layers.is_some() {
+            return false;
+        }
         let size = self.result.width.zip(self.result.height);
         let as_large = match (wish.max_side, size) {
             (None, _) => true,
@@ -121,6 +155,12 @@ impl Stored {
         hash.update(format!("{VERSION} {wish:?} {}", self.result.digest).as_bytes());
         if let Some(Over { matte, input, .. }) = self.source(wish) {
             hash.update(format!(" {} {}", matte.digest, input.digest).as_bytes());
+        }
+        for patch in self.layers.iter().flat_map(|layers| &layers.patches) {
+            hash.update(format!(" {}", patch.digest).as_bytes());
+        }
+        if let Some(layers) = &self.layers {
+            hash.update(format!(" {}", layers.base.digest).as_bytes());
         }
         format!("\"{}\"", hash.finalize().to_hex())
     }
@@ -140,16 +180,28 @@ impl Stored {
         let wish = self.allowed(&wish);
         let source = self.source(&wish);
         let beside = source.map_or(0, |over| over.matte.bytes + over.input.bytes);
+        let layers = self.layers.iter();
+        let layers = layers.flat_map(|layers| layers.patches.iter().chain([&layers.base]));
+        let layered: u64 = layers.map(|blob| blob.bytes).sum();
         let memory = &state.memory;
-        let held = memory.share(self.result.bytes + beside, too_large).await?;
-        let files = Arc::new(Files {
-            result: self.file(state).await?,
-            source: match source {
-                Some(Over { matte, input, .. }) => Some((
+        let held = memory
+            .share(self.result.bytes + beside + layered, too_large)
+            .await?;
+        let files = Arc::new(match (&self.layers, source) {
+            (Some(layers), _) => Files::Layers {
+                base: read(state, &layers.base.key, &layers.base.digest).await?,
+                patches: read_all(state, &layers.patches).await?,
+            },
+            (None, Some(Over { matte, input, .. })) => Files::Whole {
+                result: self.file(state).await?,
+                source: Some((
                     read(state, &input.key, &input.digest).await?,
                     read(state, &matte.key, &matte.digest).await?,
                 )),
-                None => None,
+            },
+            (None, None) => Files::Whole {
+                result: self.file(state).await?,
+                source: None,
             },
         });
         let looked_at = files.clone();
@@ -217,33 +269,43 @@ impl Files {
     /// Bytes that [`Files::left`] takes beside these.
     fn needed(&self, wish: &Wish) -> Result<u64, Error> {
         let limits = Limits::ACCEPTED;
+        let (result, source) = match self {
+            Self::Layers { base, .. } => return leave_layers_bytes(base, wish, &limits),
+            Self::Whole { result, source } => (result, source),
+        };
         // Of a source only the file is looked at.
         let unread = GrayImage::default();
-        let source = self.source.as_ref().map(|(input, _)| Source {
+        let made_of = source.as_ref().map(|(input, _)| Source {
             input,
             matte: &unread,
         });
-        let matte = match &self.source {
+        let matte = match source {
             Some((_, matte)) => probe(matte, &limits)?.decode_bytes,
             None => 0,
         };
-        Ok(matte + leave_bytes(&self.result, source, wish, &limits)?)
+        Ok(matte + leave_bytes(result, made_of, wish, &limits)?)
     }
 
     fn left(&self, wish: &Wish) -> Result<Left, Error> {
         let limits = Limits::ACCEPTED;
-        let Some((input, matte)) = &self.source else {
-            return leave(&self.result, None, wish, &limits);
+        let (result, source) = match self {
+            Self::Layers { base, patches } => {
+                return leave_layers(&Layered { base, patches }, wish, &limits);
+            }
+            Self::Whole { result, source } => (result, source),
         };
-        let head = probe(&self.result, &limits)?;
+        let Some((input, matte)) = source else {
+            return leave(result, None, wish, &limits);
+        };
+        let head = probe(result, &limits)?;
         let matte = &matte_decode(matte, (head.width, head.height), &limits)?;
         let source = Source { input, matte };
-        leave(&self.result, Some(source), wish, &limits)
+        leave(result, Some(source), wish, &limits)
     }
 }
 
 /// A blob's content.
-async fn read(state: &State, key: &str, digest: &Digest) -> Result<Bytes, Problem> {
+pub(crate) async fn read(state: &State, key: &str, digest: &Digest) -> Result<Bytes, Problem> {
     let key: Key = key
         .parse()
         .map_err(|error: limekiln_blobs::Error| Problem::internal(&error))?;
@@ -254,6 +316,15 @@ async fn read(state: &State, key: &str, digest: &Digest) -> Result<Bytes, Proble
         ErrorKind::NotFound => Problem::plain(ProblemCode::ArtifactNotFound),
         _ => error.into(),
     })
+}
+
+async fn read_all(state: &State, blobs: &[BlobRef]) -> Result<Vec<Bytes>, Problem> {
+    let mut all = Vec::with_capacity(blobs.len());
+    for some in blobs.chunks(PATCHES_AT_ONCE) {
+        let reads = some.iter().map(|blob| read(state, &blob.key, &blob.digest));
+        all.append(&mut try_join_all(reads).await?);
+    }
+    Ok(all)
 }
 
 pub(crate) fn too_large(error: TooLarge) -> Problem {

@@ -20,6 +20,7 @@
 //! | `download`, `range`, `leaving`, `made` | files out: whole or in parts; results in the format and size that a client wishes, kept for a while |
 //! | `edits` | `/v1/edits`: submitted, shown, followed (server-sent events), cancelled, deleted; their files |
 //! | `openai` | OpenAI's image-edit API on the same edits |
+//! | `segmentations` | `/v1/images/{id}/segmentation` and that of an edit: segments to choose from |
 //! | `sessions` | `/v1/sessions`: trees of edits, their heads and branches, the stream of all turns |
 //! | `models`, `account`, `webhooks`, `admin`, `health` | the rest of the API |
 //! | `openapi`, `docs` | its description at `/openapi.json`, and a page that shows it |
@@ -71,6 +72,7 @@ mod quotas;
 mod range;
 mod readiness;
 mod routes;
+mod segmentations;
 pub mod serve;
 mod sessions;
 pub mod settings;

@@ -15,7 +15,7 @@ use crate::openapi::Api;
 use crate::problem::{Problem, ProblemCode};
 use crate::{
     State, account, admin, admission, cors, docs, edits, health, images, layers, models, openai,
-    openapi as description, sessions, webhooks,
+    openapi as description, segmentations, sessions, webhooks,
 };
 
 /// What the public port serves. [`serve`](crate::serve()) adds the bounds on connections.
@@ -117,6 +117,16 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(edits::artifacts::overlay))
         .routes(routes!(edits::artifacts::matte))
         .routes(routes!(edits::artifacts::report))
+        .routes(routes!(
+            segmentations::images::create,
+            segmentations::images::get
+        ))
+        .routes(routes!(segmentations::images::labels))
+        .routes(routes!(
+            segmentations::edits::create,
+            segmentations::edits::get
+        ))
+        .routes(routes!(segmentations::edits::labels))
         .routes(routes!(sessions::read::create, sessions::read::list))
         .routes(routes!(
             sessions::read::get,

@@ -20,6 +20,12 @@ crate::text_enum::open_text_enum! {
         /// Which pixels of the result are the input's own: 0; the others fade up to 255, the edit itself. An edit that was laid
         /// over its input has one.
         Matte = "matte",
+        /// What a turn of a session changed of the picture that it builds on, with its matte, in place of the whole result.
+        Patch = "patch",
+        /// The segments of a picture that were asked for, by number: a cell of the grid is a pixel of 16 bits.
+        Labels = "labels",
+        /// The same as a list, as JSON.
+        Parts = "parts",
         /// What the engine did, as JSON.
         Report = "report",
     }
@@ -35,6 +41,9 @@ impl ArtifactKind {
             Self::Attention => "attention.png",
             Self::Overlay => "overlay.png",
             Self::Matte => "matte.png",
+            Self::Patch => "patch.png",
+            Self::Labels => "labels.png",
+            Self::Parts => "parts.json",
             Self::Report => "report.json",
             Self::Other(_) => "artifact.bin",
         }
@@ -43,7 +52,7 @@ impl ArtifactKind {
     /// Media type of its bytes.
     pub const fn media_type(self) -> &'static str {
         match self {
-            Self::Report => "application/json",
+            Self::Report | Self::Parts => "application/json",
             Self::Other(_) => "application/octet-stream",
             _ => "image/png",
         }

@@ -26,6 +26,9 @@ use crate::digest::Digest;
 pub struct Needs(BTreeSet<String>);
 
 impl Needs {
+    /// The need of turns, whose pictures are stored as what they changed.
+    pub const LAYERS: &str = "layers";
+
     /// Whether any worker will do.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -75,6 +75,9 @@ pub struct Spec {
     /// How much is taken over of what earlier edits computed; left out where that is `exact`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reuse: Option<Reuse>,
+    /// Whether all that is asked for is the picture's segments.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub segments: bool,
     /// The preset with its replaced fields, as the gateway had it when the edit was accepted: what a worker runs, whatever
     /// its own preset of that name says. Packed by the engine's own crate. Edits of older gateways have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,6 +123,7 @@ impl Spec {
             matte: false,
             strip_metadata: false,
             reuse: None,
+            segments: false,
             resolved: None,
             rest: Map::new(),
         }
@@ -127,14 +131,18 @@ impl Spec {
 
     /// Needs of fields that this version knows and the first workers did not.
     pub const LATER: [&str; 9] = [
+    /// Needs of fields that this version knows and the first workers did not; and of turns, whatever their fields.
+    pub const LATER: [&str; 10] = [
         "carry",
         "color",
         "finish",
         "finish=detail",
         "finish_default",
+        Needs::LAYERS,
         "material",
         "matte",
         "reuse",
+        "segments",
         "strip_metadata",
     ];
 
@@ -150,6 +158,7 @@ impl Spec {
             ("material", self.material.is_some()),
             ("matte", self.matte),
             ("reuse", self.reuse.is_some()),
+            ("segments", self.segments),
             ("strip_metadata", self.strip_metadata),
         ];
         needs.extend(
@@ -304,12 +313,15 @@ mod tests {
             matte: true,
             strip_metadata: true,
             reuse: Some(Reuse::Object),
+            segments: true,
             resolved: Some(serde_json::from_str(r#"{"from": "paper"}"#).unwrap()),
             rest: Map::new(),
         };
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<Spec>(&json).unwrap(), spec);
-        assert_eq!(spec.needs(), Needs::from_iter(Spec::LATER));
+        let mut needs = spec.needs();
+        needs.extend([Needs::LAYERS.to_owned()]);
+        assert_eq!(needs, Needs::from_iter(Spec::LATER));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use limekiln_jobs::request::Region;
 use limekiln_jobs::{Carry, Digest, EditId, EditRequest, EditView, Finish, ModelName, Reuse};
 use serde_json::{Value, json};
 use utoipa::PartialSchema;
@@ -23,6 +24,7 @@ fn a_request_needs_its_instruction_only_and_takes_no_unknown_field() {
         color: Some("teal".to_owned()),
         material: Some("all".to_owned()),
         matte: true,
+        region: Some(Region::default()),
         strip_metadata: true,
         ..EditRequest::default()
     })

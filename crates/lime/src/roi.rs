@@ -123,7 +123,7 @@ fn kept(
 }
 
 /// Numbers the 4-connected parts of equal labels, in reading order.
-fn components(labels: &[u8], side: usize) -> Vec<usize> {
+pub(crate) fn components(labels: &[u8], side: usize) -> Vec<usize> {
     const NEW: usize = usize::MAX;
     let mut ids = vec![NEW; labels.len()];
     let mut next = 0;

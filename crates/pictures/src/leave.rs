@@ -12,6 +12,7 @@ use crate::format::Format;
 use crate::head::Head;
 use crate::limits::Limits;
 use crate::original::{Colors, JPEG_QUALITY, Kind, Original, Told};
+use crate::patch::Layers;
 use crate::proof::outside;
 
 pub use crate::blocks::Count;
@@ -114,6 +115,51 @@ pub fn leave_bytes(
     if wish.is_met(&stored, &plan) {
         return Ok(result.len() as u64);
     }
+    making_bytes(&stored, &plan, source, limits)
+}
+
+/// The same of [`leave_layers`]: the picture, where it was changed, and one rectangle at a time beside it.
+///
+/// # Errors
+///
+/// As [`leave_bytes`].
+pub fn leave_layers_bytes(base: &[u8], wish: &Wish, limits: &Limits) -> Result<u64> {
+    let stored = probe(base, limits)?;
+    let unread = GrayImage::default();
+    let source = Source {
+        input: base,
+        matte: &unread,
+    };
+    let plan = wish.plan((stored.width, stored.height), Some(stored.format));
+    let pixels = u64::from(stored.width) * u64::from(stored.height);
+    let made = making_bytes(&stored, &plan, Some(source), limits)?;
+    Ok(made.max(stored.picture_bytes + pixels * stored.depth.bytes() * 10) + pixels)
+}
+
+/// Makes a client's file of a picture in layers.
+///
+/// # Errors
+///
+/// As [`leave`], and for a patch of another picture.
+pub fn leave_layers<T: AsRef<[u8]>>(
+    layers: &Layers<'_, T>,
+    wish: &Wish,
+    limits: &Limits,
+) -> Result<Left> {
+    let (picture, matte) = layers.picture(limits)?;
+    let source = Source {
+        input: layers.base,
+        matte: &matte,
+    };
+    leave_original(picture, Some(source), wish, limits)
+}
+
+fn making_bytes(
+    stored: &Probe,
+    plan: &Plan,
+    source: Option<Source<'_>>,
+    limits: &Limits,
+) -> Result<u64> {
     plan.format.holds(plan.size)?;
     let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
     let (pixels, left) = (area((stored.width, stored.height)), area(plan.size));

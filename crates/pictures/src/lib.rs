@@ -12,8 +12,10 @@
 //! | [`original`] | a picture as its file holds it: own depth, own color space, metadata; and to bytes again |
 //! | [`picture`], [`format`] | colors and transparency as a model sees them; file formats |
 //! | [`size`], [`resize`] | the size that a model works at; Lanczos as PIL has it |
+//! | `labels` | segments by number |
 //! | [`mask`], `marks` | a region at any size; what the pixels of a mask's file mean |
 //! | [`compose`] | an edit laid over its input |
+//! | `patch` | what an edit changed, alone, and pictures made of it |
 //! | `blocks` | a JPEG that keeps the blocks that an edit does not reach |
 //! | [`proof`], [`mod@verify`] | that an edit left the rest alone: pixels counted and hashed; from files alone |
 //! | [`paint`] | segments, attention and region as pictures |
@@ -31,12 +33,14 @@ pub mod format;
 mod head;
 mod inks;
 mod jpeg;
+mod labels;
 pub mod leave;
 mod limits;
 mod marks;
 pub mod mask;
 pub mod original;
 pub mod paint;
+mod patch;
 pub mod picture;
 mod png;
 pub mod proof;
@@ -49,9 +53,13 @@ pub use decode::{Probe, check, decode, mask_decode, matte_decode, opacity_decode
 pub use encode::encode;
 pub use error::{Error, Result};
 pub use format::Format;
-pub use leave::{Left, Source, Wish, leave, leave_bytes, leave_original};
+pub use labels::Labels;
+pub use leave::{
+    Left, Source, Wish, leave, leave_bytes, leave_layers, leave_layers_bytes, leave_original,
+};
 pub use limits::Limits;
 pub use mask::Mask;
 pub use original::{Colors, Depth, Original, Warning};
+pub use patch::{Layers, Patch};
 pub use picture::Picture;
 pub use verify::{Verdict, verify};

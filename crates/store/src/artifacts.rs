@@ -1,8 +1,9 @@
 //! Results that rows refer to.
 
-use limekiln_jobs::{ArtifactKind, Digest, EditId, TenantId};
+use limekiln_jobs::{ArtifactKind, Digest, EditId, ImageId, TenantId};
+use sqlx::postgres::PgRow;
 
-use crate::row::{digest, get, small_opt, whole, word};
+use crate::row::{digest, get, id, small_opt, whole, word};
 use crate::{Result, Store};
 
 /// A blob that an edit's completion refers to.
@@ -27,6 +28,15 @@ pub struct NewArtifact {
 /// An artifact of a succeeded edit.
 pub type ArtifactRef = NewArtifact;
 
+/// A picture that edits start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PictureId {
+    /// As it was uploaded.
+    Image(ImageId),
+    /// The result of an edit.
+    Edit(EditId),
+}
+
 impl Store {
     /// The artifact of the tenant's edit.
     pub async fn artifact_get(
@@ -49,17 +59,51 @@ impl Store {
                 .bind(kind.as_str()),
             )
             .await?;
-        row.map(|row| {
-            Ok(ArtifactRef {
-                kind: word(&row, "kind")?,
-                key: get(&row, "blob_key")?,
-                digest: digest(&row, "digest")?,
-                bytes: whole(&row, "bytes")?,
-                media_type: get(&row, "media_type")?,
-                width: small_opt(&row, "width")?,
-                height: small_opt(&row, "height")?,
-            })
-        })
-        .transpose()
+        row.as_ref().map(artifact).transpose()
     }
+
+    /// The newest segmentation of a picture, an image's or that of an edit's result: the edit that made it, and its labels.
+    pub async fn segmentation_get(
+        &self,
+        tenant: TenantId,
+        picture: PictureId,
+    ) -> Result<Option<(EditId, ArtifactRef)>> {
+        let picture = match picture {
+            PictureId::Image(image) => image.uuid(),
+            PictureId::Edit(edit) => edit.uuid(),
+        };
+        let row = self
+            .row(
+                "segmentation_get",
+                sqlx::query(
+                    "select e.id, a.*
+                    from (
+                        select e.id from edits e
+                        where coalesce(e.image_id, e.parent_id) = $1 and e.spec ? 'segments'
+                            and e.tenant_id is not distinct from $2 and e.state is not distinct from 'succeeded'
+                        order by coalesce(e.image_id, e.parent_id) desc, e.id desc
+                        limit 1
+                    ) e
+                    join artifacts a on a.edit_id = e.id
+                    where a.kind = 'labels'",
+                )
+                .bind(picture)
+                .bind(tenant.uuid()),
+            )
+            .await?;
+        row.map(|row| Ok((id(&row, "id")?, artifact(&row)?)))
+            .transpose()
+    }
+}
+
+fn artifact(row: &PgRow) -> Result<ArtifactRef> {
+    Ok(ArtifactRef {
+        kind: word(row, "kind")?,
+        key: get(row, "blob_key")?,
+        digest: digest(row, "digest")?,
+        bytes: whole(row, "bytes")?,
+        media_type: get(row, "media_type")?,
+        width: small_opt(row, "width")?,
+        height: small_opt(row, "height")?,
+    })
 }

@@ -12,6 +12,7 @@ use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 
 use crate::arrays::rounds;
+use crate::layers;
 use crate::row::{
     blob, digest, epoch, get, id, id_opt, json, name, small, tiny, unreadable, whole, word,
 };
@@ -36,6 +37,8 @@ pub struct Claimed {
     pub spec: Spec,
     /// What it starts from.
     pub input: BlobRef,
+    /// What turns before it changed of the input, the first one's first.
+    pub patches: Vec<BlobRef>,
     /// Its mask; `spec.mask` is its digest.
     pub mask: Option<BlobRef>,
     /// Where an earlier attempt got to.
@@ -190,6 +193,7 @@ fn claimed(row: &PgRow) -> Result<Claimed> {
         class: word(row, "class")?,
         spec,
         input: input(row)?,
+        patches: layers::patches(get(row, "input_patches")?)?,
         mask,
         checkpoint,
         seq: whole(row, "seq")?,

@@ -130,6 +130,16 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 22] = [
         "intermediates_gone",
         include_str!("../../../migrations/0026_intermediates_gone.sql"),
     ),
+    (
+        28,
+        "segmentations",
+        include_str!("../../../migrations/0028_segmentations.sql"),
+    ),
+    (
+        29,
+        "layers",
+        include_str!("../../../migrations/0029_layers.sql"),
+    ),
 ];
 
 /// A server that hangs up on a new connection before it was asked anything, as the embedded one was seen to.

@@ -118,6 +118,19 @@ impl Need {
         Ok(need.with(pixels, worked, sizing))
     }
 
+    /// The same of an input in layers, of which the patches have so many bytes: they are laid over it one by one.
+    pub(crate) fn layered(self, patch_bytes: usize) -> Self {
+        if patch_bytes == 0 {
+            return self;
+        }
+        // Each is at most as large as the picture, of four samples, once as it is read and once apart.
+        let laid = patch_bytes as u64 + self.draw / DRAW_PIXEL_BYTES * 16;
+        Self {
+            read: self.read.max(self.compute.min(self.draw) + laid),
+            ..self
+        }
+    }
+
     /// Of a picture that is worked at as large as it is.
     pub(crate) fn at(pixels: u64, sizing: Sizing) -> Self {
         Self::default().with(pixels, pixels, sizing)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use limekiln_jobs::{Failure, FailureClass, Spec};
 use limekiln_lime::Outcome;
 use limekiln_lime::Request;
@@ -53,7 +54,7 @@ pub enum Asked {
 }
 
 impl Prepared {
-    /// Reads an edit's input and mask: a function of the bytes, the spec and the model's sizing alone, so that every
+    /// Reads an edit's input, with what turns before it changed of that, and its mask: a function of the bytes, the spec and the model's sizing alone, so that every
     /// attempt computes the same.
     ///
     /// # Errors
@@ -61,7 +62,7 @@ impl Prepared {
     /// Of class user, for a picture, a mask, a preset or an instruction that can't be used; [`Unready::Unable`] for a preset
     /// of a newer version.
     pub fn read(
-        input: &[u8],
+        (input, patches): (&[u8], &[Bytes]),
         mask: Option<&[u8]>,
         spec: &Spec,
         sizing: Sizing,
@@ -70,6 +71,11 @@ impl Prepared {
         let finishing = resolve::finishing(spec, &preset)?;
         finishing.takes(&preset).map_err(failure)?;
         let mut canvas = Canvas::read(input, &Limits::ACCEPTED).map_err(failure)?;
+        if !patches.is_empty() {
+            canvas = canvas.patched(patches).map_err(|error| {
+                Failure::new(FailureClass::Internal, "patch_damaged", error.to_string())
+            })?;
+        }
         if spec.strip_metadata {
             canvas = canvas.without_metadata();
         }
@@ -142,7 +148,7 @@ mod tests {
                 strip_metadata,
                 ..Spec::new("make the sofa red")
             };
-            let prepared = Prepared::read(&input, None, &spec, sizing).unwrap();
+            let prepared = Prepared::read((&input, &[]), None, &spec, sizing).unwrap();
             prepared.canvas.original.metadata.clone()
         };
         assert_eq!(read(false), original.metadata);

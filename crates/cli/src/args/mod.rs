@@ -53,6 +53,7 @@ Examples:
   limekiln eval rooms --count 20         score the presets on unseen rooms
   limekiln dev                           the whole fleet in one process: an HTTP API with queue and sessions
   limekiln submit room.png \"make the sofa red\" --key lk_...   an edit through that API
+  limekiln segments room.png             what to name where the machine edits the wrong thing
   limekiln session new room.png          edits that build on each other, with undo and redo
 
 The fleet, each as many times as you like: `migrate` once, then `serve`, `coordinate`, `work`; `doctor` checks.
@@ -73,6 +74,7 @@ pub(crate) enum Command {
     Dev(Box<DevArgs>),
     Submit(Box<SubmitArgs>),
     Session(Box<SessionArgs>),
+    Segments(Box<SegmentsArgs>),
     Serve(Box<ServeArgs>),
     Coordinate(Box<CoordinateArgs>),
     Work(Box<WorkArgs>),

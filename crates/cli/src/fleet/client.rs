@@ -119,12 +119,12 @@ impl Client {
         read(answer).await
     }
 
-    /// Sends a request about a session, with a body if there is one.
+    /// Sends a request, with a body if there is one, and reads the answer.
     ///
     /// # Errors
     ///
     /// What the gateway says about it.
-    pub(crate) async fn session<T: DeserializeOwned>(
+    pub(crate) async fn json<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -133,16 +133,24 @@ impl Client {
         read(self.request(method, path, body).await?).await
     }
 
-    /// Deletes a session.
+    /// Deletes what is at this path.
     ///
     /// # Errors
     ///
     /// What the gateway says about it.
-    pub(crate) async fn session_delete(&self, session: SessionId) -> Result<()> {
-        let path = format!("/v1/sessions/{session}");
-        self.request(Method::DELETE, &path, None::<&()>)
-            .await
-            .map(drop)
+    pub(crate) async fn delete(&self, path: &str) -> Result<()> {
+        let answer = self.request(Method::DELETE, path, None::<&()>);
+        answer.await.map(drop)
+    }
+
+    /// Downloads what is at this path.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says.
+    pub(crate) async fn bytes_get(&self, path: &str) -> Result<Bytes> {
+        let answer = self.request(Method::GET, path, None::<&()>).await?;
+        Ok(answer.bytes().await?)
     }
 
     async fn request(
@@ -359,7 +367,20 @@ async fn refuse(answer: Response, base: &Url, proxy: Option<&str>) -> Result<Res
             ),
         }
     };
-    bail!(refusal(&problem))
+    Err(Refused {
+        code: problem.code.to_string(),
+        says: refusal(&problem),
+    }
+    .into())
+}
+
+/// What a gateway refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{says}")]
+pub(super) struct Refused {
+    /// The problem's stable code.
+    pub(super) code: String,
+    says: String,
 }
 
 /// A result as a gateway sent it.

@@ -12,7 +12,8 @@
 //! | `migrate` | the tables, and an operator's word on the bucket |
 //! | `doctor`, `doctor_blobs` | checks of what a process depends on; rows against blobs |
 //! | `submit`, `client` | sends an edit to a gateway |
-//! | `session`, `tree` | sessions at a gateway; their trees, drawn in text |
+//! | `session`, `tree`, `session_files` | sessions at a gateway; their trees, drawn in text; their files |
+//! | `segments` | segments of a picture, and regions that are named by them |
 //! | `queue`, `fairness`, `tables` | `limekiln bench queue`, `limekiln bench fairness`, `limekiln bench tables` |
 //! | `weights` | weights from a bucket |
 //! | `services`, `signals`, `status`, `telemetry` | what the processes share |
@@ -28,9 +29,11 @@ mod fairness;
 mod keys;
 mod migrate;
 mod queue;
+mod segments;
 mod serve;
 mod services;
 mod session;
+mod session_files;
 mod signals;
 mod status;
 mod submit;
@@ -90,6 +93,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         }),
         Command::Submit(args) => as_client(submit::run(args)),
         Command::Session(args) => as_client(session::run(&args.command)),
+        Command::Segments(args) => as_client(segments::run(args)),
         Command::Bench(Bench::Queue(args)) => {
             with("bench", &args.telemetry, async |_, shutdown| {
                 queue::run(args, shutdown).await

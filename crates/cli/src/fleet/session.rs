@@ -1,8 +1,9 @@
 //! `limekiln session`: sessions at a gateway.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use limekiln_jobs::api::{
-    HeadRequest, HeadStep, SessionRequest, SessionTree, SessionView, TurnView,
+    Branch, BranchChange, BranchRequest, HeadRequest, HeadStep, SessionRequest, SessionTree,
+    SessionView, TurnView,
 };
 use limekiln_jobs::{EditId, SessionId};
 use reqwest::Method;
@@ -11,9 +12,10 @@ use serde_json::json;
 
 use super::client::Client;
 use super::submit::{self, From, read};
-use super::tree;
+use super::{session_files, tree};
 use crate::args::{
-    GatewayArgs, Session, SessionEditArgs, SessionJumpArgs, SessionNewArgs, SessionOneArgs,
+    GatewayArgs, Session, SessionBranchArgs, SessionEditArgs, SessionJumpArgs, SessionNewArgs,
+    SessionOneArgs,
 };
 use crate::output::print;
 
@@ -34,11 +36,19 @@ pub(crate) async fn run(command: &Session) -> Result<()> {
             say(args.json, &tree, || tree::drawn(&tree).join("\n"))
         }
         Session::Show(args) => {
-            let tree = one(args).await?;
-            say(args.json, &tree, || shown(&tree))
+            let (client, tree) = (client(&args.one.gateway)?, one(&args.one).await?);
+            if let Some(path) = &args.output {
+                session_files::picture(&client, &tree, path).await?;
+            }
+            if let Some(path) = &args.matte {
+                session_files::matte(&client, &tree, path).await?;
+            }
+            say(args.one.json, &tree, || shown(&tree))
         }
+        Session::Branch(args) => branch(args).await,
         Session::Delete(args) => {
-            client(&args.gateway)?.session_delete(args.session).await?;
+            let path = format!("/v1/sessions/{}", args.session);
+            client(&args.gateway)?.delete(&path).await?;
             let gone = json!({ "deleted": args.session });
             say(args.json, &gone, || format!("{} is deleted", args.session))
         }
@@ -70,7 +80,7 @@ async fn new(args: &SessionNewArgs) -> Result<()> {
         title: args.title.clone(),
     };
     let made: SessionView = client
-        .session(Method::POST, "/v1/sessions", Some(&request))
+        .json(Method::POST, "/v1/sessions", Some(&request))
         .await?;
     say(args.json, &made, || made.id.to_string())
 }
@@ -88,6 +98,54 @@ async fn edit(args: &SessionEditArgs) -> Result<()> {
         None => None,
     };
     submit::send(&args.request, From::Turn(args.session, parent)).await
+}
+
+async fn branch(args: &SessionBranchArgs) -> Result<()> {
+    let client = client(&args.gateway)?;
+    let tree = get(&client, args.session).await?;
+    let Some(name) = &args.name else {
+        let line = |branch: &Branch| format!("{}  {}", branch.name, head(&tree, branch.turn));
+        let lines = || tree.branches.iter().map(line).collect::<Vec<_>>();
+        return say(args.json, &tree.branches, || lines().join("\n"));
+    };
+    let branches = format!("/v1/sessions/{}/branches", args.session);
+    let this = format!("{branches}/{name}");
+    if args.delete {
+        client.delete(&this).await?;
+        let gone = json!({ "deleted": name });
+        return say(args.json, &gone, || format!("{name} is deleted"));
+    }
+    let turn = match &args.at {
+        Some(at) => Some(named(&tree, at)?.with_context(|| {
+            format!("--at: {at} is the picture itself: undo to it, then make the branch")
+        })?),
+        None => None,
+    };
+    let known = tree.branches.iter().any(|branch| branch.name == *name);
+    let made: Branch = match known || args.rename.is_some() {
+        true if turn.is_none() && args.rename.is_none() => {
+            bail!(
+                "the session has a branch {name} already: --at moves it, --rename and --delete change it"
+            )
+        }
+        true => {
+            let change = BranchChange {
+                name: args.rename.clone(),
+                turn,
+            };
+            client.json(Method::PATCH, &this, Some(&change)).await?
+        }
+        false => {
+            let request = BranchRequest {
+                name: name.clone(),
+                turn,
+            };
+            client.json(Method::POST, &branches, Some(&request)).await?
+        }
+    };
+    say(args.json, &made, || {
+        format!("{}  {}", made.name, head(&tree, made.turn))
+    })
 }
 
 async fn step(args: &SessionOneArgs, step: HeadStep) -> Result<()> {
@@ -117,7 +175,7 @@ async fn moved(
 ) -> Result<()> {
     let client = client(gateway)?;
     let path = format!("/v1/sessions/{session}/head");
-    let view: SessionView = client.session(Method::POST, &path, Some(request)).await?;
+    let view: SessionView = client.json(Method::POST, &path, Some(request)).await?;
     if json {
         return say(true, &view, String::new);
     }
@@ -131,7 +189,7 @@ async fn one(args: &SessionOneArgs) -> Result<SessionTree> {
 
 async fn get(client: &Client, session: SessionId) -> Result<SessionTree> {
     let path = format!("/v1/sessions/{session}");
-    client.session(Method::GET, &path, None::<&()>).await
+    client.json(Method::GET, &path, None::<&()>).await
 }
 
 /// The turn of this number, id or branch; none: the picture.

@@ -11,6 +11,7 @@ use limekiln_pictures::{Format, Limits};
 use serde_json::Value;
 
 use super::client::Client;
+use super::segments::{self, Picture};
 use crate::args::{RequestArgs, SubmitArgs};
 use crate::color;
 use crate::edit::explained;
@@ -74,7 +75,7 @@ pub(super) async fn send(args: &RequestArgs, from: From<'_>) -> Result<()> {
         color.as_deref(),
         material.as_deref(),
     );
-    let region = preset.locate.is_some() || args.mask.is_some();
+    let region = preset.locate.is_some() || args.mask.is_some() || args.region.is_given();
     let finishing = Finishing {
         paint: paint.map_err(explained)?,
         ..settings::finishing(&args.finish, &preset, region)?
@@ -93,7 +94,17 @@ pub(super) async fn send(args: &RequestArgs, from: From<'_>) -> Result<()> {
         Some(mask) => Some(client.image_create(read(mask)?).await?.id),
         None => None,
     };
+    let picture = match (&image, &from) {
+        (Some(image), _) => Picture::Image(image.id),
+        (None, From::Turn(_, Some(parent))) => Picture::Result(*parent),
+        (None, From::Turn(session, None) | From::Image(_, Some(session))) => {
+            Picture::Head(*session)
+        }
+        (None, From::Image(_, None)) => bail!("there is no picture to edit"),
+    };
+    let region = segments::region(&client, &args.region, picture).await?;
     let request = EditRequest {
+        region,
         image: image.as_ref().map(|image| image.id),
         mask,
         instruction: args.instruction.clone(),
@@ -238,8 +249,10 @@ async fn follow(client: &Client, id: EditId) -> Result<()> {
 async fn artifacts(client: &Client, edit: &EditView, folder: &Path) -> Result<()> {
     let kinds = edit.artifacts.iter().map(|artifact| artifact.kind);
     // Files of kinds that came later than this command have no names here.
-    let named =
-        |kind: &ArtifactKind| ArtifactKind::ALL.contains(kind) && *kind != ArtifactKind::Result;
+    let named = |kind: &ArtifactKind| {
+        let inner = [ArtifactKind::Result, ArtifactKind::Patch];
+        ArtifactKind::ALL.contains(kind) && !inner.contains(kind)
+    };
     for kind in kinds.filter(named) {
         let bytes = client.artifact_get(edit.id, kind).await?;
         output::write(&folder.join(kind.file_name()), &bytes)?;

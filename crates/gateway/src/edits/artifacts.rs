@@ -85,6 +85,22 @@ pub(crate) async fn find(
     })
 }
 
+/// The edit's result, or what stands for it: what a turn changed. Its width and height are the whole picture's.
+pub(crate) async fn picture(
+    state: &State,
+    tenant: TenantId,
+    id: EditId,
+) -> Result<ArtifactRef, Problem> {
+    let patch = state
+        .services
+        .store
+        .artifact_get(tenant, id, ArtifactKind::Patch);
+    match patch.await? {
+        Some(patch) => Ok(patch),
+        None => find(state, tenant, id, ArtifactKind::Result).await,
+    }
+}
+
 /// Sends an artifact as it is stored.
 pub(crate) async fn send(
     state: &State,

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `submit` | from a request to a submission, and its outcome |
+//! | `region` | from the region that a user names to a mask |
 //! | `read` | one edit, and pages of them |
 //! | `cancel` | ending an edit |
 //! | `delete` | deleting an edit that ended |
@@ -15,5 +16,6 @@ pub(crate) mod cancel;
 pub(crate) mod delete;
 pub(crate) mod events;
 pub(crate) mod read;
+pub(crate) mod region;
 pub(crate) mod result;
 pub(crate) mod submit;

@@ -10,10 +10,11 @@ use limekiln_jobs::{
     Spec, StateName, TenantId,
 };
 use limekiln_pictures::Error;
-use limekiln_store::{Caller, Earlier, Idempotency, Submission, Submitted};
+use limekiln_store::{Caller, Earlier, Idempotency, PictureId, Submission, Submitted};
 use time::OffsetDateTime;
 
 use crate::auth::Tenant;
+use crate::edits::region::{self, Drawn};
 use crate::keys::Quota;
 use crate::params::{IdempotencyKey, Trace};
 use crate::problem::{Problem, ProblemCode};
@@ -39,6 +40,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
         ProblemCode::IdempotencyKeyReused, ProblemCode::ImageNotFound, ProblemCode::MaskNotFound, ProblemCode::MaskInvalid,
         ProblemCode::ParentNotFound, ProblemCode::SessionNotFound, ProblemCode::ModelNotFound,
         ProblemCode::ParentEnded, ProblemCode::ParentElsewhere, ProblemCode::ImageElsewhere,
+        ProblemCode::SegmentationNotFound, ProblemCode::SegmentationOutdated, ProblemCode::EditNotFound,
+        ProblemCode::EditUnfinished, ProblemCode::EditEnded, ProblemCode::ArtifactNotFound,
         ProblemCode::DepthLimit, ProblemCode::TurnsLimit, ProblemCode::RateLimited, ProblemCode::InFlightLimit,
         ProblemCode::StorageLimit,
     ]))),
@@ -54,6 +57,7 @@ pub(crate) async fn create(
         key,
         version: None,
         at_head: false,
+        segments: false,
     };
     accept(&state, &caller, request, conditions, trace).await
 }
@@ -66,6 +70,8 @@ pub(crate) struct Conditions {
     pub(crate) version: Option<u64>,
     /// Whether the edit may name neither an image nor a parent: it then builds on its session's head.
     pub(crate) at_head: bool,
+    /// Whether all that is asked for is the picture's segments.
+    pub(crate) segments: bool,
 }
 
 /// Accepts an edit, or says that it was accepted before.
@@ -80,6 +86,7 @@ pub(crate) async fn accept(
         key,
         version,
         at_head,
+        segments,
     } = conditions;
     let idempotency = match key {
         Some(key) => Some(Idempotency {
@@ -105,7 +112,8 @@ pub(crate) async fn accept(
             }
             quotas::edit(caller)?;
             let trace = Some(trace);
-            let submission = submission(state, caller.tenant, request, idempotency, trace).await?;
+            let submission =
+                submission(state, caller.tenant, request, segments, idempotency, trace).await?;
             submit(
                 state,
                 Submission {
@@ -170,11 +178,20 @@ fn digest(request: &EditRequest) -> Result<Digest, Problem> {
 pub(crate) async fn submission(
     state: &State,
     tenant: TenantId,
-    request: EditRequest,
+    mut request: EditRequest,
+    segments: bool,
     idempotency: Option<Idempotency>,
     trace: Option<String>,
 ) -> Result<Submission, Problem> {
     request.validate_turn().map_err(Problem::invalid)?;
+    if let Some(named) = request.region.take() {
+        let Drawn { mask, picture } = region::draw(state, tenant, &request, &named).await?;
+        (request.mask, request.matte) = (Some(mask), true);
+        (request.image, request.parent) = match picture {
+            PictureId::Image(image) => (Some(image), None),
+            PictureId::Edit(edit) => (None, Some(edit)),
+        };
+    }
     let asked = request.finish();
     let settings = &state.settings;
     // Lines are in the order of ids, whichever gateway made them.
@@ -196,6 +213,7 @@ pub(crate) async fn submission(
         material: request.material,
         matte: request.matte,
         strip_metadata: request.strip_metadata,
+        segments,
         ..Spec::new(request.instruction)
     };
     let (mut needs, mut cost, mut locates) = (Needs::default(), Cost::default(), false);
@@ -205,7 +223,7 @@ pub(crate) async fn submission(
             "options" => Problem::new(ProblemCode::OptionsInvalid, invalid.message),
             _ => Problem::invalid(vec![invalid]),
         })?;
-        if resolved.only_recolors {
+        if resolved.only_recolors && !segments {
             recolors(asked, resolved.locates || request.mask.is_some())?;
         }
         spec.resolved = Some(resolved.preset);
@@ -213,7 +231,10 @@ pub(crate) async fn submission(
         recolored = resolved.recolors;
     }
     let region = locates || request.mask.is_some();
-    let finish = asked.unwrap_or_else(|| Finish::by_default(region));
+    let finish = match segments {
+        true => Finish::None,
+        false => asked.unwrap_or_else(|| Finish::by_default(region)),
+    };
     if spec.carry.is_some() && finish != Finish::Detail {
         let says = "is a way of the finish detail, which this edit does not have: it has no region; give a mask, or leave it out";
         return Err(Problem::field("carry", says));

@@ -170,7 +170,7 @@ pub(crate) async fn edit(
             ..request
         };
         let trace = Some(trace.clone());
-        let submission = submission(&state, caller.tenant, request, idempotency, trace)
+        let submission = submission(&state, caller.tenant, request, false, idempotency, trace)
             .await
             .map_err(in_the_form)?;
         let (edit, ..) = submit(&state, submission).await?;

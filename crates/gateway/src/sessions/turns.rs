@@ -34,6 +34,8 @@ use crate::{State, body};
         ProblemCode::IdempotencyKeyReused, ProblemCode::ImageNotFound, ProblemCode::MaskNotFound, ProblemCode::MaskInvalid,
         ProblemCode::ParentNotFound, ProblemCode::SessionNotFound, ProblemCode::ModelNotFound,
         ProblemCode::ParentEnded, ProblemCode::ParentElsewhere, ProblemCode::ImageElsewhere,
+        ProblemCode::SegmentationNotFound, ProblemCode::SegmentationOutdated, ProblemCode::EditNotFound,
+        ProblemCode::EditUnfinished, ProblemCode::EditEnded, ProblemCode::ArtifactNotFound,
         ProblemCode::SessionEmpty, ProblemCode::DepthLimit, ProblemCode::TurnsLimit, ProblemCode::HeadMoved,
         ProblemCode::RateLimited, ProblemCode::InFlightLimit, ProblemCode::StorageLimit,
     ]))),
@@ -57,6 +59,7 @@ pub(crate) async fn create(
         key,
         version,
         at_head: true,
+        segments: false,
     };
     accept(&state, &caller, request, conditions, trace).await
 }

@@ -20,6 +20,7 @@ mod openai;
 mod openapi;
 mod outages;
 mod ports;
+mod regions;
 mod results;
 mod sessions;
 mod slow;

@@ -171,7 +171,9 @@ impl EditLinks {
         Self {
             events: format!("{this}/events"),
             cancel: format!("{this}/cancel"),
-            result: of(ArtifactKind::Result),
+            // A turn's result is made of what it changed.
+            result: of(ArtifactKind::Result)
+                .or_else(|| of(ArtifactKind::Patch).map(|_| format!("{this}/result"))),
             roi: of(ArtifactKind::Roi),
             segments: of(ArtifactKind::Segments),
             attention: of(ArtifactKind::Attention),

@@ -31,6 +31,7 @@ mod model;
 mod openai;
 mod problem;
 mod result;
+mod segmentation;
 mod session;
 mod stream;
 mod tenant;
@@ -53,6 +54,7 @@ pub use openai::{
 };
 pub use problem::{Invalid, ProblemCode, ProblemDocument};
 pub use result::{PIXELS_MOVED, ResultQuery};
+pub use segmentation::{Part, Parts, SegmentationRequest, SegmentationView};
 pub use session::{
     Branch, BranchChange, BranchRequest, HeadMoved, HeadRequest, HeadStep, SessionChange,
     SessionEvent, SessionLinks, SessionPage, SessionQuery, SessionRequest, SessionTree,

@@ -113,6 +113,7 @@ problem_codes! {
     SessionNotFound 404 "session_not_found" "There is no such session", "Make one with POST /v1/sessions.";
     TurnNotFound 404 "turn_not_found" "The session has no such turn", "GET the session: its tree has all its turns.";
     BranchNotFound 404 "branch_not_found" "The session has no such branch", "GET the session: it lists its branches.";
+    SegmentationNotFound 404 "segmentation_not_found" "The picture has no such segmentation", "Make one with POST /v1/images/{id}/segmentation, or, of a turn's result, /v1/edits/{id}/segmentation, and wait for it.";
     WorkerNotFound 404 "worker_not_found" "There is no such worker", "Look at GET /v1/admin/workers.";
     TenantNotFound 404 "tenant_not_found" "There is no such tenant", "Look at GET /v1/admin/tenants.";
     ModelNotFound 404 "model_not_found" "There is no such model", "Look at GET /v1/models.";
@@ -125,6 +126,7 @@ problem_codes! {
     ImageInUse 409 "image_in_use" "Edits name the image", "Delete those first, or all at once with `?cascade=true`.";
     EditEnded 409 "edit_ended" "The edit has ended", "Only edits that have not ended can be cancelled, and only those that succeeded have results.";
     EditNotFailed 409 "edit_not_failed" "The edit has not failed", "Only failed edits can be retried.";
+    SegmentationOutdated 409 "segmentation_outdated" "The picture has a newer segmentation, with other segments", "GET it, and name its segments.";
     ParentEnded 409 "parent_ended" "The parent ended without a result", "Build on an edit that succeeded, or on an image.";
     ParentElsewhere 409 "parent_elsewhere" "The parent belongs to another session", "Build on a turn of this session, or leave `session` out: an edit is added to its parent's.";
     ImageElsewhere 409 "image_elsewhere" "The session starts from another picture", "Leave `image` out, or make another session.";

@@ -61,6 +61,7 @@ impl EditRequest {
         check("color", self.color.as_deref().map_or(Ok(()), value));
         check("material", self.material.as_deref().map_or(Ok(()), value));
         check("matte", self.refines());
+        check("region", self.regions());
         check("model", self.model.as_deref().map_or(Ok(()), model));
         check("webhook", self.webhook.as_ref().map_or(Ok(()), webhook));
         check("max_attempts", between(self.max_attempts, 1, 10));
@@ -95,6 +96,16 @@ impl EditRequest {
             return Err("refines a mask, and no mask is given".to_owned());
         }
         Ok(())
+    }
+
+    fn regions(&self) -> Result<(), String> {
+        match &self.region {
+            Some(_) if self.mask.is_some() => {
+                Err("says where to edit, and so does mask: leave one of the two out".to_owned())
+            }
+            Some(region) => region.check(),
+            None => Ok(()),
+        }
     }
 
     fn source(&self) -> Result<(), String> {
@@ -266,6 +277,8 @@ mod tests {
             json!({"carry": "enlarged"}),
             json!({"reuse": "object"}),
             json!({"finish": "detail", "carry": "color"}),
+            json!({"region": {"segmentation": EditId::new(), "segments": [1, 7]}}),
+            json!({"region": {"points": [[0, 9]], "add": [{"edit": EditId::new()}], "subtract": [{"points": [[3, 4]]}]}}),
         ] {
             assert_eq!(wrong(extra.clone()), Vec::<String>::new(), "{extra}");
         }
@@ -313,6 +326,20 @@ mod tests {
             (json!({"finish": "paste", "carry": "color"}), "carry"),
             (json!({"keep_outside": true, "carry": "auto"}), "carry"),
             (json!({"matte": true}), "matte"),
+            (
+                json!({"mask": ImageId::new(), "region": {"points": [[1, 2]]}}),
+                "region",
+            ),
+            (json!({"region": {}}), "region"),
+            (
+                json!({"region": {"points": [[1, 2]], "edit": EditId::new()}}),
+                "region",
+            ),
+            (json!({"region": {"segments": [1]}}), "region"),
+            (
+                json!({"region": {"edit": EditId::new(), "subtract": [{"points": []}]}}),
+                "region",
+            ),
             (json!({"max_attempts": 0}), "max_attempts"),
             (json!({"max_attempts": 11}), "max_attempts"),
             (
@@ -359,6 +386,9 @@ mod tests {
             json!({"class": "Interactive"}),
             json!({"webhook": "example.com"}),
             json!({"options": []}),
+            json!({"region": {"points": [[-1, 2]]}}),
+            json!({"region": {"points": [[1]]}}),
+            json!({"region": {"edit": EditId::new(), "add": {"edit": EditId::new()}}}),
             json!({"keep_outside": null}),
             json!({"finish": "detailed"}),
             json!({"carry": "close"}),

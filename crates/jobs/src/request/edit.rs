@@ -17,6 +17,7 @@ use crate::class::Class;
 use crate::finish::{Carry, Finish};
 use crate::ids::{EditId, ImageId, SessionId};
 use crate::reuse::Reuse;
+use crate::request::region::Region;
 
 /// What to edit and how. Exactly one of `image` and `parent` is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -52,6 +53,10 @@ pub struct EditRequest {
     /// instruction.
     #[serde(default)]
     pub mask: Option<ImageId>,
+    /// Where to edit, in place of `mask`: by segments, points, or the region of an earlier edit. The picture says where the object in
+    /// it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
     /// Longer side, in pixels, at which the model works. By default as large as suits the model.
     #[serde(default)]
     #[schema(minimum = 64, maximum = 2048, example = 512)]

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use image::{DynamicImage, GrayImage, RgbImage, imageops};
 use limekiln_pictures::compose::{Pasted, Seam, paste};
 use limekiln_pictures::original::{Metadata, Opacity};
-use limekiln_pictures::{Colors, Depth, Mask, Original, paint, size};
+use limekiln_pictures::{Colors, Depth, Mask, Original, Patch, paint, size};
 use serde::Serialize;
 
 use super::detail::{Carry, CarryReport, Detailed, Edited};
@@ -347,6 +347,16 @@ impl From<Recolored> for Made {
 
 /// Longer side of the stages' pictures, in pixels: they are for people to look at.
 const VIEW_SIDE: u32 = 1024;
+
+impl Finished {
+    /// What the result has that the input has not; none where they differ in more than the matte tells.
+    pub fn patch(&self) -> Option<Patch> {
+        let matte = self.matte.as_ref()?;
+        let seam = self.report.composite.as_ref()?;
+        let patch = || Patch::of(&self.stages.input, &self.result, matte);
+        (seam.changed_outside_px == 0).then(patch).flatten()
+    }
+}
 
 impl Stages {
     /// A picture of a stage; none where the edit had no such stage. The region has the input's size, since it says which of

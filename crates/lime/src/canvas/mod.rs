@@ -8,6 +8,7 @@
 //! - `finish`: from the model's picture, or the recolored object, to the result, its report and the pictures of its stages
 //! - `recolor`: the object in another color
 //! - `detail`: the model's edit carried over to the full-size picture
+//! - `segments`: its segments by number, for a user to choose from
 //! - `warnings`: what the user should know about the picture and the file of the result
 //! - `error`: why an edit can't be started
 
@@ -18,6 +19,7 @@ mod paint;
 mod read;
 mod recolor;
 mod request;
+mod segments;
 mod warnings;
 
 pub use detail::{Carry, CarryReport, Way as CarryWay};
@@ -27,4 +29,5 @@ pub use paint::paint;
 pub use read::Canvas;
 pub use recolor::{MaterialReport, RecolorReport};
 pub use request::{Recipe, length_check, tokens_check};
+pub use segments::{Numbered, Part};
 pub use warnings::Warning;

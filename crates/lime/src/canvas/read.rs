@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use limekiln_pictures::original::{Original, Warning};
-use limekiln_pictures::{Limits, Result, mask_decode};
+use limekiln_pictures::{Limits, Patch, Result, mask_decode};
 
 use crate::found::UserMask;
 
@@ -33,6 +33,20 @@ impl Canvas {
             mask: None,
             lost,
         })
+    }
+
+    /// The same with what earlier edits changed of it, the first one's first.
+    ///
+    /// # Errors
+    ///
+    /// For a patch that can't be read, or of another picture.
+    pub fn patched(mut self, patches: &[impl AsRef<[u8]>]) -> Result<Self> {
+        let mut original = Arc::unwrap_or_clone(self.original);
+        for patch in patches {
+            Patch::read(patch.as_ref())?.lay(&mut original)?;
+        }
+        self.original = original.into();
+        Ok(self)
     }
 
     /// The same with a mask: white where the edit may act.

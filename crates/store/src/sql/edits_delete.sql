@@ -13,7 +13,7 @@ tree (id) as (
     union
     select c.id
     from tree t
-    cross join lateral (select c.id from edits c where c.parent_id = t.id and $4 limit $5 + 1) c
+    cross join lateral (select c.id from edits c where c.parent_id = t.id and ($4 or c.spec ? 'segments') limit $5 + 1) c
 ),
 few as materialized (
     select t.id from tree t limit $5 + 1

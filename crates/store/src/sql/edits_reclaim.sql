@@ -15,10 +15,9 @@ select
     coalesce(i.digest, r.digest) as input_digest,
     coalesce(i.bytes, r.bytes) as input_bytes,
     coalesce(i.media_type, r.media_type) as input_media_type,
+    r.patches as input_patches,
     m.blob_key as mask_key, m.digest as mask_digest, m.bytes as mask_bytes, m.media_type as mask_media_type
 from held c
 left join lateral (select * from images i where i.id = c.image_id limit 1) i on true
-left join lateral (
-    select * from artifacts r where r.edit_id = c.parent_id and r.kind is not distinct from 'result' limit 1
-) r on true
+left join lateral picture_layers(c.parent_id) r on true
 left join lateral (select * from images m where m.id = c.mask_id limit 1) m on true

@@ -13,7 +13,5 @@ from (
     limit $3
 ) e
 left join lateral (select * from images i where i.id = e.image_id limit 1) i on true
-left join lateral (
-    select * from artifacts r where r.edit_id = e.parent_id and r.kind is not distinct from 'result' limit 1
-) r on true
+left join lateral picture_layers(e.parent_id) r on true
 where coalesce(i.blob_key, r.blob_key) is not null

@@ -3,6 +3,11 @@ with live as materialized (
     from edits e
     where e.id = any (array(
             select q.id from edits q where q.session_id = $2 and q.tenant_id is not distinct from $1 and q.finished_at is null
+            union all
+            select c.id
+            from edits q
+            cross join lateral (select c.id from edits c where c.parent_id = q.id and c.spec ? 'segments' and c.finished_at is null limit 1000) c
+            where q.session_id = $2 and q.tenant_id is not distinct from $1
         ))
         and e.finished_at is null
     order by e.id

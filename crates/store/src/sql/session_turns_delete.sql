@@ -6,10 +6,16 @@ with few as materialized (
     order by e.session_id desc, e.id desc
     limit $3
 ),
+-- Segmentations of turns' results are no turns, and go with them.
+beside as materialized (
+    select c.id
+    from few f
+    cross join lateral (select c.id from edits c where c.parent_id = f.id and c.spec ? 'segments' limit 1000) c
+),
 found as materialized (
     select e.id, e.tenant_id, e.finished_at
     from edits e
-    where e.id = any (array(select f.id from few f))
+    where e.id = any (array(select f.id from few f union all select b.id from beside b))
     order by e.id
     for update
 ),

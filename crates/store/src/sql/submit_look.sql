@@ -32,6 +32,8 @@ left join lateral (
     select p.state, p.session_id
     from edits p
     where p.id = asked.parent_id and p.tenant_id is not distinct from asked.tenant_id
+        -- A segmentation has no result to build on.
+        and not p.spec ? 'segments'
     limit 1
 ) p on true
 left join lateral (

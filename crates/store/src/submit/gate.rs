@@ -197,6 +197,8 @@ impl Gate {
             (Some(seat), Some(other)) if seat.id != other => {
                 return Err(Submitted::ParentElsewhere);
             }
+            // The segments of a turn's result are no turn.
+            (None, Some(_)) if submission.spec.segments => None,
             (None, Some(inherited)) => Some(self.seats.of(inherited, submission.tenant)?),
             (seat, _) => seat,
         };

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use limekiln_jobs::{BatchId, Digest, EditId, ImageId, SessionId};
+use limekiln_jobs::{BatchId, Digest, EditId, ImageId, Needs, SessionId};
 use serde_json::Value;
 use sqlx::postgres::{PgConnection, PgRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::gate::{Account, Gate, Look};
-use super::seats::{Place, Seat, Seats};
+use super::seats::{Place, Seat, Seats, Start};
 use crate::arrays::column;
 use crate::row::{
     bad, big, clean, clean_json, get, id, id_opt, int, small, small_opt, whole, word,
@@ -194,7 +194,9 @@ pub(super) async fn insert(
         .bind(column(of(), |submission| {
             submission.trace.as_deref().map(trace)
         }))
-        .bind(column(of(), needs))
+        .bind(column(&gate.admitted, |admitted| {
+            needs(&submissions[admitted.at], &admitted.start)
+        }))
         .bind(at)
         .bind(column(turns(), |turn| {
             turn.and_then(|turn| turn.parent).map(EditId::uuid)
@@ -215,9 +217,13 @@ fn spec(submission: &Submission) -> Result<Value> {
         .map_err(|error| bad("spec", error))
 }
 
-/// Needs, a line each: an array of arrays has to be rectangular.
-fn needs(submission: &Submission) -> Option<String> {
+/// Needs, a line each: an array of arrays has to be rectangular. A turn needs a worker that knows pictures in
+/// layers.
+fn needs(submission: &Submission, start: &Start) -> Option<String> {
     let mut needs = submission.spec.needs();
+    if start.turn.is_some() {
+        needs.extend([Needs::LAYERS.to_owned()]);
+    }
     needs.extend(submission.needs.iter().map(clean));
     let needs: Vec<_> = needs.into_iter().collect();
     (!needs.is_empty()).then(|| needs.join("\n"))

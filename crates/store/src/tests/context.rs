@@ -176,7 +176,8 @@ impl TestContext {
 
     /// A worker with so many slots for this model.
     pub(super) async fn worker(&self, slots: u32) -> WorkerId {
-        self.able_worker(slots, Needs::default()).await
+        self.able_worker(slots, Needs::from_iter([Needs::LAYERS]))
+            .await
     }
 
     /// The same that can do these needs.

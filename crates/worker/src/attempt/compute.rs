@@ -58,7 +58,19 @@ async fn follow(
                 }
                 return Err(interrupt.into());
             }
-            result = &mut run.result => return Ok(run_result(result)?),
+            result = &mut run.result => {
+                let finished = run_result(result)?;
+                while let Ok(png) = run.located.try_recv() {
+                    reporter.located(&png);
+                }
+                tokio::select! {
+                    biased;
+                    // What is done is uploaded, or given back, whatever watchers know of it.
+                    _ = lease.interrupted() => {}
+                    told = reporter.tell_located() => told?,
+                }
+                return Ok(finished);
+            }
             Ok(()) = run.progress.changed() => {
                 let Some(progress) = *run.progress.borrow_and_update() else {
                     continue;

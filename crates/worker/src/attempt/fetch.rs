@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use limekiln_blobs::{Error, Key};
 use limekiln_jobs::retry::Policy;
 use limekiln_jobs::{Digest, ErrorKind, Failure, Retryable};
@@ -23,9 +24,16 @@ pub(super) const RETRY: Policy = Policy::new(Duration::from_millis(100), Duratio
 /// Tries before a blob that is missing or damaged is given up.
 const TRIES: u32 = 3;
 
+/// Turns that are stored as what they changed, one over the other, before one is stored whole: whoever shows such a picture reads
+/// them all.
+const PATCHES_MAX: usize = 250;
+/// Patches that are fetched at a time.
+const PATCHES_AT_ONCE: usize = 8;
+
 #[derive(Default)]
 struct Fetched {
     input: Option<Bytes>,
+    patches: Vec<Bytes>,
     mask: Option<Bytes>,
     saved: Option<Bytes>,
 }
@@ -47,10 +55,12 @@ pub(super) async fn work(
         match (ctx.engine.sizing(&claimed.model), fetched.input.clone()) {
             (Some(sizing), Some(input)) => {
                 let (spec, mask) = (claimed.spec.clone(), fetched.mask);
+                let patches = fetched.patches;
                 let began = Instant::now();
                 let (cost, recolors) = resolve::cost(&spec)?;
                 ctx.limits.check(&claimed.model, cost, spec.size)?;
                 let need = Need::of(&input, mask.as_deref(), &spec, sizing, recolors)?;
+                let need = need.layered(patches.iter().map(Bytes::len).sum());
                 let held = Held::take(&ctx.memory, need).await?;
                 metrics::stage("memory", began.elapsed());
                 let began = Instant::now();
@@ -60,7 +70,7 @@ pub(super) async fn work(
                     ctx.engine.name(&claimed.model).map(str::to_owned),
                 );
                 let read = move || {
-                    let prepared = Prepared::read(&input, mask.as_deref(), &spec, sizing)?;
+                    let prepared = Prepared::read((&input, &patches), mask.as_deref(), &spec, sizing)?;
                     let reusing = match (&prepared.asked, engine) {
                         (Asked::Edit(request), Some(engine)) => {
                             reuse::reusing(&of, request, &engine)
@@ -92,6 +102,7 @@ pub(super) async fn work(
         prepared,
         known,
         saved: fetched.saved,
+        patched: claimed.session.is_some() && claimed.patches.len() < PATCHES_MAX,
         alone: claimed.hangs > 0,
     };
     Ok((work, held, reusing))
@@ -102,6 +113,16 @@ async fn fetch(ctx: &Context, claimed: &Claimed) -> Result<Fetched, Failure> {
     if ctx.cache.is_none() {
         return Ok(Fetched::default());
     }
+    let patches = async {
+        let mut patches = Vec::with_capacity(claimed.patches.len());
+        for some in claimed.patches.chunks(PATCHES_AT_ONCE) {
+            let fetches = some
+                .iter()
+                .map(|patch| blob(ctx, "patch", &patch.key, &patch.digest, patch.bytes));
+            patches.append(&mut try_join_all(fetches).await?);
+        }
+        Ok(patches)
+    };
     let input = &claimed.input;
     let input = blob(ctx, "input", &input.key, &input.digest, input.bytes);
     let mask = async {
@@ -118,9 +139,10 @@ async fn fetch(ctx: &Context, claimed: &Claimed) -> Result<Fetched, Failure> {
             None => Ok(None),
         }
     };
-    let (input, mask, saved) = tokio::try_join!(input, mask, saved)?;
+    let (input, patches, mask, saved) = tokio::try_join!(input, patches, mask, saved)?;
     Ok(Fetched {
         input: Some(input),
+        patches,
         mask,
         saved,
     })

@@ -63,38 +63,69 @@ impl<'a> ProgressReporter<'a> {
     /// Reports for as long as it is polled, and ends only when the lease is lost. Cancel safe.
     pub(super) async fn run(&mut self) -> LeaseLost {
         loop {
-            let Some((progress, located, writing)) = &mut self.writing else {
+            if self.writing.is_none() {
                 let Some((at, progress)) = self.due() else {
                     return pending().await;
                 };
                 sleep_until(at).await;
-                let located = self.located.take();
-                self.writing = Some((progress, located.is_some(), self.write(progress, located)));
-                continue;
-            };
-            let (progress, located, write) = (*progress, *located, writing.await);
-            self.writing = None;
-            self.reported = Some(progress);
-            self.reported_at = Instant::now();
-            match write {
-                Ok(Write::Applied { seq }) if located => {
-                    // In the order in which Postgres has both.
-                    for seq in [seq.saturating_sub(1), seq] {
-                        events::stored(self.ctx, self.claimed.edit, seq).await;
-                    }
-                }
-                Ok(Write::Applied { seq }) => {
-                    events::progress(self.ctx, self.claimed, seq, progress);
-                }
-                Ok(Write::Stale | Write::Missing) => {
-                    metrics::stale("progress");
-                    let signal = Signal::Stale(self.claimed.edit, self.claimed.epoch);
-                    self.ctx.settings.signals.emit(signal);
-                    return LeaseLost;
-                }
-                Err(error) => tracing::warn!(%error, "progress is not recorded"),
+                self.begin(progress);
+            }
+            if let Err(lost) = self.written().await {
+                return lost;
             }
         }
+    }
+
+    /// Writes the region now, of an edit that is done before its progress was due. Cancel safe.
+    pub(super) async fn tell_located(&mut self) -> Result<(), LeaseLost> {
+        let told = |writing: &Option<(Progress, bool, Writing)>| {
+            writing.as_ref().is_none_or(|(_, located, _)| !located)
+        };
+        while self.located.is_some() || !told(&self.writing) {
+            if self.writing.is_none() {
+                let Some(progress) = self.newest else {
+                    return Ok(());
+                };
+                self.begin(progress);
+            }
+            self.written().await?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, progress: Progress) {
+        let located = self.located.take();
+        self.writing = Some((progress, located.is_some(), self.write(progress, located)));
+    }
+
+    /// Waits for the write under way, and tells of it.
+    async fn written(&mut self) -> Result<(), LeaseLost> {
+        let Some((progress, located, writing)) = &mut self.writing else {
+            return Ok(());
+        };
+        let (progress, located, write) = (*progress, *located, writing.await);
+        self.writing = None;
+        self.reported = Some(progress);
+        self.reported_at = Instant::now();
+        match write {
+            Ok(Write::Applied { seq }) if located => {
+                // In the order in which Postgres has both.
+                for seq in [seq.saturating_sub(1), seq] {
+                    events::stored(self.ctx, self.claimed.edit, seq).await;
+                }
+            }
+            Ok(Write::Applied { seq }) => {
+                events::progress(self.ctx, self.claimed, seq, progress);
+            }
+            Ok(Write::Stale | Write::Missing) => {
+                metrics::stale("progress");
+                let signal = Signal::Stale(self.claimed.edit, self.claimed.epoch);
+                self.ctx.settings.signals.emit(signal);
+                return Err(LeaseLost);
+            }
+            Err(error) => tracing::warn!(%error, "progress is not recorded"),
+        }
+        Ok(())
     }
 
     /// The progress that is not reported yet, and when it is due.

@@ -42,6 +42,8 @@ pub struct Work {
     pub known: Known,
     /// What [`Editor::save`] returned in an earlier attempt. A checkpoint that can't be used means starting over.
     pub saved: Option<Bytes>,
+    /// Whether only what it changes of its input is to be left, where that can be told.
+    pub patched: bool,
     /// No other edit may be in its calls: the engine hung on it before, or hung or panicked on it among others.
     pub alone: bool,
 }

@@ -90,6 +90,7 @@ async fn what_a_stopped_edit_holds_is_free_once_the_engine_has_let_go_of_it() {
         prepared: None,
         known: Known::default(),
         saved: None,
+        patched: false,
         alone: false,
     };
     let run = engine.submit(work, held);

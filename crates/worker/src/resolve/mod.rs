@@ -12,6 +12,7 @@ use limekiln_jobs::{Carry, Cost, Failure, FailureClass, Finish, Needs, Resolved,
 use limekiln_lime::Preset;
 use limekiln_lime::canvas::{self, Finishing};
 use limekiln_lime::found::Paint;
+use limekiln_lime::preset::{LocateFrom, Recolor, Rule};
 use serde_json::Value;
 
 /// Why an edit can't be made ready here.
@@ -39,6 +40,10 @@ pub fn resolve(spec: &Spec) -> Result<Resolved, Invalid> {
     let wrong = |failure: Failure| Invalid::new("options", failure.message);
     let preset = named(&spec.preset).map_err(wrong)?;
     let preset = with_options(spec, preset).map_err(wrong)?;
+    let preset = match spec.segments {
+        true => segmenting(preset)?,
+        false => preset,
+    };
     let fields = packed::fields(&preset).map_err(unpackable).map_err(wrong)?;
     paint_of(spec, &preset).map_err(|error| {
         let field = error.field().unwrap_or("options");
@@ -54,6 +59,25 @@ pub fn resolve(spec: &Spec) -> Result<Resolved, Invalid> {
     })
 }
 
+/// The preset that only locates, as one that would recolor what it finds.
+fn segmenting(preset: Preset) -> Result<Preset, Invalid> {
+    let tells = preset.locate.as_ref().is_some_and(|locate| {
+        locate.from == LocateFrom::Input && locate.select.rule != Rule::Level
+    });
+    if !tells {
+        let says = format!(
+            "the preset {} does not tell a picture's segments from the picture alone: choose fast, auto or recolor",
+            preset.name
+        );
+        return Err(Invalid::new("preset", says));
+    }
+    Ok(Preset {
+        edit: None,
+        recolor: Some(Recolor { sure: 0.0 }),
+        ..preset
+    })
+}
+
 fn cost_of(preset: &Preset) -> Cost {
     Cost {
         rows: preset.rows(),
@@ -62,6 +86,9 @@ fn cost_of(preset: &Preset) -> Cost {
 }
 
 fn paint_of(spec: &Spec, preset: &Preset) -> Result<Option<Paint>, canvas::Error> {
+    if spec.segments {
+        return Ok(None);
+    }
     let (color, material) = (spec.color.as_deref(), spec.material.as_deref());
     canvas::paint(preset, &spec.instruction, color, material)
 }
@@ -168,7 +195,6 @@ fn unpackable(error: serde_json::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use limekiln_lime::preset::LocateFrom;
     use serde_json::json;
 
     use super::*;

@@ -71,8 +71,15 @@ fn asks(edit: &mut Submission, options: &Value) {
 async fn files(context: &TestContext, edit: EditId) -> Vec<(ArtifactKind, Vec<u8>)> {
     let mut files = Vec::new();
     for kind in ArtifactKind::ALL {
-        // Its timings differ; and nothing is laid over the input.
-        if matches!(kind, ArtifactKind::Report | ArtifactKind::Matte) {
+        // Its timings differ; nothing is laid over the input; and of a session, or asked for its segments, it is not.
+        if matches!(
+            kind,
+            ArtifactKind::Report
+                | ArtifactKind::Matte
+                | ArtifactKind::Patch
+                | ArtifactKind::Labels
+                | ArtifactKind::Parts
+        ) {
             continue;
         }
         let artifact = context.store.artifact_get(context.tenant, edit, kind);

@@ -19,4 +19,5 @@ mod recolor;
 mod reuse;
 mod running;
 mod sharing;
+mod turns;
 mod whole;

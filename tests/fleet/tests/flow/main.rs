@@ -6,6 +6,7 @@ mod dev;
 mod gone;
 mod sessions;
 mod told;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -11,6 +11,8 @@ mod flags_only;
 mod keys;
 mod migrate;
 mod queue;
+mod region;
+mod segments;
 mod serve;
 mod services;
 mod session;
@@ -34,10 +36,13 @@ pub(crate) use keys::{
 };
 pub(crate) use migrate::MigrateArgs;
 pub(crate) use queue::QueueArgs;
+pub(crate) use region::{Point, RegionArgs};
+pub(crate) use segments::SegmentsArgs;
 pub(crate) use serve::{ApiArgs, Downloads, ServeArgs};
 pub(crate) use services::{DatabaseArgs, S3Args, ServicesArgs};
 pub(crate) use session::{
-    Session, SessionArgs, SessionEditArgs, SessionJumpArgs, SessionNewArgs, SessionOneArgs,
+    Session, SessionArgs, SessionBranchArgs, SessionEditArgs, SessionJumpArgs, SessionNewArgs,
+    SessionOneArgs,
 };
 pub(crate) use submit::{GatewayArgs, RequestArgs, SubmitArgs};
 pub(crate) use tables::TablesArgs;

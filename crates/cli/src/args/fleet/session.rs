@@ -29,7 +29,12 @@ Examples:
   limekiln session tree 01939e0c-...
       picture
       1  make the sofa red   <- head
-      2  make the wall blue";
+      2  make the wall blue
+  limekiln session branch 01939e0c-... red-one
+      a name for the turn at the head; `session jump` takes it
+  limekiln session show 01939e0c-... -o now.png --matte turns.png
+  limekiln verify room.png now.png turns.png
+      all that no turn was about is the picture's own";
 
 /// The parts of `session`.
 #[derive(Debug, Subcommand)]
@@ -43,8 +48,8 @@ pub(crate) enum Session {
     Jump(SessionJumpArgs),
     /// Draw the session's turns
     Tree(SessionOneArgs),
-    /// Show the session: its head, its turns and its branches
-    Show(SessionOneArgs),
+    Show(SessionShowArgs),
+    Branch(SessionBranchArgs),
     /// Delete the session with all its turns and their results; the picture that it started from stays
     Delete(SessionOneArgs),
 }
@@ -114,6 +119,54 @@ pub(crate) struct SessionOneArgs {
     pub(crate) session: SessionId,
 
     /// Print the session as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// Show the session: its head, its turns and its branches
+#[derive(Args, Debug)]
+pub(crate) struct SessionShowArgs {
+    #[command(flatten)]
+    pub(crate) one: SessionOneArgs,
+
+    /// Also write the picture at the head: .png, .webp (both lossless) or .jpg
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Also write the union of the mattes of all turns up to the head, for `limekiln verify`
+    #[arg(long, value_name = "PNG")]
+    pub(crate) matte: Option<PathBuf>,
+}
+
+/// Name a turn, or list the names
+///
+/// A branch stays where it is, whatever is posted, until it is moved. Without NAME all branches are listed.
+#[derive(Args, Debug)]
+pub(crate) struct SessionBranchArgs {
+    /// Id of the session
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: SessionId,
+
+    /// Name of the branch: a-z, 0-9, '.', '_' and '-'
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// The turn that it names from now on, by its number, its id, or a branch [default for a new one: the head]
+    #[arg(long, value_name = "TURN", requires = "name")]
+    pub(crate) at: Option<String>,
+
+    /// Give it another name
+    #[arg(long, value_name = "NAME", requires = "name")]
+    pub(crate) rename: Option<String>,
+
+    /// Delete it; the turns stay
+    #[arg(long, requires = "name", conflicts_with_all = ["at", "rename"])]
+    pub(crate) delete: bool,
+
+    /// Print the branch, or all of them, as JSON
     #[arg(long)]
     pub(crate) json: bool,
 

@@ -7,6 +7,7 @@ use clap::Args;
 use limekiln_jobs::{Reuse, SessionId};
 use url::Url;
 
+use super::RegionArgs;
 use crate::args::{ColorArgs, FinishArgs, PresetArgs, Seed};
 
 /// Send an edit to a gateway, watch it, and fetch the result
@@ -59,6 +60,9 @@ pub(crate) struct RequestArgs {
     /// Edit here instead of finding the region: a picture of IMAGE's size, white where the edit may act
     #[arg(long, value_name = "PNG")]
     pub(crate) mask: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) region: RegionArgs,
 
     #[command(flatten)]
     pub(crate) color: ColorArgs,

@@ -34,6 +34,7 @@ pub(in crate::tests) async fn a_claim_carries_everything(store: &Store) {
         class: asked.class,
         spec,
         input: picture(context.tenant, b"picture").into(),
+        patches: Vec::new(),
         mask: Some(picture(context.tenant, b"mask").into()),
         checkpoint: None,
         seq: 2,

@@ -56,6 +56,10 @@ struct OpenEdit {
     state: State,
     canvas: Canvas,
     finishing: Finishing,
+    /// Whether only what it changes is to be left.
+    patched: bool,
+    /// The preset's name, of an edit that is to leave its picture's segments alone.
+    segments: Option<String>,
 }
 
 /// How far the engine is with an edit.
@@ -225,6 +229,8 @@ impl Editor for LimeEditor {
             state,
             canvas,
             finishing,
+            patched: work.patched,
+            segments: work.spec.segments.then_some(work.spec.preset),
         };
         self.edits.insert(run, open);
         Ok(progress)
@@ -288,6 +294,8 @@ impl Editor for LimeEditor {
             state,
             canvas,
             finishing,
+            patched,
+            segments,
         } = self.edits.remove(&run).ok_or_else(unknown)?;
         let (mut outcome, drawings_only) = match state {
             State::Edit(edit) => {
@@ -297,6 +305,9 @@ impl Editor for LimeEditor {
             State::Done(outcome) => (*outcome, false),
         };
         Ok(Box::new(move |stop| {
+            if let Some(preset) = segments {
+                return outputs::segments(&canvas, outcome, preset);
+            }
             let warnings = canvas.warnings(drawings_only, finishing.finish, Format::Png);
             let warnings = warnings.iter().map(ToString::to_string).collect();
             let beat = || match stop.is_cancelled() {
@@ -306,7 +317,7 @@ impl Editor for LimeEditor {
             let made = std::mem::take(&mut outcome.made);
             let finished = canvas.finish(outcome, finishing, warnings, &beat);
             outputs::count(&finished);
-            outputs::outputs(finished.map_err(prepared::failure)?, &made)
+            outputs::outputs(finished.map_err(prepared::failure)?, patched, &made)
         }))
     }
 

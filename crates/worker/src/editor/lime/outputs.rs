@@ -5,10 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use image::DynamicImage;
 use limekiln_finish::Error as FinishError;
+use limekiln_jobs::api::{Part, Parts};
 use limekiln_jobs::{ArtifactKind, Failure, FailureClass};
-use limekiln_lime::Known;
-use limekiln_lime::canvas::{self, Finish, Finished, View};
+use limekiln_lime::canvas::{self, Canvas, Finish, Finished, View};
 use limekiln_lime::known::Kind;
+use limekiln_lime::{Known, Outcome};
 use limekiln_pictures::{Format, encode};
 
 use crate::editor::contract::{Output, Outputs};
@@ -52,11 +53,21 @@ pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
     }
 }
 
-/// The result first, then its matte and the stages as far as there are any, the report last.
-pub(super) fn outputs(finished: Finished, made: &Known) -> Result<Outputs, Failure> {
+/// The result first, or what it changed where that is asked for and can be told, then its matte and the stages as far as there are
+/// any, the report last.
+pub(super) fn outputs(
+    finished: Finished,
+    patched: bool,
+    made: &Known,
+) -> Result<Outputs, Failure> {
+    let patch = patched.then(|| finished.patch()).flatten();
+    let (kind, body) = match patch {
+        Some(patch) => (ArtifactKind::Patch, patch.png()),
+        None => (ArtifactKind::Result, finished.result.encode(Format::Png)),
+    };
     let result = Output {
-        kind: ArtifactKind::Result,
-        body: Bytes::from(finished.result.encode(Format::Png).map_err(failure)?),
+        kind,
+        body: Bytes::from(body.map_err(failure)?),
         size: Some(finished.result.size()),
     };
     let mut files = vec![result];
@@ -64,7 +75,7 @@ pub(super) fn outputs(finished: Finished, made: &Known) -> Result<Outputs, Failu
         files.push(png(ArtifactKind::Matte, &matte.into())?);
     }
     for (view, pixels) in finished.stages.views() {
-        files.push(png(kind(view), &pixels)?);
+        files.push(png(artifact(view), &pixels)?);
     }
     let report = serde_json::to_value(&finished.report).map_err(failure)?;
     files.push(Output {
@@ -93,6 +104,66 @@ fn kept(made: &Known) -> Vec<(Kind, Bytes)> {
     }
 }
 
+/// The segments by number, what each of them is, and the report.
+pub(super) fn segments(
+    canvas: &Canvas,
+    outcome: Outcome,
+    preset: String,
+) -> Result<Outputs, Failure> {
+    let Outcome {
+        segments, report, ..
+    } = outcome;
+    let numbered = segments
+        .and_then(|segments| canvas.numbered(&segments))
+        .ok_or_else(|| failure("no segments were made"))?;
+    let (width, height) = canvas.size();
+    let engine = report.engine.as_ref();
+    let grid = numbered.labels.side();
+    let parts = (1..).zip(numbered.parts).map(|(number, part)| {
+        let [red, green, blue] = part.color;
+        Part {
+            number,
+            area: part.area,
+            bounds: part.bounds,
+            color: format!("#{red:02X}{green:02X}{blue:02X}"),
+        }
+    });
+    let parts = Parts {
+        model: engine
+            .map(|engine| engine.model.clone())
+            .unwrap_or_default(),
+        fingerprint: engine
+            .map(|engine| engine.fingerprint.clone())
+            .unwrap_or_default(),
+        preset,
+        width,
+        height,
+        grid,
+        segments: parts.collect(),
+    };
+    let report = serde_json::to_value(&report).map_err(failure)?;
+    let json = |kind, body| Output {
+        kind,
+        body: Bytes::from(body),
+        size: None,
+    };
+    let labels = Output {
+        kind: ArtifactKind::Labels,
+        body: Bytes::from(numbered.labels.png().map_err(failure)?),
+        size: Some((grid, grid)),
+    };
+    let parts = serde_json::to_vec(&parts).map_err(failure)?;
+    let said = serde_json::to_vec_pretty(&report).map_err(failure)?;
+    Ok(Outputs {
+        files: vec![
+            labels,
+            json(ArtifactKind::Parts, parts),
+            json(ArtifactKind::Report, said),
+        ],
+        report: Some(report),
+    })
+}
+
 fn png(kind: ArtifactKind, pixels: &DynamicImage) -> Result<Output, Failure> {
     Ok(Output {
         kind,
@@ -101,7 +172,7 @@ fn png(kind: ArtifactKind, pixels: &DynamicImage) -> Result<Output, Failure> {
     })
 }
 
-fn kind(view: View) -> ArtifactKind {
+fn artifact(view: View) -> ArtifactKind {
     match view {
         View::Roi => ArtifactKind::Roi,
         View::Overlay => ArtifactKind::Overlay,
@@ -110,6 +181,6 @@ fn kind(view: View) -> ArtifactKind {
     }
 }
 
-fn failure(error: impl std::error::Error) -> Failure {
+fn failure(error: impl std::fmt::Display) -> Failure {
     Failure::new(FailureClass::Internal, "drawing_failed", error.to_string())
 }
