@@ -54,6 +54,7 @@ Examples:
   limekiln dev                           the whole fleet in one process: an HTTP API with queue and sessions
   limekiln submit room.png \"make the sofa red\" --key lk_...   an edit through that API
   limekiln session new room.png          edits that build on each other, with undo and redo
+  limekiln batch submit products.csv     a whole catalog: every picture in every color
 
 The fleet, each as many times as you like: `migrate` once, then `serve`, `coordinate`, `work`; `doctor` checks.
 
@@ -73,6 +74,7 @@ pub(crate) enum Command {
     Dev(Box<DevArgs>),
     Submit(Box<SubmitArgs>),
     Session(Box<SessionArgs>),
+    Batch(Box<BatchArgs>),
     Serve(Box<ServeArgs>),
     Coordinate(Box<CoordinateArgs>),
     Work(Box<WorkArgs>),

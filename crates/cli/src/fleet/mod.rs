@@ -11,12 +11,14 @@
 //! | `drain` | makes the workers of a machine finish their edits and exit |
 //! | `migrate` | the tables, and an operator's word on the bucket |
 //! | `doctor`, `doctor_blobs` | checks of what a process depends on; rows against blobs |
+//! | `batch` | whole catalogs through a gateway |
 //! | `submit`, `client` | sends an edit to a gateway |
 //! | `session`, `tree` | sessions at a gateway; their trees, drawn in text |
 //! | `queue`, `fairness`, `tables` | `limekiln bench queue`, `limekiln bench fairness`, `limekiln bench tables` |
 //! | `weights` | weights from a bucket |
 //! | `services`, `signals`, `status`, `telemetry` | what the processes share |
 
+mod batch;
 mod client;
 mod coordinate;
 #[cfg(feature = "embedded")]
@@ -90,6 +92,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         }),
         Command::Submit(args) => as_client(submit::run(args)),
         Command::Session(args) => as_client(session::run(&args.command)),
+        Command::Batch(args) => as_client(batch::run(&args.command)),
         Command::Bench(Bench::Queue(args)) => {
             with("bench", &args.telemetry, async |_, shutdown| {
                 queue::run(args, shutdown).await
