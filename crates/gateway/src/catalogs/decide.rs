@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract;
-use limekiln_jobs::api::{CatalogRow, Decision, DecisionKind, DecisionRequest, RowsChanged};
+use limekiln_jobs::api::{
+    CatalogRow, CatalogView, Decision, DecisionKind, DecisionRequest, RowsChanged,
+};
+use limekiln_jobs::catalog::CatalogState;
 use limekiln_jobs::{BatchId, ImageId};
 use limekiln_store::NewBase;
 use time::OffsetDateTime;
@@ -56,7 +59,13 @@ pub(crate) async fn decide(
     let found = store.catalog_request(caller.tenant, id).await?;
     let (catalog, _) = found.ok_or_else(not_found)?;
     let view = store.catalog_get(caller.tenant, id).await?;
-    if redo && view.is_some_and(|view| view.cancelled > 0 && view.waiting == 0 && view.live == 0) {
+    let cancelled = |view: CatalogView| {
+        matches!(
+            view.state,
+            CatalogState::Cancelling | CatalogState::Cancelled
+        )
+    };
+    if redo && view.is_some_and(cancelled) {
         return Err(Problem::plain(ProblemCode::CatalogSealed));
     }
     let asked = store

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::catalog::{CatalogState, Gate, Measures, Reason, RowState};
@@ -30,10 +29,6 @@ pub struct CatalogRequest {
     #[serde(default)]
     #[schema(minimum = -100, maximum = 100, example = 0)]
     pub priority: i16,
-    /// Address, http or https, to which the end of the catalog is posted, signed with the secret of `GET /v1/webhooks/secret`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 2048)]
-    pub webhook: Option<Url>,
 }
 
 /// A row: a line of the body of `POST /v1/catalogs/{id}/rows`. Beside these it may have any field of an edit request but `parent`,

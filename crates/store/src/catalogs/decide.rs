@@ -92,14 +92,20 @@ async fn decide(
     numbers: &[u64],
     again: &(Vec<NewBase>, Vec<NewRow>),
 ) -> Result<Option<u64>> {
-    let held =
-        sqlx::query("select id from catalogs where id = $1 and tenant_id = $2 for no key update")
-            .bind(catalog.uuid())
-            .bind(tenant.uuid())
-            .fetch_optional(&mut *tx)
-            .await?;
-    if held.is_none() {
+    let held = sqlx::query(
+        "select cancelled_at is not null as cancelled from catalogs
+        where id = $1 and tenant_id = $2 for no key update",
+    )
+    .bind(catalog.uuid())
+    .bind(tenant.uuid())
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(held) = held else {
         return Ok(None);
+    };
+    // What is cancelled starts nothing any more.
+    if decision.verdict == DecisionKind::Redo && get(&held, "cancelled")? {
+        return Ok(Some(0));
     }
     let before = sqlx::query(
         "select r.number, r.state from catalog_rows r
