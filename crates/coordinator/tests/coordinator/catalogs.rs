@@ -47,7 +47,8 @@ async fn catalog(context: &TestContext, rows: u64) -> BatchId {
     };
     let rows: Vec<NewRow> = (1..=rows).map(row).collect();
     let store = &context.store;
-    let added = store.catalog_rows_add(context.tenant, view.id, &[base], &rows);
+    let bases = [base];
+    let added = store.catalog_rows_add(context.tenant, view.id, &bases, &rows);
     assert!(matches!(added.await.unwrap(), RowsAdded::Taken(_)));
     store.catalog_seal(context.tenant, view.id).await.unwrap();
     view.id

@@ -21,9 +21,7 @@ mod telemetry;
 mod tenants;
 mod work;
 
-pub(crate) use batch::{
-    Batch, BatchArgs, BatchOneArgs, BatchResultsArgs, BatchStatusArgs, BatchSubmitArgs,
-};
+pub(crate) use batch::{Batch, BatchArgs, BatchOneArgs, BatchResultsArgs, BatchSubmitArgs};
 pub(crate) use coordinate::{CoordinateArgs, RetentionArgs};
 #[cfg(feature = "embedded")]
 pub(crate) use dev::DevArgs;

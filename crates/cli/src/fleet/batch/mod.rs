@@ -15,7 +15,6 @@ use anyhow::{Result, bail};
 use limekiln_jobs::BatchId;
 use limekiln_jobs::api::{CatalogView, RowsChanged};
 use limekiln_jobs::catalog::CatalogState;
-use reqwest::Method;
 
 use super::client::Client;
 use crate::args::{Batch, BatchOneArgs};

@@ -203,7 +203,7 @@ pub(in crate::tests) async fn a_catalog_is_paused_cancelled_and_tried_again(stor
     let failed = live[0].1.unwrap();
     let claimed = context.claim(failed).await;
     context
-        .fail(failed, claimed.epoch, limekiln_jobs::FailureClass::Request)
+        .fail(failed, claimed.epoch, limekiln_jobs::FailureClass::User)
         .await;
     let settled = context.work(catalog, 0).await;
     assert_eq!((settled.settled, settled.ended), (1, false));
