@@ -49,6 +49,12 @@ impl Erase {
             );
         }
         if deleted.1 == 0 {
+            deleted = (
+                "catalog rows",
+                store.tenant_catalog_rows_delete(tenant, LIMIT).await?,
+            );
+        }
+        if deleted.1 == 0 {
             deleted = ("batches", store.tenant_batches_delete(tenant, LIMIT).await?);
         }
         let (what, count) = deleted;

@@ -12,6 +12,7 @@
 //! | `control_loop` | what every loop below runs in: pauses, backoff while a service is down, one line of log an outage |
 //! | `release`, `reannounce` | queued edits to the broker, in fair order, a window ahead; and again, when their message got lost or they have waited for long |
 //! | `aside` | bulk that gives its slot to interactive edits |
+//! | `catalogs` | rows of catalogs become edits, a few at a time |
 //! | `announcer`, `wakes` | the messages of both, and those that cut a pause short |
 //! | `upkeep` | dead leases, retries that came due, turns whose parents ended |
 //! | `live` | events of what happened here, published to watchers |
@@ -39,6 +40,9 @@
 //! | `limekiln_aside_oldest_seconds` | gauge | | how long the one that was asked first, and has not, has known, while an interactive edit waits; no more than 30 |
 //! | `limekiln_announce_failed_total` | counter | | announcements the broker didn't confirm |
 //! | `limekiln_release_seconds` | histogram | | one look at the queue, publishing included |
+//! | `limekiln_catalogs_open` | gauge | | catalogs that have something to do |
+//! | `limekiln_catalog_rows_started_total` | counter | | rows of catalogs that became edits |
+//! | `limekiln_catalog_rows_ended_total` | counter | | rows of catalogs whose edits ended, or that could not become edits |
 //! | `limekiln_reaped_total` | counter | `outcome` | leases that ran out |
 //! | `limekiln_reaper_holding` | gauge | | 1 while no lease is taken, since an outage has just ended |
 //! | `limekiln_retried_total` | counter | | retries that came due |
@@ -70,6 +74,7 @@
 
 mod announcer;
 mod aside;
+mod catalogs;
 mod control_loop;
 mod deletions;
 mod erase;

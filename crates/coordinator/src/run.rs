@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::announcer::Announcer;
 use crate::aside::Aside;
+use crate::catalogs::Catalogs;
 use crate::control_loop::{self, ControlLoop};
 use crate::deletions::Deletions;
 use crate::erase::Erase;
@@ -84,6 +85,8 @@ async fn coordinate(
         every,
         settings.asides_most,
     ));
+    let wakes = WakeListener::new(broker.wakes().await);
+    loops.start(Catalogs::new(store.clone(), broker.clone(), wakes, every));
     loops.start(Reap {
         store: store.clone(),
         broker: broker.clone(),

@@ -41,6 +41,7 @@
 //! | `limekiln_made_files_total` | counter | `outcome` | results in other formats and sizes given out: `made` for that, or `kept` from before |
 //! | `limekiln_made_files_bytes` | gauge | | bytes of those that are kept |
 //! | `limekiln_service_up` | gauge | `service` | 1 while the process can use `postgres`, `broker`, `blobs` |
+//! | `limekiln_catalog_rows_taken_total` | counter | | rows of catalogs that came in |
 //! | `limekiln_head_moves_total` | counter | `outcome` | undo, redo and jumps in sessions: `moved`, `stale` (the head was elsewhere by then), `refused` |
 //! | `limekiln_watchers_open` | gauge | | readers of events, the OpenAI route's waits included |
 //! | `limekiln_watched_events_total` | counter | `source` | events given to readers: `live` from the broker, `read` from Postgres |
@@ -50,6 +51,7 @@ mod admin;
 mod admission;
 mod auth;
 mod body;
+mod catalogs;
 mod cors;
 mod disks;
 mod docs;

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use crate::openapi::Api;
 use crate::problem::{Problem, ProblemCode};
 use crate::{
-    State, account, admin, admission, cors, docs, edits, health, images, layers, models, openai,
-    openapi as description, segmentations, sessions, webhooks,
+    State, account, admin, admission, catalogs, cors, docs, edits, health, images, layers, models,
+    openai, openapi as description, segmentations, sessions, webhooks,
 };
 
 /// What the public port serves. [`serve`](crate::serve()) adds the bounds on connections.
@@ -141,6 +141,18 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
             sessions::branches::delete
         ))
         .routes(routes!(sessions::events::watch))
+        .routes(routes!(catalogs::read::create, catalogs::read::list))
+        .routes(routes!(catalogs::read::get))
+        .routes(routes!(catalogs::rows::add, catalogs::rows::list))
+        .routes(routes!(catalogs::control::seal))
+        .routes(routes!(catalogs::control::pause))
+        .routes(routes!(catalogs::control::resume))
+        .routes(routes!(catalogs::control::cancel))
+        .routes(routes!(catalogs::control::retry))
+        .routes(routes!(catalogs::control::priority))
+        .routes(routes!(catalogs::decide::decide))
+        .routes(routes!(catalogs::results::results))
+        .routes(routes!(catalogs::events::watch))
         .routes(routes!(webhooks::secret))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(models::list))

@@ -12,6 +12,7 @@
 //! | [`spec`] | what the engine is told; kept with the edit |
 //! | [`state`] | the states of an edit, leases, failures |
 //! | [`machine`] | `apply`: the only rule by which an edit changes |
+//! | [`catalog`] | many edits asked for at once: their templates and the quality gate |
 //! | [`session`] | the turns of a session, and where its head may go |
 //! | [`backoff`] | how long a failed edit waits |
 //! | [`events`] | the edit's history as its watchers read it |
@@ -63,6 +64,7 @@
 pub mod api;
 pub mod artifacts;
 pub mod backoff;
+pub mod catalog;
 pub mod class;
 pub mod cost;
 pub mod digest;

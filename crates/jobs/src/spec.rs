@@ -130,7 +130,7 @@ impl Spec {
     }
 
     /// Needs of fields that this version knows and the first workers did not.
-    pub const LATER: [&str; 9] = [
+    pub const LATER: [&str; 10] = [
     /// Needs of fields that this version knows and the first workers did not; and of turns, whatever their fields.
     pub const LATER: [&str; 10] = [
         "carry",

@@ -62,6 +62,15 @@ pub struct Key {
 }
 
 impl Store {
+    /// The label of a key; empty where it has none, or is gone.
+    pub async fn key_label(&self, key: KeyId) -> Result<String> {
+        let label = "select label from api_keys where id = $1";
+        let row = self
+            .row("key_label", sqlx::query(label).bind(key.uuid()))
+            .await?;
+        row.map_or_else(|| Ok(String::new()), |row| get(&row, "label"))
+    }
+
     /// Creates a key that works until it is revoked.
     ///
     /// # Errors

@@ -12,6 +12,7 @@
 //! | `writer` | [`Writer`]: what comes at once is one statement, tried again through outages |
 //! | `submission`, `submit` | edits come in: idempotency and limits, exact across gateways |
 //! | `release`, `aside` | which edits are announced next, fairly, and what is announced again; the lines they stand in; bulk that gives its slot away |
+//! | `catalogs` | many edits asked for at once, of which a few are under way |
 //! | `claim`, `lease`, `outcome` | the worker's side: claim, renew, progress, checkpoint; complete, fail, hand back |
 //! | `reap`, `control` | leases that ran out, retries that are due, turns that may start; cancel, retry by hand |
 //! | `edits`, `events`, `artifacts` | what clients read |
@@ -54,6 +55,7 @@ mod aside;
 #[cfg(any(test, feature = "bench"))]
 pub mod bench;
 mod blob_rows;
+mod catalogs;
 mod claim;
 mod conn;
 mod control;
@@ -100,6 +102,9 @@ mod writer;
 pub use artifacts::{ArtifactRef, NewArtifact, PictureId};
 pub use aside::Asides;
 pub use blob_rows::{BlobRow, BlobTable};
+pub use catalogs::{
+    CatalogCreated, CatalogDue, CatalogWork, NewBase, NewCatalog, NewRow, RowRequest, RowsAdded,
+};
 pub use claim::Claimed;
 pub use control::{Cancel, Retried};
 pub use deletion::{BlobDeletion, Deleted};

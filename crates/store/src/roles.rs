@@ -47,10 +47,19 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
     ("session_events", ["select", "select, delete", ""]),
     ("batches", ["select, insert", "select, delete", ""]),
     (
+        "catalogs",
+        ["select, insert, update", "select, update, delete", ""],
+    ),
+    ("catalog_bases", ["select, insert", "select", ""]),
+    (
+        "catalog_rows",
+        ["select, insert, update", "select, update, delete", ""],
+    ),
+    (
         "edits",
         [
             "select, insert, update, delete",
-            "select, update, delete",
+            "select, insert, update, delete",
             "select, update",
         ],
     ),

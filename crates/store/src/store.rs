@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 22] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 25] = [
     (
         1,
         "fleet",
@@ -139,6 +139,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 22] = [
         29,
         "layers",
         include_str!("../../../migrations/0029_layers.sql"),
+    ),
+    (
+        32,
+        "catalogs",
+        include_str!("../../../migrations/0032_catalogs.sql"),
     ),
 ];
 

@@ -55,6 +55,7 @@ Examples:
   limekiln submit room.png \"make the sofa red\" --key lk_...   an edit through that API
   limekiln segments room.png             what to name where the machine edits the wrong thing
   limekiln session new room.png          edits that build on each other, with undo and redo
+  limekiln batch submit products.csv     a whole catalog: every picture in every color
 
 The fleet, each as many times as you like: `migrate` once, then `serve`, `coordinate`, `work`; `doctor` checks.
 
@@ -75,6 +76,7 @@ pub(crate) enum Command {
     Submit(Box<SubmitArgs>),
     Session(Box<SessionArgs>),
     Segments(Box<SegmentsArgs>),
+    Batch(Box<BatchArgs>),
     Serve(Box<ServeArgs>),
     Coordinate(Box<CoordinateArgs>),
     Work(Box<WorkArgs>),

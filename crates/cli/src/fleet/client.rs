@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use limekiln_diffusion::checkpoint::proxy_of;
-use limekiln_jobs::api::{AcceptedEdit, ImageView, Invalid, Models, PIXELS_MOVED, ProblemDocument};
+use limekiln_jobs::api::{
+    AcceptedEdit, CatalogRequest, CatalogView, ImageView, Invalid, Models, PIXELS_MOVED,
+    ProblemDocument, RowsTaken,
+};
 use limekiln_jobs::retry::Policy;
 use limekiln_jobs::{ArtifactKind, EditEvent, EditId, EditRequest, EditView, SessionId};
 use limekiln_pictures::Format;
@@ -131,6 +134,57 @@ impl Client {
         body: Option<&impl Serialize>,
     ) -> Result<T> {
         read(self.request(method, path, body).await?).await
+    }
+
+    /// Reads what is at this path.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says about it.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        read(self.request(Method::GET, path, None::<&()>).await?).await
+    }
+
+    /// Posts to this path, without a body.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says about it.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        read(self.request(Method::POST, path, None::<&()>).await?).await
+    }
+
+    /// Makes a catalog: the same one for the same key.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says about it.
+    pub(crate) async fn catalog_create(
+        &self,
+        request: &CatalogRequest,
+        key: &str,
+    ) -> Result<CatalogView> {
+        let url = self.url("/v1/catalogs")?;
+        let send = || {
+            let request = self.http.post(url.clone()).json(request);
+            request.header("idempotency-key", key)
+        };
+        read(self.send(send).await?).await
+    }
+
+    /// Sends rows, a JSON object on each line: each once, however often they are sent.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway says about them.
+    pub(crate) async fn rows_add(&self, path: &str, rows: Vec<u8>) -> Result<RowsTaken> {
+        let url = self.url(path)?;
+        let rows = Bytes::from(rows);
+        let send = || {
+            let request = self.http.post(url.clone()).body(rows.clone());
+            request.header(CONTENT_TYPE, "application/x-ndjson")
+        };
+        read(self.send(send).await?).await
     }
 
     /// Deletes what is at this path.

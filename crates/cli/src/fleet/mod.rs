@@ -11,6 +11,7 @@
 //! | `drain` | makes the workers of a machine finish their edits and exit |
 //! | `migrate` | the tables, and an operator's word on the bucket |
 //! | `doctor`, `doctor_blobs` | checks of what a process depends on; rows against blobs |
+//! | `batch` | whole catalogs through a gateway |
 //! | `submit`, `client` | sends an edit to a gateway |
 //! | `session`, `tree`, `session_files` | sessions at a gateway; their trees, drawn in text; their files |
 //! | `segments` | segments of a picture, and regions that are named by them |
@@ -18,6 +19,7 @@
 //! | `weights` | weights from a bucket |
 //! | `services`, `signals`, `status`, `telemetry` | what the processes share |
 
+mod batch;
 mod client;
 mod coordinate;
 #[cfg(feature = "embedded")]
@@ -94,6 +96,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Submit(args) => as_client(submit::run(args)),
         Command::Session(args) => as_client(session::run(&args.command)),
         Command::Segments(args) => as_client(segments::run(args)),
+        Command::Batch(args) => as_client(batch::run(&args.command)),
         Command::Bench(Bench::Queue(args)) => {
             with("bench", &args.telemetry, async |_, shutdown| {
                 queue::run(args, shutdown).await

@@ -8,6 +8,7 @@
 )]
 
 mod aside;
+mod catalogs;
 mod deletions;
 #[cfg(feature = "embedded")]
 mod embedded;

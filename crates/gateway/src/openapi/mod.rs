@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use limekiln_jobs::EditEvent;
 use limekiln_jobs::api::{
-    OpenAiError, ProblemDocument, SentEvent, SentSessionEvent, SessionEvent, WebhookDelivery,
+    OpenAiError, ProblemDocument, SentCatalogEvent, SentEvent, SentSessionEvent, SessionEvent,
+    WebhookDelivery,
 };
 use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -29,13 +30,14 @@ use crate::settings::Settings;
         (name = "images", description = "Pictures and masks to edit with"),
         (name = "edits", description = "Edits, their events and their results"),
         (name = "sessions", description = "Edits that build on each other: a tree with a head, undo, redo and branches"),
+        (name = "catalogs", description = "Many edits asked for at once: rows, progress, results, and a gate that holds what somebody should look at"),
         (name = "webhooks", description = "What tells you that an edit ended, and the secret that signs it"),
         (name = "openai", description = "OpenAI's image-edit API, for its own clients"),
         (name = "account", description = "Your tenant, and the models and presets it may use"),
         (name = "admin", description = "For operators, with keys of the role admin"),
         (name = "operations", description = "For probes and Prometheus, without a key"),
     ),
-    components(schemas(EditEvent, SessionEvent, SentEvent, SentSessionEvent, ProblemDocument, OpenAiError, WebhookDelivery)),
+    components(schemas(EditEvent, SessionEvent, SentEvent, SentSessionEvent, SentCatalogEvent, ProblemDocument, OpenAiError, WebhookDelivery)),
     modifiers(&Bearer),
 )]
 pub(crate) struct Api;

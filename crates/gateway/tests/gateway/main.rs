@@ -9,6 +9,7 @@
 mod account;
 mod bad_input;
 mod browsers;
+mod catalogs;
 mod deletes;
 mod events;
 mod flow;

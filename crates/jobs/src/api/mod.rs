@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `account` | `/v1/me` |
 //! | `admin` | `/v1/admin`: workers, queues, dead letters, pause, drain |
+//! | `catalog` | `/v1/catalogs` |
 //! | `delete` | what a deletion takes with it |
 //! | `edit` | `/v1/edits`; the body of its `POST` is [`EditRequest`](crate::EditRequest) |
 //! | `health` | `/readyz` |
@@ -22,6 +23,7 @@
 
 mod account;
 mod admin;
+mod catalog;
 mod delete;
 mod edit;
 mod health;
@@ -42,6 +44,11 @@ pub use admin::{
     DeadLetter, DeadLetterPage, DeadLetterQuery, Drained, Paused, QueueCount, Queues, RetriedEdit,
     Worker, Workers,
 };
+pub use catalog::{
+    CatalogLinks, CatalogPage, CatalogQuery, CatalogRequest, CatalogRow, CatalogView, Decision,
+    DecisionKind, DecisionRequest, PriorityRequest, ResultsFormat, ResultsQuery, RowPage, RowQuery,
+    RowView, RowsChanged, RowsTaken,
+};
 pub use delete::DeleteQuery;
 pub use edit::{AcceptedEdit, EditLinks, EditPage, EditQuery, EditView};
 pub use health::{Check, Readiness};
@@ -60,6 +67,6 @@ pub use session::{
     SessionEvent, SessionLinks, SessionPage, SessionQuery, SessionRequest, SessionTree,
     SessionView, TurnRequest, TurnView, branch_check, title_check,
 };
-pub use stream::{SentEvent, SentSessionEvent};
+pub use stream::{SentCatalogEvent, SentEvent, SentSessionEvent};
 pub use tenant::{KeyView, TenantLimits, TenantPage, TenantQuery, TenantView};
 pub use webhook::{FormerSecret, RotateQuery, WebhookDelivery, WebhookSecrets};

@@ -114,6 +114,7 @@ problem_codes! {
     TurnNotFound 404 "turn_not_found" "The session has no such turn", "GET the session: its tree has all its turns.";
     BranchNotFound 404 "branch_not_found" "The session has no such branch", "GET the session: it lists its branches.";
     SegmentationNotFound 404 "segmentation_not_found" "The picture has no such segmentation", "Make one with POST /v1/images/{id}/segmentation, or, of a turn's result, /v1/edits/{id}/segmentation, and wait for it.";
+    CatalogNotFound 404 "catalog_not_found" "There is no such catalog", "Use the id that POST /v1/catalogs gave, with a key of the same tenant.";
     WorkerNotFound 404 "worker_not_found" "There is no such worker", "Look at GET /v1/admin/workers.";
     TenantNotFound 404 "tenant_not_found" "There is no such tenant", "Look at GET /v1/admin/tenants.";
     ModelNotFound 404 "model_not_found" "There is no such model", "Look at GET /v1/models.";
@@ -140,6 +141,9 @@ problem_codes! {
     BranchesLimit 409 "branches_limit" "The session has as many branches as it may", "Delete some.";
     SessionBusy 409 "session_busy" "Turns keep coming in", "Stop posting them, then delete the session again.";
     HeadMoved 412 "head_moved" "The session's head has moved", "GET the session, look at its head, and send its ETag in If-Match.";
+    CatalogSealed 409 "catalog_sealed" "The catalog takes no more rows", "It was sealed or cancelled. Make another one.";
+    CatalogsLimit 403 "catalogs_limit" "The tenant has as many open catalogs as it may", "Wait until some have ended, or cancel some.";
+    RowReused 409 "row_reused" "The number of a row came with another row", "Numbers say which rows came before: use each for one row only.";
     SecretRotating 409 "secret_rotating" "The secret was replaced a short while ago", "GET /v1/webhooks/secret shows both. Replace it again once the former one has ended, or with overlap_hours=0, which ends the former one.";
     BodyTooLarge 413 "body_too_large" "The body is too large", "Send less; GET /v1/me shows the limits.";
     MediaTypeUnsupported 415 "media_type_unsupported" "The body's media type is not accepted here", "Name it in Content-Type, as the API's description says.";

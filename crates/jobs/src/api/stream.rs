@@ -25,3 +25,14 @@ pub struct SentSessionEvent {
     /// small JPEG in base64.
     pub data: String,
 }
+
+/// A server-sent event of a catalog's stream, field by field. It is sent as text; this describes it.
+#[derive(Clone, Debug, ToSchema)]
+pub struct SentCatalogEvent {
+    /// Version of the catalog, to be sent back as `Last-Event-ID`.
+    pub id: Option<String>,
+    /// `progress`, or `ended` at its end.
+    pub event: String,
+    /// A `CatalogView` as JSON.
+    pub data: String,
+}

@@ -85,6 +85,10 @@ suite! {
     retention::a_session_goes_with_all_its_turns
     retention::an_edit_is_a_use_of_its_image
     retention::one_prunes_at_a_time
+    catalogs::rows_come_once_and_become_edits_once
+    catalogs::a_catalog_is_paused_cancelled_and_tried_again
+    catalogs::rows_are_held_for_their_reasons_and_decided_on
+    catalogs::a_row_whose_picture_is_gone_fails_alone
     deletion::edits_go_with_all_that_is_left_of_them
     deletion::what_is_in_use_stays
     deletion::a_picture_deleted_and_uploaded_again_lies_elsewhere

@@ -70,7 +70,8 @@ pub(super) async fn work(
                     ctx.engine.name(&claimed.model).map(str::to_owned),
                 );
                 let read = move || {
-                    let prepared = Prepared::read((&input, &patches), mask.as_deref(), &spec, sizing)?;
+                    let prepared =
+                        Prepared::read((&input, &patches), mask.as_deref(), &spec, sizing)?;
                     let reusing = match (&prepared.asked, engine) {
                         (Asked::Edit(request), Some(engine)) => {
                             reuse::reusing(&of, request, &engine)

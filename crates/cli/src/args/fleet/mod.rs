@@ -1,5 +1,6 @@
 //! The arguments of the fleet's commands.
 
+mod batch;
 mod coordinate;
 #[cfg(feature = "embedded")]
 mod dev;
@@ -22,6 +23,7 @@ mod telemetry;
 mod tenants;
 mod work;
 
+pub(crate) use batch::{Batch, BatchArgs, BatchOneArgs, BatchResultsArgs, BatchSubmitArgs};
 pub(crate) use coordinate::{CoordinateArgs, RetentionArgs};
 #[cfg(feature = "embedded")]
 pub(crate) use dev::DevArgs;

@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod aside;
+pub(super) mod catalogs;
 pub(super) mod deletion;
 pub(super) mod intermediates;
 pub(super) mod lease;

@@ -1,0 +1,18 @@
+//! `/v1/catalogs`: many edits asked for at once.
+//!
+//! `read` makes and shows catalogs, `control` pauses, cancels and tries again, `rows` takes rows and shows them, `expand` makes edit
+//! requests of them, `decide` decides on those that ended, `results` writes the manifest of results, `events` is the stream of progress.
+
+pub(crate) mod control;
+pub(crate) mod decide;
+pub(crate) mod events;
+mod expand;
+pub(crate) mod read;
+pub(crate) mod results;
+pub(crate) mod rows;
+
+use crate::problem::{Problem, ProblemCode};
+
+fn not_found() -> Problem {
+    Problem::plain(ProblemCode::CatalogNotFound)
+}

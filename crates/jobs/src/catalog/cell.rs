@@ -1,0 +1,41 @@
+//! Cells that a spreadsheet would run.
+
+use std::borrow::Cow;
+
+/// What makes a spreadsheet take a cell for a formula.
+const STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// A cell as it is written: one that a spreadsheet would run begins with an apostrophe, which makes it a text. Numbers stay.
+pub fn cell_text(cell: &str) -> Cow<'_, str> {
+    let escaped = cell.strip_prefix('\'').unwrap_or(cell);
+    if escaped.starts_with(STARTS) && cell.parse::<f64>().is_err() {
+        return Cow::Owned(format!("'{cell}"));
+    }
+    Cow::Borrowed(cell)
+}
+
+/// The cell that [`cell_text`] was given.
+pub fn cell_read(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(text) if text.strip_prefix('\'').unwrap_or(text).starts_with(STARTS) => text,
+        _ => cell,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_text_and_reads_back() {
+        for cell in ["=1+1", "+A1", "-A1", "@sum", "\tx", "\rx", "'=1", "''=1"] {
+            let written = cell_text(cell);
+            assert!(written.starts_with('\''), "{cell:?}");
+            assert_eq!(cell_read(&written), cell);
+        }
+        for cell in ["", "sofa", "-1.5", "+3", "'tis", "a=b", "'"] {
+            assert_eq!(cell_text(cell), cell);
+            assert_eq!(cell_read(cell), cell);
+        }
+    }
+}

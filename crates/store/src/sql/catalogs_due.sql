@@ -1,0 +1,11 @@
+-- Catalogs that have something to do, in the order in which a tenant's are served, with the room that their tenants have.
+select
+    c.id, c.tenant_id, c.live, c.waiting, c.paused_at is not null as paused, c.cancelled_at is not null as cancelled,
+    t.in_flight, t.in_flight_limit
+from catalogs c
+cross join lateral (
+    select t.in_flight, t.in_flight_limit from tenants t where t.id = c.tenant_id and t.erasing_at is null limit 1
+) t
+where c.ended_at is null and (c.live > 0 or c.waiting > 0 and c.paused_at is null or c.sealed_at is not null)
+order by c.tenant_id, c.priority desc, c.id
+limit $1
