@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 22] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 23] = [
     (
         1,
         "fleet",
@@ -129,6 +129,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 22] = [
         26,
         "intermediates_gone",
         include_str!("../../../migrations/0026_intermediates_gone.sql"),
+    ),
+    (
+        40,
+        "sign_ins",
+        include_str!("../../../migrations/0040_sign_ins.sql"),
     ),
 ];
 

@@ -23,6 +23,7 @@ mod ports;
 mod results;
 mod sessions;
 mod slow;
+mod studio;
 mod support;
 mod versions;
 mod watchers;
