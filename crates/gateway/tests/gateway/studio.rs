@@ -326,9 +326,8 @@ fn paths(source: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in source.match_indices("/v1/") {
         let mut path = String::new();
-        let mut rest = source[at..].chars();
         let mut depth = 0;
-        while let Some(c) = rest.next() {
+        for c in source[at..].chars() {
             match c {
                 '$' => {}
                 '{' => {

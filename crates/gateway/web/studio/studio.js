@@ -160,7 +160,7 @@ export class Studio {
       const settings = refine.checked ? { matte: true } : {};
       await this.attempt(async () => { const mask = await upload(file); this.unmask(); await then({ mask: mask.id, ...settings }); });
     };
-    this.maskbar.replaceChildren(...[turn && button("redoHere", "Redo this edit here", use((mask) => this.again(turn, mask)), { class: "primary", "data-act": "redo" }), button("check", "Use for the next edit", use((mask) => this.composer.located(mask)), { class: turn ? "" : "primary", "data-act": "use-mask" }), make("label", { class: "inline" }, refine, "Refine to the object’s edge"), button("close", "Cancel", () => this.unmask(), { "data-act": "unmask" })].filter(Boolean));
+    this.maskbar.replaceChildren(...[turn && button("redoHere", "Redo here", use((mask) => this.again(turn, mask)), { class: "primary", "data-act": "redo" }), button("check", "For the next edit", use((mask) => this.composer.located(mask)), { class: turn ? "" : "primary", "data-act": "use-mask" }), make("label", { class: "inline" }, refine, "Refine the edge"), button("close", "Cancel", () => this.unmask(), { "data-act": "unmask" })].filter(Boolean));
     this.maskbar.hidden = false;
     this.staged.hidden = true;
   }
