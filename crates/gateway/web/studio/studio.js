@@ -3,7 +3,7 @@
 import { get, picture, pixels, upload } from "./api.js";
 import { hex } from "./color.js";
 import { Composer } from "./composer.js";
-import { button, make, say } from "./dom.js";
+import { button, dialog, make, say } from "./dom.js";
 import { Facts } from "./facts.js";
 import { Mask } from "./mask.js";
 import { TINT, load, tint } from "./region.js";
@@ -25,6 +25,7 @@ export class Studio {
     this.stage = new Stage();
     this.turns = new Turns(session);
     this.turns.onproblem = (error) => say(error.words || error.message, "bad");
+    this.turns.onlost = (turn) => this.lost(turn);
     this.composer = new Composer({ models, run: (request) => this.post(request), pick: () => this.pick(), mask: () => this.masking() });
     this.facts = new Facts(session, { again: (turn, change) => this.again(turn, change) });
     this.mask = new Mask(this.stage);
@@ -114,6 +115,12 @@ export class Studio {
     this.mine = accepted.id;
     this.live.textContent = `Under way: ${request.instruction}`;
     this.session.changed();
+  }
+
+  // A turn without a result: why, and what can be done.
+  lost(turn) {
+    const node = dialog(turn.instruction, make("p", { class: turn.error ? "problem" : "soft" }, turn.error ? turn.error.message : "It was cancelled, and has no result."),
+      make("div", { class: "row end" }, button("trash", "Delete", () => { node.close(); this.attempt(() => this.session.remove(turn)); }), button("redoHere", "Try again", () => { node.close(); this.again(turn, {}); }, { class: "primary" })));
   }
 
   // The same turn once more, on what it was made from, with something changed.

@@ -26,6 +26,7 @@ export class Turns {
 
   async step(move) { try { await this.session.move({ move }); } catch (error) { this.onproblem(error); } }
   onproblem() {}
+  onlost() {}
 
   // Turns in the order of a walk, each with how far it is indented: the first child goes on, the others come right where they
   // branch off.
@@ -73,7 +74,6 @@ export class Turns {
     row.style.setProperty("--depth", Math.min(depth, 6));
     row.classList.toggle("branch", depth > 0);
     head.setAttribute("aria-current", String(session.head === turn.id));
-    head.disabled = turn.state === "failed" || turn.state === "cancelled";
     head.title = turn.error ? turn.error.message : turn.instruction;
     row.dataset.state = turn.state;
     const src = session.thumb(turn);
@@ -89,5 +89,8 @@ export class Turns {
     return this.rows.get(key);
   }
 
-  async go(turn) { try { await this.session.jump(turn); } catch (error) { this.onproblem(error); } }
+  async go(turn) {
+    if (turn && ["failed", "cancelled"].includes(turn.state)) { this.onlost(turn); return; }
+    try { await this.session.jump(turn); } catch (error) { this.onproblem(error); }
+  }
 }
