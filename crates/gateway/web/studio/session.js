@@ -105,12 +105,13 @@ export class Session extends EventTarget {
   jump(turn) { return this.move(turn ? { turn: turn.id } : { move: "root" }); }
   cancel(turn) { return post(`/v1/edits/${turn.id}/cancel`).then(() => this.reload()); }
 
-  async remove(turn) {
+  // Takes a turn away, with what builds on it; the head goes back to `to`, or to where the turn built on.
+  async remove(turn, to = turn.parent) {
     // Leaves first: what others build on can't go before them.
     const all = [];
     const gather = (one) => { this.children(one.id).forEach(gather); all.push(one); };
     gather(turn);
-    if (all.some((one) => one.id === this.head)) await this.move(turn.parent ? { turn: turn.parent } : { move: "root" });
+    if (all.some((one) => one.id === this.head)) await this.move(to && this.turn(to) ? { turn: to } : { move: "root" });
     for (const one of all) await call("DELETE", `/v1/edits/${one.id}`);
     await this.reload();
   }

@@ -103,16 +103,18 @@ export class Studio {
   }
 
   offer(turn) {
+    const { from } = this;
     const end = (then) => async () => { this.staged.hidden = true; this.offered = null; if (then) await this.attempt(then); };
     this.offered = turn.id;
-    this.staged.replaceChildren(button("check", "Keep", end(), { class: "primary", "data-act": "keep" }), button("close", "Discard", end(() => this.session.remove(turn)), { "data-act": "discard" }), button("dice", "Another", end(() => this.again(turn, { seed: undefined }, true))), button("brush", "Mend", end(() => this.masking(turn))));
+    this.staged.replaceChildren(button("check", "Keep", end(), { class: "primary", "data-act": "keep" }), button("close", "Discard", end(() => this.session.remove(turn, from)), { "data-act": "discard" }), button("dice", "Another", end(() => this.again(turn, { seed: undefined }, true))), button("brush", "Mend", end(() => this.masking(turn))));
     this.staged.hidden = false;
   }
 
   async post(request, parent) {
     this.staged.hidden = true;
+    const from = this.session.head;
     const accepted = await this.session.edit(request, parent);
-    this.mine = accepted.id;
+    [this.mine, this.from] = [accepted.id, from];
     this.live.textContent = `Under way: ${request.instruction}`;
     this.session.changed();
   }

@@ -92,7 +92,9 @@ async fn an_edit_is_seen_branched_mended_and_proved() -> Result<()> {
     browser.click("[data-act=redo]").await?;
     succeeded(&browser, 4).await?;
     browser.click("[data-act=discard]").await?;
+    // And one is where one was.
     turns(&browser, 4).await?;
+    current(&browser, "3").await?;
 
     // What no matte on the way reaches is the upload's own.
     browser.click("[data-act=verify]").await?;
@@ -174,7 +176,6 @@ async fn a_reload_in_mid_edit_brings_everything_back_and_cancel_is_one_click() -
     browser.until(running).await?;
     browser.reload().await?;
     browser.until(running).await?;
-    browser.shows(".tint").await?;
     current(&browser, "1 · ").await?;
     browser.click("[data-act=cancel]").await?;
     browser
