@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{self, Request};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use limekiln_store::Caller;
@@ -39,7 +39,7 @@ pub(crate) async fn keyed(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match known(&state, request.headers()).await {
+    match known(&state, request.method(), request.headers()).await {
         Ok((caller, quota)) => {
             request.extensions_mut().insert(caller);
             with_quota(next.run(request).await, quota)
@@ -53,7 +53,7 @@ async fn bounded_by(state: &State, limit: Duration, mut request: Request, next: 
         return Problem::plain(ProblemCode::Overloaded).into_response();
     };
     let answer = async {
-        let (caller, quota) = known(state, request.headers()).await?;
+        let (caller, quota) = known(state, request.method(), request.headers()).await?;
         let shares = &state.shares.requests;
         let _share = shares.take(caller.tenant, 1).ok_or_else(|| {
             Problem::share(
@@ -77,8 +77,12 @@ async fn bounded_by(state: &State, limit: Duration, mut request: Request, next: 
 }
 
 /// Who sends it, and what is left of the key's requests.
-async fn known(state: &State, headers: &HeaderMap) -> Result<(Caller, Quota), Problem> {
-    let caller = auth::authenticate(state, headers).await?;
+async fn known(
+    state: &State,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<(Caller, Quota), Problem> {
+    let caller = auth::authenticate(state, method, headers).await?;
     let limits = &caller.limits;
     match state.buckets.take(
         caller.key,

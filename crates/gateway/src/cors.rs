@@ -1,7 +1,7 @@
 //! Pages of other origins, which browsers let in where the gateway says so (CORS).
 //!
-//! They send their key in `Authorization`, as everybody does. Nothing that a browser adds by itself counts: the gateway reads no
-//! cookie, and tells browsers to send none.
+//! They send their key in `Authorization`, as everybody does. Nothing that a browser adds by itself counts: the gateway's cookie is for
+//! its own page (`sign_in`) and never taken from another origin's, and browsers are told to send none.
 
 use std::fmt;
 use std::str::FromStr;

@@ -10,6 +10,7 @@ use futures_util::stream;
 use limekiln_blobs::{Download, Key};
 use limekiln_jobs::{Digest, ErrorKind, Retryable, TenantId};
 
+use crate::auth::by_cookie;
 use crate::memory::PictureShare;
 use crate::problem::{Problem, ProblemCode};
 use crate::range::{Part, part};
@@ -54,7 +55,8 @@ pub(crate) async fn answer(
         .parse()
         .map_err(|error: limekiln_blobs::Error| Problem::internal(&error))?;
     let presigned = match state.settings.downloads {
-        Downloads::Redirect => {
+        // The page may load nothing from elsewhere.
+        Downloads::Redirect if by_cookie(headers).is_none() => {
             let ttl = state.settings.timeouts.presign;
             state
                 .services
@@ -62,7 +64,7 @@ pub(crate) async fn answer(
                 .presign(&key, ttl, Some(blob.name))
                 .await?
         }
-        Downloads::Proxy => None,
+        Downloads::Redirect | Downloads::Proxy => None,
     };
     // A folder of blobs has no address of its own.
     let Some(url) = presigned else {

@@ -14,7 +14,7 @@
 //! | `admission` | who is let in: bounds on all requests, on a tenant's and on a key's |
 //! | `quotas` | bytes that a tenant may upload and store |
 //! | `problem` | errors of handlers as problem documents (RFC 9457) |
-//! | `auth` | API keys |
+//! | `auth`, `sign_in` | API keys; a cookie that stands for one, for the page |
 //! | `params`, `body`, `strict_json` | extractors: parameters; bodies bounded in bytes, time and memory; JSON as JSON Schema understands it |
 //! | `images`, `upload` | `/v1/images`; pictures in, checked in memory set aside before |
 //! | `download`, `range`, `leaving`, `made` | files out: whole or in parts; results in the format and size that a client wishes, kept for a while |
@@ -24,6 +24,7 @@
 //! | `sessions` | `/v1/sessions`: trees of edits, their heads and branches, the stream of all turns |
 //! | `models`, `account`, `webhooks`, `admin`, `health` | the rest of the API |
 //! | `openapi`, `docs` | its description at `/openapi.json`, and a page that shows it |
+//! | `studio` | the page at `/` where pictures are edited, of files in `web/studio` |
 //!
 //! What the API takes and gives is in [`limekiln_jobs::api`].
 //!
@@ -79,9 +80,11 @@ pub mod serve;
 mod sessions;
 pub mod settings;
 mod shares;
+mod sign_in;
 pub mod state;
 pub mod status;
 mod strict_json;
+mod studio;
 mod upload;
 mod watched;
 mod webhooks;

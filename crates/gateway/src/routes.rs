@@ -15,14 +15,17 @@ use crate::openapi::Api;
 use crate::problem::{Problem, ProblemCode};
 use crate::{
     State, account, admin, admission, catalogs, cors, docs, edits, health, images, layers, models,
-    openai, openapi as description, segmentations, sessions, webhooks,
+    openai, openapi as description, segmentations, sessions, sign_in, studio, webhooks,
 };
 
 /// What the public port serves. [`serve`](crate::serve()) adds the bounds on connections.
 pub fn router(state: State) -> Router {
     let routes = public(&state);
     let layer = cors::layer(&state.settings.origins);
-    let router = whole(state, routes, missing);
+    let pages = Router::new()
+        .route("/", get(studio::page))
+        .route("/studio/{name}", get(studio::part));
+    let router = whole(state, routes, pages, missing);
     // Outermost, so that a page can read what was refused, too.
     match layer {
         Some(layer) => router.layer(layer),
@@ -35,7 +38,11 @@ pub fn operator_router(state: State) -> Router {
     let routes = OpenApiRouter::with_openapi(Api::openapi())
         .merge(admins(&state))
         .merge(operations());
-    whole(state, routes, missing_for_operators)
+    let pages = Router::new().route(
+        "/",
+        get(|| std::future::ready(Redirect::temporary("/docs"))),
+    );
+    whole(state, routes, pages, missing_for_operators)
 }
 
 /// The API's description (OpenAPI 3.1), as `/openapi.json` of the public port shows it.
@@ -48,20 +55,18 @@ pub fn openapi(state: &State) -> Value {
 fn whole(
     state: State,
     routes: OpenApiRouter<State>,
+    pages: Router<State>,
     missing: fn(&str) -> Option<&'static str>,
 ) -> Router {
     let (router, api) = routes.split_for_parts();
     let document = description::document(&api, &state.settings);
     router
+        .merge(pages)
         .route(
             "/openapi.json",
             get(move || std::future::ready(Json(document.clone()))),
         )
         .route("/docs", get(docs::page))
-        .route(
-            "/",
-            get(|| std::future::ready(Redirect::temporary("/docs"))),
-        )
         .fallback(async move |uri: Uri| match missing(uri.path()) {
             Some(detail) => Problem::new(ProblemCode::NotFound, detail),
             None => Problem::plain(ProblemCode::NotFound),
@@ -158,6 +163,8 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(models::list))
         .routes(routes!(models::get))
         .routes(routes!(account::me))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::sign_out))
         .route_layer(from_fn_with_state(state.clone(), admission::bounded));
     let uploads = OpenApiRouter::new()
         .routes(routes!(images::create))

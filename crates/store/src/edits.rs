@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use limekiln_jobs::api::EditPage;
 use limekiln_jobs::{
-    ArtifactView, BatchId, EditId, EditLinks, EditView, ModelName, SessionId, Spec, StateName,
-    TenantId,
+    ArtifactView, BatchId, EditId, EditLinks, EditView, Finish, ModelName, SessionId, Spec,
+    StateName, TenantId,
 };
 use sqlx::postgres::PgRow;
 
@@ -164,6 +164,12 @@ fn view(row: &PgRow, artifacts: Vec<ArtifactView>) -> Result<EditView> {
     let id: EditId = id(row, "id")?;
     let spec: Spec = json(get(row, "spec")?, "spec")?;
     let error: Option<serde_json::Value> = get(row, "error")?;
+    // What goes without saying is not what was asked for.
+    let unsaid = match spec.keep_outside {
+        true => Finish::Paste,
+        false => Finish::None,
+    };
+    let finish = (!spec.finish_default).then(|| spec.finish.unwrap_or(unsaid));
     Ok(EditView {
         id,
         state: word(row, "state")?,
@@ -173,6 +179,14 @@ fn view(row: &PgRow, artifacts: Vec<ArtifactView>) -> Result<EditView> {
         preset: spec.preset,
         seed: spec.seed,
         strip_metadata: spec.strip_metadata,
+        options: spec.options,
+        size: spec.size,
+        mask: id_opt(row, "mask_id")?,
+        matte: spec.matte,
+        finish,
+        carry: spec.carry,
+        color: spec.color,
+        material: spec.material,
         image: id_opt(row, "image_id")?,
         parent: id_opt(row, "parent_id")?,
         session: id_opt(row, "session_id")?,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use limekiln_jobs::api::Role;
 use limekiln_jobs::{KeyId, TenantId};
+use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -115,7 +116,7 @@ impl Store {
         Ok(NewKey { id, secret })
     }
 
-    /// Who this secret belongs to; `None` when it is unknown, revoked or expired.
+    /// Who this secret, of a key or of a sign-in, belongs to; `None` when it is unknown, revoked or expired.
     pub async fn key_find(&self, secret: &str) -> Result<Option<Caller>> {
         let row = self
             .row(
@@ -123,18 +124,7 @@ impl Store {
                 sqlx::query(include_str!("sql/key_find.sql")).bind(hash(secret)),
             )
             .await?;
-        row.map(|row| {
-            Ok(Caller {
-                tenant: id(&row, "id")?,
-                key: id(&row, "key_id")?,
-                role: name(&row, "role")?,
-                name: get(&row, "name")?,
-                expires_at: get(&row, "expires_at")?,
-                limits: limits(&row)?,
-                stored_bytes: whole_opt(&row, "stored")?,
-            })
-        })
-        .transpose()
+        row.as_ref().map(caller).transpose()
     }
 
     /// Keys of one tenant, or of all, oldest first.
@@ -214,6 +204,18 @@ fn uuids(keys: &[KeyId]) -> Vec<Uuid> {
     keys.iter().map(|key| key.uuid()).collect()
 }
 
-fn hash(secret: &str) -> Vec<u8> {
+pub(crate) fn caller(row: &PgRow) -> Result<Caller> {
+    Ok(Caller {
+        tenant: id(row, "id")?,
+        key: id(row, "key_id")?,
+        role: name(row, "role")?,
+        name: get(row, "name")?,
+        expires_at: get(row, "expires_at")?,
+        limits: limits(row)?,
+        stored_bytes: whole_opt(row, "stored")?,
+    })
+}
+
+pub(crate) fn hash(secret: &str) -> Vec<u8> {
     blake3::hash(secret.as_bytes()).as_bytes().to_vec()
 }

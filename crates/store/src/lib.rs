@@ -8,7 +8,7 @@
 //! | `migrate` | the schema brought up to date, while the fleet runs |
 //! | `error`, `write` | [`Error`]; what a fenced write says ([`Write`]) |
 //! | `conn`, `query`, `row`, `arrays` | a connection; a statement on it; columns as types; many edits as the arrays of one statement |
-//! | `tenants`, `keys`, `images`, `sessions` | who asks, and what edits start from |
+//! | `tenants`, `keys`, `sign_ins`, `images`, `sessions` | who asks, and what edits start from |
 //! | `writer` | [`Writer`]: what comes at once is one statement, tried again through outages |
 //! | `submission`, `submit` | edits come in: idempotency and limits, exact across gateways |
 //! | `release`, `aside` | which edits are announced next, fairly, and what is announced again; the lines they stand in; bulk that gives its slot away |
@@ -85,6 +85,7 @@ mod roles;
 mod row;
 mod secret;
 mod sessions;
+mod sign_ins;
 mod store;
 mod submission;
 mod submit;

@@ -22,6 +22,7 @@ pub enum Component {
 pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
     ("_sqlx_migrations", ["select", "select", "select"]),
     ("api_keys", ["select, update (used_at)", "", ""]),
+    ("sign_ins", ["select, insert, delete", "", ""]),
     ("tenants", ["select, update", "select, update, delete", ""]),
     (
         "images",

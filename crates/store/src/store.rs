@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 25] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 26] = [
     (
         1,
         "fleet",
@@ -144,6 +144,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 25] = [
         32,
         "catalogs",
         include_str!("../../../migrations/0032_catalogs.sql"),
+    ),
+    (
+        40,
+        "sign_ins",
+        include_str!("../../../migrations/0040_sign_ins.sql"),
     ),
 ];
 

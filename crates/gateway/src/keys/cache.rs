@@ -56,6 +56,21 @@ impl KeyCache {
         Ok(found)
     }
 
+    /// Who a link belongs to, which is spent with that.
+    pub(crate) async fn spend(
+        &self,
+        store: &Store,
+        secret: &str,
+    ) -> limekiln_store::Result<Option<Caller>> {
+        let _lookup = self.lookups.acquire().await.ok();
+        store.sign_in_spend(secret).await
+    }
+
+    /// Forgets a secret, so that it is looked up at its next use.
+    pub(crate) fn forget(&self, secret: &str) {
+        self.found.remove(&blake3::hash(secret.as_bytes()));
+    }
+
     fn remembered(&self, hash: &blake3::Hash) -> Option<Option<Caller>> {
         if let Some(caller) = self.found.get(hash, self.ttl) {
             let now = OffsetDateTime::now_utc();
@@ -79,6 +94,11 @@ impl<T: Clone> Remembered<T> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (value, since) = entries.get(hash)?;
         (since.elapsed() < ttl).then(|| value.clone())
+    }
+
+    fn remove(&self, hash: &blake3::Hash) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.remove(hash);
     }
 
     fn insert(&self, hash: blake3::Hash, value: T, ttl: Duration) {

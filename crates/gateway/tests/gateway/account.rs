@@ -234,7 +234,7 @@ async fn everything_but_the_description_is_kept_from_caches_and_sniffers() {
     );
     assert_eq!(
         gateway
-            .send(Request::new("GET", "/"))
+            .send_status(Request::new("GET", "/"))
             .await
             .header("location"),
         Some("/docs")

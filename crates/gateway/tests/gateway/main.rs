@@ -25,6 +25,7 @@ mod regions;
 mod results;
 mod sessions;
 mod slow;
+mod studio;
 mod support;
 mod versions;
 mod watchers;

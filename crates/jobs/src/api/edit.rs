@@ -1,12 +1,13 @@
 //! Edits as the API lists and shows them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::artifacts::{ArtifactKind, ArtifactView};
 use crate::class::Class;
+use crate::finish::{Carry, Finish};
 use crate::ids::{EditId, ImageId, SessionId};
 use crate::spec::ModelName;
 use crate::state::{Failure, StateName};
@@ -84,6 +85,31 @@ pub struct EditView {
     /// Whether EXIF, XMP, comments and resolution were left out of its result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strip_metadata: bool,
+    /// Fields of the preset that were replaced, nested as they are in the preset.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub options: Map<String, Value>,
+    /// Longer side at which the model works, in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// Image that says where to edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<ImageId>,
+    /// Whether the mask only says roughly where.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub matte: bool,
+    /// How the model's picture becomes the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Finish>,
+    /// Which way the finish `detail` takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carry: Option<Carry>,
+    /// The color that the object ends at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
+    /// Which materials of the object get the color.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub material: Option<String>,
     /// Image that it edits; null where that is the result of `parent`.
     pub image: Option<ImageId>,
     /// Edit whose result it edits further.

@@ -9,6 +9,7 @@ pub(crate) use own_services::unpacked;
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use limekiln_jobs::api::Role;
@@ -23,6 +24,8 @@ use crate::args::{DevArgs, Downloads};
 use crate::output::{self, print};
 use crate::tokenizers::Tokenizers;
 
+/// How long the link to the page waits for its use.
+const LINK_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// The name of the tenant that `dev` creates.
 const TENANT: &str = "dev";
 /// Limits that one machine never reaches.
@@ -73,6 +76,7 @@ pub(crate) async fn run(
     settings.status_public = true;
     settings.limits.tenant_share = 1.0;
     let key = key(&services.store, &args.data).await?;
+    let link = link(&services.store, &key).await?;
 
     let cache = args.cache();
     let worker_settings = work::settings(&editor, &args.lease, &args.editor, "dev", cache);
@@ -116,7 +120,7 @@ pub(crate) async fn run(
             )
         }
     };
-    greet(args, address, &key);
+    greet(args, address, &key, &link);
     let outcome = parts.await;
     services.broker.close().await;
     services.store.close().await;
@@ -176,16 +180,29 @@ async fn key(store: &Store, folder: &Path) -> Result<String> {
     Ok(secret)
 }
 
-/// Prints where the API is and how to begin.
-fn greet(args: &DevArgs, address: SocketAddr, key: &str) {
+/// A link's secret, which signs in to the page once, within a day.
+async fn link(store: &Store, key: &str) -> Result<String> {
+    let caller = store.key_find(key).await?;
+    let caller = caller.context("the key of the data folder was revoked meanwhile: start again")?;
+    let link = store.sign_in_link(caller.key, LINK_LIFETIME).await?;
+    Ok(link.expose().to_owned())
+}
+
+/// Prints where the page and the API are and how to begin.
+fn greet(args: &DevArgs, address: SocketAddr, key: &str, link: &str) {
     let url = format!("http://{address}");
+    // Behind the #, where no log and no proxy sees it.
+    let page = format!("{url}/#link={link}");
     if args.json {
-        print(&json!({ "url": url, "key": key }).to_string());
+        print(&json!({ "url": url, "key": key, "page": page }).to_string());
         return;
     }
     print(&format!(
         "
-Limekiln is up: {url}      the API, explained: {url}/docs
+Limekiln is up. Edit pictures in a browser, signed in by this link, once:
+  {page}
+
+The API: {url}      explained: {url}/docs
 Key: {key}      data: {data}
 
   limekiln rooms --count 1 --out rooms       # a picture that the built-in model knows

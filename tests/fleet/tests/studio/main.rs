@@ -1,0 +1,7 @@
+//! The page of `limekiln dev` in a browser: what people do with it, by pointer and by keys.
+
+mod access;
+mod browser;
+mod server;
+mod views;
+mod work;
