@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use limekiln_eval::rooms::{self, FullSize, Report, Settings};
-use limekiln_eval::{paired, stability};
+use limekiln_eval::{paired, reused, stability};
 use limekiln_rooms::{SIDE, Style};
 use serde_json::json;
 
@@ -50,6 +50,7 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
             .flat_map(|rows| rows.0.clone())
             .collect(),
         stability: args.stability,
+        reuse: args.reuse,
         base: !args.no_base,
         steps: args.steps.map(usize::from),
         sweep_scales: args.sweep.then(|| args.sweep_scales.clone()),
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
             "model": model.name, "fingerprint": model.fingerprint, "device": choice.device.to_string(),
             "seconds": start.elapsed().as_secs_f64(),
             "summary": report.summary, "finished": report.finished, "sweep": report.sweeps, "paired": report.paired,
-            "stability": report.stability,
+            "stability": report.stability, "reused": report.reused,
             "scenes": report.rows.iter().zip(&report.scores).map(|(row, scores)| json!({
                 "row": row.label, "preset": row.preset, "true_mask": row.true_mask, "rough": row.rough, "color": row.color, "object_words": row.object_words,
                 "scores": scores,
@@ -87,6 +88,9 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
         }
         if let Some(seeds) = args.stability {
             print(&stability::text(&report.stability, seeds));
+        }
+        if args.reuse {
+            print(&reused::text(&report.reused));
         }
         report
             .finished

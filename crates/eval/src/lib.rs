@@ -14,6 +14,7 @@
 //! | `sweep` | [`Sweep`]: change outside at equal color success |
 //! | `paired` | [`Paired`]: rows compared room by room |
 //! | `stability` | [`Stability`]: how much regions move with seed and surroundings |
+//! | `reused` | what further edits of a picture cost beside the first |
 //! | `stats` | [`Mean`]: means with their standard errors, by resampling where there is no formula; curves |
 //! | `text` | cells in columns |
 //! | `parallel` | many edits side by side, one thread each |
@@ -25,6 +26,7 @@ mod finished;
 mod full;
 pub mod paired;
 mod parallel;
+pub mod reused;
 pub mod rooms;
 mod row;
 mod scene;
@@ -38,6 +40,7 @@ pub use error::{Error, Result};
 pub use finished::{Finished, FinishedLine};
 pub use full::FullScore;
 pub use paired::Paired;
+pub use reused::Reused;
 pub use row::{Given, Row};
 pub use scene::{Scene, Score};
 pub use stability::Stability;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::finished::Finished;
 use crate::full::Full;
 use crate::paired::{self, Paired};
+use crate::reused::{self, Reused};
 use crate::row::{self, Row};
 use crate::scene::{Scene, Score, Scored};
 use crate::stability::{self, Stability};
@@ -39,6 +40,8 @@ pub struct Settings {
     pub sweep_scales: Option<Vec<f64>>,
     /// With how many seeds of locating each room is located to see how steady regions are; none leaves that out.
     pub stability: Option<u64>,
+    /// Whether to measure what further edits of each room cost.
+    pub reuse: bool,
     /// Rooms scored at the same time, one thread each; by default one for each core, and one on a GPU.
     pub jobs: Option<usize>,
     /// Of how many rooms the pictures are kept.
@@ -75,6 +78,8 @@ pub struct Report {
     pub paired: Vec<Paired>,
     /// How steady the presets' regions are, where that was asked for.
     pub stability: Vec<Stability>,
+    /// What further edits cost, where that was asked for.
+    pub reused: Vec<Reused>,
     /// One for each preset, where the text scale was varied.
     pub sweeps: Vec<Sweep>,
 }
@@ -143,6 +148,11 @@ pub fn run(
         None => Vec::new(),
     };
 
+    let reused = match settings.reuse {
+        true => reused::measure(model, &scenes, jobs)?,
+        false => Vec::new(),
+    };
+
     let mut scores = vec![Vec::new(); rows.len()];
     let mut pictures = Vec::new();
     for (of_room, shown) in scored {
@@ -158,6 +168,7 @@ pub fn run(
     Ok(Report {
         paired: paired::compare(&compared),
         stability,
+        reused,
         summary: Summary::new(&shown, &rows, &scores, &floors),
         finished: settings
             .full

@@ -196,7 +196,8 @@ impl Scene {
         Ok(Scored { score, results })
     }
 
-    fn success(&self, edited: &RgbImage) -> Result<bool> {
+    /// Whether the object of an edited picture has the color asked for.
+    pub(crate) fn success(&self, edited: &RgbImage) -> Result<bool> {
         Ok(match &self.lit {
             Some(truth) => score::color_success_lit(edited, truth, &self.colored, self.color)?,
             None => score::color_success(edited, &self.colored, self.color)?,

@@ -129,10 +129,8 @@ impl Spec {
         }
     }
 
-    /// Needs of fields that this version knows and the first workers did not.
-    pub const LATER: [&str; 10] = [
     /// Needs of fields that this version knows and the first workers did not; and of turns, whatever their fields.
-    pub const LATER: [&str; 10] = [
+    pub const LATER: [&str; 11] = [
         "carry",
         "color",
         "finish",

@@ -86,6 +86,12 @@ pub(crate) struct EvalRoomsArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=100))]
     pub(crate) stability: Option<u64>,
 
+    /// Also edit every room again as sessions do: with a second instruction, and with the object in another color, on what the edit before
+    /// computed; and recolor it at 1 megapixel, in a first and a further color. Seconds and lanes over the first edit of `fast` as it
+    /// was when a guided run located
+    #[arg(long)]
+    pub(crate) reuse: bool,
+
     /// Give every row this many steps a stage, for a first impression; windows of steps scale along
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) steps: Option<u16>,

@@ -95,7 +95,7 @@ async fn nothing_is_lost_or_doubled_when_coordinators_die() {
             }
             delivery.ack();
             // Killed again and again, wherever they are.
-            if edits.len() % 23 == 0 {
+            if edits.len().is_multiple_of(23) {
                 coordinators[edits.len() / 23 % 2] = Coordinator::start(&context, quick());
             }
         }

@@ -111,7 +111,7 @@ pub(super) async fn expand(
     let edit = request(catalog, &row).map_err(|error| Problem::invalid(vec![error]))?;
     edit.validate().map_err(Problem::invalid)?;
     let canonical = serde_json::to_vec(&row).map_err(|error| Problem::internal(&error))?;
-    let submission = submit::submission(state, tenant, edit, None, None).await?;
+    let submission = submit::submission(state, tenant, edit, false, None, None).await?;
     let Some(image) = submission.image else {
         return Err(Problem::field("image", "must be given"));
     };

@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 use crate::class::Class;
 use crate::finish::{Carry, Finish};
 use crate::ids::{EditId, ImageId, SessionId};
-use crate::reuse::Reuse;
 use crate::request::region::Region;
+use crate::reuse::Reuse;
 
 /// What to edit and how. Exactly one of `image` and `parent` is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -202,9 +202,10 @@ pub(in crate::tests) async fn a_catalog_is_paused_cancelled_and_tried_again(stor
     let live = context.rows(catalog, RowState::Live).await;
     let failed = live[0].1.unwrap();
     let claimed = context.claim(failed).await;
-    context
+    let ended = context
         .fail(failed, claimed.epoch, limekiln_jobs::FailureClass::User)
         .await;
+    assert_eq!(ended, Write::Done);
     let settled = context.work(catalog, 0).await;
     assert_eq!((settled.settled, settled.ended), (1, false));
     let rows = store

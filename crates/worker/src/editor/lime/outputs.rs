@@ -107,7 +107,10 @@ pub(super) fn segments(
     preset: String,
 ) -> Result<Outputs, Failure> {
     let Outcome {
-        segments, report, ..
+        segments,
+        report,
+        made,
+        ..
     } = outcome;
     let numbered = segments
         .and_then(|segments| canvas.numbered(&segments))
@@ -157,6 +160,7 @@ pub(super) fn segments(
             json(ArtifactKind::Report, said),
         ],
         report: Some(report),
+        made: kept(&made),
     })
 }
 
