@@ -6,13 +6,13 @@ use bytes::Bytes;
 use image::DynamicImage;
 use limekiln_finish::Error as FinishError;
 use limekiln_jobs::{ArtifactKind, Failure, FailureClass};
-use limekiln_lime::canvas::{self, Finish, Finished, View};
+use limekiln_lime::canvas::{self, CarryWay, Finish, Finished, View};
 use limekiln_pictures::{Format, encode};
 
 use crate::editor::contract::{Output, Outputs};
 use crate::metrics;
 
-/// Counts what became of an edit that could be recolored.
+/// Counts what became of an edit that could be recolored, and by which way one was carried over.
 pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
     let report = match finished {
         Ok(finished) => &finished.report,
@@ -21,6 +21,12 @@ pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
         }
         Err(_) => return,
     };
+    if let Some(carry) = &report.carry {
+        metrics::detail(match carry.way {
+            CarryWay::Color => "color",
+            CarryWay::Enlarged => "enlarged",
+        });
+    }
     let recolor = report.recolor.as_ref();
     match (
         recolor.filter(|_| report.finish == Finish::Recolor),
