@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 use limekiln_diffusion::tokenizer::Encoding;
+use limekiln_finish::color::Asked;
 
 use crate::preset::Tokens;
 
@@ -20,10 +21,12 @@ struct Lists {
     stop: HashSet<&'static str>,
     verbs: HashSet<&'static str>,
     removing: HashSet<&'static str>,
+    turning: HashSet<&'static str>,
     adding: HashSet<&'static str>,
 }
 
-/// `stop-words.txt`: the usual English list, the edit verbs that `official` skips, words which say that something goes, and that something comes.
+/// `stop-words.txt`: the usual English list, the edit verbs that `official` skips, words which say that something goes,
+/// that it gives way to something else unless that is a color, and that something comes.
 static LISTS: LazyLock<Lists> = LazyLock::new(|| {
     let mut lists = Lists::default();
     let mut list = &mut lists.stop;
@@ -35,6 +38,7 @@ static LISTS: LazyLock<Lists> = LazyLock::new(|| {
             "[stop]" => list = &mut lists.stop,
             "[verbs]" => list = &mut lists.verbs,
             "[removing]" => list = &mut lists.removing,
+            "[turning]" => list = &mut lists.turning,
             "[adding]" => list = &mut lists.adding,
             words => list.extend(words.split_whitespace()),
         }
@@ -61,18 +65,29 @@ fn is_punctuation(word: &str) -> bool {
     !word.chars().any(char::is_alphanumeric)
 }
 
+fn is_removing(word: &str) -> bool {
+    let word = plain(word);
+    LISTS.removing.contains(word.as_str()) || LISTS.turning.contains(word.as_str())
+}
+
 /// Whether one of the first `words` words says that something goes, or gives way to something else.
 pub fn removes(encoding: &Encoding, words: usize) -> bool {
     let mut words = encoding.words.iter().take(words);
-    words.any(|word| LISTS.removing.contains(plain(word).as_str()))
+    words.any(|word| is_removing(word))
 }
 
-/// Whether an instruction says that something goes or comes, and so asks for more than another color.
-pub fn more_than_color(instruction: &str) -> bool {
-    let words = instruction.split(|c: char| !c.is_alphanumeric());
-    words
-        .map(plain)
-        .any(|word| LISTS.removing.contains(word.as_str()) || LISTS.adding.contains(word.as_str()))
+/// Whether an instruction says that something goes or comes, and so asks for more than another color. `color` is the one that
+/// it asks for: `turn the sofa into blue` is of a color, `turn the sofa into a blue bed` of a thing.
+pub fn more_than_color(instruction: &str, color: Option<&Asked>) -> bool {
+    if color.is_some_and(|color| color.brought) {
+        return true;
+    }
+    let turned = color.is_some_and(|color| color.turned);
+    words(instruction).any(|word| {
+        LISTS.removing.contains(word.as_str())
+            || LISTS.adding.contains(word.as_str())
+            || !turned && LISTS.turning.contains(word.as_str())
+    })
 }
 
 /// The words that name what an instruction gives another color: all but the color asked for. `given`: the color is given beside
@@ -86,9 +101,12 @@ pub fn object(instruction: &str, given: bool) -> Option<Vec<String>> {
 
 /// Whether an instruction says that something comes, and that nothing goes for it.
 pub fn adds(instruction: &str) -> bool {
-    let words = || instruction.split(|c: char| !c.is_alphanumeric()).map(plain);
-    words().any(|word| LISTS.adding.contains(word.as_str()))
-        && !words().any(|word| LISTS.removing.contains(word.as_str()))
+    words(instruction).any(|word| LISTS.adding.contains(word.as_str()))
+        && !words(instruction).any(|word| is_removing(&word))
+}
+
+fn words(instruction: &str) -> impl Iterator<Item = String> {
+    instruction.split(|c: char| !c.is_alphanumeric()).map(plain)
 }
 
 /// The tokens that `rule` selects. Only the first `words` words belong to the user; what follows (a suffix that the model
@@ -185,6 +203,7 @@ pub fn words_at(encoding: &Encoding, positions: &[usize]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use limekiln_diffusion::tokenizer::Piece;
+    use limekiln_finish::color::asked;
 
     use super::*;
 
@@ -246,6 +265,34 @@ mod tests {
         assert_eq!(object(&["Ottoman"]).penalised, all.penalised);
         assert_eq!(object(&[]), all);
         assert!(object(&["sofa"]).read.is_empty());
+    }
+
+    #[test]
+    fn a_color_that_a_thing_is_turned_into_is_a_color() {
+        let thing = |text: &str| more_than_color(text, asked(text).ok().as_ref());
+        for text in [
+            "convert the sofa to blue",
+            "transform the red sofa into dark green.",
+            "turn the sofa into a deep blue",
+            "make the sofa blue instead of red",
+            "Paint the wall teal instead",
+            "convert the color of the chair from red to #1F6F8B",
+            "make the sofa red",
+        ] {
+            assert!(!thing(text), "{text}");
+        }
+        for text in [
+            "turn the sofa into a red bed",
+            "turn the sofa into a bed in blue",
+            "transform the chair into red leather",
+            "convert the sofa to a blue bed",
+            "replace the sofa with a bed",
+            "make the table blue with flowers instead of books",
+            "remove the sofa",
+            "add a blue vase",
+        ] {
+            assert!(thing(text), "{text}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | `limekiln_engine_busy_ratio` | gauge | share of the time since the last heartbeat that the engine spent in calls |
 //! | `limekiln_stage_seconds{stage}` | histogram | time of each part of an edit: fetch, memory (waiting for it), read, find_known (what earlier edits computed), start, step, save, put_checkpoint, preview, finish, draw (of recolors: find, matte, paint), put, complete |
 //! | `limekiln_recolors_total{outcome}` | counter | edits that could be recolored: sure, unsure (recolored with a warning), edited (by a preset that does so where it is not sure), not_found |
+//! | `limekiln_details_total{way}` | counter | edits that the finish `detail` brought into the full-size picture: color (a change of color, carried over), enlarged (the model's picture, joined) |
 //! | `limekiln_steps_total` | counter | denoising steps, over all edits |
 //! | `limekiln_claims_total{outcome}` | counter | messages whose edit was claimed, or unclaimable |
 //! | `limekiln_attempts_total{outcome}` | counter | attempts that ended: completed, failed, hung (the engine hung on the edit), stopped, handed_back, stepped_aside (an interactive edit has its slot), passed_on (the edit needs a newer version), abandoned (the outcome could not be written) |
@@ -33,6 +34,10 @@ use std::time::Duration;
 
 pub(crate) fn stage(stage: &'static str, took: Duration) {
     ::metrics::histogram!("limekiln_stage_seconds", "stage" => stage).record(took);
+}
+
+pub(crate) fn detail(way: &'static str) {
+    ::metrics::counter!("limekiln_details_total", "way" => way).increment(1);
 }
 
 pub(crate) fn recolor(outcome: &'static str) {

@@ -13,6 +13,8 @@ pub struct Asked {
     pub color: Color,
     /// Whether it is the color of a thing that is brought in, as in `a blue sofa`.
     pub brought: bool,
+    /// Whether the words say that a color turns into it: `into blue`, `blue instead of red`.
+    pub turned: bool,
 }
 
 /// A mention of a color, as words `from..to`.
@@ -104,6 +106,8 @@ fn wanted(words: &[String]) -> Result<Vec<Mention>> {
         }
         let asked = Asked {
             brought: describes && article,
+            turned: !describes && is(&["to", "into"], ahead)
+                || after == Some("instead") && said_instead(&words, mention.to + 1, &mentions),
             ..mention.asked.clone()
         };
         let (from, to) = (mention.from, mention.to);
@@ -129,6 +133,17 @@ fn one(wanted: &[Mention]) -> Result<Asked> {
         _ => Err(Error::SeveralAsked(
             different.into_iter().map(|asked| asked.words).collect(),
         )),
+    }
+}
+
+/// Whether what stands at `at`, after `instead`, is `of` another color, or nothing.
+fn said_instead(words: &[String], at: usize, mentions: &[Mention]) -> bool {
+    match words.get(at).map(String::as_str) {
+        None | Some("," | ".") => true,
+        Some("of") => mentions
+            .iter()
+            .any(|mention| (at + 1..at + 3).contains(&mention.from)),
+        Some(_) => false,
     }
 }
 
@@ -177,6 +192,7 @@ fn mentions(words: &[String]) -> Result<Vec<Mention>> {
                 words: first.clone(),
                 color,
                 brought: false,
+                turned: false,
             };
             out.push(Mention {
                 from,
@@ -192,13 +208,14 @@ fn mentions(words: &[String]) -> Result<Vec<Mention>> {
             .find_map(|n| {
                 let name = words[from..from + n].join(" ");
                 names::find(&name).map(|color| {
-                    let brought = false;
+                    let (brought, turned) = (false, false);
                     (
                         n,
                         Asked {
                             words: name,
                             color,
                             brought,
+                            turned,
                         },
                     )
                 })

@@ -31,7 +31,7 @@ pub(super) enum ResponseFormat {
 }
 
 /// Fields that are ignored, whatever OpenAI's clients send in them.
-const IGNORED: [&str; 5] = [
+pub(super) const IGNORED: [&str; 5] = [
     "quality",
     "background",
     "input_fidelity",
@@ -39,7 +39,7 @@ const IGNORED: [&str; 5] = [
     "user",
 ];
 /// Fields that are read.
-const READ: [&str; 18] = [
+pub(super) const READ: [&str; 18] = [
     "image",
     "prompt",
     "mask",

@@ -103,8 +103,13 @@ fn picture(name: &str, value: &Value, bytes_max: usize) -> Result<Bytes, Problem
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::form::{IGNORED, READ};
     use super::*;
+    use limekiln_jobs::api::{ImageEditForm, ImageEditJson};
     use serde_json::json;
+    use utoipa::PartialSchema;
 
     fn reading(body: &Value) -> Result<Form, String> {
         read(body.to_string().as_bytes(), 100).map_err(|problem| problem.detail)
@@ -126,6 +131,24 @@ mod tests {
             (&b"room"[..], Some(&b"mask"[..]))
         );
         assert_eq!(form.requests().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_read_is_described() {
+        for (schema, image) in [
+            (json!(ImageEditForm::schema()), "image"),
+            (json!(ImageEditJson::schema()), "images"),
+        ] {
+            let described: BTreeSet<&str> = schema["properties"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str)
+                .collect();
+            let read = READ.iter().chain(&IGNORED);
+            let read = read.map(|name| if *name == "image" { image } else { name });
+            assert_eq!(described, read.collect());
+        }
     }
 
     #[test]

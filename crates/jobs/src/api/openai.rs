@@ -98,11 +98,38 @@ pub struct ImageEditJson {
     pub model: Option<String>,
     /// As in the form.
     pub output_format: Option<String>,
+    /// Quality of a JPEG or WebP in percent. At 100, the default, WebP is without loss. A PNG always is, and takes 100 only.
+    #[schema(minimum = 0, maximum = 100, example = 85)]
+    pub output_compression: Option<u32>,
     /// Seed of the first picture's noise. Not in OpenAI's API.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     pub seed: Option<u64>,
     /// Preset to start from. Not in OpenAI's API.
     pub preset: Option<String>,
+    /// How the model's picture becomes the result, as in `POST /v1/edits`. Not in OpenAI's API.
+    #[schema(value_type = Option<String>, pattern = "^(none|paste|detail)$", example = "detail")]
+    pub finish: Option<String>,
+    /// The color that the object ends at, with presets that recolor, as in `POST /v1/edits`. Not in OpenAI's API.
+    #[schema(max_length = 100, example = "#1F6F8B")]
+    pub color: Option<String>,
+    /// Which materials of the object get the color, as in `POST /v1/edits`. Not in OpenAI's API.
+    #[schema(max_length = 100, example = "all")]
+    pub material: Option<String>,
+    /// Whether `mask` only says roughly where. Not in OpenAI's API.
+    pub matte: Option<bool>,
+    /// `true` means `finish=paste`, `false` says nothing. Use `finish`. Not in OpenAI's API.
+    #[schema(deprecated)]
+    pub keep_outside: Option<bool>,
+    /// Accepted for OpenAI's clients and ignored.
+    pub quality: Option<String>,
+    /// Accepted for OpenAI's clients and ignored.
+    pub background: Option<String>,
+    /// Accepted for OpenAI's clients and ignored.
+    pub input_fidelity: Option<String>,
+    /// Accepted for OpenAI's clients and ignored.
+    pub moderation: Option<String>,
+    /// Accepted for OpenAI's clients and ignored.
+    pub user: Option<String>,
     /// Whether the answer is a stream of server-sent events.
     pub stream: Option<bool>,
     /// Most pictures of the first edit under way that a stream shows.

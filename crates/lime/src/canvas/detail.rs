@@ -113,10 +113,10 @@ pub struct FitReport {
 
 impl Sense {
     fn of(instruction: &str, color: bool) -> Self {
-        let found = asked(instruction);
-        if words::more_than_color(instruction) || found.as_ref().is_ok_and(|found| found.brought) {
+        let found = asked(instruction).ok();
+        if words::more_than_color(instruction, found.as_ref()) {
             Self::Thing
-        } else if color || found.is_ok() {
+        } else if color || found.is_some() {
             Self::Color
         } else {
             Self::Open

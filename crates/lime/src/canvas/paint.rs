@@ -56,7 +56,7 @@ pub fn paint(
     // Only where a color has to be given is it wrong that the words ask for none.
     let needed = preset.edit.is_none() || material.is_some();
     match asked(instruction) {
-        Ok(found) if needed || !found.brought && !words::more_than_color(instruction) => {
+        Ok(found) if needed || !words::more_than_color(instruction, Some(&found)) => {
             Ok(Some(paint(found.color, Some(found.words))))
         }
         Ok(_) => Ok(None),

@@ -7,7 +7,7 @@ use image::DynamicImage;
 use limekiln_finish::Error as FinishError;
 use limekiln_jobs::api::{Part, Parts};
 use limekiln_jobs::{ArtifactKind, Failure, FailureClass};
-use limekiln_lime::canvas::{self, Canvas, Finish, Finished, View};
+use limekiln_lime::canvas::{self, Canvas, CarryWay, Finish, Finished, View};
 use limekiln_lime::known::Kind;
 use limekiln_lime::{Known, Outcome};
 use limekiln_pictures::{Format, encode};
@@ -15,7 +15,7 @@ use limekiln_pictures::{Format, encode};
 use crate::editor::contract::{Output, Outputs};
 use crate::metrics;
 
-/// Counts what became of an edit that could be recolored.
+/// Counts what became of an edit that could be recolored, and by which way one was carried over.
 pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
     let report = match finished {
         Ok(finished) => &finished.report,
@@ -24,6 +24,12 @@ pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
         }
         Err(_) => return,
     };
+    if let Some(carry) = &report.carry {
+        metrics::detail(match carry.way {
+            CarryWay::Color => "color",
+            CarryWay::Enlarged => "enlarged",
+        });
+    }
     let recolor = report.recolor.as_ref();
     match (
         recolor.filter(|_| report.finish == Finish::Recolor),
