@@ -93,7 +93,8 @@ pub fn more_than_color(instruction: &str, color: Option<&Asked>) -> bool {
 /// The words that name what an instruction gives another color: all but the color asked for. `given`: the color is given beside
 /// the words. None where they are not understood so, or ask for more.
 pub fn object(instruction: &str, given: bool) -> Option<Vec<String>> {
-    if more_than_color(instruction) {
+    let color = limekiln_finish::color::asked(instruction).ok();
+    if more_than_color(instruction, color.as_ref()) {
         return None;
     }
     limekiln_finish::color::object_words(instruction, given)

@@ -107,7 +107,7 @@ fn wanted(words: &[String]) -> Result<Vec<Mention>> {
         let asked = Asked {
             brought: describes && article,
             turned: !describes && is(&["to", "into"], ahead)
-                || after == Some("instead") && said_instead(&words, mention.to + 1, &mentions),
+                || after == Some("instead") && said_instead(words, mention.to + 1, &mentions),
             ..mention.asked.clone()
         };
         let (from, to) = (mention.from, mention.to);
