@@ -1,5 +1,4 @@
 -- `is not distinct from` keeps the planner off the partial indexes: the edits are named, and the primary key finds them.
--- `any` is the bound in case it thinks the table so small that it reads the index before the list.
 with claimed as (
     update edits e
     set state = 'running',
@@ -16,9 +15,7 @@ with claimed as (
         step = null,
         steps = null,
         started_at = coalesce(e.started_at, clock_timestamp())
-    from unnest($2::uuid[]) as asked (id)
-    where e.id = asked.id
-        and e.id = any ($2)
+    where e.id = any ($2)
         and e.state is not distinct from 'queued'
         and e.epoch < 2147483647
         and e.needs <@ coalesce((select w.can from workers w where w.id = $1), '{}')

@@ -125,13 +125,16 @@ near as materialized (
                 select h.tenant_id, 0::bigint as busy, h.queued, h.head
                 from lines h
                 where h.model = r.model and h.needs = r.needs and h.class = c.class and h.head is not null
+                    -- The offset makes it a lookup of the tenant's edits for each line; a join would read all of the model's.
                     and not exists (
                         select from edits a where a.state = 'queued' and a.announced_at is not null
                             and a.model = h.model and a.tenant_id = h.tenant_id and a.class = h.class
+                        offset 0
                     )
                     and not exists (
                         select from edits a
                         where a.state = 'running' and a.model = h.model and a.tenant_id = h.tenant_id and a.class = h.class
+                        offset 0
                     )
                 order by h.head
                 limit c.room
@@ -226,19 +229,26 @@ locked as materialized (
         for no key update skip locked
     ) e
 ),
+-- In the order of their ids: `width_bucket` finds an edit's place among them by halves, where a join would compare each with each.
+these as materialized (
+    select
+        array(select id from locked order by id) as ids,
+        array(select place from locked order by id) as places,
+        array(select cohort from locked order by id) as cohorts
+),
 released as (
     update edits e
     set announced_at = now(),
         announcements = 1,
         next_announce_at = now() + interval '10 s',
         ahead = false,
-        cohort = l.cohort
-    from unnest(
-        array(select id from locked order by id), array(select place from locked order by id), array(select cohort from locked order by id)
-    ) as l (id, place, cohort)
-    where e.id = l.id and e.id = any (array(select id from locked))
+        cohort = l.cohorts[width_bucket(e.id, l.ids)]
+    from these l
+    where e.id = any (array(select id from locked order by id))
         and e.state is not distinct from 'queued' and e.announced_at is null
-    returning e.id, e.tenant_id, e.model, e.class, e.ahead, e.cohort, e.trace, e.announcements, l.place
+    returning
+        e.id, e.tenant_id, e.model, e.class, e.ahead, e.cohort, e.trace, e.announcements,
+        l.places[width_bucket(e.id, l.ids)] as place
 ),
 -- The oldest that is left of the lines which gave some, or had none to give.
 left_over as materialized (
@@ -252,7 +262,7 @@ left_over as materialized (
         select e.id from edits e
         where e.state = 'queued' and e.announced_at is null
             and e.model = g.model and e.needs = g.needs and e.class = g.class and e.tenant_id = g.tenant_id
-            and e.id <> all (array(select l.id from locked l))
+            and e.id not in (select l.id from locked l)
         order by e.id limit 1
     ) e on true
 ),

@@ -336,6 +336,56 @@ async fn no_statement_of_the_steady_state_grows_with_the_queue() {
     conn.done();
 }
 
+/// With much announced at once, neither the tenants nor what is released is compared with all of it.
+#[tokio::test]
+async fn a_large_release_compares_nothing_each_with_each() {
+    let store = postgres().await;
+    let full = bench::Full {
+        tenants: 50,
+        queued: 2000,
+        ended: 0,
+        waiting: 0,
+    };
+    store.tables_fill(full).await.unwrap();
+    assert_eq!(
+        store.edits_release(None, 1000, 256).await.unwrap().len(),
+        256
+    );
+    let mut conn = store.conn().await.unwrap();
+    let prepare = concat!(
+        "prepare large(text, bigint, bigint) as ",
+        include_str!("../sql/edits_release.sql")
+    );
+    sqlx::raw_sql(crate::release::BEGIN)
+        .execute(conn.get())
+        .await
+        .unwrap();
+    sqlx::raw_sql(prepare).execute(conn.get()).await.unwrap();
+    let plan: serde_json::Value =
+        sqlx::raw_sql("explain (analyze, timing off, format json) execute large(null, 1000, 256)")
+            .fetch_one(conn.get())
+            .await
+            .unwrap()
+            .get(0);
+    sqlx::raw_sql("rollback; deallocate large")
+        .execute(conn.get())
+        .await
+        .unwrap();
+    let compared = joined(&plan[0]["Plan"]);
+    let read = scanned(&plan[0]["Plan"]);
+    assert!(compared <= 1000, "compares {compared} pairs\n{plan:#}");
+    assert!(read <= 4000, "reads {read} rows\n{plan:#}");
+    conn.done();
+}
+
+/// Pairs that the joins of a plan looked at in vain.
+fn joined(plan: &serde_json::Value) -> u64 {
+    let number = |name: &str| plan[name].as_f64().unwrap_or(0.0);
+    let own = number("Rows Removed by Join Filter") * number("Actual Loops");
+    let below = plan["Plans"].as_array().into_iter().flatten();
+    own.round() as u64 + below.map(joined).sum::<u64>()
+}
+
 /// Rows that the scans of a plan's tables gave, and those that they passed over.
 fn scanned(plan: &serde_json::Value) -> u64 {
     let number = |name: &str| plan[name].as_f64().unwrap_or(0.0);
