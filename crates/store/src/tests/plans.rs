@@ -356,7 +356,7 @@ async fn a_large_release_compares_nothing_each_with_each() {
         "prepare large(text, bigint, bigint) as ",
         include_str!("../sql/edits_release.sql")
     );
-    sqlx::raw_sql(crate::release::BEGIN)
+    sqlx::raw_sql(release::BEGIN)
         .execute(conn.get())
         .await
         .unwrap();
