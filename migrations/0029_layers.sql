@@ -41,3 +41,24 @@ language sql stable as $$
         )
     ) b
 $$;
+
+-- What was computed of a turn's picture goes with it, too.
+create or replace function intermediates_of_results() returns trigger
+language plpgsql as $$
+begin
+    delete from intermediates i
+    using (
+        select n.tenant_id, n.key
+        from old_rows o
+        cross join lateral (
+            select k.tenant_id, k.key
+            from intermediates k
+            where k.source = o.digest and k.tenant_id::text = split_part(o.blob_key, '/', 2)
+            order by k.key
+        ) n
+        where o.kind in ('result', 'patch')
+    ) d
+    where i.tenant_id = d.tenant_id and i.key = d.key;
+    return null;
+end
+$$;

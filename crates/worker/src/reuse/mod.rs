@@ -51,7 +51,7 @@ pub(crate) fn reusing(
     match Keys::of(request, engine, object.as_deref()) {
         Ok(keys) => Some(Reusing {
             keys,
-            source: claimed.input.digest,
+            source: claimed.patches.last().unwrap_or(&claimed.input).digest,
             used: Vec::new(),
         }),
         Err(error) => {
