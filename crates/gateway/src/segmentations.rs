@@ -30,6 +30,7 @@ macro_rules! routes {
             /// other, and then read the segmentation. The same model and preset make the same segments.
             #[utoipa::path(
                 post, path = $path, operation_id = concat!("segment", $names), tag = "segmentations",
+                summary = concat!("Segment ", $what),
                 params(
                     ("id" = $id, Path, description = concat!("Id of ", $what)),
                     ("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send a request again: the same key and body get the first answer again",
@@ -70,6 +71,7 @@ macro_rules! routes {
             /// Those of its newest segmentation.
             #[utoipa::path(
                 get, path = $path, operation_id = concat!("get", $names, "Segmentation"), tag = "segmentations",
+                summary = concat!("Show the segments of ", $what),
                 params(("id" = $id, Path, description = concat!("Id of ", $what))),
                 responses((status = 200, description = "The segmentation", body = SegmentationView)),
                 extensions(("x-problems" = json!([
@@ -91,6 +93,7 @@ macro_rules! routes {
             /// A cell of the grid is a pixel of 16 bits: the number of its segment.
             #[utoipa::path(
                 get, path = $labels, operation_id = concat!("get", $names, "Labels"), tag = "segmentations",
+                summary = concat!("Download the segments of ", $what, " as a picture"),
                 params(("id" = $id, Path, description = concat!("Id of ", $what))),
                 responses(
                     (status = 200, description = "The file", content((Vec<u8> = "image/png"))),

@@ -284,7 +284,12 @@ mod tests {
         if deep_samples {
             original.colors = Colors::Sixteen(DynamicImage::from(rgb).into_rgb16());
         }
-        original.alpha = Some(Opacity::Eight(GrayImage::from_pixel(20, 10, Luma([9]))));
+        let opacity = GrayImage::from_pixel(20, 10, Luma([9]));
+        original.alpha = Some(if deep_samples {
+            Opacity::Sixteen(DynamicImage::from(opacity).into_luma16())
+        } else {
+            Opacity::Eight(opacity)
+        });
         original
     }
 

@@ -288,26 +288,35 @@ impl Member {
         Ok(())
     }
 
-    /// The sum of the counters whose lines start with one of `names`; 0 when none was ever counted.
+    /// [`counted`] by this member.
     ///
     /// # Errors
     ///
     /// When it does not answer.
     pub async fn counted(&self, http: &reqwest::Client, names: &[&str]) -> Result<f64> {
-        let text = http
-            .get(format!("{}/metrics", self.url()))
-            .timeout(Duration::from_secs(5))
-            .send()
-            .await?
-            .error_for_status()?
-            .text()
-            .await?;
-        Ok(text
-            .lines()
-            .filter(|line| names.iter().any(|name| line.starts_with(name)))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum())
+        counted(http, &self.url(), names).await
     }
+}
+
+/// The sum of the counters at this address whose lines start with one of `names`; 0 when none was ever counted.
+///
+/// # Errors
+///
+/// When it does not answer.
+pub async fn counted(http: &reqwest::Client, url: &str, names: &[&str]) -> Result<f64> {
+    let text = http
+        .get(format!("{url}/metrics"))
+        .timeout(Duration::from_secs(5))
+        .send()
+        .await?
+        .error_for_status()?
+        .text()
+        .await?;
+    Ok(text
+        .lines()
+        .filter(|line| names.iter().any(|name| line.starts_with(name)))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum())
 }
 
 fn run(role: Role, port: u16, env: &[(String, String)], log: &Path) -> Result<Process> {

@@ -145,6 +145,7 @@ async fn deleted_blobs_go_through_outages_and_others_stay() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_is_erased_whoever_dies_and_the_others_are_not() {
     let context = TestContext::with_rabbitmq().await;
+    context.worker_register(1).await;
     let (store, doomed) = (&context.store, context.tenant_create().await);
     let image = context.image_create(doomed, png(1)).await;
     let key = store.key_create(doomed, Role::Tenant, "").await.unwrap();

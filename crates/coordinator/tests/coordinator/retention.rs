@@ -45,6 +45,7 @@ pub(crate) async fn checkpoint(context: &TestContext, claimed: &Claimed) -> Key 
 #[tokio::test]
 async fn pruning_leaves_what_a_live_session_or_a_live_edit_needs() {
     let context = TestContext::with_rabbitmq().await;
+    context.worker_register(1).await;
     adopt(&context.store, &context.blobs, 0.0).await.unwrap();
     let tenant = context.tenant;
     let (kept, unused) = (context.image, context.image_create(tenant, png(2)).await);

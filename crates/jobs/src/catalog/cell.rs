@@ -7,8 +7,7 @@ const STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// A cell as it is written: one that a spreadsheet would run begins with an apostrophe, which makes it a text. Numbers stay.
 pub fn cell_text(cell: &str) -> Cow<'_, str> {
-    let escaped = cell.strip_prefix('\'').unwrap_or(cell);
-    if escaped.starts_with(STARTS) && cell.parse::<f64>().is_err() {
+    if begins_a_formula(cell) && cell.parse::<f64>().is_err() {
         return Cow::Owned(format!("'{cell}"));
     }
     Cow::Borrowed(cell)
@@ -17,9 +16,14 @@ pub fn cell_text(cell: &str) -> Cow<'_, str> {
 /// The cell that [`cell_text`] was given.
 pub fn cell_read(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
-        Some(text) if text.strip_prefix('\'').unwrap_or(text).starts_with(STARTS) => text,
+        Some(text) if begins_a_formula(text) => text,
         _ => cell,
     }
+}
+
+/// Whether a formula begins here, behind however many apostrophes: one that stood in a cell before is not taken for ours.
+fn begins_a_formula(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(STARTS)
 }
 
 #[cfg(test)]

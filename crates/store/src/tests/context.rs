@@ -51,13 +51,22 @@ impl TestContext {
             .unwrap()
             .id;
         let model = format!("m{}", name.replace('-', "")).parse().unwrap();
-        Self {
+        let mut context = Self {
             store: store.clone(),
             tenant,
             image,
             model,
             worker: WorkerId::new(),
-        }
+        };
+        // It can do every edit, and no model's window counts it.
+        let able = Self {
+            model: "none".parse().unwrap(),
+            ..context.clone()
+        };
+        context.worker = able
+            .able_worker(1, Needs::from_iter(Spec::LATER))
+            .await;
+        context
     }
 
     /// Another tenant of the same model.

@@ -181,6 +181,7 @@ impl EngineThread<'_> {
                     located: false,
                 });
                 if progress.is_done() {
+                    self.locate(self.runs.len() - 1);
                     self.finish(self.runs.len() - 1);
                 }
             }
@@ -220,10 +221,10 @@ impl EngineThread<'_> {
                     let run = &mut self.runs[index];
                     run.progress = progress;
                     run.sink.progress(run.first_step, progress);
+                    self.locate(index);
                     if progress.is_done() {
                         self.finish(index);
                     } else {
-                        self.locate(index);
                         self.save_if_due(index);
                         self.preview_if_due(index);
                     }

@@ -19,7 +19,7 @@ use limekiln_fleet_tests::binary::limekiln;
 use limekiln_fleet_tests::client::Client;
 use limekiln_fleet_tests::cluster::Cluster;
 use limekiln_fleet_tests::command::command;
-use limekiln_fleet_tests::member::Editor;
+use limekiln_fleet_tests::member::{Editor, counted};
 use limekiln_fleet_tests::wait::{wait, wait_for};
 use limekiln_fleet_tests::watch::{Seen, follow};
 use limekiln_testbed::{Process, port_free};
@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+/// How many checkpoints a worker saved.
+const CHECKPOINTS: &[&str] = &["limekiln_checkpoints_total"];
 const END: Duration = Duration::from_secs(180);
 
 fn http() -> reqwest::Client {
@@ -314,7 +316,8 @@ async fn dev_killed_in_the_middle_ends_with_the_same_bytes() -> Result<()> {
     let mut dev = dev;
     let mut last_step = 0;
     for _ in 0..2 {
-        // In the second stage, and further than at the last kill.
+        // In the second stage, further than at the last kill, and with a checkpoint of its own.
+        let before = counted(&http, &dev.url, CHECKPOINTS).await?;
         wait("the edit to be in its middle", END, async || {
             let view = dev.client.edit(edit).await?;
             ensure!(
@@ -322,7 +325,10 @@ async fn dev_killed_in_the_middle_ends_with_the_same_bytes() -> Result<()> {
                 "it ended before it could be killed"
             );
             let step = view["step"].as_u64().unwrap_or_default();
-            let far = view["state"] == "running" && view["stage"] == "edit" && step > last_step;
+            let far = view["state"] == "running"
+                && view["stage"] == "edit"
+                && step > last_step
+                && counted(&http, &dev.url, CHECKPOINTS).await? > before;
             if far {
                 last_step = step;
             }

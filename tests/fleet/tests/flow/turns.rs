@@ -41,14 +41,14 @@ async fn what_no_turn_was_about_is_the_uploads_own() -> Result<()> {
     };
     let path = |name: &str| dir.path().join(name).display().to_string();
     let rooms = path("drawn");
-    // Of the rich rooms the first is a JPEG (4:2:0), the second a PNG.
+    // Photographs of rich rooms are JPEG (4:2:0), their recolored ones PNG.
     run(&[
         "rooms", "--style", "rich", "--count", "2", "--size", side, "--out", &rooms,
     ])
     .await?;
     for (room, file) in [
         ("00000-input.jpg", "now.jpg"),
-        ("00001-input.png", "now.png"),
+        ("00000-target.png", "now.png"),
     ] {
         let (room, now, mattes) = (format!("{rooms}/{room}"), path(file), path("mattes.png"));
         let session = asked(&["session", "new", &room]).await?;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +12,7 @@ use limekiln_jobs::catalog::{VALUES_MAX, cell_read};
 use serde_json::{Map, Value};
 
 use super::decode::Decoded;
+use super::lines::{Line, Lines};
 
 /// Endings of files that are pictures.
 const PICTURES: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "jpe"];
@@ -179,17 +180,17 @@ fn pictures(files: &[PathBuf], image_column: &str) -> Entries {
     }))
 }
 
-fn separated(text: impl Read + 'static, by: u8, shown: &str) -> Result<Entries> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(by).from_reader(text);
-    let header = reader
-        .headers()
-        .map_err(|error| anyhow::anyhow!("{shown}: line 1: {}", told(&error)))?;
+fn separated(text: impl BufRead + 'static, by: u8, shown: &str) -> Result<Entries> {
+    let mut lines = Lines::new(text, by);
+    let header = lines.next().with_context(|| empty(shown))?;
+    let header = header.and_then(|line| line.cells);
+    let header = header.with_context(|| shown.to_owned())?;
     let names: Vec<String> = header
         .iter()
         .map(|name| cell_read(name.trim()).to_owned())
         .collect();
     if names.iter().all(String::is_empty) {
-        bail!("{shown}: is empty: its first line names the columns");
+        bail!(empty(shown));
     }
     if names.len() > VALUES_MAX {
         bail!(
@@ -206,51 +207,27 @@ fn separated(text: impl Read + 'static, by: u8, shown: &str) -> Result<Entries> 
             bail!("{shown}: line 1: two columns have the name {name}");
         }
     }
-    let mut ended = false;
-    let records = reader.into_records();
-    Ok(Box::new(
-        records
-            .take_while(move |record| {
-                // A file that can't be read on says so once.
-                let goes_on = !ended;
-                let io = record.as_ref().is_err_and(csv::Error::is_io_error);
-                ended = ended || io;
-                goes_on
-            })
-            .map(move |record| {
-                let record = record.map_err(|error| anyhow::anyhow!(told(&error)))?;
-                let line = record.position().map_or(0, csv::Position::line);
-                let cells = names.iter().zip(&record);
-                let values = cells.map(|(name, cell)| (name.clone(), cell_read(cell).into()));
-                Ok(Entry {
-                    at: format!("line {line}"),
-                    values: values.collect(),
-                })
-            }),
-    ))
+    Ok(Box::new(lines.map(move |line| {
+        let Line { number, cells } = line?;
+        let cells = cells?;
+        if cells.len() != names.len() {
+            bail!(
+                "line {number}: has {} cells, and the first line names {} columns",
+                cells.len(),
+                names.len()
+            );
+        }
+        let cells = names.iter().zip(&cells);
+        let values = cells.map(|(name, cell)| (name.clone(), cell_read(cell).into()));
+        Ok(Entry {
+            at: format!("line {number}"),
+            values: values.collect(),
+        })
+    })))
 }
 
-/// What is wrong with a line of CSV.
-fn told(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths {
-            pos,
-            expected_len,
-            len,
-        } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            format!("line {line}: has {len} cells, and the first line names {expected_len} columns")
-        }
-        csv::ErrorKind::Utf8 { pos, err } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            format!(
-                "line {line}: column {} is not UTF-8: save it as UTF-8, or name its --encoding",
-                err.field() + 1
-            )
-        }
-        csv::ErrorKind::Io(error) => error.to_string(),
-        _ => error.to_string(),
-    }
+fn empty(shown: &str) -> String {
+    format!("{shown}: is empty: its first line names the columns")
 }
 
 fn json_lines(text: impl BufRead + 'static) -> Entries {
@@ -337,6 +314,8 @@ mod tests {
         ] {
             assert_eq!(read(name, bytes, None).unwrap(), expected, "{name}");
         }
+        let blank = read("a.csv", b"\r\n\nimage\r\n\r\n\na.png\r\n\r\n", None).unwrap();
+        assert_eq!(blank, [r#"line 6: {"image":"a.png"}"#]);
         let latin = read("a.csv", b"image\n\xfc.png\n", Some("latin1")).unwrap();
         assert_eq!(latin, [r#"line 2: {"image":"ü.png"}"#]);
         let json = b"{\"image\": \"a.png\", \"size\": 3}\r\n\n{\"image\": null}";
@@ -369,8 +348,8 @@ mod tests {
             ),
             (
                 "a.csv",
-                b"image\n\xfc.png\n",
-                "line 2: column 1 is not UTF-8",
+                b"image\n\n\xfc.png\n",
+                "line 3: column 1 is not UTF-8",
             ),
             (
                 "a.jsonl",

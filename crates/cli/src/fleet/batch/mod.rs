@@ -4,6 +4,7 @@
 //! of it.
 
 mod decode;
+mod lines;
 mod manifest;
 mod product;
 mod results;
