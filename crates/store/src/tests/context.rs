@@ -63,9 +63,7 @@ impl TestContext {
             model: "none".parse().unwrap(),
             ..context.clone()
         };
-        context.worker = able
-            .able_worker(1, Needs::from_iter(Spec::LATER))
-            .await;
+        context.worker = able.able_worker(1, Needs::from_iter(Spec::LATER)).await;
         context
     }
 
