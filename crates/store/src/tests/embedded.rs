@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use limekiln_jobs::{EditId, StateName, TenantId};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::context::*;
 use crate::*;
@@ -66,6 +66,40 @@ async fn callers_that_go_away_break_nothing() {
         where t.in_flight <> (select count(*) from edits e where e.tenant_id = t.id and e.finished_at is null)";
     assert_eq!(number(&store, leaks).await, 0);
     stop(embedded, store).await;
+}
+
+/// A client that does not read its answer, as one whose patience ended: its connection is reset.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_breaks_off_does_not_end_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (embedded, store) = start(dir.path()).await;
+    let context = TestContext::new(&store).await;
+    let edit = context.edit().await;
+    store.close().await;
+    let address = embedded.url().split(['@', '/']).nth(3).unwrap();
+    for _ in 0..2 {
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        // What a client that could speak TLS begins with: eight bytes, answered by one.
+        client
+            .write_all(&[0, 0, 0, 8, 4, 210, 22, 47])
+            .await
+            .unwrap();
+        client.peek(&mut [0]).await.unwrap();
+        drop(client);
+        let store = Store::connect(&embedded.settings()).await.unwrap();
+        assert!(
+            store
+                .edit_get(context.tenant, edit)
+                .await
+                .unwrap()
+                .is_some()
+        );
+        store.close().await;
+    }
+    tokio::task::spawn_blocking(move || embedded.shutdown())
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 const WRITER: &str = "LIMEKILN_STORE_WRITER";
