@@ -68,13 +68,30 @@ def edit(body, dice):
         body["model"] = sometimes(dice, "rooms", body["model"])
 
 
+@schemathesis.serializer("application/x-ndjson")
+def lines(context, value):
+    """A JSON object on each line."""
+    return "".join(json.dumps(row) + "\n" for row in (value if isinstance(value, list) else [value])).encode()
+
+
+# What is made of what, by the operation that makes it.
+MADE = {
+    "createEdit": "/v1/edits",
+    "createTurn": "/v1/edits",
+    "segmentImage": "/v1/edits",
+    "segmentResult": "/v1/edits",
+    "createCatalog": "/v1/catalogs",
+}
+
+
 @schemathesis.hook
 def after_call(context, case, response):
     """Edits of no further use make room for those that are waited for."""
-    if case.operation.definition.raw.get("operationId") in ("createEdit", "createTurn") and response.status_code == 202:
+    where = MADE.get(case.operation.definition.raw.get("operationId"))
+    if where and response.status_code in (201, 202):
         made = json.loads(response.content)["id"]
         if random.Random(made).random() < 0.9:
-            call(f"/v1/edits/{made}/cancel", b"")
+            call(f"{where}/{made}/cancel", b"")
 
 
 @schemathesis.hook

@@ -7,7 +7,7 @@ use axum::extract;
 use limekiln_jobs::api::{
     CatalogRow, CatalogView, Decision, DecisionKind, DecisionRequest, RowsChanged,
 };
-use limekiln_jobs::catalog::CatalogState;
+use limekiln_jobs::catalog::{CatalogState, ROWS_MAX};
 use limekiln_jobs::{BatchId, ImageId};
 use limekiln_store::NewBase;
 use time::OffsetDateTime;
@@ -46,6 +46,10 @@ pub(crate) async fn decide(
 ) -> Result<Json<RowsChanged>, Problem> {
     if request.rows.is_empty() || request.rows.len() > NAMED_MOST {
         return Err(Problem::field("rows", "must name 1 to 1000 rows"));
+    }
+    if !request.rows.iter().all(|row| (1..=ROWS_MAX).contains(row)) {
+        let message = format!("rows are numbered from 1 to {ROWS_MAX}");
+        return Err(Problem::field("rows", message));
     }
     let redo = request.verdict == DecisionKind::Redo;
     if !redo && !request.changes.is_empty() {

@@ -24,7 +24,7 @@ pub struct Gate {
     #[schema(minimum = 0, maximum = 100, example = 3)]
     pub delta_e: f64,
     /// Most pixels outside the region and its seam that may have changed.
-    #[schema(minimum = 0, example = 0)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64, example = 0)]
     pub changed_outside: u64,
     /// By how much the region's share may differ from that of the picture's other rows, as a factor.
     #[schema(minimum = 1, maximum = 100, example = 1.5)]
@@ -183,6 +183,7 @@ impl Gate {
         within("share_min", self.share_min, 0.0, 1.0)?;
         within("share_max", self.share_max, self.share_min, 1.0)?;
         within("delta_e", self.delta_e, 0.0, 100.0)?;
+        within("changed_outside", self.changed_outside as f64, 0.0, 1e12)?;
         within("unlike", self.unlike, 1.0, 100.0)
     }
 }
