@@ -1,6 +1,7 @@
 //! The object that a rough region points at: its materials, and where each ends.
 //!
 //! - `histogram`: how common colors are, whatever the light
+//! - `segments`: what no edge divides
 //! - `ownership`: which colors are the object's
 //! - `materials`: its materials
 //! - `decide`, `walker`, `holes`: which cells are a material's: by color, by edges, by what hangs together
@@ -13,6 +14,7 @@ mod histogram;
 mod holes;
 mod materials;
 mod ownership;
+mod segments;
 mod sure;
 mod walker;
 

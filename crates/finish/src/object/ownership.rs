@@ -2,6 +2,7 @@
 //! the region is corrected by them.
 
 use super::histogram::{Histogram, bins};
+use super::segments::Segments;
 use crate::crop::Crop;
 use crate::error::Result;
 use crate::plane::{Plane, blur, signed_distance};
@@ -48,13 +49,24 @@ impl Ownership {
                 (1.0 / (1.0 + (-distance.data[i] / rough - attention).exp())).clamp(0.01, 0.97)
             })
             .collect();
+        let prior = Segments::new(&crop.colors).drawn(&prior);
         let deepest = distance.data.iter().fold(0.0_f32, |most, d| most.max(*d));
-        let core: Vec<bool> = distance
+        let deep = |d: f32| d > (0.5 * rough).min(0.3 * deepest);
+        let mut core: Vec<bool> = distance
             .data
             .iter()
-            .map(|d| *d > (0.5 * rough).min(0.3 * deepest))
+            .zip(&prior)
+            .map(|(d, prior)| deep(*d) && *prior > 0.5)
             .collect();
-        let mut far: Vec<bool> = distance.data.iter().map(|d| *d < -1.2 * rough).collect();
+        if !core.contains(&true) {
+            core = distance.data.iter().map(|d| deep(*d)).collect();
+        }
+        let mut far: Vec<bool> = distance
+            .data
+            .iter()
+            .zip(&prior)
+            .map(|(d, prior)| *d < -1.2 * rough || *prior < 0.15)
+            .collect();
         if far.iter().filter(|far| **far).count() < 50 {
             far = inside.data.iter().map(|inside| !inside).collect();
         }
