@@ -35,6 +35,7 @@ const FILES: &[(&str, &[u8])] = files![
     "room-1.webp",
     "room-2.webp",
     "room-3.webp",
+    "segments.js",
     "session.js",
     "stage.js",
     "start.js",

@@ -160,7 +160,7 @@ export class Studio {
     if (turn) try { region = await load(`/v1/edits/${turn.id}/roi`); } catch { /* It has none: the mask begins empty. */ }
     this.tint.hidden = true;
     this.stage.tools.hidden = true;
-    this.mask.open(region);
+    this.mask.open(region, turn ? this.session.on(turn.parent) : this.session.on(this.session.head));
     this.stage.node.insertBefore(this.mask.tools, this.stage.tools);
     const refine = make("input", { type: "checkbox" });
     const use = (then) => async () => {
