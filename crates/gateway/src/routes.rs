@@ -22,9 +22,12 @@ use crate::{
 pub fn router(state: State) -> Router {
     let routes = public(&state);
     let layer = cors::layer(&state.settings.origins);
-    let pages = Router::new()
+    let mut pages = Router::new()
         .route("/", get(studio::page))
         .route("/studio/{name}", get(studio::part));
+    if state.settings.admin_public {
+        pages = pages.merge(fleet());
+    }
     let router = whole(state, routes, pages, missing);
     // Outermost, so that a page can read what was refused, too.
     match layer {
@@ -35,12 +38,17 @@ pub fn router(state: State) -> Router {
 
 /// What the status port of a gateway serves: health in detail, metrics, and the admin routes.
 pub fn operator_router(state: State) -> Router {
+    let signs = OpenApiRouter::new()
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::sign_out))
+        .route_layer(from_fn_with_state(state.clone(), admission::bounded));
     let routes = OpenApiRouter::with_openapi(Api::openapi())
         .merge(admins(&state))
+        .merge(signs)
         .merge(operations());
-    let pages = Router::new().route(
+    let pages = fleet().route(
         "/",
-        get(|| std::future::ready(Redirect::temporary("/docs"))),
+        get(|| std::future::ready(Redirect::temporary("/fleet"))),
     );
     whole(state, routes, pages, missing_for_operators)
 }
@@ -49,6 +57,13 @@ pub fn operator_router(state: State) -> Router {
 pub fn openapi(state: &State) -> Value {
     let api = public(state).split_for_parts().1;
     description::document(&api, &state.settings)
+}
+
+/// The operators' page, where their routes are.
+fn fleet() -> Router<State> {
+    Router::new()
+        .route("/fleet", get(studio::fleet))
+        .route("/fleet/{name}", get(studio::fleet_part))
 }
 
 /// These routes with the pages that describe them, and what surrounds every request.

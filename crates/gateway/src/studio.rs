@@ -1,8 +1,12 @@
-//! The page at `/`: files that are part of the program, and load nothing from elsewhere.
+//! The pages at `/` and, for operators, at `/fleet`: files that are part of the program, and load nothing from elsewhere.
+
+use std::sync::OnceLock;
 
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use limekiln_pictures::{Format, encode};
+use limekiln_rooms::{Object, bench_pair, draw};
 
 use crate::download::unchanged;
 use crate::problem::{Problem, ProblemCode};
@@ -22,27 +26,45 @@ const FILES: &[(&str, &[u8])] = files![
     "index.html",
     "api.js",
     "base.css",
+    "catalogs.js",
     "color.js",
     "composer.js",
     "dom.js",
     "facts.js",
+    "fleet.html",
+    "fleet.js",
     "icon.svg",
     "main.js",
     "mask.js",
     "proof.js",
     "region.js",
     "repeat.js",
-    "room-1.webp",
-    "room-2.webp",
-    "room-3.webp",
     "segments.js",
     "session.js",
+    "sheet.js",
+    "sign.js",
     "stage.js",
     "start.js",
     "studio.js",
     "turns.js",
     "work.css",
 ];
+
+/// What the operators' page is made of. The other files are the tenants', and are not on the operators' port.
+const FLEET: [&str; 7] = [
+    "fleet.html",
+    "fleet.js",
+    "sign.js",
+    "api.js",
+    "dom.js",
+    "base.css",
+    "icon.svg",
+];
+
+/// Rooms to try things on: `room-1.webp` and so on.
+static ROOMS: [OnceLock<Option<Vec<u8>>>; 24] = [const { OnceLock::new() }; 24];
+/// Longer side of a room, in pixels, and the seed that all are drawn from.
+const ROOM: (u32, u64) = (384, 1);
 
 /// The page itself.
 pub(crate) async fn page(headers: HeaderMap) -> Response {
@@ -54,8 +76,22 @@ pub(crate) async fn part(Path(name): Path<String>, headers: HeaderMap) -> Respon
     file(&name, &headers)
 }
 
+/// The operators' page.
+pub(crate) async fn fleet(headers: HeaderMap) -> Response {
+    file("fleet.html", &headers)
+}
+
+/// A file that the operators' page is made of.
+pub(crate) async fn fleet_part(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    if !FLEET.contains(&name.as_str()) {
+        return Problem::plain(ProblemCode::NotFound).into_response();
+    }
+    file(&name, &headers)
+}
+
 fn file(name: &str, headers: &HeaderMap) -> Response {
-    let Some((_, bytes)) = FILES.iter().find(|(one, _)| *one == name) else {
+    let fixed = FILES.iter().find(|(one, _)| *one == name);
+    let Some(bytes) = fixed.map(|(_, bytes)| *bytes).or_else(|| room(name)) else {
         return Problem::plain(ProblemCode::NotFound).into_response();
     };
     let digest = blake3::hash(bytes).to_hex();
@@ -64,7 +100,7 @@ fn file(name: &str, headers: &HeaderMap) -> Response {
     let mut response = if fresh {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        (*bytes).into_response()
+        bytes.into_response()
     };
     let headers = response.headers_mut();
     let fixed = [
@@ -83,6 +119,21 @@ fn file(name: &str, headers: &HeaderMap) -> Response {
     response
 }
 
+/// A room with a sofa, drawn the first time that somebody asks for it.
+fn room(name: &str) -> Option<&'static [u8]> {
+    let number = name.strip_prefix("room-")?.strip_suffix(".webp")?;
+    let number = number.parse::<usize>().ok()?.checked_sub(1)?;
+    let drawn = ROOMS.get(number)?.get_or_init(|| {
+        let (side, seed) = ROOM;
+        let rooms = (0..).map(|index| bench_pair(seed, index).before);
+        let scene = rooms
+            .filter(|scene| scene.position(Object::Sofa).is_some())
+            .nth(number)?;
+        encode(&draw(&scene, side).into(), Format::WebP).ok()
+    });
+    drawn.as_deref()
+}
+
 fn media_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("html") => "text/html; charset=utf-8",
@@ -96,6 +147,19 @@ fn media_type(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rooms_are_drawn_one_unlike_the_other() {
+        let rooms: Vec<&[u8]> = (1..=ROOMS.len())
+            .map(|number| room(&format!("room-{number}.webp")).unwrap())
+            .collect();
+        assert!(rooms.iter().all(|room| room.starts_with(b"RIFF")));
+        let all: std::collections::BTreeSet<&&[u8]> = rooms.iter().collect();
+        assert_eq!(all.len(), rooms.len());
+        for wrong in ["room-0.webp", "room-25.webp", "room-.webp", "room-1.png"] {
+            assert_eq!(room(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn the_page_is_small_and_whole() {

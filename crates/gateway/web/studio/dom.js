@@ -11,7 +11,7 @@ const ICONS = {
   tag: "M4 4h8l8 8-8 8-8-8zM8 8v.01", link: "M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1",
   picture: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9v.01", out: "M10 4H5v16h5M14 8l4 4-4 4M18 12H9", redoHere: "M20 12a8 8 0 1 1-2.500-5.800M20 4v4h-4",
   segments: "M4 4h16v16H4zM4 13l7-3 3-6M11 10l3 10M13 15l7-2", dice: "M5 5h14v14H5zM9 9v.01M15 9v.01M12 12v.01M9 15v.01M15 15v.01", drop: "M12 3c4 5 6 7.500 6 11a6 6 0 0 1-12 0c0-3.500 2-6 6-11z",
-  half: "M4 5h16v14H4zM12 3v18", side: "M4 5h7v14H4zM13 5h7v14h-7z", diff: "M4 4h11v11H4zM9 9h11v11H9z", invert: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
+  sheet: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z", half: "M4 5h16v14H4zM12 3v18", side: "M4 5h7v14H4zM13 5h7v14h-7z", diff: "M4 4h11v11H4zM9 9h11v11H9z", invert: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
   words: "M4 6h16M4 12h16M4 18h9", gear: "M4 7h10M18 7h2M4 17h2M10 17h10M16 4.500v5M8 14.500v5", send: "M12 19V5m-6 6 6-6 6 6", region: "M7 5c5-3 11 0 12 4s-1 8-5 10-9 0-10-4 0-8 3-10zM9 13l2 2 4-4",
 };
 

@@ -1,8 +1,11 @@
 // The page: who is signed in, and which view the address names. Sessions are at #id, so that links can be shared.
 
 import { enter as signInWith, get, onSignedOut, post } from "./api.js";
+import { Catalogs } from "./catalogs.js";
 import { ask, button, dialog, make, say } from "./dom.js";
-import { signIn, start } from "./start.js";
+import { Sheet } from "./sheet.js";
+import { signIn } from "./sign.js";
+import { start } from "./start.js";
 import { Studio, keys } from "./studio.js";
 
 const [bar, main] = [document.getElementById("bar"), document.getElementById("main")];
@@ -14,7 +17,7 @@ const title = make("button", { type: "button", class: "title", "data-act": "rena
   if (text !== null) await session.rename(text).catch((error) => say(error.words || error.message, "bad"));
 } });
 const home = make("a", { class: "brand", href: "#" }, make("img", { src: "/studio/icon.svg", alt: "", width: "26", height: "26" }), make("span", {}, "Limekiln"));
-const menu = make("nav", { "aria-label": "Limekiln", hidden: true }, button("plus", "New", () => { location.hash = ""; }, { class: "quiet" }),
+const menu = make("nav", { "aria-label": "Limekiln", hidden: true }, button("plus", "New", () => { location.hash = ""; }, { class: "quiet" }), button("sheet", "Catalogs", () => { location.hash = "catalogs"; }, { class: "quiet" }),
   button(null, "Keys", () => dialog("Keys", make("dl", { class: "keys" }, keys.flatMap(([key, words]) => [make("dt", {}, key), make("dd", {}, words)]))), { class: "quiet wide-only" }),
   make("a", { class: "button quiet wide-only", href: "/docs" }, "API"), button("out", "Sign out", () => signOut(), { bare: true, class: "quiet" }));
 const named = make("h1", { class: "named", hidden: true }, title);
@@ -31,7 +34,7 @@ const asked = (reason) => {
   account = null;
   menu.hidden = true;
   document.title = "Sign in · Limekiln";
-  show(signIn(enter, reason));
+  show(signIn("/studio/icon.svg", enter, reason));
 };
 
 const signOut = async () => {
@@ -50,13 +53,21 @@ const route = async () => {
       studio.ontitle = (words) => { title.textContent = words; };
       show(studio);
       studio.draw();
+    } else if (id === "catalogs") {
+      document.title = "Catalogs · Limekiln";
+      show(new Catalogs(models));
+    } else if (id.startsWith("catalog=")) {
+      const sheet = await Sheet.open(id.slice(8));
+      show(sheet);
+      sheet.layout();
+      sheet.grid.focus();
     } else {
       document.title = "Limekiln";
       show(start(open));
     }
   } catch (error) {
     if (error.status === 401) return;
-    if (error.status === 404) { say("There is no such session, or it is another tenant’s", "bad"); location.hash = ""; } else {
+    if (error.status === 404) { say("This is not there, or it is another tenant’s", "bad"); location.hash = ""; } else {
       show(make("div", { class: "center" }, make("div", { class: "card" }, make("p", {}, error.words || error.message), button("redo", "Try again", route, { class: "primary" }))));
     }
   }

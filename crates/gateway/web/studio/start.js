@@ -1,10 +1,10 @@
-// Before there is a picture: sign in; drop, paste or choose one, or take a drawn room; earlier sessions.
+// Before there is a picture: drop, paste or choose one, or take a drawn room; earlier sessions.
 
-import { content, enter, get, post, result, upload } from "./api.js";
-import { ago, button, field, make, say } from "./dom.js";
+import { content, get, post, result, upload } from "./api.js";
+import { ago, button, make, say } from "./dom.js";
 
 const TAKEN = ["image/png", "image/jpeg", "image/webp"];
-const ROOMS = 3;
+export const ROOMS = 24;
 
 // What the gateway reads and browsers show goes as it is; what only browsers read goes as PNG.
 const prepared = async (file) => {
@@ -21,27 +21,8 @@ export const begin = async (file, title = "") => {
   return post("/v1/sessions", { image: image.id, title: title.slice(0, 200) });
 };
 
-export const room = async () => {
-  const which = 1 + Math.floor(Math.random() * ROOMS);
-  return (await fetch(`/studio/room-${which}.webp`)).blob();
-};
-
-export const signIn = (then, reason) => {
-  const key = make("input", { type: "password", autocomplete: "current-password", required: true, placeholder: "lk_…", spellcheck: "false" });
-  const problem = make("p", { class: "problem", role: "alert", hidden: !reason }, reason || "");
-  const go = make("button", { class: "button primary wide" }, "Sign in");
-  const form = make("form", { class: "card sign-in", onsubmit: async (event) => {
-    event.preventDefault();
-    go.disabled = true;
-    try { await enter(key.value.trim()); await then(); } catch (error) {
-      problem.hidden = false;
-      problem.textContent = error.status === 401 ? "This key is unknown, or it was revoked or has expired: check that all of it was copied" : error.words || error.message;
-      key.select();
-    } finally { go.disabled = false; }
-  } }, make("img", { src: "/studio/icon.svg", alt: "", width: "44", height: "44" }), make("h1", {}, "Sign in to Limekiln"), make("p", { class: "soft" }, "With a key of the API. It is sent once and not kept on this page."), field("Key", key), problem, go);
-  setTimeout(() => key.focus());
-  return make("div", { class: "center" }, form);
-};
+// A drawn room, of which there are a few.
+export const room = async (which = 1 + Math.floor(Math.random() * ROOMS)) => (await fetch(`/studio/room-${which}.webp`)).blob();
 
 export const start = (open) => {
   const file = make("input", { type: "file", accept: "image/*", hidden: true, onchange: () => take(file.files[0]) });
