@@ -26,7 +26,7 @@ pub fn router(state: State) -> Router {
         .route("/", get(studio::page))
         .route("/studio/{name}", get(studio::part));
     if state.settings.admin_public {
-        pages = pages.merge(fleet());
+        pages = pages.route("/fleet", get(studio::fleet));
     }
     let router = whole(state, routes, pages, missing);
     // Outermost, so that a page can read what was refused, too.
@@ -46,10 +46,13 @@ pub fn operator_router(state: State) -> Router {
         .merge(admins(&state))
         .merge(signs)
         .merge(operations());
-    let pages = fleet().route(
-        "/",
-        get(|| std::future::ready(Redirect::temporary("/fleet"))),
-    );
+    let pages = Router::new()
+        .route("/fleet", get(studio::fleet))
+        .route("/studio/{name}", get(studio::fleet_part))
+        .route(
+            "/",
+            get(|| std::future::ready(Redirect::temporary("/fleet"))),
+        );
     whole(state, routes, pages, missing_for_operators)
 }
 
@@ -57,13 +60,6 @@ pub fn operator_router(state: State) -> Router {
 pub fn openapi(state: &State) -> Value {
     let api = public(state).split_for_parts().1;
     description::document(&api, &state.settings)
-}
-
-/// The operators' page, where their routes are.
-fn fleet() -> Router<State> {
-    Router::new()
-        .route("/fleet", get(studio::fleet))
-        .route("/fleet/{name}", get(studio::fleet_part))
 }
 
 /// These routes with the pages that describe them, and what surrounds every request.

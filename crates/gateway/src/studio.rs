@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use limekiln_pictures::{Format, encode};
 use limekiln_rooms::{Object, bench_pair, draw};
 
@@ -31,9 +32,9 @@ const FILES: &[(&str, &[u8])] = files![
     "composer.js",
     "dom.js",
     "facts.js",
-    "fleet.html",
     "fleet.js",
     "icon.svg",
+    "look.js",
     "main.js",
     "mask.js",
     "proof.js",
@@ -50,15 +51,9 @@ const FILES: &[(&str, &[u8])] = files![
     "work.css",
 ];
 
-/// What the operators' page is made of. The other files are the tenants', and are not on the operators' port.
+/// What the operators' page is made of beside the page that has it. The other files are the tenants', and not on the operators' port.
 const FLEET: [&str; 7] = [
-    "fleet.html",
-    "fleet.js",
-    "sign.js",
-    "api.js",
-    "dom.js",
-    "base.css",
-    "icon.svg",
+    "fleet.js", "sign.js", "api.js", "dom.js", "base.css", "work.css", "icon.svg",
 ];
 
 /// Rooms to try things on: `room-1.webp` and so on.
@@ -76,9 +71,11 @@ pub(crate) async fn part(Path(name): Path<String>, headers: HeaderMap) -> Respon
     file(&name, &headers)
 }
 
-/// The operators' page.
+/// The operators' page: the same, with another script.
 pub(crate) async fn fleet(headers: HeaderMap) -> Response {
-    file("fleet.html", &headers)
+    let page = include_str!("../web/studio/index.html");
+    let page = page.replace("/studio/main.js", "/studio/fleet.js");
+    answer("index.html", page.into_bytes().into(), &headers)
 }
 
 /// A file that the operators' page is made of.
@@ -91,10 +88,14 @@ pub(crate) async fn fleet_part(Path(name): Path<String>, headers: HeaderMap) -> 
 
 fn file(name: &str, headers: &HeaderMap) -> Response {
     let fixed = FILES.iter().find(|(one, _)| *one == name);
-    let Some(bytes) = fixed.map(|(_, bytes)| *bytes).or_else(|| room(name)) else {
-        return Problem::plain(ProblemCode::NotFound).into_response();
-    };
-    let digest = blake3::hash(bytes).to_hex();
+    match fixed.map(|(_, bytes)| *bytes).or_else(|| room(name)) {
+        Some(bytes) => answer(name, Bytes::from_static(bytes), headers),
+        None => Problem::plain(ProblemCode::NotFound).into_response(),
+    }
+}
+
+fn answer(name: &str, bytes: Bytes, headers: &HeaderMap) -> Response {
+    let digest = blake3::hash(&bytes).to_hex();
     let tag = format!("\"{}\"", &digest[..32]);
     let fresh = unchanged(headers, &tag);
     let mut response = if fresh {

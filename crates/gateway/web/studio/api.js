@@ -1,23 +1,10 @@
 // Requests to the gateway. The cookie of the sign-in goes along by itself, to this origin alone.
 
-export class Problem extends Error {
-  constructor(status, body) {
-    super(body.detail || body.title || `The server answered ${status}`);
-    Object.assign(this, { status, code: body.code || "", errors: body.errors || [] });
-  }
-  // What is wrong, in sentences; fields are named where the server names them.
-  get words() {
-    if (!this.errors.length) return this.message;
-    return this.errors.map((one) => `${one.field}: ${one.message}`).join("; ");
-  }
-}
+// What is wrong, in sentences; fields are named where the server names them.
+const problem = (status, { detail, title, code, errors = [] }) => Object.assign(new Error(errors.map((one) => `${one.field}: ${one.message}`).join("; ") || detail || title || `The server answered ${status}`), { status, code });
+const offline = () => new Error("The server can't be reached. Nothing is lost: try again in a moment.");
 
-export class Offline extends Error {
-  constructor() { super("The server can't be reached. Nothing is lost: try again in a moment."); }
-  get words() { return this.message; }
-}
-
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 let signedOut = () => {};
 export const onSignedOut = (then) => { signedOut = then; };
 
@@ -32,13 +19,13 @@ export const request = async (method, path, { body, headers = {}, tries = 1, qui
     try {
       answer = await fetch(path, options);
     } catch (error) {
-      if (attempt >= tries) throw error.name === "AbortError" ? error : new Offline();
+      if (attempt >= tries) throw offline();
     }
     if (answer && answer.ok) return answer;
     if (answer && (answer.status < 502 || attempt >= tries)) {
       const said = await answer.json().catch(() => ({}));
       if (answer.status === 401 && !quiet) signedOut();
-      throw new Problem(answer.status, said);
+      throw problem(answer.status, said);
     }
     await pause(Math.min(250 * 2 ** attempt, 4000));
   }

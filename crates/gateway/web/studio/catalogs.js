@@ -2,19 +2,16 @@
 
 import { get, post, request, upload } from "./api.js";
 import { parse, word } from "./color.js";
-import { ago, button, field, make, say } from "./dom.js";
+import { ago, button, count, field, make, number, pages, problem, soft } from "./dom.js";
 import { room, ROOMS } from "./start.js";
 
 const [UPLOADS, CHUNK, SAMPLE] = [4, 1000, 20];
-const number = (value) => value.toLocaleString("en");
 
 // Rows of CSV or TSV, or objects, one on each line.
 const table = (text) => {
-  const lines = text.replace(/^\uFEFF/, "");
-  if (/^\s*\{/.test(lines)) return lines.split("\n").filter((line) => line.trim()).map((line) => JSON.parse(line));
-  const [first] = lines.split("\n", 1), by = ["\t", ";", ","].find((one) => first.includes(one)) || ",";
-  const rows = [[]];
-  for (const [, cell, end] of lines.matchAll(new RegExp(`("(?:[^"]|"")*"|[^${by}\\r\\n]*)(${by}|\\r?\\n|$)`, "gy"))) {
+  if (/^\s*\{/.test(text)) return text.split("\n").filter((line) => line.trim()).map((line) => JSON.parse(line));
+  const [first] = text.split("\n", 1), by = ["\t", ";"].find((one) => first.includes(one)) || ",", rows = [[]];
+  for (const [, cell, end] of text.matchAll(new RegExp(`("(?:[^"]|"")*"|[^${by}\\r\\n]*)(${by}|\\r?\\n|$)`, "gy"))) {
     rows.at(-1).push(cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell.trim());
     if (!end) break;
     if (end !== by) rows.push([]);
@@ -23,47 +20,48 @@ const table = (text) => {
   return filled.map((row) => Object.fromEntries(names.map((name, i) => [name, row[i] ?? ""])));
 };
 
-export const counts = (view) => [["passed", view.passed], ["review", view.review], ["rejected", view.rejected], ["failed", view.failed], ["cancelled", view.cancelled], ["live", view.live], ["waiting", view.waiting]];
+export const STATES = ["passed", "review", "rejected", "failed", "cancelled", "live", "waiting"];
 // How far a catalog is, as a bar of parts.
-export const bar = (view) => make("span", { class: "parts", role: "img", "aria-label": counts(view).filter(([, count]) => count).map(([state, count]) => `${number(count)} ${state}`).join(", ") || "no rows" }, counts(view).filter(([, count]) => count).map(([state, count]) => {
+export const bar = (view) => make("span", { class: "parts", role: "img", label: STATES.map((state) => `${view[state]} ${state}`).join(", ") }, STATES.map((state) => {
   const part = make("span", { "data-state": state });
-  part.style.flexGrow = count;
+  part.style.flexGrow = view[state];
   return part;
 }));
 
+export const why = (row) => row.error || row.reasons.join(", ").replaceAll("_", " ");
+export const done = (row) => row.edit && ["passed", "review", "rejected"].includes(row.state);
+
 export class Catalogs {
   constructor(models) {
-    Object.assign(this, { files: new Map(), manifest: null });
-    const choose = (accept, then, multiple) => make("input", { type: "file", accept, multiple, hidden: true, onchange: (event) => then([...event.target.files]) });
-    const pictures = choose("image/*", (files) => this.add(files), true), manifest = choose(".csv,.tsv,.txt,.json,.jsonl,.ndjson", (files) => this.add(files));
+    this.files = new Map();
+    const choose = (accept, multiple) => make("input", { type: "file", accept, multiple, hidden: true, onchange: (event) => this.take([...event.target.files]) });
+    const pictures = choose("image/*", true), manifest = choose(".csv,.tsv,.txt,.jsonl,.ndjson");
     const input = (props) => make("input", { ...props, oninput: () => this.draw() });
     this.name = input({ maxlength: "200", placeholder: "autumn" });
     this.words = input({ value: "make the sofa {color}", maxlength: "2000" });
-    this.colors = input({ value: "teal, #C62828", placeholder: "teal, #1F6F8B" });
-    this.preset = make("select", { onchange: () => this.draw() }, models.presets.map((one) => make("option", { value: one, selected: one === "recolor" }, one)));
+    this.colors = input({ value: "teal, #C62828" });
+    this.preset = make("select", {}, models.presets.map((one) => make("option", { selected: one === "recolor" }, one)));
     this.price = input({ type: "number", min: "0", step: "0.001", placeholder: "0.00" });
     this.plan = make("p", { class: "soft", role: "status" });
-    this.problem = make("p", { class: "problem", role: "alert", hidden: true });
-    const many = button(null, `Try ${SAMPLE} first`, () => this.start(true), { "data-act": "sample" }), go = button("send", "Start", () => this.start(), { class: "primary", "data-act": "start" });
-    this.acts = [many, go];
-    this.list = make("div", { class: "earlier" });
-    this.node = make("div", { class: "start" }, make("section", { class: "card new" }, make("h1", {}, "Many pictures at once"), make("p", { class: "soft" }, "Every picture in every color. A manifest (CSV, TSV or JSON lines) has a column “image” with file names; each of its columns can stand in the words, as {column}."),
-      make("div", { class: "row" }, button("picture", "Pictures", () => pictures.click(), { "data-act": "pictures" }), button("up", "Manifest", () => manifest.click(), { "data-act": "manifest" }), button("dice", "Demo rooms", () => this.demo(), { "data-act": "rooms" }), pictures, manifest),
-      make("div", { class: "more" }, field("Name", this.name), field("Say what to change", this.words, { class: "broad" }), field("Colors, each in every picture", this.colors, { class: "broad" }), field("Preset", this.preset), field("Price of one edit", this.price)),
-      this.plan, this.problem, make("div", { class: "row" }, go, many)), this.list);
+    this.wrong = problem();
+    this.acts = [button("send", "Start", () => this.start(), { class: "primary", act: "start" }), button(null, `Try ${SAMPLE} first`, () => this.start(SAMPLE), { act: "sample" })];
+    const list = make("div", { class: "earlier" });
+    this.node = make("div", { class: "start" }, make("section", { class: "card new" }, make("h1", {}, "Many pictures at once"), soft("Every picture in every color. A manifest (CSV, TSV or JSON lines) has a column “image” with file names; each of its columns can stand in the words, as {column}."),
+      make("div", { class: "row" }, button("picture", "Pictures", () => pictures.click()), button("up", "Manifest", () => manifest.click()), button("dice", "Demo rooms", () => this.demo(), { act: "rooms" }), pictures, manifest),
+      make("div", { class: "more" }, field("Name", this.name), field("Say what to change", this.words, "broad"), field("Colors, each in every picture", this.colors, "broad"), field("Preset", this.preset), field("Price of one edit", this.price)),
+      this.plan, this.wrong, make("div", { class: "row" }, this.acts)), list);
     this.draw();
-    this.more();
+    pages(list, "Catalogs", async (cursor) => { const { catalogs, next } = await get(`/v1/catalogs?limit=24${cursor}`); this.rate ||= catalogs.find((one) => one.rate_per_hour)?.rate_per_hour; return { list: catalogs, next }; },
+      (one) => make("a", { class: "card", href: `#catalog=${one.id}` }, make("strong", {}, one.name || "Without a name"), make("small", {}, `${count(one.rows, "row")} · ${one.state} · ${ago(one.created_at)}`), bar(one)));
   }
 
-  take(file) { this.add([file]); }
-
-  async add(files) {
-    for (const file of files) {
-      if (file.type.startsWith("image/")) { this.files.set(file.name, file); continue; }
-      try { this.manifest = table(await file.text()); } catch (error) { this.fail(`${file.name} can't be read: ${error.message}`); return; }
-      this.name.value ||= file.name.replace(/\.[^.]+$/, "");
-    }
-    this.draw();
+  async take(files) {
+    try {
+      for (const file of files) {
+        if (file.type.startsWith("image/")) this.files.set(file.name, file); else this.manifest = table(await file.text());
+      }
+      this.draw();
+    } catch (error) { this.wrong.fail(`The manifest can't be read: ${error.message}`); }
   }
 
   async demo() {
@@ -71,44 +69,41 @@ export class Catalogs {
     this.draw();
   }
 
-  fail(words) { this.problem.hidden = !words; this.problem.textContent = words || ""; }
+  file(name = "") { return this.files.get(name) || this.files.get(name.split(/[\\/]/).pop()); }
 
-  // What would be sent, and what is wrong with it.
+  // What would be sent, or what is wrong with it.
   rows() {
-    const colors = this.colors.value.split(",").map((one) => one.trim()).filter(Boolean);
-    const bad = colors.find((one) => !parse(one));
+    const colors = this.colors.value.split(",").map((one) => one.trim()).filter(Boolean), bad = colors.find((one) => !parse(one));
     if (bad) throw new Error(`“${bad}” is no color: write #1F6F8B, or a name such as teal`);
     const entries = this.manifest || [...this.files.keys()].map((image) => ({ image }));
     const rows = entries.flatMap((entry) => (colors.length ? colors.map((one) => ({ ...entry, color: one.startsWith("#") ? word(parse(one)) : one, color_hex: one })) : [entry]));
-    const columns = Object.keys(rows[0] || {}), lacks = [...this.words.value.matchAll(/\{([^{}]*)\}/g)].find(([, name]) => rows.length && !columns.includes(name));
-    if (lacks) throw new Error(`There is no column “${lacks[1]}”: there are ${columns.join(", ")}`);
-    if (rows.length && !columns.includes("image")) throw new Error(`The manifest has no column “image”: there are ${columns.join(", ")}`);
-    const missing = [...new Set(rows.map((row) => this.file(row.image)).filter((file) => typeof file === "string"))];
-    if (missing.length) throw new Error(`${missing.length} of the manifest's pictures are not chosen yet: ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ", …" : ""}`);
+    if (!rows.length) return rows;
+    const columns = Object.keys(rows[0]), lacks = ["image", ...[...this.words.value.matchAll(/\{([^{}]*)\}/g)].map(([, name]) => name)].find((name) => !columns.includes(name));
+    if (lacks) throw new Error(`There is no column “${lacks}”: there are ${columns.join(", ")}`);
+    const missing = [...new Set(rows.map((row) => row.image))].filter((name) => !this.file(name));
+    if (missing.length) throw new Error(`Choose the manifest's pictures, too: ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ` and ${missing.length - 5} more` : ""}`);
     return rows;
   }
 
-  file(name) { return this.files.get(name) || this.files.get(name.split(/[\\/]/).pop()) || name; }
-
   draw() {
-    this.fail(null);
     let rows = [];
-    try { rows = this.rows(); } catch (error) { this.fail(error.message); }
+    try { rows = this.rows(); this.wrong.fail(); } catch (error) { this.wrong.fail(error.message); }
     for (const one of this.acts) one.disabled = !rows.length;
-    const price = Number(this.price.value), pictures = new Set(rows.map((row) => row.image)).size;
-    this.plan.textContent = rows.length ? `${number(pictures)} pictures, ${number(rows.length)} edits${price ? `; ${(price * rows.length).toFixed(2)} in all` : ""}${this.rate ? `; about ${Math.ceil((60 * rows.length) / this.rate)} minutes at the last catalog's rate` : ""}.` : "Choose pictures, or take the demo rooms.";
+    const price = this.price.value * rows.length;
+    this.plan.textContent = rows.length ? `${count(new Set(rows.map((row) => row.image)).size, "picture")}, ${count(rows.length, "edit")}${price ? `; ${price.toFixed(2)} in all` : ""}${this.rate ? `; about ${count(Math.ceil((60 * rows.length) / this.rate), "minute")} at the last catalog's rate` : ""}.` : "Choose pictures, or take the demo rooms.";
   }
 
   async start(sample) {
     for (const one of this.acts) one.disabled = true;
     try {
       let rows = this.rows();
-      if (sample) rows = rows.map((row) => [Math.random(), row]).sort(([a], [b]) => a - b).slice(0, SAMPLE).map(([, row]) => row);
+      if (sample) rows = rows.map((row) => [Math.random(), row]).sort(([a], [b]) => a - b).slice(0, sample).map(([, row]) => row);
       const names = [...new Set(rows.map((row) => row.image))], images = new Map(), waiting = [...names];
       await Promise.all(Array.from({ length: UPLOADS }, async () => {
-        for (let name; (name = waiting.shift()) !== undefined;) {
+        while (waiting.length) {
+          const name = waiting.shift();
           images.set(name, (await upload(this.file(name))).id);
-          this.plan.textContent = `Uploading: ${images.size} of ${names.length}`;
+          this.plan.textContent = `Uploaded: ${images.size} of ${names.length}`;
         }
       }));
       const preset = this.preset.value, color = ["color_hex", "color"].find((name) => name in rows[0]);
@@ -121,16 +116,6 @@ export class Catalogs {
       }
       await post(`/v1/catalogs/${id}/seal`);
       location.hash = `catalog=${id}`;
-    } catch (error) { this.draw(); this.fail(error.words || error.message); }
-  }
-
-  async more(cursor = "") {
-    let page;
-    try { page = await get(`/v1/catalogs?limit=24${cursor && `&cursor=${cursor}`}`); } catch (error) { say(error.words || error.message, "bad"); return; }
-    if (!cursor && page.catalogs.length) this.list.append(make("h2", {}, "Catalogs"), make("ul", { class: "lines" }));
-    this.rate ||= page.catalogs.find((one) => one.rate_per_hour)?.rate_per_hour;
-    this.list.querySelector("ul")?.append(...page.catalogs.map((one) => make("li", {}, make("a", { class: "card line", href: `#catalog=${one.id}` }, make("strong", {}, one.name || "Without a name"), make("small", { class: "soft" }, `${number(one.rows)} rows · ${one.state} · ${ago(one.created_at)}`), bar(one)))));
-    this.list.querySelector(".next")?.remove();
-    if (page.next) this.list.append(button(null, "Show more", () => this.more(page.next), { class: "next" }));
+    } catch (error) { this.draw(); this.wrong.fail(error.message); }
   }
 }

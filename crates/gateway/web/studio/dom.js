@@ -25,26 +25,37 @@ export const icon = (name) => {
   return svg;
 };
 
+const NAMES = { label: "aria-label", act: "data-act" };
+const OWN = ["value", "checked", "disabled", "selected", "type", "hidden"];
+
+// An element; `label` is its name for those who hear the page, `act` what tests know it by.
 export const make = (tag, props = {}, ...children) => {
   const node = document.createElement(tag);
+  if (tag === "button") node.type = "button";
   for (const [name, value] of Object.entries(props)) {
-    if (value == null || value === false) continue;
+    if (value == null) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "class") node.className = value;
-    else if (name === "value" || name === "checked" || name === "disabled" || name === "selected") node[name] = value;
-    else node.setAttribute(name, value === true ? "" : value);
+    else if (OWN.includes(name)) node[name] = value;
+    else if (value !== false || name.startsWith("aria")) node.setAttribute(NAMES[name] || name, value === true && !name.startsWith("aria") ? "" : value);
   }
   node.append(...children.flat().filter((child) => child != null && child !== false));
   return node;
 };
 
-// A button with an icon; without words its label is for those who hear the page, and its tip for those who point.
-export const button = (name, words, onclick, props = {}) => make("button", {
-  type: "button", onclick, ...props, class: `button ${props.class || ""}`,
-  ...(props.bare ? { "aria-label": words, title: props.tip || words, bare: null } : {}),
-}, name && icon(name), !props.bare && make("span", {}, words));
+export const grow = () => make("span", { class: "grow" });
+export const soft = (...words) => make("p", { class: "soft" }, ...words);
 
-export const field = (label, control, props = {}) => make("label", { class: `field ${props.class || ""}` }, make("span", {}, label), control);
+// A button with an icon; a tool's words are for those who hear the page, and its tip for those who point.
+export const button = (name, words, onclick, { tool, tip, ...props } = {}) => make("button", {
+  onclick, ...props, class: `button ${tool ? "quiet " : ""}${props.class || ""}`, ...(tool ? { label: words, title: tip || words } : {}),
+}, name && icon(name), !tool && make("span", {}, words));
+// One that looks like a line of words.
+export const link = (name, words, onclick, props = {}) => make("button", { onclick, ...props, class: `link ${props.class || ""}` }, icon(name), words);
+
+export const field = (label, control, kind = "") => make("label", { class: `field ${kind}` }, make("span", {}, label), control);
+
+// Says in words what went wrong.
+export const trying = async (run) => { try { return await run(); } catch (error) { return say(error.message, "bad"); } };
 
 export const say = (text, kind = "plain") => {
   const node = make("div", { class: `toast ${kind}` }, text);
@@ -52,12 +63,20 @@ export const say = (text, kind = "plain") => {
   setTimeout(() => node.remove(), kind === "bad" ? 9000 : 4000);
 };
 
+// Where it says what is wrong; hidden where nothing is.
+export const problem = (words) => {
+  const node = make("p", { class: "problem", role: "alert" });
+  node.fail = (said) => { node.hidden = !said; node.textContent = said || ""; };
+  node.fail(words);
+  return node;
+};
+
 export const copy = async (text, what) => {
   try {
     await navigator.clipboard.writeText(text);
     say(`${what} copied`);
   } catch {
-    dialog(what, make("textarea", { class: "code", rows: 8, readonly: true, "aria-label": what }, text));
+    dialog(what, make("textarea", { class: "code", rows: 8, readonly: true, label: what }, text));
   }
 };
 
@@ -68,8 +87,8 @@ export const save = (blob, name) => {
 };
 
 export const dialog = (title, ...content) => {
-  const node = make("dialog", { "aria-label": title },
-    make("header", {}, make("h2", {}, title), button("close", "Close", () => node.close(), { bare: true, class: "quiet" })), ...content);
+  const node = make("dialog", { label: title },
+    make("header", {}, make("h2", {}, title), button("close", "Close", () => node.close(), { tool: true })), ...content);
   node.addEventListener("close", () => node.remove());
   node.addEventListener("click", (event) => { if (event.target === node) node.close(); });
   document.body.append(node);
@@ -77,28 +96,36 @@ export const dialog = (title, ...content) => {
   return node;
 };
 
-// Asks for a line of text; null where nobody gave one.
-export const ask = (title, label, value = "", props = {}) => new Promise((done) => {
-  const input = make("input", { value, required: true, ...props });
-  let answer = null;
-  const form = make("form", { method: "dialog", onsubmit: () => { answer = input.value; } },
-    field(label, input), make("div", { class: "row end" }, make("button", { class: "button primary" }, props.action || "Save")));
-  dialog(title, form).addEventListener("close", () => done(answer));
-  input.select();
+const answered = (title, ...content) => new Promise((done) => {
+  let sent = false;
+  const form = make("form", { method: "dialog", onsubmit: () => { sent = true; } }, ...content);
+  dialog(title, form).addEventListener("close", () => done(sent));
 });
+const act = (words, kind) => make("div", { class: "row end" }, make("button", { class: `button ${kind}`, type: "submit" }, words));
 
-export const confirm = (title, text, action) => new Promise((done) => {
-  let answer = false;
-  const form = make("form", { method: "dialog", onsubmit: () => { answer = true; } },
-    make("p", {}, text), make("div", { class: "row end" }, make("button", { class: "button danger" }, action)));
-  dialog(title, form).addEventListener("close", () => done(answer));
-});
+// Asks for a line of text; null where nobody gave one.
+export const ask = async (title, label, value = "", props = {}) => {
+  const input = make("input", { value, required: true, ...props });
+  return (await answered(title, field(label, input), act("Save", "primary"))) ? input.value : null;
+};
+
+export const confirm = (title, text, words) => answered(title, make("p", {}, text), act(words, "danger"));
+
+export const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
+export const count = (some, name) => `${number(some)} ${name}${some === 1 ? "" : "s"}`;
+
+// A list that grows by pages: `read` gets one, `card` makes an entry.
+export const pages = async (node, title, read, card, cursor = "") => {
+  const page = await trying(() => read(cursor && `&cursor=${cursor}`));
+  if (!page) return;
+  if (!cursor && page.list.length) node.append(make("h2", {}, title), make("ul", { class: "cards" }));
+  node.querySelector("ul")?.append(...page.list.map((one) => make("li", {}, card(one))));
+  node.querySelector(".next")?.remove();
+  if (page.next) node.append(button(null, "Show more", () => pages(node, title, read, card, page.next), { class: "next" }));
+};
 
 export const ago = (text) => {
-  const seconds = Math.max(0, (Date.now() - Date.parse(text)) / 1000);
-  if (seconds < 60) return "just now";
-  for (const [size, name] of [[86400, "day"], [3600, "hour"], [60, "minute"]]) {
-    if (seconds >= size) { const count = Math.floor(seconds / size); return `${count} ${name}${count > 1 ? "s" : ""} ago`; }
-  }
-  return "";
+  const seconds = (Date.now() - Date.parse(text)) / 1000;
+  const [size, name] = [[86400, "day"], [3600, "hour"], [60, "minute"]].find(([one]) => seconds >= one) || [];
+  return size ? `${count(Math.floor(seconds / size), name)} ago` : "just now";
 };

@@ -1,30 +1,28 @@
 // The operators' page: queues, workers, dead letters and tenants of the whole fleet, for keys of the role admin.
 
 import { get, onSignedOut, post, request } from "./api.js";
-import { ago, button, confirm, make, say } from "./dom.js";
+import { ago, button, confirm, grow, make, number, say, soft, trying } from "./dom.js";
 import { signIn } from "./sign.js";
 
 const EVERY = 2000;
 const bar = document.getElementById("bar"), main = document.getElementById("main");
-const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 1 });
+const tenth = (value) => number(value, 1);
 let [timer, last, letters, tenants] = [null, null, null, null];
 
-const act = (path, words) => async () => {
-  try { await post(path); say(words); await draw(true); } catch (error) { say(error.words || error.message, "bad"); }
-};
+const act = (path, words) => () => trying(async () => { await post(path); say(words); await draw(true); });
 
-const table = (title, names, rows, none, ...acts) => make("section", { class: "earlier" }, make("header", { class: "row" }, make("h2", {}, title), make("span", { class: "grow" }), acts),
-  rows.length ? make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, make("table", {}, make("thead", {}, make("tr", {}, names.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, rows.map((row) => make("tr", {}, row.map((cell) => make("td", {}, cell ?? ""))))))) : make("p", { class: "soft" }, none));
+const table = (title, names, rows, none, ...acts) => make("section", { class: "earlier" }, make("header", { class: "row" }, make("h2", {}, title), grow(), acts),
+  rows.length ? make("div", { class: "scroll", tabindex: "0", role: "region", label: title }, make("table", {}, make("thead", {}, make("tr", {}, names.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, rows.map((row) => make("tr", {}, row.map((cell) => make("td", {}, cell ?? ""))))))) : soft(none));
 
 // What this gateway counted since the look before: sums of its metrics by name.
 const rates = async () => {
   const text = await (await request("GET", "/metrics")).text().catch(() => ""), now = { at: Date.now() };
   for (const [, name, value] of text.matchAll(/^limekiln_([a-z_]+)(?:\{.*\})? ([\d.e+-]+)$/gm)) now[name] = (now[name] || 0) + Number(value);
-  const before = last, since = (name) => (now[name] || 0) - (before[name] || 0), each = (name) => (since(`${name}_count`) ? `${number((1000 * since(`${name}_sum`)) / since(`${name}_count`))} ms` : "–");
+  const before = last, since = (name) => (now[name] || 0) - (before[name] || 0), each = (name) => (since(`${name}_count`) ? `${tenth((1000 * since(`${name}_sum`)) / since(`${name}_count`))} ms` : "–");
   last = now;
   if (!before) return [];
   const seconds = (now.at - before.at) / 1000;
-  return [["Edits a minute", number((60 * since("submitted_total")) / seconds)], ["Requests a second", number(since("http_requests_total") / seconds)], ["An answer takes", each("http_seconds")], ["Taking an edit in", each("submit_seconds")]];
+  return [["Edits a minute", tenth((60 * since("submitted_total")) / seconds)], ["Requests a second", tenth(since("http_requests_total") / seconds)], ["An answer takes", each("http_seconds")], ["Taking an edit in", each("submit_seconds")]];
 };
 
 const draw = async (now) => {
@@ -35,12 +33,12 @@ const draw = async (now) => {
   const named = new Map(tenants.tenants.map((one) => [one.id, one.name]));
   const drain = (path, words) => async () => { if (await confirm("Drain", words, "Drain")) await act(path, "It drains")(); };
   main.replaceChildren(make("div", { class: "start" },
-    make("div", { class: "row" }, make("h1", {}, queues.paused ? "The fleet is paused" : `${alive.length} ${alive.length === 1 ? "worker" : "workers"}, ${alive.reduce((sum, one) => sum + one.busy, 0)} of ${alive.reduce((sum, one) => sum + one.slots, 0)} slots busy`), make("span", { class: "grow" }),
-      queues.paused ? button("redoHere", "Resume", act("/v1/admin/resume", "The fleet goes on"), { class: "primary", "data-act": "resume" }) : button("half", "Pause", act("/v1/admin/pause", "No more edits are handed out"), { "data-act": "pause" })),
-    facts.length ? make("dl", { class: "figures" }, facts.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value)))) : "",
-    table("Queues", ["Model", "Class", "Waiting", "Queued", "Announced", "Running", "Oldest"], queues.queues.map((one) => [one.model, one.class, number(one.waiting), make("span", { class: one.unable ? "warning" : "" }, number(one.queued), one.unable ? `, ${one.unable} need ${one.unable_needs.join(", ")}` : ""), number(one.announced), number(one.running), `${number(one.oldest_queued_s)} s`]), "Every queue is empty."),
-    table("Workers", ["Name", "Models", "Busy", "Device", "Version", "Seen", ""], workers.map((one) => [one.name, one.models.join(", "), `${one.busy} of ${one.slots}`, one.device, one.version, one.alive ? ago(one.seen_at) : make("span", { class: "problem" }, `lost, ${ago(one.seen_at)}`), one.draining ? "drains" : button(null, "Drain", drain(`/v1/admin/workers/${one.id}/drain`, `${one.name} takes no more edits, and ends when those at hand have ended.`), { class: "small", "data-act": one.id })]), "No worker is there.", workers.length > 1 && button(null, "Drain all", drain("/v1/admin/drain", "All workers take no more edits, and end when those at hand have ended."), { class: "small", "data-act": "drain" })),
-    table("Dead letters", ["Edit", "Tenant", "Model", "Why", "Attempts", "When", ""], letters.dead_letters.map((one) => [make("code", {}, one.edit.slice(-8)), named.get(one.tenant) || one.tenant, one.model, one.error.message, one.attempts, ago(one.finished_at), button(null, "Retry", act(`/v1/admin/edits/${one.edit}/retry`, "Queued again"), { class: "small", "data-act": one.edit })]), "No edit has failed by the fleet's fault.", button("redoHere", "Look again", () => draw(true), { class: "small", "data-act": "again" })),
+    make("div", { class: "row" }, make("h1", {}, queues.paused ? "The fleet is paused" : `${alive.length} ${alive.length === 1 ? "worker" : "workers"}, ${alive.reduce((sum, one) => sum + one.busy, 0)} of ${alive.reduce((sum, one) => sum + one.slots, 0)} slots busy`), grow(),
+      queues.paused ? button("redoHere", "Resume", act("/v1/admin/resume", "The fleet goes on"), { class: "primary", act: "resume" }) : button("half", "Pause", act("/v1/admin/pause", "No more edits are handed out"), { act: "pause" })),
+    facts.length && make("dl", { class: "figures" }, facts.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value)))),
+    table("Queues", ["Model", "Class", "Waiting", "Queued", "Announced", "Running", "Oldest"], queues.queues.map((one) => [one.model, one.class, number(one.waiting), make("span", { class: one.unable ? "warning" : "" }, number(one.queued), one.unable ? `, ${one.unable} need ${one.unable_needs.join(", ")}` : ""), number(one.announced), number(one.running), `${tenth(one.oldest_queued_s)} s`]), "Every queue is empty."),
+    table("Workers", ["Name", "Models", "Busy", "Device", "Version", "Seen", ""], workers.map((one) => [one.name, one.models.join(", "), `${one.busy} of ${one.slots}`, one.device, one.version, one.alive ? ago(one.seen_at) : make("span", { class: "problem" }, `lost, ${ago(one.seen_at)}`), one.draining ? "drains" : button(null, "Drain", drain(`/v1/admin/workers/${one.id}/drain`, `${one.name} takes no more edits, and ends when those at hand have ended.`), { class: "small", act: one.id })]), "No worker is there.", workers.length > 1 && button(null, "Drain all", drain("/v1/admin/drain", "All workers take no more edits, and end when those at hand have ended."), { class: "small", act: "drain" })),
+    table("Dead letters", ["Edit", "Tenant", "Model", "Why", "Attempts", "When", ""], letters.dead_letters.map((one) => [make("code", {}, one.edit.slice(-8)), named.get(one.tenant) || one.tenant, one.model, one.error.message, one.attempts, ago(one.finished_at), button(null, "Retry", act(`/v1/admin/edits/${one.edit}/retry`, "Queued again"), { class: "small", act: one.edit })]), "No edit has failed by the fleet's fault.", button("redoHere", "Look again", () => draw(true), { class: "small", act: "again" })),
     table("Tenants", ["Name", "Under way", "Edits a second", "Stored", "Keys"], tenants.tenants.map((one) => [one.name, `${number(one.used.in_flight)} of ${number(one.limits.in_flight)}`, number(one.limits.rate_per_second), `${number(one.used.stored_bytes / 1e6)} MB`, one.keys.map((key) => `${key.label || "without a label"} (${key.role}${key.revoked_at ? ", revoked" : key.expires_at ? `, until ${key.expires_at.slice(0, 10)}` : ""}${key.used_at ? `, used ${ago(key.used_at)}` : ""})`).join("; ")]), "There is no tenant.")));
   if (focused) main.querySelector(`[data-act="${focused}"]`)?.focus();
   timer = setTimeout(follow, EVERY);
@@ -50,20 +48,18 @@ const draw = async (now) => {
 const follow = async () => {
   if (document.hidden || document.querySelector("dialog")) { timer = setTimeout(follow, EVERY); return; }
   try { await draw(); } catch (error) {
-    if (error.status === 401) return;
-    if (error.status === 403) { asked("This key is a tenant’s. The fleet is for keys of the role admin: limekiln keys create --admin"); return; }
-    say(error.words || error.message, "bad");
-    timer = setTimeout(follow, 3 * EVERY);
+    if (error.status === 403) asked("This key is a tenant’s. The fleet is for keys of the role admin: limekiln keys create --admin");
+    else if (error.status !== 401) { say(error.message, "bad"); timer = setTimeout(follow, 3 * EVERY); }
   }
 };
 
 const asked = (reason) => {
   clearTimeout(timer);
   menu.hidden = true;
-  main.replaceChildren(signIn("/fleet/icon.svg", enter, reason));
+  main.replaceChildren(signIn("/studio/icon.svg", enter, reason));
 };
 const enter = async () => { menu.hidden = false; await follow(); };
-const menu = make("nav", { "aria-label": "Limekiln" }, make("a", { class: "button quiet", href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { bare: true, class: "quiet" }));
-bar.append(make("a", { class: "brand", href: "/fleet" }, make("img", { src: "/fleet/icon.svg", alt: "", width: "26", height: "26" }), make("span", {}, "Limekiln fleet")), make("span", { class: "grow" }), menu);
+const menu = make("nav", { label: "Limekiln" }, make("a", { class: "button quiet", href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { tool: true }));
+bar.append(make("a", { class: "brand", href: "/fleet" }, make("img", { src: "/studio/icon.svg", alt: "", width: "26" }), "Limekiln fleet"), grow(), menu);
 onSignedOut(() => asked(last ? "You were signed out: sign in again to go on" : undefined));
 enter();

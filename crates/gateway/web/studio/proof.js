@@ -5,11 +5,9 @@ import { content, picture, pixels, request, result } from "./api.js";
 const digest = async (bytes) => [...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))].map((one) => one.toString(16).padStart(2, "0")).join("");
 
 // Compares a turn's result with the session's picture, or with the turn before it: what no matte on the way reaches must be the same.
-export const prove = async (session, turn, whole) => {
-  const path = whole ? session.path(turn) : [turn];
-  const first = path[0];
-  const media = await format(whole ? content(session.image) : session.before(first));
-  const before = pixels(await picture(whole ? content(session.image) : session.before(first)));
+export const prove = async (session, turn) => {
+  const path = session.path(turn), media = await format(content(session.image));
+  const before = pixels(await picture(content(session.image)));
   const after = pixels(await picture(result(turn.id)));
   const size = `${after.width} x ${after.height}`;
   if (before.width !== after.width || before.height !== after.height) return { size, other: `${before.width} x ${before.height}` };

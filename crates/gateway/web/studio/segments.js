@@ -1,8 +1,6 @@
 // The segments that edits are located by: read as they are stored, found by where one points.
 
-import { Problem, get, post, request } from "./api.js";
-
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+import { get, pause, post, request } from "./api.js";
 
 // The segments of a picture, made first where nobody has asked for them before.
 export const segments = async (of) => {
@@ -11,7 +9,7 @@ export const segments = async (of) => {
   try {
     found = await get(path);
   } catch (error) {
-    if (!(error instanceof Problem) || error.code !== "segmentation_not_found") throw error;
+    if (error.code !== "segmentation_not_found") throw error;
     const { id } = await post(path, {});
     for (;;) {
       const { state, error: failed } = await get(`/v1/edits/${id}`);
