@@ -2,7 +2,7 @@
 
 import { get, post, request, upload } from "./api.js";
 import { parse, word } from "./color.js";
-import { ago, button, count, field, make, number, pages, problem, soft } from "./dom.js";
+import { ago, button, count, field, h, number, pages, problem, soft } from "./dom.js";
 import { room, ROOMS } from "./start.js";
 
 const [UPLOADS, CHUNK, SAMPLE] = [4, 1000, 20];
@@ -22,8 +22,8 @@ const table = (text) => {
 
 export const STATES = ["passed", "review", "rejected", "failed", "cancelled", "live", "waiting"];
 // How far a catalog is, as a bar of parts.
-export const bar = (view) => make("span", { class: "parts", role: "img", label: STATES.map((state) => `${view[state]} ${state}`).join(", ") }, STATES.map((state) => {
-  const part = make("span", { "data-state": state });
+export const bar = (view) => h("span.parts", { role: "img", label: STATES.map((state) => `${view[state]} ${state}`).join(", ") }, STATES.map((state) => {
+  const part = h("span", { "data-state": state });
   part.style.flexGrow = view[state];
   return part;
 }));
@@ -34,25 +34,25 @@ export const done = (row) => row.edit && ["passed", "review", "rejected"].includ
 export class Catalogs {
   constructor(models) {
     this.files = new Map();
-    const choose = (accept, multiple) => make("input", { type: "file", accept, multiple, hidden: true, onchange: (event) => this.take([...event.target.files]) });
+    const choose = (accept, multiple) => h("input", { type: "file", accept, multiple, hidden: true, onchange: (event) => this.take([...event.target.files]) });
     const pictures = choose("image/*", true), manifest = choose(".csv,.tsv,.txt,.jsonl,.ndjson");
-    const input = (props) => make("input", { ...props, oninput: () => this.draw() });
+    const input = (props) => h("input", { ...props, oninput: () => this.draw() });
     this.name = input({ maxlength: "200", placeholder: "autumn" });
     this.words = input({ value: "make the sofa {color}", maxlength: "2000" });
     this.colors = input({ value: "teal, #C62828" });
-    this.preset = make("select", {}, models.presets.map((one) => make("option", { selected: one === "recolor" }, one)));
+    this.preset = h("select", models.presets.map((one) => h("option", { selected: one === "recolor" }, one)));
     this.price = input({ type: "number", min: "0", step: "0.001", placeholder: "0.00" });
-    this.plan = make("p", { class: "soft", role: "status" });
+    this.plan = h("p.soft", { role: "status" });
     this.wrong = problem();
     this.acts = [button("send", "Start", () => this.start(), { class: "primary", act: "start" }), button(null, `Try ${SAMPLE} first`, () => this.start(SAMPLE), { act: "sample" })];
-    const list = make("div", { class: "earlier" });
-    this.node = make("div", { class: "start" }, make("section", { class: "card new" }, make("h1", {}, "Many pictures at once"), soft("Every picture in every color. A manifest (CSV, TSV or JSON lines) has a column “image” with file names; each of its columns can stand in the words, as {column}."),
-      make("div", { class: "row" }, button("picture", "Pictures", () => pictures.click()), button("up", "Manifest", () => manifest.click()), button("dice", "Demo rooms", () => this.demo(), { act: "rooms" }), pictures, manifest),
-      make("div", { class: "more" }, field("Name", this.name), field("Say what to change", this.words, "broad"), field("Colors, each in every picture", this.colors, "broad"), field("Preset", this.preset), field("Price of one edit", this.price)),
-      this.plan, this.wrong, make("div", { class: "row" }, this.acts)), list);
+    const list = h("div.earlier");
+    this.node = h("div.start", h("section.card.new", h("h1", "Many pictures at once"), soft("Every picture in every color. A manifest (CSV, TSV or JSON lines) has a column “image” with file names; each of its columns can stand in the words, as {column}."),
+      h("div.row", button("picture", "Pictures", () => pictures.click()), button("up", "Manifest", () => manifest.click()), button("dice", "Demo rooms", () => this.demo(), { act: "rooms" }), pictures, manifest),
+      h("div.more", field("Name", this.name), field("Say what to change", this.words, "broad"), field("Colors, each in every picture", this.colors, "broad"), field("Preset", this.preset), field("Price of one edit", this.price)),
+      this.plan, this.wrong, h("div.row", this.acts)), list);
     this.draw();
     pages(list, "Catalogs", async (cursor) => { const { catalogs, next } = await get(`/v1/catalogs?limit=24${cursor}`); this.rate ||= catalogs.find((one) => one.rate_per_hour)?.rate_per_hour; return { list: catalogs, next }; },
-      (one) => make("a", { class: "card", href: `#catalog=${one.id}` }, make("strong", {}, one.name || "Without a name"), make("small", {}, `${count(one.rows, "row")} · ${one.state} · ${ago(one.created_at)}`), bar(one)));
+      (one) => h("a.card", { href: `#catalog=${one.id}` }, h("strong", one.name || "Without a name"), h("small", `${count(one.rows, "row")} · ${one.state} · ${ago(one.created_at)}`), bar(one)));
   }
 
   async take(files) {

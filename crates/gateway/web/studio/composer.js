@@ -1,7 +1,7 @@
 // What to do next: an instruction, or a color for an object; where; and the settings behind it.
 
 import { PALETTE, parse, word } from "./color.js";
-import { button, field, grow, icon, make, problem } from "./dom.js";
+import { button, field, grow, icon, h, problem } from "./dom.js";
 
 const SUGGESTED = { words: ["make the sofa teal", "turn the lamp red", "make the curtain purple", "make the carpet orange", "remove the lamp"], color: ["sofa", "lamp", "curtain", "carpet", "vase", "wall"] };
 // Fields behind the settings: a field of the request, its name, and what there is to choose from; or numbers up to a bound.
@@ -13,26 +13,26 @@ export class Composer {
   constructor(models, run, masking) {
     this.run = run;
     this.rooms = (models.data.find((one) => one.default) || models.data[0])?.id === "rooms";
-    this.text = make("textarea", { rows: "1", maxlength: "2000", placeholder: "Say what to change: make the sofa teal", label: "Instruction", onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.node.requestSubmit(); } } });
-    this.thing = make("input", { placeholder: "sofa", label: "What to recolor", maxlength: "200", autocomplete: "off" });
-    this.hex = make("input", { label: "Color, as #RRGGBB or a name", spellcheck: "false", class: "hex", onchange: () => this.colored(this.hex.value) });
-    this.picker = make("input", { type: "color", label: "Color picker", oninput: () => this.colored(this.picker.value) });
-    this.go = make("button", { type: "submit", class: "button primary go" }, icon("send"), make("span", {}, "Apply"));
+    this.text = h("textarea", { rows: "1", maxlength: "2000", placeholder: "Say what to change: make the sofa teal", label: "Instruction", onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.node.requestSubmit(); } } });
+    this.thing = h("input", { placeholder: "sofa", label: "What to recolor", maxlength: "200", autocomplete: "off" });
+    this.hex = h("input.hex", { label: "Color, as #RRGGBB or a name", spellcheck: "false", onchange: () => this.colored(this.hex.value) });
+    this.picker = h("input", { type: "color", label: "Color picker", oninput: () => this.colored(this.picker.value) });
+    this.go = h("button.button.primary.go", { type: "submit" }, icon("send"), h("span", "Apply"));
     this.wrong = problem();
-    this.chips = make("div", { class: "chips", label: "Suggestions", role: "group" });
-    this.where = make("span", { class: "pill" }, "Your mask", make("button", { label: "Forget the mask", onclick: () => this.located() }, icon("close")));
-    this.tabs = [["words", "words", "Describe"], ["color", "drop", "Recolor"]].map(([way, name, words]) => make("button", { class: "tab", "data-way": way, onclick: () => this.turn(way) }, icon(name), words));
+    this.chips = h("div.chips", { label: "Suggestions", role: "group" });
+    this.where = h("span.pill", "Your mask", h("button", { label: "Forget the mask", onclick: () => this.located() }, icon("close")));
+    this.tabs = [["words", "words", "Describe"], ["color", "drop", "Recolor"]].map(([way, name, words]) => h("button.tab", { "data-way": way, onclick: () => this.turn(way) }, icon(name), words));
     const swatches = PALETTE.map(([name, value]) => {
-      const one = make("button", { class: "swatch", title: name, label: name, onclick: () => this.colored(value) });
+      const one = h("button.swatch", { title: name, label: name, onclick: () => this.colored(value) });
       one.style.background = value;
       return one;
     });
-    this.settings = new Map(SETTINGS.map(([name, , choice = models.presets.map((one) => [one, one])]) => [name, Array.isArray(choice) ? make("select", {}, [["", "by default"], ...choice].map(([value, words]) => make("option", { value }, words))) : make("input", { type: "number", min: "0", max: choice, step: name === "seed" ? "1" : "0.1", placeholder: name === "seed" ? "random" : "preset's" })]));
-    const more = make("div", { class: "more", hidden: true }, SETTINGS.map(([name, words]) => field(words, this.settings.get(name))));
+    this.settings = new Map(SETTINGS.map(([name, , choice = models.presets.map((one) => [one, one])]) => [name, Array.isArray(choice) ? h("select", [["", "by default"], ...choice].map(([value, words]) => h("option", { value }, words))) : h("input", { type: "number", min: "0", max: choice, step: name === "seed" ? "1" : "0.1", placeholder: name === "seed" ? "random" : "preset's" })]));
+    const more = h("div.more", { hidden: true }, SETTINGS.map(([name, words]) => field(words, this.settings.get(name))));
     const gear = button("gear", "Settings", () => { more.hidden = !more.hidden; gear.setAttribute("aria-expanded", !more.hidden); }, { class: "quiet", "aria-expanded": false, act: "settings" });
-    this.ways = { words: make("div", { class: "row" }, this.text), color: make("div", { class: "row color-way" }, make("label", { class: "inline" }, make("span", {}, "Make the"), this.thing), make("label", { class: "inline" }, make("span", {}, "exactly"), this.hex), this.picker, make("div", { class: "swatches", role: "group", label: "Palette" }, swatches)) };
-    this.node = make("form", { class: "composer", onsubmit: (event) => { event.preventDefault(); this.submit(); } },
-      make("div", { class: "row tabs" }, this.tabs, grow(), this.where, button("brush", "Mask", masking, { class: "quiet", act: "mask" }), gear), this.ways.words, this.ways.color, this.wrong, more, make("div", { class: "row last" }, this.chips, grow(), this.go));
+    this.ways = { words: h("div.row", this.text), color: h("div.row.color-way", h("label.inline", h("span", "Make the"), this.thing), h("label.inline", h("span", "exactly"), this.hex), this.picker, h("div.swatches", { role: "group", label: "Palette" }, swatches)) };
+    this.node = h("form.composer", { onsubmit: (event) => { event.preventDefault(); this.submit(); } },
+      h("div.row.tabs", this.tabs, grow(), this.where, button("brush", "Mask", masking, { class: "quiet", act: "mask" }), gear), this.ways.words, this.ways.color, this.wrong, more, h("div.row.last", this.chips, grow(), this.go));
     this.turn("words");
     this.colored("#1F6F8B");
     this.located();
@@ -43,7 +43,7 @@ export class Composer {
     for (const one of this.tabs) one.setAttribute("aria-pressed", one.dataset.way === way);
     for (const [name, node] of Object.entries(this.ways)) node.hidden = name !== way;
     const input = way === "words" ? this.text : this.thing;
-    this.chips.replaceChildren(...(this.rooms ? SUGGESTED[way] : []).map((one) => make("button", { class: "chip", onclick: () => { input.value = one; input.focus(); } }, one)));
+    this.chips.replaceChildren(...(this.rooms ? SUGGESTED[way] : []).map((one) => h("button.chip", { onclick: () => { input.value = one; input.focus(); } }, one)));
     input.focus();
   }
 

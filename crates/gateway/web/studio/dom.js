@@ -28,9 +28,12 @@ export const icon = (name) => {
 const NAMES = { label: "aria-label", act: "data-act" };
 const OWN = ["value", "checked", "disabled", "selected", "type", "hidden"];
 
-// An element; `label` is its name for those who hear the page, `act` what tests know it by.
-export const make = (tag, props = {}, ...children) => {
-  const node = document.createElement(tag);
+// An element by its name and classes, as selectors write them. Of its properties, `label` is its name for those who hear the page,
+// and `act` what tests know it by.
+export const h = (what, ...children) => {
+  const [tag, ...classes] = what.split("."), node = document.createElement(tag);
+  const props = children[0]?.constructor === Object ? children.shift() : {};
+  if (classes.length) node.className = classes.join(" ");
   if (tag === "button") node.type = "button";
   for (const [name, value] of Object.entries(props)) {
     if (value == null) continue;
@@ -42,30 +45,30 @@ export const make = (tag, props = {}, ...children) => {
   return node;
 };
 
-export const grow = () => make("span", { class: "grow" });
-export const soft = (...words) => make("p", { class: "soft" }, ...words);
+export const grow = () => h("span.grow");
+export const soft = (...words) => h("p.soft", ...words);
 
 // A button with an icon; a tool's words are for those who hear the page, and its tip for those who point.
-export const button = (name, words, onclick, { tool, tip, ...props } = {}) => make("button", {
+export const button = (name, words, onclick, { tool, tip, ...props } = {}) => h("button", {
   onclick, ...props, class: `button ${tool ? "quiet " : ""}${props.class || ""}`, ...(tool ? { label: words, title: tip || words } : {}),
-}, name && icon(name), !tool && make("span", {}, words));
+}, name && icon(name), !tool && h("span", words));
 // One that looks like a line of words.
-export const link = (name, words, onclick, props = {}) => make("button", { onclick, ...props, class: `link ${props.class || ""}` }, icon(name), words);
+export const link = (name, words, onclick, props = {}) => h("button", { onclick, ...props, class: `link ${props.class || ""}` }, icon(name), words);
 
-export const field = (label, control, kind = "") => make("label", { class: `field ${kind}` }, make("span", {}, label), control);
+export const field = (label, control, kind = "") => h("label", { class: `field ${kind}` }, h("span", label), control);
 
 // Says in words what went wrong.
 export const trying = async (run) => { try { return await run(); } catch (error) { return say(error.message, "bad"); } };
 
 export const say = (text, kind = "plain") => {
-  const node = make("div", { class: `toast ${kind}` }, text);
+  const node = h("div", { class: `toast ${kind}` }, text);
   document.getElementById("toasts").append(node);
   setTimeout(() => node.remove(), kind === "bad" ? 9000 : 4000);
 };
 
 // Where it says what is wrong; hidden where nothing is.
 export const problem = (words) => {
-  const node = make("p", { class: "problem", role: "alert" });
+  const node = h("p.problem", { role: "alert" });
   node.fail = (said) => { node.hidden = !said; node.textContent = said || ""; };
   node.fail(words);
   return node;
@@ -76,19 +79,19 @@ export const copy = async (text, what) => {
     await navigator.clipboard.writeText(text);
     say(`${what} copied`);
   } catch {
-    dialog(what, make("textarea", { class: "code", rows: 8, readonly: true, label: what }, text));
+    dialog(what, h("textarea.code", { rows: 8, readonly: true, label: what }, text));
   }
 };
 
 export const save = (blob, name) => {
   const href = URL.createObjectURL(blob);
-  make("a", { href, download: name }).click();
+  h("a", { href, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(href), 10000);
 };
 
 export const dialog = (title, ...content) => {
-  const node = make("dialog", { label: title },
-    make("header", {}, make("h2", {}, title), button("close", "Close", () => node.close(), { tool: true })), ...content);
+  const node = h("dialog", { label: title },
+    h("header", h("h2", title), button("close", "Close", () => node.close(), { tool: true })), ...content);
   node.addEventListener("close", () => node.remove());
   node.addEventListener("click", (event) => { if (event.target === node) node.close(); });
   document.body.append(node);
@@ -98,18 +101,18 @@ export const dialog = (title, ...content) => {
 
 const answered = (title, ...content) => new Promise((done) => {
   let sent = false;
-  const form = make("form", { method: "dialog", onsubmit: () => { sent = true; } }, ...content);
+  const form = h("form", { method: "dialog", onsubmit: () => { sent = true; } }, ...content);
   dialog(title, form).addEventListener("close", () => done(sent));
 });
-const act = (words, kind) => make("div", { class: "row end" }, make("button", { class: `button ${kind}`, type: "submit" }, words));
+const act = (words, kind) => h("div.row.end", h("button", { class: `button ${kind}`, type: "submit" }, words));
 
 // Asks for a line of text; null where nobody gave one.
 export const ask = async (title, label, value = "", props = {}) => {
-  const input = make("input", { value, required: true, ...props });
+  const input = h("input", { value, required: true, ...props });
   return (await answered(title, field(label, input), act("Save", "primary"))) ? input.value : null;
 };
 
-export const confirm = (title, text, words) => answered(title, make("p", {}, text), act(words, "danger"));
+export const confirm = (title, text, words) => answered(title, h("p", text), act(words, "danger"));
 
 export const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
 export const count = (some, name) => `${number(some)} ${name}${some === 1 ? "" : "s"}`;
@@ -118,8 +121,8 @@ export const count = (some, name) => `${number(some)} ${name}${some === 1 ? "" :
 export const pages = async (node, title, read, card, cursor = "") => {
   const page = await trying(() => read(cursor && `&cursor=${cursor}`));
   if (!page) return;
-  if (!cursor && page.list.length) node.append(make("h2", {}, title), make("ul", { class: "cards" }));
-  node.querySelector("ul")?.append(...page.list.map((one) => make("li", {}, card(one))));
+  if (!cursor && page.list.length) node.append(h("h2", title), h("ul.cards"));
+  node.querySelector("ul")?.append(...page.list.map((one) => h("li", card(one))));
   node.querySelector(".next")?.remove();
   if (page.next) node.append(button(null, "Show more", () => pages(node, title, read, card, page.next), { class: "next" }));
 };

@@ -1,19 +1,19 @@
 // What is known of the turn that is shown: how it went, what it changed, files to take home, proof, and how to repeat it.
 
 import { get, request, result } from "./api.js";
-import { ask, button, confirm, copy, count, dialog, grow, icon, link, make, number, save, say, soft, trying } from "./dom.js";
+import { ask, button, confirm, copy, count, dialog, grow, icon, link, h, number, save, say, soft, trying } from "./dom.js";
 import { prove } from "./proof.js";
 import { command, curl, script } from "./repeat.js";
 
 // What an edit says of its request.
 const ASKED = ["instruction", "preset", "model", "options", "size", "mask", "matte", "finish", "carry", "color", "material", "strip_metadata", "seed"];
-const section = (title, ...content) => make("section", {}, make("h3", {}, title), ...content);
-const dot = (color) => { const node = make("span", { class: "dot" }); node.style.background = color; return node; };
+const section = (title, ...content) => h("section", h("h3", title), ...content);
+const dot = (color) => { const node = h("span.dot"); node.style.background = color; return node; };
 
 export class Facts {
   constructor(session, again) {
     Object.assign(this, { session, again, views: new Map() });
-    this.node = make("aside", { class: "side facts", label: "About this turn" });
+    this.node = h("aside.side.facts", { label: "About this turn" });
   }
 
   names(turn) { return this.session.branches.filter((one) => one.turn === turn.id).map((one) => one.name); }
@@ -27,8 +27,8 @@ export class Facts {
     const key = turn ? [turn.id, turn.state, this.names(turn)].join() : "root";
     if (key === this.key) return;
     this.key = key;
-    const parts = !turn ? [make("h2", {}, "Original"), soft("The picture as it was uploaded. Every edit starts here; none changes it."), this.file("Download", `/v1/images/${this.session.image}/content`, "original")]
-      : this.session.running(turn) ? [make("h2", {}, turn.instruction), soft("Under way.")] : this.parts(turn, await this.view(turn));
+    const parts = !turn ? [h("h2", "Original"), soft("The picture as it was uploaded. Every edit starts here; none changes it."), this.file("Download", `/v1/images/${this.session.image}/content`, "original")]
+      : this.session.running(turn) ? [h("h2", turn.instruction), soft("Under way.")] : this.parts(turn, await this.view(turn));
     if (this.key === key) this.node.replaceChildren(...parts.filter(Boolean));
   }
 
@@ -43,18 +43,18 @@ export class Facts {
   }
 
   parts(turn, view) {
-    const { report, links } = view, name = `limekiln-${turn.number}`, parts = [make("header", {}, make("h2", {}, turn.instruction), make("p", {}, this.names(turn).map((one) => make("span", { class: "pill" }, icon("tag"), one, make("button", { label: `Remove the name ${one}`, onclick: () => trying(() => this.session.unname(one)) }, icon("close"))))))];
-    if (view.error) parts.push(make("p", { class: "problem" }, view.error.message));
+    const { report, links } = view, name = `limekiln-${turn.number}`, parts = [h("header", h("h2", turn.instruction), h("p", this.names(turn).map((one) => h("span.pill", icon("tag"), one, h("button", { label: `Remove the name ${one}`, onclick: () => trying(() => this.session.unname(one)) }, icon("close"))))))];
+    if (view.error) parts.push(h("p.problem", view.error.message));
     if (report) {
-      parts.push(...(report.warnings || []).map((text) => make("p", { class: "warning" }, text)), report.recolor && this.painted(turn, report.recolor), this.numbers(report));
-      const proved = make("div", { class: "proved", role: "status" });
+      parts.push(...(report.warnings || []).map((text) => h("p.warning", text)), report.recolor && this.painted(turn, report.recolor), this.numbers(report));
+      const proved = h("div.proved", { role: "status" });
       parts.push(section("Check", button("shield", "Verify the rest is untouched", () => this.proof(turn, proved), { act: "verify" }), proved));
-      const quality = make("input", { type: "range", min: "40", value: "90", label: "Quality" }), rated = make("label", { class: "inline", hidden: true }, "Quality", quality);
-      const format = make("select", { label: "Format", onchange: () => { rated.hidden = !["jpeg", "webp"].includes(format.value); } }, [["", "as edited"], ["png", "PNG"], ["jpeg", "JPEG"], ["webp", "WebP"]].map(([value, words]) => make("option", { value }, words)));
-      parts.push(section("Take home", make("div", { class: "row" }, format, rated, button("down", "Download", () => this.fetch(result(turn.id, format.value && `?format=${format.value}${rated.hidden ? "" : `&quality=${quality.value}`}`), name), { class: "primary", act: "download" })),
-        make("div", { class: "links" }, [["Region", links.roi], ["Matte", links.matte], ["Segments", links.segments], ["Overlay", links.overlay], ["Report", `/v1/edits/${turn.id}/report`]].filter(([, path]) => path).map(([words, path]) => this.file(words, path, `${name}-${words.toLowerCase()}`)))));
+      const quality = h("input", { type: "range", min: "40", value: "90", label: "Quality" }), rated = h("label.inline", { hidden: true }, "Quality", quality);
+      const format = h("select", { label: "Format", onchange: () => { rated.hidden = !["jpeg", "webp"].includes(format.value); } }, [["", "as edited"], ["png", "PNG"], ["jpeg", "JPEG"], ["webp", "WebP"]].map(([value, words]) => h("option", { value }, words)));
+      parts.push(section("Take home", h("div.row", format, rated, button("down", "Download", () => this.fetch(result(turn.id, format.value && `?format=${format.value}${rated.hidden ? "" : `&quality=${quality.value}`}`), name), { class: "primary", act: "download" })),
+        h("div.links", [["Region", links.roi], ["Matte", links.matte], ["Segments", links.segments], ["Overlay", links.overlay], ["Report", `/v1/edits/${turn.id}/report`]].filter(([, path]) => path).map(([words, path]) => this.file(words, path, `${name}-${words.toLowerCase()}`)))));
     }
-    parts.push(section("Again", make("div", { class: "links" }, link("copy", "Copy as curl, command or Python", () => this.repeat(turn), { act: "repeat" }), link("dice", "Try again with another seed", () => this.again(turn, { seed: undefined }), { act: "again" }),
+    parts.push(section("Again", h("div.links", link("copy", "Copy as curl, command or Python", () => this.repeat(turn), { act: "repeat" }), link("dice", "Try again with another seed", () => this.again(turn, { seed: undefined }), { act: "again" }),
       link("link", "Copy the link to this session", () => copy(location.href, "Link")), link("tag", "Name this turn", () => this.name(turn), { act: "name" }), link("trash", "Delete this turn", () => this.remove(turn), { class: "danger", act: "delete" }))));
     return parts;
   }
@@ -62,26 +62,23 @@ export class Facts {
   // What was painted: from and to, how far from what was asked, and the materials that were found.
   painted(turn, recolor) {
     const chosen = new Set(recolor.materials.filter((one) => one.changed).map((one) => one.number));
-    const materials = recolor.materials.map((one) => make("button", { class: "chip", "aria-pressed": one.changed, onclick: (event) => {
+    const materials = recolor.materials.map((one) => h("button.chip", { "aria-pressed": one.changed, onclick: (event) => {
       const on = !chosen.delete(one.number);
       if (on) chosen.add(one.number);
       event.currentTarget.setAttribute("aria-pressed", on);
       redo.hidden = !chosen.size;
     } }, dot(one.color), `${Math.round(one.share * 100)} %`));
     const redo = button("redoHere", "Recolor these", () => this.again(turn, { material: [...chosen].sort((a, b) => a - b).join(",") }), { hidden: true });
-    return make("section", { class: "painted" }, make("h3", {}, "Color"), make("p", { class: "row" }, dot(recolor.from), recolor.from, "→", dot(recolor.to), make("strong", {}, recolor.to)),
+    return h("section.painted", h("h3", "Color"), h("p.row", dot(recolor.from), recolor.from, "→", dot(recolor.to), h("strong", recolor.to)),
       soft(`ΔE00 from the color asked for: ${recolor.delta_e_median.toFixed(1)} in the middle, ${recolor.delta_e_p95.toFixed(1)} at 95 %`, recolor.out_of_gamut ? "; it is outside the picture's gamut" : ""),
-      materials.length > 1 && soft("Materials of the object. Choose which get the color:"), materials.length > 1 && make("div", { class: "row" }, materials), redo);
+      materials.length > 1 && soft("Materials of the object. Choose which get the color:"), materials.length > 1 && h("div.row", materials), redo);
   }
 
-  numbers(report) {
-    const { composite, timings = {} } = report;
+  numbers({ composite, timings = {}, roi_share: share, carry, finish, ...report }) {
     const seconds = Object.values(timings).reduce((sum, one) => sum + one, 0) / 1000;
-    const rows = [["Region", report.roi_share > 0 && `${(100 * report.roi_share).toFixed(1)} % of the picture`]];
-    if (composite) rows.push(["Outside it", `${number(composite.outside_px)} pixels, ${number(composite.changed_outside_px)} changed`]);
-    rows.push(["Read", (report.words || report.tokens_read || []).join(", ")], ["Finish", report.carry ? `${report.finish}, ${report.carry.way}` : report.finish], ["Size", report.output_size.join(" × ")], ["Seed", String(report.seed)], ["Computed in", seconds > 0 && `${seconds.toFixed(1)} s on ${report.device}`]);
-    if (report.reused?.length) rows.push(["Reused", report.reused.join(", ")]);
-    return make("dl", { class: "numbers" }, rows.filter(([, value]) => value).flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
+    const rows = [["Region", share > 0 && `${(100 * share).toFixed(1)} % of the picture`], ["Outside it", composite && `${count(composite.outside_px, "pixel")}, ${number(composite.changed_outside_px)} changed`], ["Read", (report.words || report.tokens_read || []).join(", ")], ["Finish", carry ? `${finish}, ${carry.way}` : finish], ["Size", report.output_size.join(" × ")], ["Seed", String(report.seed)],
+      ["Computed in", seconds > 0 && `${seconds.toFixed(1)} s on ${report.device}`], ["Reused", report.reused?.join(", ")]];
+    return h("dl.numbers", rows.filter(([, value]) => value).flatMap(([term, value]) => [h("dt", term), h("dd", value)]));
   }
 
   async proof(turn, out) {
@@ -89,14 +86,14 @@ export class Facts {
     show(soft("Reading both pictures …"));
     try {
       const facts = await prove(this.session, turn), same = facts.changed === 0, many = facts.turns > 1;
-      if (facts.other) show(make("p", { class: "warning" }, `The result is ${facts.size}, the picture ${facts.other}: with the finish “none” there is nothing to compare.`));
-      else if (facts.without) show(make("p", { class: "warning" }, `Turn ${facts.without.number} has no matte: it was not laid over its picture, so every pixel may differ.`));
+      if (facts.other) show(h("p.warning", `The result is ${facts.size}, the picture ${facts.other}: with the finish “none” there is nothing to compare.`));
+      else if (facts.without) show(h("p.warning", `Turn ${facts.without.number} has no matte: it was not laid over its picture, so every pixel may differ.`));
       else {
-        show(make("p", { class: same ? "good" : "problem" }, icon(same ? "check" : "close"), `${number(facts.changed)} of ${number(facts.outside)} pixels outside the ${many ? `mattes of ${facts.turns} turns` : "matte"} differ from the ${many ? "upload" : "picture before"}.`),
+        show(h("p", { class: same ? "good" : "problem" }, icon(same ? "check" : "close"), `${number(facts.changed)} of ${number(facts.outside)} pixels outside the ${many ? `mattes of ${facts.turns} turns` : "matte"} differ from the ${many ? "upload" : "picture before"}.`),
           soft(`${count(facts.inside, "pixel")} inside changed.`, facts.jpeg ? " Compared are blocks of the JPEG that the edit does not reach." : ""),
-          facts.was && make("p", { class: "hash" }, `SHA-256 of those pixels\nbefore ${facts.was}\nafter  ${facts.is}`));
+          facts.was && h("p.hash", `SHA-256 of those pixels\nbefore ${facts.was}\nafter  ${facts.is}`));
       }
-    } catch (error) { show(make("p", { class: "problem" }, error.message)); }
+    } catch (error) { show(h("p.problem", error.message)); }
   }
 
   // The request that makes this edit again, on the same picture.
@@ -108,7 +105,7 @@ export class Facts {
   async repeat(turn) {
     const again = await this.request(turn), { origin } = location;
     dialog("Repeat this edit", soft("The same request with the same seed gives the same picture. Set LIMEKILN_KEY first."),
-      ...[["curl", curl(origin, again)], ["limekiln", command(origin, again, this.session.before(turn))], ["Python", script(origin, again)]].map(([name, text]) => make("section", {}, make("header", { class: "row" }, make("h3", {}, name), grow(), button("copy", "Copy", () => copy(text, name), { class: "small" })), make("pre", { tabindex: "0" }, text))));
+      ...[["curl", curl(origin, again)], ["limekiln", command(origin, again, this.session.before(turn))], ["Python", script(origin, again)]].map(([name, text]) => h("section", h("header.row", h("h3", name), grow(), button("copy", "Copy", () => copy(text, name), { class: "small" })), h("pre", { tabindex: "0" }, text))));
   }
 
   async name(turn) {

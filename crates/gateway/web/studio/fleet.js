@@ -1,7 +1,7 @@
 // The operators' page: queues, workers, dead letters and tenants of the whole fleet, for keys of the role admin.
 
 import { get, onSignedOut, post, request } from "./api.js";
-import { ago, button, confirm, grow, make, number, say, soft, trying } from "./dom.js";
+import { ago, button, confirm, grow, h, number, say, soft, trying } from "./dom.js";
 import { signIn } from "./sign.js";
 
 const EVERY = 2000;
@@ -11,8 +11,8 @@ let [timer, last, letters, tenants] = [null, null, null, null];
 
 const act = (path, words) => () => trying(async () => { await post(path); say(words); await draw(true); });
 
-const table = (title, names, rows, none, ...acts) => make("section", { class: "earlier" }, make("header", { class: "row" }, make("h2", {}, title), grow(), acts),
-  rows.length ? make("div", { class: "scroll", tabindex: "0", role: "region", label: title }, make("table", {}, make("thead", {}, make("tr", {}, names.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, rows.map((row) => make("tr", {}, row.map((cell) => make("td", {}, cell ?? ""))))))) : soft(none));
+const table = (title, names, rows, none, ...acts) => h("section.earlier", h("header.row", h("h2", title), grow(), acts),
+  rows.length ? h("div.scroll", { tabindex: "0", role: "region", label: title }, h("table", h("thead", h("tr", names.map((name) => h("th", { scope: "col" }, name)))), h("tbody", rows.map((row) => h("tr", row.map((cell) => h("td", cell ?? ""))))))) : soft(none));
 
 // What this gateway counted since the look before: sums of its metrics by name.
 const rates = async () => {
@@ -32,13 +32,13 @@ const draw = async (now) => {
   const focused = document.activeElement?.dataset?.act, alive = workers.filter((one) => one.alive);
   const named = new Map(tenants.tenants.map((one) => [one.id, one.name]));
   const drain = (path, words) => async () => { if (await confirm("Drain", words, "Drain")) await act(path, "It drains")(); };
-  main.replaceChildren(make("div", { class: "start" },
-    make("div", { class: "row" }, make("h1", {}, queues.paused ? "The fleet is paused" : `${alive.length} ${alive.length === 1 ? "worker" : "workers"}, ${alive.reduce((sum, one) => sum + one.busy, 0)} of ${alive.reduce((sum, one) => sum + one.slots, 0)} slots busy`), grow(),
+  main.replaceChildren(h("div.start", {  },
+    h("div.row", h("h1", queues.paused ? "The fleet is paused" : `${alive.length} ${alive.length === 1 ? "worker" : "workers"}, ${alive.reduce((sum, one) => sum + one.busy, 0)} of ${alive.reduce((sum, one) => sum + one.slots, 0)} slots busy`), grow(),
       queues.paused ? button("redoHere", "Resume", act("/v1/admin/resume", "The fleet goes on"), { class: "primary", act: "resume" }) : button("half", "Pause", act("/v1/admin/pause", "No more edits are handed out"), { act: "pause" })),
-    facts.length && make("dl", { class: "figures" }, facts.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value)))),
-    table("Queues", ["Model", "Class", "Waiting", "Queued", "Announced", "Running", "Oldest"], queues.queues.map((one) => [one.model, one.class, number(one.waiting), make("span", { class: one.unable ? "warning" : "" }, number(one.queued), one.unable ? `, ${one.unable} need ${one.unable_needs.join(", ")}` : ""), number(one.announced), number(one.running), `${tenth(one.oldest_queued_s)} s`]), "Every queue is empty."),
-    table("Workers", ["Name", "Models", "Busy", "Device", "Version", "Seen", ""], workers.map((one) => [one.name, one.models.join(", "), `${one.busy} of ${one.slots}`, one.device, one.version, one.alive ? ago(one.seen_at) : make("span", { class: "problem" }, `lost, ${ago(one.seen_at)}`), one.draining ? "drains" : button(null, "Drain", drain(`/v1/admin/workers/${one.id}/drain`, `${one.name} takes no more edits, and ends when those at hand have ended.`), { class: "small", act: one.id })]), "No worker is there.", workers.length > 1 && button(null, "Drain all", drain("/v1/admin/drain", "All workers take no more edits, and end when those at hand have ended."), { class: "small", act: "drain" })),
-    table("Dead letters", ["Edit", "Tenant", "Model", "Why", "Attempts", "When", ""], letters.dead_letters.map((one) => [make("code", {}, one.edit.slice(-8)), named.get(one.tenant) || one.tenant, one.model, one.error.message, one.attempts, ago(one.finished_at), button(null, "Retry", act(`/v1/admin/edits/${one.edit}/retry`, "Queued again"), { class: "small", act: one.edit })]), "No edit has failed by the fleet's fault.", button("redoHere", "Look again", () => draw(true), { class: "small", act: "again" })),
+    facts.length && h("dl.figures", facts.map(([term, value]) => h("div", h("dt", term), h("dd", value)))),
+    table("Queues", ["Model", "Class", "Waiting", "Queued", "Announced", "Running", "Oldest"], queues.queues.map((one) => [one.model, one.class, number(one.waiting), h("span", { class: one.unable ? "warning" : "" }, number(one.queued), one.unable ? `, ${one.unable} need ${one.unable_needs.join(", ")}` : ""), number(one.announced), number(one.running), `${tenth(one.oldest_queued_s)} s`]), "Every queue is empty."),
+    table("Workers", ["Name", "Models", "Busy", "Device", "Version", "Seen", "Drain"], workers.map((one) => [one.name, one.models.join(", "), `${one.busy} of ${one.slots}`, one.device, one.version, one.alive ? ago(one.seen_at) : h("span.problem", `lost, ${ago(one.seen_at)}`), one.draining ? "drains" : button(null, "Drain", drain(`/v1/admin/workers/${one.id}/drain`, `${one.name} takes no more edits, and ends when those at hand have ended.`), { class: "small", act: one.id })]), "No worker is there.", workers.length > 1 && button(null, "Drain all", drain("/v1/admin/drain", "All workers take no more edits, and end when those at hand have ended."), { class: "small", act: "drain" })),
+    table("Dead letters", ["Edit", "Tenant", "Model", "Why", "Attempts", "When", "Retry"], letters.dead_letters.map((one) => [h("code", one.edit.slice(-8)), named.get(one.tenant) || one.tenant, one.model, one.error.message, one.attempts, ago(one.finished_at), button(null, "Retry", act(`/v1/admin/edits/${one.edit}/retry`, "Queued again"), { class: "small", act: one.edit })]), "No edit has failed by the fleet's fault.", button("redoHere", "Look again", () => draw(true), { class: "small", act: "again" })),
     table("Tenants", ["Name", "Under way", "Edits a second", "Stored", "Keys"], tenants.tenants.map((one) => [one.name, `${number(one.used.in_flight)} of ${number(one.limits.in_flight)}`, number(one.limits.rate_per_second), `${number(one.used.stored_bytes / 1e6)} MB`, one.keys.map((key) => `${key.label || "without a label"} (${key.role}${key.revoked_at ? ", revoked" : key.expires_at ? `, until ${key.expires_at.slice(0, 10)}` : ""}${key.used_at ? `, used ${ago(key.used_at)}` : ""})`).join("; ")]), "There is no tenant.")));
   if (focused) main.querySelector(`[data-act="${focused}"]`)?.focus();
   timer = setTimeout(follow, EVERY);
@@ -59,7 +59,7 @@ const asked = (reason) => {
   main.replaceChildren(signIn("/studio/icon.svg", enter, reason));
 };
 const enter = async () => { menu.hidden = false; await follow(); };
-const menu = make("nav", { label: "Limekiln" }, make("a", { class: "button quiet", href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { tool: true }));
-bar.append(make("a", { class: "brand", href: "/fleet" }, make("img", { src: "/studio/icon.svg", alt: "", width: "26" }), "Limekiln fleet"), grow(), menu);
+const menu = h("nav", { label: "Limekiln" }, h("a.button.quiet", { href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { tool: true }));
+bar.append(h("a.brand", { href: "/fleet" }, h("img", { src: "/studio/icon.svg", alt: "", width: "26" }), "Limekiln fleet"), grow(), menu);
 onSignedOut(() => asked(last ? "You were signed out: sign in again to go on" : undefined));
 enter();

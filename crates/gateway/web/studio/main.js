@@ -2,7 +2,7 @@
 
 import { enter as signInWith, get, onSignedOut, post } from "./api.js";
 import { Catalogs } from "./catalogs.js";
-import { ask, button, dialog, grow, make, say, trying } from "./dom.js";
+import { ask, button, dialog, grow, h, say, trying } from "./dom.js";
 import { Sheet } from "./sheet.js";
 import { signIn } from "./sign.js";
 import { start } from "./start.js";
@@ -12,15 +12,15 @@ const [bar, main] = [document.getElementById("bar"), document.getElementById("ma
 let view = null, account = null, models = null;
 
 const open = (hash) => { location.hash = hash; };
-const title = make("button", { class: "title", act: "rename", onclick: async () => {
+const title = h("button.title", { act: "rename", onclick: async () => {
   const { session } = view, text = await ask("Rename the session", "Name", session.title, { required: false, maxlength: "200" });
   if (text !== null) await trying(() => session.rename(text));
 } });
-const menu = make("nav", { label: "Limekiln", hidden: true }, button("plus", "New", () => open(""), { class: "quiet" }), button("sheet", "Catalogs", () => open("catalogs"), { class: "quiet" }),
-  button(null, "Keys", () => dialog("Keys", make("dl", { class: "keys" }, keys.flatMap(([key, words]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, words)]))), { class: "quiet wide-only" }),
-  make("a", { class: "button quiet wide-only", href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { tool: true }));
-const named = make("h1", { class: "named", hidden: true }, title);
-bar.append(make("a", { class: "brand", href: "#" }, make("img", { src: "/studio/icon.svg", alt: "", width: "26" }), "Limekiln"), named, grow(), menu);
+const menu = h("nav", { label: "Limekiln", hidden: true }, button("plus", "New", () => open(""), { class: "quiet" }), button("sheet", "Catalogs", () => open("catalogs"), { class: "quiet" }),
+  button(null, "Keys", () => dialog("Keys", h("dl.keys", keys.flatMap(([key, words]) => [h("dt", h("kbd", key)), h("dd", words)]))), { class: "quiet wide-only" }),
+  h("a.button.quiet.wide-only", { href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { tool: true }));
+const named = h("h1.named", { hidden: true }, title);
+bar.append(h("a.brand", { href: "#" }, h("img", { src: "/studio/icon.svg", alt: "", width: "26" }), "Limekiln"), named, grow(), menu);
 
 const show = (next, words) => {
   view?.close?.();
@@ -36,7 +36,7 @@ const asked = (reason) => {
   show(signIn("/studio/icon.svg", enter, reason), "Sign in");
 };
 
-const failed = (error, again) => show(make("div", { class: "center" }, make("div", { class: "card" }, make("p", {}, error.message), button("redo", "Try again", () => again(), { class: "primary" }))));
+const failed = (error, again) => show(h("div.center", h("div.card", h("p", error.message), button("redo", "Try again", () => again(), { class: "primary" }))));
 
 const route = async () => {
   if (!account) return;

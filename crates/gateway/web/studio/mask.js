@@ -1,24 +1,48 @@
-// A mask over the picture: segments, brush, eraser, invert, a file in and out.
+// Regions over the picture: a tint of one that was found; and a mask made of segments, brush, eraser, or a file.
 
 import { pixels } from "./api.js";
-import { button, make, save, say, trying } from "./dom.js";
+import { button, h, save, say, trying } from "./dom.js";
 import { segments } from "./segments.js";
 
-const COLOR = "rgb(255 30 130)";
 const WAYS = [["segments", "Segments: click to take in or out"], ["brush", "Brush"], ["erase", "Eraser"]];
+
+const TINT = [255, 30, 130], COLOR = `rgb(${TINT})`;
+
+// A gray picture as a tint with an edge: white shows, black does not.
+export const tint = ({ data, width, height }, canvas) => {
+  Object.assign(canvas, { width, height });
+  const context = canvas.getContext("2d"), out = context.createImageData(width, height);
+  const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height && data[(y * width + x) * 4] > 127;
+  const edge = Math.max(1, Math.round(Math.max(width, height) / 420));
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (!inside(x, y)) continue;
+      const rim = !(inside(x - edge, y) && inside(x + edge, y) && inside(x, y - edge) && inside(x, y + edge));
+      out.data.set([...TINT, rim ? 240 : 96], (y * width + x) * 4);
+    }
+  }
+  context.putImageData(out, 0, 0);
+};
+
+export const load = async (url) => {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  return pixels(await createImageBitmap(image));
+};
 
 export class Mask {
   constructor(stage) {
     this.stage = stage;
-    this.hint = make("canvas", { class: "layer hint" });
-    this.canvas = make("canvas", { class: "layer paint", tabindex: "0", role: "application", label: "Mask. Arrows move, space paints or takes a segment, E changes to the eraser" });
-    this.cursor = make("div", { class: "brush", hidden: true });
-    this.size = make("input", { type: "range", min: "1", value: "30", label: "Size of the brush", oninput: () => this.sized() });
+    this.hint = h("canvas.layer.hint");
+    this.canvas = h("canvas.layer.paint", { tabindex: "0", role: "application", label: "Mask. Arrows move, space paints or takes a segment, E changes to the eraser" });
+    this.cursor = h("div.brush", { hidden: true });
+    this.size = h("input", { type: "range", min: "1", value: "30", label: "Size of the brush", oninput: () => this.sized() });
     this.ways = WAYS.map(([way, words]) => button(way, words, () => this.turn(way), { tool: true, "data-way": way }));
-    const file = make("input", { type: "file", accept: "image/*", hidden: true, onchange: () => this.read(file.files[0]) });
+    const file = h("input", { type: "file", accept: "image/*", hidden: true, onchange: () => this.read(file.files[0]) });
     const tool = (name, words, does) => button(name, words, does, { tool: true });
-    this.tools = make("div", { class: "tools", role: "toolbar", label: "Mask" }, make("div", { class: "group" }, this.ways, this.size),
-      make("div", { class: "group" }, tool("undo", "Undo stroke", () => this.back()), tool("invert", "Invert", () => this.invert()), tool("trash", "Clear", () => this.clear()), tool("up", "Upload a mask", () => file.click()), tool("down", "Download the mask", () => this.write()), file));
+    this.tools = h("div.tools", { role: "toolbar", label: "Mask" }, h("div.group", this.ways, this.size),
+      h("div.group", tool("undo", "Undo stroke", () => this.back()), tool("invert", "Invert", () => this.invert()), tool("trash", "Clear", () => this.clear()), tool("up", "Upload a mask", () => file.click()), tool("down", "Download the mask", () => this.write()), file));
   }
 
   // Starts on a region (gray pixels) or on nothing; `of` is the picture whose segments can be chosen.
@@ -53,7 +77,7 @@ export class Mask {
   // Gray pixels become paint.
   lay({ data, width, height }) {
     const own = new OffscreenCanvas(width, height), context = own.getContext("2d"), out = context.createImageData(width, height);
-    for (let i = 0; i < data.length; i += 4) if (data[i] > 127 && data[i + 3] > 127) out.data.set([255, 30, 130, 255], i);
+    for (let i = 0; i < data.length; i += 4) if (data[i] > 127 && data[i + 3] > 127) out.data.set([...TINT, 255], i);
     context.putImageData(out, 0, 0);
     this.context.imageSmoothingEnabled = false;
     this.context.drawImage(own, 0, 0, this.canvas.width, this.canvas.height);

@@ -1,9 +1,10 @@
 // One catalog: how far it is, and its rows by picture, of which only those in sight are on the page. Reviewed by keys.
 
-import { content, get, post, request, thumb } from "./api.js";
+import { content, get, post, request, result, thumb, upload } from "./api.js";
 import { STATES, bar, done, why } from "./catalogs.js";
-import { button, confirm, count, grow, make, number, save, trying } from "./dom.js";
-import { look } from "./look.js";
+import { button, confirm, count, dialog, field, grow, h, number, save, say, soft, trying } from "./dom.js";
+import { Mask } from "./mask.js";
+import { Stage } from "./stage.js";
 
 // Rows that the page holds at most, a page of the API, how soon decisions are sent, and how high and wide a row is shown.
 const [MOST, PAGE, SOON, HIGH, WIDE] = [50000, 1000, 200, 148, 136];
@@ -22,11 +23,11 @@ export class Sheet {
 
   constructor(path) {
     Object.assign(this, { path, rows: [], lines: [], order: [], at: 0, pending: new Map(), shown: new Map() });
-    this.head = make("header", { class: "sheet-head" });
-    this.world = make("div", { class: "sheet-world", role: "presentation" });
-    this.grid = make("div", { class: "sheet", tabindex: "0", role: "listbox", label: "Rows. Arrows move, A accepts, R rejects, D does it again, Enter looks closely", onscroll: () => this.paint(), onkeydown: (event) => this.key(event) }, this.world);
-    this.live = make("p", { class: "hidden", role: "status" });
-    this.node = make("div", { class: "catalog" }, this.head, this.grid, this.live);
+    this.head = h("header.sheet-head");
+    this.world = h("div.sheet-world", { role: "presentation" });
+    this.grid = h("div.sheet", { tabindex: "0", role: "listbox", label: "Rows. Arrows move, A accepts, R rejects, D does it again, Enter looks closely", onscroll: () => this.paint(), onkeydown: (event) => this.key(event) }, this.world);
+    this.live = h("p.hidden", { role: "status" });
+    this.node = h("div.catalog", this.head, this.grid, this.live);
     new ResizeObserver(() => this.layout()).observe(this.grid);
   }
 
@@ -38,7 +39,8 @@ export class Sheet {
     const told = (event) => {
       this.view = JSON.parse(event.data);
       if (event.type === "ended") this.source.close();
-      this.draw();
+      // Not under a button that is being pressed.
+      if (!this.head.matches(":active")) this.draw();
       this.soon();
     };
     for (const kind of ["progress", "ended"]) this.source.addEventListener(kind, told);
@@ -92,14 +94,14 @@ export class Sheet {
       this.draw();
       this.listen();
     });
-    const tab = (state, words) => make("button", { class: "tab", "aria-pressed": this.state === state, act: state || "all", onclick: () => this.turn(state) }, words);
+    const tab = (state, words) => h("button.tab", { "aria-pressed": this.state === state, act: state || "all", onclick: () => this.turn(state) }, words);
     const focused = this.head.contains(document.activeElement) && document.activeElement.dataset.act;
-    this.head.replaceChildren(make("div", { class: "row" }, make("h1", {}, view.name || "Without a name"), make("span", { class: "soft", act: "facts" }, [count(view.rows, "row"), view.state, view.rate_per_hour && `${number(view.rate_per_hour)} an hour`, !over && view.left_s && `${count(Math.ceil(view.left_s / 60), "minute")} left`].filter(Boolean).join(" · ")), grow(),
+    this.head.replaceChildren(h("div.row", h("h1", view.name || "Without a name"), h("span.soft", { act: "facts" }, [count(view.rows, "row"), view.state, view.rate_per_hour && `${number(view.rate_per_hour)} an hour`, !over && view.left_s && `${count(Math.ceil(view.left_s / 60), "minute")} left`].filter(Boolean).join(" · ")), grow(),
       !over && (view.state === "paused" ? button("redoHere", "Resume", act("resume"), { act: "resume" }) : button("half", "Pause", act("pause"), { act: "pause" })),
       !over && button("close", "Cancel", async () => { if (await confirm("Cancel this catalog", "Rows that wait are not run. Results that are there stay.", "Cancel the catalog")) act("cancel")(); }, { act: "stop" }),
       view.failed > 0 && button("redoHere", "Try failed rows again", act("retry-failed")),
       button("down", "Results", () => trying(async () => save(await (await request("GET", `${this.path}/results?format=csv`)).blob(), `${view.name || "results"}.csv`)), { act: "results" })), bar(view),
-    make("div", { class: "row tabs", role: "group", label: "Rows to show" }, tab("", "All"), STATES.filter((state) => view[state] || state === this.state).map((state) => tab(state, `${number(view[state])} ${state}`)), grow(), make("span", { class: "soft wide-only" }, ["A", " accept ", "R", " reject ", "D", " do again ", "Enter", " look"].map((one, i) => (i % 2 ? one : make("kbd", {}, one))))));
+    h("div.row.tabs", { role: "group", label: "Rows to show" }, tab("", "All"), STATES.filter((state) => view[state] || state === this.state).map((state) => tab(state, `${number(view[state])} ${state}`)), grow(), h("span.soft.wide-only", ["A", " accept ", "R", " reject ", "D", " do again ", "Enter", " look"].map((one, i) => (i % 2 ? one : h("kbd", one))))));
     if (focused) this.head.querySelector(`[data-act="${focused}"]`)?.focus();
     document.title = `${view.name || "Catalog"} · Limekiln`;
   }
@@ -140,7 +142,7 @@ export class Sheet {
       const { rows, first } = this.lines[i], key = rows.map((row) => [row.row, row.state, row.edit]).join();
       if (this.shown.get(i)?.key === key) continue;
       this.shown.get(i)?.remove();
-      const line = make("div", { class: "sheet-line", role: "group", label: rows[0].values.image || "Picture" }, first ? make("img", { class: "input", src: content(rows[0].image), alt: "", loading: "lazy" }) : make("span", { class: "input" }), rows.map((row) => this.tile(row)));
+      const line = h("div.sheet-line", { role: "group", label: rows[0].values.image || "Picture" }, first ? h("img.input", { src: content(rows[0].image), alt: "", loading: "lazy" }) : h("span.input"), rows.map((row) => this.tile(row)));
       line.style.top = `${i * HIGH}px`;
       this.shown.set(i, Object.assign(line, { key }));
       this.world.append(line);
@@ -151,8 +153,8 @@ export class Sheet {
 
   tile(row) {
     const words = [row.values.sku, row.color || row.values.color].filter(Boolean).join(" · ") || row.instruction;
-    return make("div", { class: "tile", role: "option", id: `row-${row.row}`, "aria-selected": false, "data-state": row.state, title: `${row.row}: ${row.instruction}`, onclick: () => this.to(row.place), ondblclick: () => look(this) },
-      done(row) ? make("img", { src: thumb(row.edit), alt: "", loading: "lazy" }) : make("span", { class: "thumb" }), make("span", { class: "tile-words" }, words, make("small", {}, (row.state === "review" || row.state === "failed") && why(row) || row.state)));
+    return h("div.tile", { role: "option", id: `row-${row.row}`, "aria-selected": false, "data-state": row.state, title: `${row.row}: ${row.instruction}`, onclick: () => this.to(row.place), ondblclick: () => look(this) },
+      done(row) ? h("img", { src: thumb(row.edit), alt: "", loading: "lazy" }) : h("span.thumb"), h("span", words, h("small", (row.state === "review" || row.state === "failed") && why(row) || row.state)));
   }
 
   to(at) {
@@ -209,3 +211,48 @@ export class Sheet {
     return sent;
   }
 }
+
+// One row closely: before and after, and, to do it again, where and what.
+const look = (sheet, again) => {
+  const stage = new Stage(), mask = new Mask(stage), words = soft(), acts = h("div.row");
+  const node = dialog("Row", words, stage.node, acts);
+  const all = h("input", { type: "checkbox", checked: true }), material = h("input", { placeholder: "main, all, or 1,2" });
+  const row = () => sheet.order[sheet.at];
+  const redo = () => trying(async () => {
+    const { row: number, image } = row(), file = await mask.file(), changes = {};
+    if (file) changes.mask = (await upload(file)).id;
+    if (material.value.trim()) changes.material = material.value.trim();
+    // The same once more would be the same result.
+    if (!file && !changes.material) changes.seed = crypto.getRandomValues(new Uint32Array(1))[0];
+    const sent = await sheet.send({ rows: [number], verdict: "redo", picture: all.checked, changes });
+    if (!sent) return;
+    say(`Done again: ${count(sent.rows, "row")}`);
+    for (const one of sheet.rows) if (one.row === number || (all.checked && one.image === image && one.state === "review")) Object.assign(one, { state: "waiting", decided: true });
+    sheet.listen();
+    sheet.paint();
+    node.close();
+  });
+  const mend = () => {
+    mask.open(null, { image: row().image });
+    mask.turn("segments");
+    words.textContent = "Click the object’s segments, or paint. Without either, it is done again with another seed.";
+    acts.replaceChildren(field("Material", material), h("label.inline", all, "All rows of this picture in review"), grow(), button("redoHere", "Do it again", redo, { class: "primary", act: "redo-row" }));
+  };
+  const show = () => {
+    const one = row(), { sure, share, delta_e: off } = one.measures;
+    node.querySelector("h2").textContent = `${one.row}: ${one.instruction}`;
+    words.textContent = [one.state, why(one), sure !== undefined && `sure ${sure.toFixed(2)}`, share !== undefined && `region ${(100 * share).toFixed(1)} %`, off !== undefined && `ΔE00 ${off.toFixed(1)}`].filter(Boolean).join(" · ");
+    stage.show({ before: content(one.image), after: done(one) ? result(one.edit) : null });
+    acts.replaceChildren(button("check", "Accept", () => sheet.decide("accept"), { class: "primary" }), button("close", "Reject", () => sheet.decide("reject")), button("redoHere", "Do again", mend, { act: "again" }));
+  };
+  node.classList.add("look");
+  node.addEventListener("keydown", (event) => {
+    // Enter presses what has the focus; arrows move what they are for.
+    if (stage.painting || event.key === "Enter" || event.target.closest(".cut, .pane") && event.key.startsWith("Arrow")) return;
+    if (event.key === "d") { event.preventDefault(); mend(); } else sheet.key(event);
+  });
+  node.addEventListener("close", () => { sheet.looked = null; mask.close(); sheet.grid.focus(); });
+  sheet.looked = show;
+  show();
+  if (again) stage.node.addEventListener("shown", mend, { once: true });
+};

@@ -1,12 +1,12 @@
 // Who has no cookie yet: a key becomes one.
 
 import { enter } from "./api.js";
-import { field, make, problem, soft } from "./dom.js";
+import { field, h, problem, soft } from "./dom.js";
 
 export const signIn = (icon, then, reason) => {
-  const key = make("input", { type: "password", autocomplete: "current-password", required: true, placeholder: "lk_…", spellcheck: "false" });
-  const wrong = problem(reason), go = make("button", { type: "submit", class: "button primary" }, "Sign in");
-  const form = make("form", { class: "card sign-in", onsubmit: async (event) => {
+  const key = h("input", { type: "password", autocomplete: "current-password", required: true, placeholder: "lk_…", spellcheck: "false" });
+  const wrong = problem(reason), go = h("button.button.primary", { type: "submit" }, "Sign in");
+  const form = h("form.card.sign-in", { onsubmit: async (event) => {
     event.preventDefault();
     go.disabled = true;
     try { await enter(key.value.trim()); await then(); } catch (error) {
@@ -14,7 +14,7 @@ export const signIn = (icon, then, reason) => {
       key.select();
     }
     go.disabled = false;
-  } }, make("img", { src: icon, alt: "", width: "44" }), make("h1", {}, "Sign in to Limekiln"), soft("With a key of the API. It is sent once and not kept on this page."), field("Key", key), wrong, go);
+  } }, h("img", { src: icon, alt: "", width: "44" }), h("h1", "Sign in to Limekiln"), soft("With a key of the API. It is sent once and not kept on this page."), field("Key", key), wrong, go);
   setTimeout(() => key.focus());
-  return make("div", { class: "center" }, form);
+  return h("div.center", form);
 };

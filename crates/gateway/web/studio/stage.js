@@ -1,6 +1,6 @@
 // The picture: before and after in one place, compared four ways, zoomed and moved in step.
 
-import { button, make } from "./dom.js";
+import { button, h } from "./dom.js";
 
 const MODES = [["one", "picture", "Result"], ["slider", "half", "Slider"], ["side", "side", "Side by side"], ["diff", "diff", "Difference"]];
 const SCALE_MAX = 64;
@@ -9,23 +9,23 @@ const between = (low, value, high) => Math.min(high, Math.max(low, value));
 export class Stage {
   constructor() {
     Object.assign(this, { view: { scale: 1, x: 0, y: 0, fit: true }, mode: "slider", cut: 0.5, size: { width: 1, height: 1 }, layers: {} });
-    for (const name of ["before", "after", "alone"]) this.layers[name] = make("img", { alt: name === "after" ? "After" : "Before", draggable: "false", class: `layer ${name}`, onload: () => this.loaded(name) });
-    this.preview = make("img", { alt: "", class: "layer preview", hidden: true });
-    this.overlay = make("div", { class: "layer overlay" });
-    const world = (...layers) => make("div", { class: "world" }, layers), corner = (words, kind = "") => make("span", { class: `corner ${kind}` }, words);
+    for (const name of ["before", "after", "alone"]) this.layers[name] = h("img", { alt: name === "after" ? "After" : "Before", draggable: "false", class: `layer ${name}`, onload: () => this.loaded(name) });
+    this.preview = h("img.layer.preview", { alt: "", hidden: true });
+    this.overlay = h("div.layer.overlay");
+    const world = (...layers) => h("div.world", layers), corner = (words, kind = "") => h("span", { class: `corner ${kind}` }, words);
     this.worlds = [world(this.layers.before, this.layers.after, this.preview, this.overlay), world(this.layers.alone)];
-    this.handle = make("div", { class: "cut", role: "slider", tabindex: "0", label: "Before and after", "aria-valuemin": "0", "aria-valuemax": "100" });
-    this.pane = make("div", { class: "pane", tabindex: "0", role: "group", label: "Picture. Plus and minus zoom, arrows move, zero fits, O shows the original" }, this.worlds[0], this.handle, corner("Before"), corner("After", "right"));
-    this.beside = make("div", { class: "pane beside" }, this.worlds[1], corner("Before"));
-    this.panes = make("div", { class: "panes" }, this.beside, this.pane);
+    this.handle = h("div.cut", { role: "slider", tabindex: "0", label: "Before and after", "aria-valuemin": "0", "aria-valuemax": "100" });
+    this.pane = h("div.pane", { tabindex: "0", role: "group", label: "Picture. Plus and minus zoom, arrows move, zero fits, O shows the original" }, this.worlds[0], this.handle, corner("Before"), corner("After", "right"));
+    this.beside = h("div.pane.beside", this.worlds[1], corner("Before"));
+    this.panes = h("div.panes", this.beside, this.pane);
     this.modes = MODES.map(([mode, icon, words]) => button(icon, words, () => this.compare(mode), { tool: true, "data-mode": mode }));
     const hold = button("eye", "Hold to see the original", null, { tool: true, act: "hold" });
     for (const name of ["pointerdown", "pointerup", "pointerleave", "blur", "keydown", "keyup"]) hold.addEventListener(name, (event) => this.original(name.endsWith("down") && (!event.key || " Enter".includes(event.key))));
     const tool = (icon, words, does, kind) => button(icon, words, does, { tool: true, class: kind });
-    this.percent = make("button", { class: "button quiet percent", title: "One to one", onclick: () => this.zoom(1 / this.view.scale) });
-    this.tools = make("div", { class: "tools", role: "toolbar", label: "View" }, make("div", { class: "group compare" }, this.modes, hold),
-      make("div", { class: "group" }, tool("minus", "Zoom out", () => this.zoom(1 / 1.5), "wide-only"), this.percent, tool("plus", "Zoom in", () => this.zoom(1.5), "wide-only"), tool("fit", "Fit", () => this.fit())));
-    this.node = make("div", { class: "stage" }, this.panes, this.tools);
+    this.percent = h("button.button.quiet.percent", { title: "One to one", onclick: () => this.zoom(1 / this.view.scale) });
+    this.tools = h("div.tools", { role: "toolbar", label: "View" }, h("div.group.compare", this.modes, hold),
+      h("div.group", tool("minus", "Zoom out", () => this.zoom(1 / 1.5), "wide-only"), this.percent, tool("plus", "Zoom in", () => this.zoom(1.5), "wide-only"), tool("fit", "Fit", () => this.fit())));
+    this.node = h("div.stage", this.panes, this.tools);
     for (const pane of [this.pane, this.beside]) this.moved(pane);
     this.slid();
     this.pane.addEventListener("keydown", (event) => this.key(event));

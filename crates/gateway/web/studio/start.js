@@ -1,7 +1,7 @@
 // Before there is a picture: drop, paste or choose one, or take a drawn room; earlier sessions.
 
 import { content, get, post, result, upload } from "./api.js";
-import { ago, button, count, make, pages, problem, soft } from "./dom.js";
+import { ago, button, count, h, pages, problem, soft } from "./dom.js";
 
 const TAKEN = ["image/png", "image/jpeg", "image/webp"];
 export const ROOMS = 24;
@@ -20,7 +20,7 @@ const prepared = async (file) => {
 export const room = async (which = 1 + Math.floor(Math.random() * ROOMS)) => (await fetch(`/studio/room-${which}.webp`)).blob();
 
 export const start = (open) => {
-  const file = make("input", { type: "file", accept: "image/*", hidden: true, onchange: () => take(file.files) });
+  const file = h("input", { type: "file", accept: "image/*", hidden: true, onchange: () => take(file.files) });
   const wrong = problem(), busy = soft();
   const take = async ([one], title) => {
     if (!one) return;
@@ -32,14 +32,14 @@ export const start = (open) => {
     } catch (error) { wrong.fail(error.message); }
     busy.textContent = "";
   };
-  const earlier = make("section", { class: "earlier" });
+  const earlier = h("section.earlier");
   pages(earlier, "Earlier sessions", async (cursor) => { const { sessions, next } = await get(`/v1/sessions?limit=24${cursor}`); return { list: sessions.filter((one) => one.image), next }; }, (one) => {
-    const picture = make("img", { alt: "", loading: "lazy", src: one.head ? result(one.head, "?format=webp&max_side=320") : content(one.image) });
+    const picture = h("img", { alt: "", loading: "lazy", src: one.head ? result(one.head, "?format=webp&max_side=320") : content(one.image) });
     // A head that still runs has no picture yet.
     picture.addEventListener("error", () => { picture.src = content(one.image); }, { once: true });
-    return make("a", { class: "card", href: `#${one.id}` }, picture, make("strong", {}, one.title || "Without a name"), make("small", {}, `${count(one.turns, "turn")} · ${ago(one.used_at)}`));
+    return h("a.card", { href: `#${one.id}` }, picture, h("strong", one.title || "Without a name"), h("small", `${count(one.turns, "turn")} · ${ago(one.used_at)}`));
   });
-  const zone = make("div", { class: "drop" }, make("h1", {}, "Edit a picture in words"), soft("Only what you name changes. Every other pixel stays the original’s, and you can prove it."),
-    make("div", { class: "row middle" }, button("picture", "Choose a picture", () => file.click(), { class: "primary big", act: "choose" }), button("dice", "Draw a demo room", async () => take([await room()], "Demo room"), { class: "big", act: "room" })), soft("or drop one anywhere, or paste it"), busy, wrong, file);
-  return { node: make("div", { class: "start" }, zone, earlier), take };
+  const zone = h("div.drop", h("h1", "Edit a picture in words"), soft("Only what you name changes. Every other pixel stays the original’s, and you can prove it."),
+    h("div.row.middle", button("picture", "Choose a picture", () => file.click(), { class: "primary big", act: "choose" }), button("dice", "Draw a demo room", async () => take([await room()], "Demo room"), { class: "big", act: "room" })), soft("or drop one anywhere, or paste it"), busy, wrong, file);
+  return { node: h("div.start", zone, earlier), take };
 };

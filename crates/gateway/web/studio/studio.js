@@ -2,10 +2,9 @@
 
 import { get, upload } from "./api.js";
 import { Composer } from "./composer.js";
-import { button, dialog, make, say, soft, trying } from "./dom.js";
+import { button, dialog, h, say, soft, trying } from "./dom.js";
 import { Facts } from "./facts.js";
-import { Mask } from "./mask.js";
-import { load, tint } from "./region.js";
+import { Mask, load, tint } from "./mask.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
 import { Turns } from "./turns.js";
@@ -26,16 +25,16 @@ export class Studio {
     this.mask = new Mask(this.stage);
     this.region = button("region", "Show the region", () => this.showRegion(!this.regionOn), { tool: true, "aria-pressed": false, act: "region" });
     this.stage.tools.querySelector(".compare").append(this.region);
-    this.tint = make("canvas", { class: "layer tint", hidden: true });
+    this.tint = h("canvas.layer.tint", { hidden: true });
     this.stage.overlay.append(this.tint);
-    const over = (kind, label) => make("div", { class: kind, hidden: true, role: "group", label });
+    const over = (kind, label) => h("div", { class: kind, hidden: true, role: "group", label });
     this.progress = over("progress", "Under way");
     this.staged = over("staged", "Keep this result?");
     this.maskbar = over("staged", "Use this mask");
-    this.live = make("p", { class: "hidden", role: "status" });
-    this.offline = make("p", { class: "offline warning", role: "status", hidden: true }, "The connection is lost. What runs goes on, and this page comes back by itself.");
+    this.live = h("p.hidden", { role: "status" });
+    this.offline = h("p.offline.warning", { role: "status", hidden: true }, "The connection is lost. What runs goes on, and this page comes back by itself.");
     this.stage.node.append(this.progress, this.staged, this.maskbar, this.offline);
-    this.node = make("div", { class: "work" }, this.turns.node, make("section", { class: "center-side", label: "Picture" }, this.stage.node, this.composer.node), this.facts.node, this.live);
+    this.node = h("div.work", this.turns.node, h("section.center-side", { label: "Picture" }, this.stage.node, this.composer.node), this.facts.node, this.live);
     session.addEventListener("change", () => this.draw());
     const on = (name, then) => document.addEventListener(name, then, { signal: this.ends.signal });
     on("keydown", (event) => this.key(event));
@@ -63,8 +62,8 @@ export class Studio {
     this.progress.hidden = !running;
     if (!running) { this.progress.replaceChildren(); return; }
     if (!this.progress.firstChild) {
-      this.bar = make("progress", { label: "Progress" });
-      this.doing = make("span", {});
+      this.bar = h("progress", { label: "Progress" });
+      this.doing = h("span");
       this.progress.append(this.doing, this.bar, button("close", "Cancel", () => trying(() => this.session.cancel(this.session.current)), { class: "small", act: "cancel" }));
     }
     if (steps) this.bar.value = step / steps; else this.bar.removeAttribute("value");
@@ -95,7 +94,7 @@ export class Studio {
   offer(turn) {
     const { from } = this, end = (then) => () => { this.staged.hidden = true; if (then) trying(then); };
     this.offered = turn.id;
-    this.staged.replaceChildren(button("check", "Keep", end(), { class: "primary", act: "keep" }), button("close", "Discard", end(() => this.session.remove(turn, from)), { act: "discard" }), button("dice", "Another", end(() => this.again(turn, { seed: undefined }))), button("brush", "Mend", end(() => this.masking(turn)), { act: "mend" }));
+    this.staged.replaceChildren(button("check", "Keep", end(), { class: "primary", act: "keep" }), button("close", "Discard", end(() => this.session.remove(turn, from)), { act: "discard" }), button("brush", "Mend", end(() => this.masking(turn)), { act: "mend" }));
     this.staged.hidden = false;
   }
 
@@ -111,7 +110,7 @@ export class Studio {
   lost(turn) {
     const close = (then) => () => { node.close(); trying(then); };
     const node = dialog(turn.instruction, soft(turn.error?.message || "It was cancelled, and has no result."),
-      make("div", { class: "row end" }, button("trash", "Delete", close(() => this.session.remove(turn))), button("redoHere", "Try again", close(() => this.again(turn, {})), { class: "primary" })));
+      h("div.row.end", button("trash", "Delete", close(() => this.session.remove(turn))), button("redoHere", "Try again", close(() => this.again(turn, {})), { class: "primary" })));
   }
 
   // The same turn once more, on what it was made from, with something changed.
@@ -147,7 +146,7 @@ export class Studio {
     const region = turn && await load(`/v1/edits/${turn.id}/roi`).catch(() => null);
     this.tint.hidden = this.staged.hidden = true;
     mask.open(region, session.on(turn ? turn.parent : session.head));
-    const refine = make("input", { type: "checkbox" });
+    const refine = h("input", { type: "checkbox" });
     const use = (then) => () => trying(async () => {
       const file = await mask.file();
       if (!file) throw new Error("The mask is empty: say where to edit");
@@ -155,7 +154,7 @@ export class Studio {
       this.unmask();
       await then(request);
     });
-    this.maskbar.replaceChildren(...(turn ? [button("redoHere", "Redo here", use((request) => this.again(turn, request)), { class: "primary", act: "redo" })] : []), button("check", "For the next edit", use((request) => this.composer.located(request)), { class: turn ? "" : "primary", act: "use-mask" }), make("label", { class: "inline" }, refine, "Refine the edge"), button("close", "Cancel", () => this.unmask(), { act: "unmask" }));
+    this.maskbar.replaceChildren(...(turn ? [button("redoHere", "Redo here", use((request) => this.again(turn, request)), { class: "primary", act: "redo" })] : []), button("check", "For the next edit", use((request) => this.composer.located(request)), { class: turn ? "" : "primary", act: "use-mask" }), h("label.inline", refine, "Refine the edge"), button("close", "Cancel", () => this.unmask(), { act: "unmask" }));
     this.maskbar.hidden = false;
   }
 
