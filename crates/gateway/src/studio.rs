@@ -52,7 +52,13 @@ const FILES: &[(&str, &[u8])] = files![
 
 /// What the operators' page is made of beside the page that has it. The other files are the tenants', and not on the operators' port.
 const FLEET: [&str; 7] = [
-    "fleet.js", "sign.js", "api.js", "dom.js", "base.css", "fleet.css", "icon.svg",
+    "fleet.js",
+    "sign.js",
+    "api.js",
+    "dom.js",
+    "base.css",
+    "fleet.css",
+    "icon.svg",
 ];
 
 /// Rooms to try things on: `room-1.webp` and so on.

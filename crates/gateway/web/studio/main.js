@@ -16,7 +16,7 @@ const title = h("button.title", { act: "rename", onclick: async () => {
   const { session } = view, text = await ask("Rename the session", "Name", session.title, { required: false, maxlength: "200" });
   if (text !== null) await trying(() => session.rename(text));
 } });
-const menu = h("nav", { label: "Limekiln", hidden: true }, button("plus", "New", () => open(""), { class: "quiet" }), button("sheet", "Catalogs", () => open("catalogs"), { class: "quiet" }),
+const menu = h("nav", { label: "Limekiln", hidden: true }, button("plus", "New", () => open(""), { class: "quiet" }), button("sheet", "Catalogs", () => open("catalogs"), { class: "quiet", act: "catalogs" }),
   button(null, "Keys", () => dialog("Keys", h("dl.keys", keys.flatMap(([key, words]) => [h("dt", h("kbd", key)), h("dd", words)]))), { class: "quiet wide-only" }),
   h("a.button.quiet.wide-only", { href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { tool: true }));
 const named = h("h1.named", { hidden: true }, title);

@@ -197,6 +197,16 @@ impl Browser {
         Ok(())
     }
 
+    /// Chooses files, whose paths are on lines of their own; inputs for files are hidden.
+    pub(crate) async fn choose(&self, selector: &str, paths: &str) -> Result<()> {
+        let wanted = json!({ "using": "css selector", "value": selector });
+        let found = self.post("/element", wanted).await?;
+        let id = found[ELEMENT].as_str().context("no input")?;
+        self.post(&format!("/element/{id}/value"), json!({ "text": paths }))
+            .await?;
+        Ok(())
+    }
+
     pub(crate) async fn write(&self, selector: &str, text: &str) -> Result<()> {
         let element = self.element(selector).await?;
         self.post(&format!("{element}/value"), json!({ "text": text }))
