@@ -51,7 +51,7 @@ export class Mask {
     for (const one of [this.canvas, this.hint]) Object.assign(one, { width, height });
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     Object.assign(this, { strokes: [], of, segments: null, place: [width / 2, height / 2], ends: new AbortController() });
-    this.turn("brush");
+    this.turn("segments");
     this.sized();
     if (region) this.lay(region);
     stage.overlay.append(this.canvas, this.hint, this.cursor);

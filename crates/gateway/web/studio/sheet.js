@@ -96,7 +96,7 @@ export class Sheet {
     });
     const tab = (state, words) => h("button.tab", { "aria-pressed": this.state === state, act: state || "all", onclick: () => this.turn(state) }, words);
     const focused = this.head.contains(document.activeElement) && document.activeElement.dataset.act;
-    this.head.replaceChildren(h("div.row", h("h1", view.name || "Without a name"), h("span.soft", { act: "facts" }, [count(view.rows, "row"), view.state, view.rate_per_hour && `${number(view.rate_per_hour)} an hour`, !over && view.left_s && `${count(Math.ceil(view.left_s / 60), "minute")} left`].filter(Boolean).join(" · ")), grow(),
+    this.head.replaceChildren(h("div.row", h("h1", view.name || "Without a name"), h("span.soft", { act: "facts" }, [count(view.rows, "row"), view.state === "sealed" ? "running" : view.state, view.rate_per_hour && `${number(view.rate_per_hour)} an hour`, !over && view.left_s && `${count(Math.ceil(view.left_s / 60), "minute")} left`].filter(Boolean).join(" · ")), grow(),
       !over && (view.state === "paused" ? button("redoHere", "Resume", act("resume"), { act: "resume" }) : button("half", "Pause", act("pause"), { act: "pause" })),
       !over && button("close", "Cancel", async () => { if (await confirm("Cancel this catalog", "Rows that wait are not run. Results that are there stay.", "Cancel the catalog")) act("cancel")(); }, { act: "stop" }),
       view.failed > 0 && button("redoHere", "Try failed rows again", act("retry-failed")),
@@ -153,7 +153,7 @@ export class Sheet {
 
   tile(row) {
     const words = [row.values.sku, row.color || row.values.color].filter(Boolean).join(" · ") || row.instruction;
-    return h("div.tile", { role: "option", id: `row-${row.row}`, "aria-selected": false, "data-state": row.state, title: `${row.row}: ${row.instruction}`, onclick: () => this.to(row.place), ondblclick: () => look(this) },
+    return h("div.tile", { role: "option", id: `row-${row.row}`, "aria-selected": false, "data-state": row.state, title: `${row.row}: ${row.instruction}`, onclick: () => (this.at === row.place ? look(this) : this.to(row.place)) },
       done(row) ? h("img", { src: thumb(row.edit), alt: "", loading: "lazy" }) : h("span.thumb"), h("span", words, h("small", (row.state === "review" || row.state === "failed") && why(row) || row.state)));
   }
 
@@ -234,7 +234,6 @@ const look = (sheet, again) => {
   });
   const mend = () => {
     mask.open(null, { image: row().image });
-    mask.turn("segments");
     words.textContent = "Click the object’s segments, or paint. Without either, it is done again with another seed.";
     acts.replaceChildren(field("Material", material), h("label.inline", all, "All rows of this picture in review"), grow(), button("redoHere", "Do it again", redo, { class: "primary", act: "redo-row" }));
   };

@@ -154,7 +154,7 @@ export class Studio {
       this.unmask();
       await then(request);
     });
-    this.maskbar.replaceChildren(...(turn ? [button("redoHere", "Redo here", use((request) => this.again(turn, request)), { class: "primary", act: "redo" })] : []), button("check", "For the next edit", use((request) => this.composer.located(request)), { class: turn ? "" : "primary", act: "use-mask" }), h("label.inline", refine, "Refine the edge"), button("close", "Cancel", () => this.unmask(), { act: "unmask" }));
+    this.maskbar.replaceChildren(h("span.soft.wide-only", "Click segments, or paint"), ...(turn ? [button("redoHere", "Redo here", use((request) => this.again(turn, request)), { class: "primary", act: "redo" })] : []), button("check", "For the next edit", use((request) => this.composer.located(request)), { class: turn ? "" : "primary", act: "use-mask" }), h("label.inline", refine, "Refine the edge"), button("close", "Cancel", () => this.unmask(), { act: "unmask" }));
     this.maskbar.hidden = false;
   }
 

@@ -92,10 +92,13 @@ async fn an_edit_is_seen_branched_mended_and_proved() -> Result<()> {
     // Its region is mended: a mask that begins as what was found, on the picture that it was found in; then by a segment.
     browser.click("[data-act=mask]").await?;
     browser.shows("canvas.paint").await?;
-    browser.keys(" \u{e014}\u{e014} ", false).await?;
-    browser.click(".tools [data-way=segments]").await?;
     browser.until("!document.querySelector('.busy')").await?;
     browser.click("canvas.paint").await?;
+    browser.click(".tools [data-way=brush]").await?;
+    browser
+        .run("document.querySelector('canvas.paint').focus()")
+        .await?;
+    browser.keys(" \u{e014}\u{e014} ", false).await?;
     browser.click("[data-act=redo]").await?;
     succeeded(&browser, 4).await?;
     browser.click("[data-act=discard]").await?;
