@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// How long anything on the page may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The name under which an element is given.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 

@@ -97,11 +97,9 @@ async fn nothing_is_found_on_any_view() -> Result<()> {
         .await?;
     look(&browser, "catalogs").await?;
     browser.click("[data-act=sample]").await?;
-    browser
-        .until("document.querySelector('[data-act=facts]')?.textContent.includes('ended')")
-        .await?;
-    browser.click("[data-act=all]").await?;
-    browser.shows(".tile img").await?;
+    browser.shows("#row-1 img").await?;
+    browser.click("[data-act=pause]").await?;
+    browser.shows("[data-act=resume]").await?;
     look(&browser, "sheet").await?;
     browser
         .run("document.querySelector('.sheet').focus()")
