@@ -46,7 +46,7 @@ const draw = async (now) => {
 
 // On and on; what can't be read is tried again.
 const follow = async () => {
-  if (document.hidden || document.querySelector("dialog")) { timer = setTimeout(follow, EVERY); return; }
+  if (document.hidden || document.querySelector("dialog") || main.matches(":active")) { timer = setTimeout(follow, EVERY); return; }
   try { await draw(); } catch (error) {
     if (error.status === 403) asked("This key is a tenant’s. The fleet is for keys of the role admin: limekiln keys create --admin");
     else if (error.status !== 401) { say(error.message, "bad"); timer = setTimeout(follow, 3 * EVERY); }

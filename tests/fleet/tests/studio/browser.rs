@@ -192,9 +192,16 @@ impl Browser {
     }
 
     pub(crate) async fn click(&self, selector: &str) -> Result<()> {
-        let element = self.element(selector).await?;
-        self.post(&format!("{element}/click"), json!({})).await?;
-        Ok(())
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let element = self.element(selector).await?;
+            let clicked = self.post(&format!("{element}/click"), json!({})).await;
+            match clicked {
+                // What follows something is drawn anew: what is there now is clicked.
+                Err(error) if error.to_string().starts_with("stale") && Instant::now() < end => {}
+                clicked => return clicked.map(drop),
+            }
+        }
     }
 
     /// Chooses files, whose paths are on lines of their own; inputs for files are hidden.
