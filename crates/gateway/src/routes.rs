@@ -22,9 +22,12 @@ use crate::{
 pub fn router(state: State) -> Router {
     let routes = public(&state);
     let layer = cors::layer(&state.settings.origins);
-    let pages = Router::new()
+    let mut pages = Router::new()
         .route("/", get(studio::page))
         .route("/studio/{name}", get(studio::part));
+    if state.settings.admin_public {
+        pages = pages.route("/fleet", get(studio::fleet));
+    }
     let router = whole(state, routes, pages, missing);
     // Outermost, so that a page can read what was refused, too.
     match layer {
@@ -35,13 +38,21 @@ pub fn router(state: State) -> Router {
 
 /// What the status port of a gateway serves: health in detail, metrics, and the admin routes.
 pub fn operator_router(state: State) -> Router {
+    let signs = OpenApiRouter::new()
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::sign_out))
+        .route_layer(from_fn_with_state(state.clone(), admission::bounded));
     let routes = OpenApiRouter::with_openapi(Api::openapi())
         .merge(admins(&state))
+        .merge(signs)
         .merge(operations());
-    let pages = Router::new().route(
-        "/",
-        get(|| std::future::ready(Redirect::temporary("/docs"))),
-    );
+    let pages = Router::new()
+        .route("/fleet", get(studio::fleet))
+        .route("/studio/{name}", get(studio::fleet_part))
+        .route(
+            "/",
+            get(|| std::future::ready(Redirect::temporary("/fleet"))),
+        );
     whole(state, routes, pages, missing_for_operators)
 }
 

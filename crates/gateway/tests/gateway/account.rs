@@ -237,7 +237,7 @@ async fn everything_but_the_description_is_kept_from_caches_and_sniffers() {
             .send_status(Request::new("GET", "/"))
             .await
             .header("location"),
-        Some("/docs")
+        Some("/fleet")
     );
     assert_eq!(docs.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(docs.header("x-request-id").map(str::len), Some(36));

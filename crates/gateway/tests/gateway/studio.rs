@@ -57,14 +57,37 @@ async fn the_page_is_served_under_a_strict_policy() {
     for path in ["/studio/nonesuch.js", "/studio/..%2fdocs.html"] {
         assert_eq!(gateway.send(Request::new("GET", path)).await.status, 404);
     }
-    // Operators find the description on their port, and tenants' page on the tenants'.
-    assert_eq!(
-        gateway
-            .send_status(Request::new("GET", "/studio/main.js"))
-            .await
-            .status,
-        404
-    );
+    // Operators find their page on their port, and tenants theirs on the tenants'.
+    for (path, status) in [
+        ("/fleet", 200),
+        ("/studio/fleet.js", 200),
+        ("/studio/base.css", 200),
+        ("/studio/main.js", 404),
+        ("/studio/room-1.webp", 404),
+    ] {
+        let reply = gateway.send_status(Request::new("GET", path)).await;
+        assert_eq!(reply.status, status, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_fleet_is_shown_to_operators_alone() {
+    let gateway = Gateway::with(|settings| settings.admin_public = false).await;
+    let public = gateway.send(Request::new("GET", "/fleet")).await;
+    assert_eq!(public.status, 404);
+    let page = gateway.send_status(Request::new("GET", "/fleet")).await;
+    assert!(page.text().contains("/studio/fleet.js"));
+    assert!(!page.text().contains("/studio/main.js"));
+    for (key, status) in [(&gateway.admin, 200), (&gateway.key, 403)] {
+        let reply = gateway
+            .send_status(Request::new("POST", "/v1/sign-in").key(key))
+            .await;
+        assert_eq!(reply.status, 204, "{}", reply.text());
+        let asked = self::page("GET", "/v1/admin/queues", &cookie(&reply));
+        assert_eq!(gateway.send_status(asked).await.status, status);
+        let paused = self::page("POST", "/v1/admin/pause", &cookie(&reply));
+        assert_eq!(gateway.send_status(paused).await.status, status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -227,6 +250,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "size",
             "carry",
             "model",
+            "reuse",
             "strip_metadata",
         ],
     ),
@@ -256,15 +280,111 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("Problem", &["title", "detail", "code", "errors"]),
     ("Invalid", &["field", "message"]),
     ("Failure", &["message"]),
+    ("CatalogPage", &["catalogs", "next"]),
+    ("CatalogRequest", &["name", "defaults"]),
+    (
+        "CatalogView",
+        &[
+            "id",
+            "name",
+            "state",
+            "rows",
+            "passed",
+            "review",
+            "rejected",
+            "failed",
+            "cancelled",
+            "live",
+            "waiting",
+            "rate_per_hour",
+            "left_s",
+            "created_at",
+        ],
+    ),
+    ("CatalogRow", &["row", "values"]),
+    ("RowPage", &["rows", "next"]),
+    (
+        "RowView",
+        &[
+            "row",
+            "state",
+            "reasons",
+            "error",
+            "values",
+            "image",
+            "instruction",
+            "color",
+            "edit",
+            "measures",
+        ],
+    ),
+    ("Measures", &["sure", "share", "delta_e"]),
+    (
+        "DecisionRequest",
+        &["rows", "verdict", "picture", "changes"],
+    ),
+    ("RowsChanged", &["rows"]),
+    ("Queues", &["paused", "queues"]),
+    (
+        "QueueCount",
+        &[
+            "model",
+            "class",
+            "waiting",
+            "queued",
+            "unable",
+            "unable_needs",
+            "announced",
+            "running",
+            "oldest_queued_s",
+        ],
+    ),
+    ("Workers", &["workers"]),
+    (
+        "Worker",
+        &[
+            "id", "name", "models", "slots", "busy", "device", "version", "draining", "alive",
+            "seen_at",
+        ],
+    ),
+    ("DeadLetterPage", &["dead_letters"]),
+    (
+        "DeadLetter",
+        &[
+            "edit",
+            "tenant",
+            "model",
+            "error",
+            "attempts",
+            "finished_at",
+        ],
+    ),
+    ("TenantPage", &["tenants"]),
+    ("TenantView", &["id", "name", "limits", "used", "keys"]),
+    ("TenantLimits", &["in_flight", "rate_per_second"]),
+    ("TenantUse", &["in_flight", "stored_bytes"]),
+    (
+        "KeyView",
+        &["role", "label", "expires_at", "revoked_at", "used_at"],
+    ),
 ];
+
+/// What the page does to a catalog by its last name.
+const OF_CATALOGS: [&str; 4] = ["pause", "resume", "cancel", "retry-failed"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_asks_for_nothing_that_the_description_lacks() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::with(|settings| settings.admin_public = true).await;
     let api = limekiln_gateway::openapi(&gateway.state);
-    let source = source();
+    let source = source().replace("${this.path}", "/v1/catalogs/{}");
     let mut asked = 0;
-    for path in paths(&source) {
+    let mut paths = paths(&source);
+    assert!(paths.remove("/v1/catalogs/{}/{}"));
+    for name in OF_CATALOGS {
+        assert!(source.contains(&format!("act(\"{name}\")")), "{name}");
+        paths.insert(format!("/v1/catalogs/{{}}/{name}"));
+    }
+    for path in paths {
         asked += 1;
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         let found = described(&api, path).unwrap_or_else(|| panic!("{path} is in no description"));

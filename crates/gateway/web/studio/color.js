@@ -12,18 +12,11 @@ export const parse = (text) => {
   return read[0] === read[1] && /^#[0-9a-f]{6}$/.test(read[0]) ? read[0].toUpperCase() : null;
 };
 
-export const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-export const hex = ([r, g, b]) => `#${[r, g, b].map((one) => Math.round(one).toString(16).padStart(2, "0")).join("")}`.toUpperCase();
+const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
-const lab = (color) => {
-  const [r, g, b] = rgb(color).map((one) => { const v = one / 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-  const [x, y, z] = [(0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505, 0.2126 * r + 0.7152 * g + 0.0722 * b, (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089]
-    .map((v) => (v > 0.008856 ? Math.cbrt(v) : 7.787 * v + 16 / 116));
-  return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
-};
-
-// The plain word for a color: models know words better than numbers.
+// The plain word for a color: models know words better than numbers. How far apart two are is weighed by how red they are.
 export const word = (color) => {
-  const to = lab(color), far = ([, one]) => Math.hypot(...lab(one).map((v, i) => v - to[i]));
+  const [r, g, b] = rgb(color);
+  const far = ([, one]) => { const [x, y, z] = rgb(one), red = (r + x) / 512; return (2 + red) * (r - x) ** 2 + 4 * (g - y) ** 2 + (3 - red) * (b - z) ** 2; };
   return PALETTE.reduce((best, one) => (far(one) < far(best) ? one : best))[0];
 };

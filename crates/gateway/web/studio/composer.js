@@ -1,136 +1,98 @@
 // What to do next: an instruction, or a color for an object; where; and the settings behind it.
 
-import { Offline } from "./api.js";
 import { PALETTE, parse, word } from "./color.js";
-import { button, field, icon, make } from "./dom.js";
+import { button, field, grow, icon, h, problem } from "./dom.js";
 
-const ROOMS = ["make the sofa teal", "turn the lamp red", "make the curtain purple", "make the carpet orange", "recolor the vase in blue", "remove the lamp"];
-const THINGS = ["sofa", "lamp", "curtain", "carpet", "vase", "wall"];
+const SUGGESTED = { words: ["make the sofa teal", "turn the lamp red", "make the curtain purple", "make the carpet orange", "remove the lamp"], color: ["sofa", "lamp", "curtain", "carpet", "vase", "wall"] };
+// Fields behind the settings: a field of the request, its name, and what there is to choose from; or numbers up to a bound.
+const SETTINGS = [["preset", "Preset"], ["finish", "Finish", [["detail", "detail: carried to full size"], ["paste", "paste: laid over"], ["none", "none: as the model gives it"]]],
+  ["reuse", "Take over", [["exact", "what is the same"], ["object", "an object's region, too"], ["none", "nothing"]]], ["seed", "Seed", 9007199254740991], ["text", "Follow the words", 30], ["image", "Keep the picture", 30]];
 
 export class Composer {
-  // `run` posts a request; `about` says what the session is on.
-  constructor({ run, models, pick, mask }) {
-    Object.assign(this, { run, models, pick, way: "words", color: "#1F6F8B", mask: null });
-    const model = models.data.find((one) => one.default) || models.data[0];
-    this.rooms = model?.id === "rooms";
-    this.text = make("textarea", { rows: "1", maxlength: "2000", placeholder: "Say what to change: make the sofa teal", "aria-label": "Instruction", onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.node.requestSubmit(); } }, oninput: () => this.grow() });
-    this.thing = make("input", { placeholder: "sofa", "aria-label": "What to recolor", list: "things", maxlength: "200", autocomplete: "off" });
-    this.hex = make("input", { value: this.color, "aria-label": "Color, as #RRGGBB or a name", spellcheck: "false", class: "hex", onchange: () => this.colored(this.hex.value, true) });
-    this.picker = make("input", { type: "color", value: this.color, "aria-label": "Color picker", oninput: () => this.colored(this.picker.value) });
-    this.go = make("button", { class: "button primary go" }, icon("send"), make("span", {}, "Apply"));
-    this.problem = make("p", { class: "problem", role: "alert", hidden: true });
-    this.chips = make("div", { class: "chips", "aria-label": "Suggestions", role: "group" });
-    this.where = make("div", { class: "where" });
-    const tab = (way, name, words) => make("button", { type: "button", class: "tab", "aria-pressed": String(way === this.way), "data-way": way, onclick: () => this.turn(way) }, icon(name), words);
-    this.tabs = [tab("words", "words", "Describe"), tab("color", "drop", "Recolor")];
-    this.swatches = make("div", { class: "swatches", role: "group", "aria-label": "Palette" }, PALETTE.map(([name, value]) => {
-      const one = make("button", { type: "button", class: "swatch", title: name, "aria-label": name, onclick: () => this.colored(value) });
+  // `run` posts a request, `masking` asks where.
+  constructor(models, run, masking) {
+    this.run = run;
+    this.rooms = (models.data.find((one) => one.default) || models.data[0])?.id === "rooms";
+    this.text = h("textarea", { rows: "1", maxlength: "2000", placeholder: "Say what to change: make the sofa teal", label: "Instruction", onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.node.requestSubmit(); } } });
+    this.thing = h("input", { placeholder: "sofa", label: "What to recolor", maxlength: "200", autocomplete: "off" });
+    this.hex = h("input.hex", { label: "Color, as #RRGGBB or a name", spellcheck: "false", onchange: () => this.colored(this.hex.value) });
+    this.picker = h("input", { type: "color", label: "Color picker", oninput: () => this.colored(this.picker.value) });
+    this.go = h("button.button.primary.go", { type: "submit" }, icon("send"), h("span", "Apply"));
+    this.wrong = problem();
+    this.chips = h("div.chips", { label: "Suggestions", role: "group" });
+    this.where = h("span.pill", "Your mask", h("button", { label: "Forget the mask", onclick: () => this.located() }, icon("close")));
+    this.tabs = [["words", "words", "Describe"], ["color", "drop", "Recolor"]].map(([way, name, words]) => h("button.tab", { "data-way": way, onclick: () => this.turn(way) }, icon(name), words));
+    const swatches = PALETTE.map(([name, value]) => {
+      const one = h("button.swatch", { title: name, label: name, onclick: () => this.colored(value) });
       one.style.background = value;
       return one;
-    }));
-    this.more = this.settings();
-    this.node = make("form", { class: "composer", onsubmit: (event) => { event.preventDefault(); this.submit(); } },
-      make("div", { class: "row tabs" }, this.tabs, make("span", { class: "grow" }), this.where, button("brush", "Mask", mask, { class: "quiet", "data-act": "mask" }), button("gear", "Settings", () => this.open(), { class: "quiet", "aria-expanded": "false", "data-act": "settings" })),
-      make("div", { class: "row words-way" }, this.text),
-      make("div", { class: "row color-way", hidden: true }, make("label", { class: "inline" }, make("span", {}, "Make the"), this.thing), make("label", { class: "inline" }, make("span", {}, "exactly"), this.hex), this.picker, button("eye", "Pick from the picture", () => this.pick(), { bare: true, class: "quiet" }), this.swatches,
-        make("datalist", { id: "things" }, THINGS.map((one) => make("option", { value: one })))),
-      this.problem, this.more, make("div", { class: "row last" }, this.chips, make("span", { class: "grow" }), this.go));
-    this.suggest();
-    this.located(null);
+    });
+    this.settings = new Map(SETTINGS.map(([name, , choice = models.presets.map((one) => [one, one])]) => [name, Array.isArray(choice) ? h("select", [["", "by default"], ...choice].map(([value, words]) => h("option", { value }, words))) : h("input", { type: "number", min: "0", max: choice, step: name === "seed" ? "1" : "0.1", placeholder: name === "seed" ? "random" : "preset's" })]));
+    const more = h("div.more", { hidden: true }, SETTINGS.map(([name, words]) => field(words, this.settings.get(name))));
+    const gear = button("gear", "Settings", () => { more.hidden = !more.hidden; gear.setAttribute("aria-expanded", !more.hidden); }, { class: "quiet", "aria-expanded": false, act: "settings" });
+    this.ways = { words: h("div.row", this.text), color: h("div.row.color-way", h("label.inline", h("span", "Make the"), this.thing), h("label.inline", h("span", "exactly"), this.hex), this.picker, h("div.swatches", { role: "group", label: "Palette" }, swatches)) };
+    this.node = h("form.composer", { onsubmit: (event) => { event.preventDefault(); this.submit(); } },
+      h("div.row.tabs", this.tabs, grow(), this.where, button("brush", "Mask", masking, { class: "quiet", act: "mask" }), gear), this.ways.words, this.ways.color, this.wrong, more, h("div.row.last", this.chips, grow(), this.go));
+    this.turn("words");
+    this.colored("#1F6F8B");
+    this.located();
   }
 
   turn(way) {
     this.way = way;
-    for (const one of this.tabs) one.setAttribute("aria-pressed", String(one.dataset.way === way));
-    this.node.querySelector(".words-way").hidden = way !== "words";
-    this.node.querySelector(".color-way").hidden = way !== "color";
-    this.suggest();
-    (way === "words" ? this.text : this.thing).focus();
+    for (const one of this.tabs) one.setAttribute("aria-pressed", one.dataset.way === way);
+    for (const [name, node] of Object.entries(this.ways)) node.hidden = name !== way;
+    const input = way === "words" ? this.text : this.thing;
+    this.chips.replaceChildren(...(this.rooms ? SUGGESTED[way] : []).map((one) => h("button.chip", { onclick: () => { input.value = one; input.focus(); } }, one)));
+    input.focus();
   }
 
-  suggest() {
-    const list = !this.rooms ? [] : this.way === "words" ? ROOMS : THINGS;
-    this.chips.replaceChildren(...list.map((one) => make("button", { type: "button", class: "chip", onclick: () => {
-      if (this.way === "words") { this.text.value = one; this.grow(); this.text.focus(); } else { this.thing.value = one; this.thing.focus(); }
-    } }, one)));
-    this.chips.hidden = !list.length;
-  }
-
-  grow() { this.text.style.height = "auto"; this.text.style.height = `${Math.min(this.text.scrollHeight, 160)}px`; }
-
-  colored(text, written) {
+  colored(text) {
     const color = parse(text);
-    if (!color) { this.fail(`“${text}” is no color: write #1F6F8B, or a name such as teal`); return; }
-    if (written) this.fail(null);
-    this.color = color;
+    this.wrong.fail(!color && `“${text}” is no color: write #1F6F8B, or a name such as teal`);
+    if (!color) return;
     this.hex.value = color;
     this.picker.value = color.toLowerCase();
-  }
-
-  settings() {
-    const select = (options) => make("select", {}, options.map(([value, words]) => make("option", { value }, words)));
-    const number = (props) => make("input", { type: "number", ...props });
-    this.preset = select([["", "by default"], ...this.models.presets.map((one) => [one, one])]);
-    this.finish = select([["", "by default"], ["detail", "detail: carried to full size"], ["paste", "paste: laid over"], ["none", "none: as the model gives it"]]);
-    this.seed = number({ min: "0", max: "9007199254740991", step: "1", placeholder: "random" });
-    this.st = number({ min: "0", max: "30", step: "0.1", placeholder: "preset's" });
-    this.si = number({ min: "0", max: "30", step: "0.1", placeholder: "preset's" });
-    return make("div", { class: "more", hidden: true }, field("Preset", this.preset), field("Finish", this.finish), field("Seed", this.seed), field("Follow the words", this.st), field("Keep the picture", this.si));
-  }
-  open() {
-    this.more.hidden = !this.more.hidden;
-    this.node.querySelector("[data-act=settings]").setAttribute("aria-expanded", String(!this.more.hidden));
-    if (!this.more.hidden) this.preset.focus();
   }
 
   // A mask of one's own, for the next edit.
   located(mask) {
     this.mask = mask;
-    this.where.replaceChildren(...(mask ? [make("span", { class: "pill" }, "Your mask", make("button", { type: "button", "aria-label": "Forget the mask", onclick: () => this.located(null) }, icon("close")))] : []));
+    this.where.hidden = !mask;
+  }
+
+  // An input, unless nothing is in it.
+  given(input, words) {
+    const text = input.value.trim();
+    if (text) return text;
+    input.focus();
+    throw new Error(words);
   }
 
   request() {
-    const request = {};
-    if (this.way === "words") {
-      const instruction = this.text.value.trim();
-      if (!instruction) { this.text.focus(); throw new Error("Say what to change, for example: make the sofa teal"); }
-      request.instruction = instruction;
-    } else {
-      const thing = this.thing.value.trim().replace(/^the\s+/i, "");
-      const color = parse(this.hex.value);
-      if (!thing) { this.thing.focus(); throw new Error("Say what to recolor, for example: sofa"); }
-      if (!color) { this.hex.focus(); throw new Error(`“${this.hex.value}” is no color: write #1F6F8B, or a name such as teal`); }
+    const request = {}, scales = {};
+    if (this.way === "words") request.instruction = this.given(this.text, "Say what to change, for example: make the sofa teal");
+    else {
+      const thing = this.given(this.thing, "Say what to recolor, for example: sofa").replace(/^the\s+/i, ""), color = parse(this.hex.value);
+      if (!color) throw new Error(`“${this.hex.value}” is no color: write #1F6F8B, or a name such as teal`);
       Object.assign(request, { instruction: `make the ${thing} ${word(color)}`, preset: "auto", color });
     }
-    if (this.preset.value) request.preset = this.preset.value;
-    if (this.finish.value) request.finish = this.finish.value;
-    if (this.seed.value) request.seed = Number(this.seed.value);
-    const scales = {};
-    if (this.st.value) scales.text = Number(this.st.value);
-    if (this.si.value) scales.image = Number(this.si.value);
+    for (const [name, { value }] of this.settings) {
+      if (!value) continue;
+      if (name === "text" || name === "image") scales[name] = Number(value); else request[name] = name === "seed" ? Number(value) : value;
+    }
     if (Object.keys(scales).length) request.options = { edit: { scales } };
-    if (this.mask) Object.assign(request, this.mask);
-    return request;
-  }
-
-  fail(words) {
-    this.problem.hidden = !words;
-    this.problem.textContent = words || "";
+    return { ...request, ...this.mask };
   }
 
   async submit() {
-    let request;
-    try { request = this.request(); } catch (error) { this.fail(error.message); return; }
-    this.fail(null);
+    this.wrong.fail();
     this.go.disabled = true;
     try {
-      await this.run(request);
+      await this.run(this.request());
       this.text.value = "";
-      this.grow();
-      this.located(null);
-    } catch (error) {
-      this.fail(error.words || error.message);
-      if (error instanceof Offline) this.text.focus();
-    } finally { this.go.disabled = false; }
+      this.located();
+    } catch (error) { this.wrong.fail(error.message); }
+    this.go.disabled = false;
   }
 }

@@ -11,7 +11,7 @@ const ICONS = {
   tag: "M4 4h8l8 8-8 8-8-8zM8 8v.01", link: "M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1",
   picture: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9v.01", out: "M10 4H5v16h5M14 8l4 4-4 4M18 12H9", redoHere: "M20 12a8 8 0 1 1-2.500-5.800M20 4v4h-4",
   segments: "M4 4h16v16H4zM4 13l7-3 3-6M11 10l3 10M13 15l7-2", dice: "M5 5h14v14H5zM9 9v.01M15 9v.01M12 12v.01M9 15v.01M15 15v.01", drop: "M12 3c4 5 6 7.500 6 11a6 6 0 0 1-12 0c0-3.500 2-6 6-11z",
-  half: "M4 5h16v14H4zM12 3v18", side: "M4 5h7v14H4zM13 5h7v14h-7z", diff: "M4 4h11v11H4zM9 9h11v11H9z", invert: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
+  sheet: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z", half: "M4 5h16v14H4zM12 3v18", side: "M4 5h7v14H4zM13 5h7v14h-7z", diff: "M4 4h11v11H4zM9 9h11v11H9z", invert: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
   words: "M4 6h16M4 12h16M4 18h9", gear: "M4 7h10M18 7h2M4 17h2M10 17h10M16 4.500v5M8 14.500v5", send: "M12 19V5m-6 6 6-6 6 6", region: "M7 5c5-3 11 0 12 4s-1 8-5 10-9 0-10-4 0-8 3-10zM9 13l2 2 4-4",
 };
 
@@ -25,31 +25,53 @@ export const icon = (name) => {
   return svg;
 };
 
-export const make = (tag, props = {}, ...children) => {
-  const node = document.createElement(tag);
+const NAMES = { label: "aria-label", act: "data-act" };
+const OWN = ["value", "checked", "disabled", "selected", "type", "hidden"];
+
+// An element by its name and classes, as selectors write them. Of its properties, `label` is its name for those who hear the page,
+// and `act` what tests know it by.
+export const h = (what, ...children) => {
+  const [tag, ...classes] = what.split("."), node = document.createElement(tag);
+  const props = children[0]?.constructor === Object ? children.shift() : {};
+  if (classes.length) node.className = classes.join(" ");
+  if (tag === "button") node.type = "button";
   for (const [name, value] of Object.entries(props)) {
-    if (value == null || value === false) continue;
+    if (value == null) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "class") node.className = value;
-    else if (name === "value" || name === "checked" || name === "disabled" || name === "selected") node[name] = value;
-    else node.setAttribute(name, value === true ? "" : value);
+    else if (OWN.includes(name)) node[name] = value;
+    else if (value !== false || name.startsWith("aria")) node.setAttribute(NAMES[name] || name, value === true && !name.startsWith("aria") ? "" : value);
   }
   node.append(...children.flat().filter((child) => child != null && child !== false));
   return node;
 };
 
-// A button with an icon; without words its label is for those who hear the page, and its tip for those who point.
-export const button = (name, words, onclick, props = {}) => make("button", {
-  type: "button", onclick, ...props, class: `button ${props.class || ""}`,
-  ...(props.bare ? { "aria-label": words, title: props.tip || words, bare: null } : {}),
-}, name && icon(name), !props.bare && make("span", {}, words));
+export const grow = () => h("span.grow");
+export const soft = (...words) => h("p.soft", ...words);
 
-export const field = (label, control, props = {}) => make("label", { class: `field ${props.class || ""}` }, make("span", {}, label), control);
+// A button with an icon; a tool's words are for those who hear the page, and its tip for those who point.
+export const button = (name, words, onclick, { tool, tip, ...props } = {}) => h("button", {
+  onclick, ...props, class: `button ${tool ? "quiet " : ""}${props.class || ""}`, ...(tool ? { label: words, title: tip || words } : {}),
+}, name && icon(name), !tool && h("span", words));
+// One that looks like a line of words.
+export const link = (name, words, onclick, props = {}) => h("button", { onclick, ...props, class: `link ${props.class || ""}` }, icon(name), words);
+
+export const field = (label, control, kind = "") => h("label", { class: `field ${kind}` }, h("span", label), control);
+
+// Says in words what went wrong.
+export const trying = async (run) => { try { return await run(); } catch (error) { return say(error.message, "bad"); } };
 
 export const say = (text, kind = "plain") => {
-  const node = make("div", { class: `toast ${kind}` }, text);
+  const node = h("div", { class: `toast ${kind}` }, text);
   document.getElementById("toasts").append(node);
   setTimeout(() => node.remove(), kind === "bad" ? 9000 : 4000);
+};
+
+// Where it says what is wrong; hidden where nothing is.
+export const problem = (words) => {
+  const node = h("p.problem", { role: "alert" });
+  node.fail = (said) => { node.hidden = !said; node.textContent = said || ""; };
+  node.fail(words);
+  return node;
 };
 
 export const copy = async (text, what) => {
@@ -57,19 +79,19 @@ export const copy = async (text, what) => {
     await navigator.clipboard.writeText(text);
     say(`${what} copied`);
   } catch {
-    dialog(what, make("textarea", { class: "code", rows: 8, readonly: true, "aria-label": what }, text));
+    dialog(what, h("textarea.code", { rows: 8, readonly: true, label: what }, text));
   }
 };
 
 export const save = (blob, name) => {
   const href = URL.createObjectURL(blob);
-  make("a", { href, download: name }).click();
+  h("a", { href, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(href), 10000);
 };
 
 export const dialog = (title, ...content) => {
-  const node = make("dialog", { "aria-label": title },
-    make("header", {}, make("h2", {}, title), button("close", "Close", () => node.close(), { bare: true, class: "quiet" })), ...content);
+  const node = h("dialog", { label: title },
+    h("header", h("h2", title), button("close", "Close", () => node.close(), { tool: true })), ...content);
   node.addEventListener("close", () => node.remove());
   node.addEventListener("click", (event) => { if (event.target === node) node.close(); });
   document.body.append(node);
@@ -77,28 +99,36 @@ export const dialog = (title, ...content) => {
   return node;
 };
 
-// Asks for a line of text; null where nobody gave one.
-export const ask = (title, label, value = "", props = {}) => new Promise((done) => {
-  const input = make("input", { value, required: true, ...props });
-  let answer = null;
-  const form = make("form", { method: "dialog", onsubmit: () => { answer = input.value; } },
-    field(label, input), make("div", { class: "row end" }, make("button", { class: "button primary" }, props.action || "Save")));
-  dialog(title, form).addEventListener("close", () => done(answer));
-  input.select();
+const answered = (title, ...content) => new Promise((done) => {
+  let sent = false;
+  const form = h("form", { method: "dialog", onsubmit: () => { sent = true; } }, ...content);
+  dialog(title, form).addEventListener("close", () => done(sent));
 });
+const act = (words, kind) => h("div.row.end", h("button", { class: `button ${kind}`, type: "submit" }, words));
 
-export const confirm = (title, text, action) => new Promise((done) => {
-  let answer = false;
-  const form = make("form", { method: "dialog", onsubmit: () => { answer = true; } },
-    make("p", {}, text), make("div", { class: "row end" }, make("button", { class: "button danger" }, action)));
-  dialog(title, form).addEventListener("close", () => done(answer));
-});
+// Asks for a line of text; null where nobody gave one.
+export const ask = async (title, label, value = "", props = {}) => {
+  const input = h("input", { value, required: true, ...props });
+  return (await answered(title, field(label, input), act("Save", "primary"))) ? input.value : null;
+};
+
+export const confirm = (title, text, words) => answered(title, h("p", text), act(words, "danger"));
+
+export const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
+export const count = (some, name) => `${number(some)} ${name}${some === 1 ? "" : "s"}`;
+
+// A list that grows by pages: `read` gets one, `card` makes an entry.
+export const pages = async (node, title, read, card, cursor = "") => {
+  const page = await trying(() => read(cursor && `&cursor=${cursor}`));
+  if (!page) return;
+  if (!cursor && page.list.length) node.append(h("h2", title), h("ul.cards"));
+  node.querySelector("ul")?.append(...page.list.map((one) => h("li", card(one))));
+  node.querySelector(".next")?.remove();
+  if (page.next) node.append(button(null, "Show more", () => pages(node, title, read, card, page.next), { class: "next" }));
+};
 
 export const ago = (text) => {
-  const seconds = Math.max(0, (Date.now() - Date.parse(text)) / 1000);
-  if (seconds < 60) return "just now";
-  for (const [size, name] of [[86400, "day"], [3600, "hour"], [60, "minute"]]) {
-    if (seconds >= size) { const count = Math.floor(seconds / size); return `${count} ${name}${count > 1 ? "s" : ""} ago`; }
-  }
-  return "";
+  const seconds = (Date.now() - Date.parse(text)) / 1000;
+  const [size, name] = [[86400, "day"], [3600, "hour"], [60, "minute"]].find(([one]) => seconds >= one) || [];
+  return size ? `${count(Math.floor(seconds / size), name)} ago` : "just now";
 };

@@ -1,28 +1,31 @@
 // The page: who is signed in, and which view the address names. Sessions are at #id, so that links can be shared.
 
 import { enter as signInWith, get, onSignedOut, post } from "./api.js";
-import { ask, button, dialog, make, say } from "./dom.js";
-import { signIn, start } from "./start.js";
+import { Catalogs } from "./catalogs.js";
+import { ask, button, dialog, grow, h, say, trying } from "./dom.js";
+import { Sheet } from "./sheet.js";
+import { signIn } from "./sign.js";
+import { start } from "./start.js";
 import { Studio, keys } from "./studio.js";
 
 const [bar, main] = [document.getElementById("bar"), document.getElementById("main")];
 let view = null, account = null, models = null;
 
-const title = make("button", { type: "button", class: "title", "data-act": "rename", onclick: async () => {
-  const { session } = view;
-  const text = await ask("Rename the session", "Name", session.title, { required: false, maxlength: "200" });
-  if (text !== null) await session.rename(text).catch((error) => say(error.words || error.message, "bad"));
+const open = (hash) => { location.hash = hash; };
+const title = h("button.title", { act: "rename", onclick: async () => {
+  const { session } = view, text = await ask("Rename the session", "Name", session.title, { required: false, maxlength: "200" });
+  if (text !== null) await trying(() => session.rename(text));
 } });
-const home = make("a", { class: "brand", href: "#" }, make("img", { src: "/studio/icon.svg", alt: "", width: "26", height: "26" }), make("span", {}, "Limekiln"));
-const menu = make("nav", { "aria-label": "Limekiln", hidden: true }, button("plus", "New", () => { location.hash = ""; }, { class: "quiet" }),
-  button(null, "Keys", () => dialog("Keys", make("dl", { class: "keys" }, keys.flatMap(([key, words]) => [make("dt", {}, key), make("dd", {}, words)]))), { class: "quiet wide-only" }),
-  make("a", { class: "button quiet wide-only", href: "/docs" }, "API"), button("out", "Sign out", () => signOut(), { bare: true, class: "quiet" }));
-const named = make("h1", { class: "named", hidden: true }, title);
-bar.append(home, named, make("span", { class: "grow" }), menu);
+const menu = h("nav", { label: "Limekiln", hidden: true }, button("plus", "New", () => open(""), { class: "quiet" }), button("sheet", "Catalogs", () => open("catalogs"), { class: "quiet", act: "catalogs" }),
+  button(null, "Keys", () => dialog("Keys", h("dl.keys", keys.flatMap(([key, words]) => [h("dt", h("kbd", key)), h("dd", words)]))), { class: "quiet wide-only" }),
+  h("a.button.quiet.wide-only", { href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { tool: true }));
+const named = h("h1.named", { hidden: true }, title);
+bar.append(h("a.brand", { href: "#" }, h("img", { src: "/studio/icon.svg", alt: "", width: "26" }), "Limekiln"), named, grow(), menu);
 
-const show = (next) => {
+const show = (next, words) => {
   view?.close?.();
   view = next;
+  if (words) document.title = `${words} · Limekiln`;
   named.hidden = !(next instanceof Studio);
   main.replaceChildren(next.node || next);
 };
@@ -30,16 +33,10 @@ const show = (next) => {
 const asked = (reason) => {
   account = null;
   menu.hidden = true;
-  document.title = "Sign in · Limekiln";
-  show(signIn(enter, reason));
+  show(signIn("/studio/icon.svg", enter, reason), "Sign in");
 };
 
-const signOut = async () => {
-  await post("/v1/sign-out").catch(() => {});
-  asked();
-};
-
-const open = (id) => { location.hash = id; };
+const failed = (error, again) => show(h("div.center", h("div.card", h("p", error.message), button("redo", "Try again", () => again(), { class: "primary" }))));
 
 const route = async () => {
   if (!account) return;
@@ -50,20 +47,22 @@ const route = async () => {
       studio.ontitle = (words) => { title.textContent = words; };
       show(studio);
       studio.draw();
-    } else {
-      document.title = "Limekiln";
-      show(start(open));
-    }
+    } else if (id === "catalogs") show(new Catalogs(models), "Catalogs");
+    else if (id.startsWith("catalog=")) {
+      const sheet = await Sheet.open(id.slice(8));
+      show(sheet);
+      sheet.grid.focus();
+    } else show(start(open), "Edit a picture");
   } catch (error) {
-    if (error.status === 401) return;
-    if (error.status === 404) { say("There is no such session, or it is another tenant’s", "bad"); location.hash = ""; } else {
-      show(make("div", { class: "center" }, make("div", { class: "card" }, make("p", {}, error.words || error.message), button("redo", "Try again", route, { class: "primary" }))));
-    }
+    if (error.status === 404) { say("This is not there, or it is another tenant’s", "bad"); open(""); } else if (error.status !== 401) failed(error, route);
   }
 };
 
-const enter = async () => {
-  [account, models] = await Promise.all([get("/v1/me"), get("/v1/models")]);
+const enter = async (reason) => {
+  try { [account, models] = await Promise.all(["/v1/me", "/v1/models"].map((path) => get(path, { quiet: true }))); } catch (error) {
+    if (error.status === 401) asked(reason); else failed(error, enter);
+    return;
+  }
   menu.hidden = false;
   await route();
 };
@@ -77,25 +76,18 @@ const boot = async () => {
     try { await signInWith(link[1]); } catch { reason = "This link was used before, or is too old: sign in with the key, or start limekiln dev again for a new link"; }
   }
   onSignedOut(() => asked("You were signed out: sign in again to go on"));
-  try {
-    [account, models] = await Promise.all([get("/v1/me", { quiet: true }), get("/v1/models", { quiet: true })]);
-  } catch (error) {
-    if (error.status === 401) { asked(reason); return; }
-    show(make("div", { class: "center" }, make("div", { class: "card" }, make("p", {}, error.words || error.message), button("redo", "Try again", boot, { class: "primary" }))));
-    return;
-  }
-  menu.hidden = false;
-  await route();
+  await enter(reason);
 };
 
-const taken = async (file) => {
-  if (!file || !account) return;
-  if (!view?.take) { location.hash = ""; await route(); }
-  view.take(file);
+const taken = async (files) => {
+  if (!files.length || !account) return;
+  if (!view?.take) { open(""); await route(); }
+  view.take(files);
 };
-addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dragging"); });
-addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dragging"); });
-addEventListener("drop", (event) => { event.preventDefault(); document.body.classList.remove("dragging"); taken(event.dataTransfer.files[0]); });
-addEventListener("paste", (event) => taken([...event.clipboardData.files].find((one) => one.type.startsWith("image/"))));
+const drag = (on) => document.body.classList.toggle("dragging", on);
+addEventListener("dragover", (event) => { event.preventDefault(); drag(true); });
+addEventListener("dragleave", (event) => { if (!event.relatedTarget) drag(false); });
+addEventListener("drop", (event) => { event.preventDefault(); drag(false); taken([...event.dataTransfer.files]); });
+addEventListener("paste", (event) => taken([...event.clipboardData.files]));
 addEventListener("hashchange", route);
 boot();

@@ -1,15 +1,13 @@
 // Proof that nothing else changed: the pictures themselves, compared pixel by pixel outside the mattes.
 
-import { content, picture, pixels, request, result } from "./api.js";
+import { bitmap, content, picture, pixels, request, result } from "./api.js";
 
 const digest = async (bytes) => [...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))].map((one) => one.toString(16).padStart(2, "0")).join("");
 
 // Compares a turn's result with the session's picture, or with the turn before it: what no matte on the way reaches must be the same.
-export const prove = async (session, turn, whole) => {
-  const path = whole ? session.path(turn) : [turn];
-  const first = path[0];
-  const media = await format(whole ? content(session.image) : session.before(first));
-  const before = pixels(await picture(whole ? content(session.image) : session.before(first)));
+export const prove = async (session, turn) => {
+  const path = session.path(turn), file = await (await request("GET", content(session.image), { tries: 4 })).blob();
+  const before = pixels(await bitmap(file)), jpeg = file.type === "image/jpeg";
   const after = pixels(await picture(result(turn.id)));
   const size = `${after.width} x ${after.height}`;
   if (before.width !== after.width || before.height !== after.height) return { size, other: `${before.width} x ${before.height}` };
@@ -21,7 +19,7 @@ export const prove = async (session, turn, whole) => {
     for (let i = 0; i < reached.length; i++) if (data[4 * i] > 0) reached[i] = 1;
   }
   // A block of a JPEG changes as a whole, and decoders smooth over its border.
-  if (media === "image/jpeg") blocks(reached, after.width, after.height, 18);
+  if (jpeg) blocks(reached, after.width, after.height, 18);
   let outside = 0, other = 0, inside = 0;
   const kept = [new Uint8Array(before.data.length), new Uint8Array(before.data.length)];
   for (let i = 0, at = 0; i < reached.length; i++) {
@@ -33,10 +31,8 @@ export const prove = async (session, turn, whole) => {
     for (let c = 0; c < 4; c++, at++) { kept[0][at] = before.data[4 * i + c]; kept[1][at] = after.data[4 * i + c]; }
   }
   const [was, is] = crypto.subtle ? await Promise.all(kept.map((bytes) => digest(bytes.subarray(0, 4 * outside)))) : [null, null];
-  return { size, outside, changed: other, inside, was, is, jpeg: media === "image/jpeg", turns: path.length };
+  return { size, outside, changed: other, inside, was, is, jpeg, turns: path.length };
 };
-
-const format = async (path) => (await request("GET", path, { tries: 4 })).headers.get("Content-Type");
 
 // Widens what is reached to whole blocks of 16 pixels and a little around them.
 const blocks = (reached, width, height, around) => {

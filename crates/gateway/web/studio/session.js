@@ -25,8 +25,7 @@ export class Session extends EventTarget {
   }
 
   async reload() {
-    const tree = await get(`/v1/sessions/${this.id}`);
-    Object.assign(this, { title: tree.title, image: tree.image, head: tree.head, version: tree.version, tree: tree.tree, branches: tree.branches });
+    Object.assign(this, await get(`/v1/sessions/${this.id}`));
     for (const turn of this.tree) if (!LIVE.has(turn.state)) this.live.delete(turn.id);
     this.changed();
   }
@@ -98,12 +97,11 @@ export class Session extends EventTarget {
     return accepted;
   }
 
-  async move(to) {
-    await post(`/v1/sessions/${this.id}/head`, to);
-    await this.reload();
-  }
+  // Asks, and looks what became of it.
+  async does(method, path, body) { await call(method, path, body); await this.reload(); }
+  move(to) { return this.does("POST", `/v1/sessions/${this.id}/head`, to); }
   jump(turn) { return this.move(turn ? { turn: turn.id } : { move: "root" }); }
-  cancel(turn) { return post(`/v1/edits/${turn.id}/cancel`).then(() => this.reload()); }
+  cancel(turn) { return this.does("POST", `/v1/edits/${turn.id}/cancel`); }
 
   // Takes a turn away, with what builds on it; the head goes back to `to`, or to where the turn built on.
   async remove(turn, to = turn.parent) {
@@ -116,7 +114,7 @@ export class Session extends EventTarget {
     await this.reload();
   }
 
-  async rename(title) { await call("PATCH", `/v1/sessions/${this.id}`, { title }); await this.reload(); }
-  async name(turn, name) { await post(`/v1/sessions/${this.id}/branches`, { name, turn: turn.id }); await this.reload(); }
-  async unname(name) { await call("DELETE", `/v1/sessions/${this.id}/branches/${encodeURIComponent(name)}`); await this.reload(); }
+  rename(title) { return this.does("PATCH", `/v1/sessions/${this.id}`, { title }); }
+  name(turn, name) { return this.does("POST", `/v1/sessions/${this.id}/branches`, { name, turn: turn.id }); }
+  unname(name) { return this.does("DELETE", `/v1/sessions/${this.id}/branches/${encodeURIComponent(name)}`); }
 }

@@ -1,72 +1,59 @@
 // The picture: before and after in one place, compared four ways, zoomed and moved in step.
 
-import { button, make } from "./dom.js";
+import { button, h } from "./dom.js";
 
 const MODES = [["one", "picture", "Result"], ["slider", "half", "Slider"], ["side", "side", "Side by side"], ["diff", "diff", "Difference"]];
 const SCALE_MAX = 64;
+const between = (low, value, high) => Math.min(high, Math.max(low, value));
 
 export class Stage {
   constructor() {
-    this.view = { scale: 1, x: 0, y: 0, fit: true };
-    this.mode = "slider";
-    this.cut = 0.5;
-    this.size = { width: 1, height: 1 };
-    this.layers = {};
-    for (const name of ["before", "after", "alone"]) {
-      this.layers[name] = make("img", { alt: name === "after" ? "After" : "Before", draggable: "false", class: `layer ${name}` });
-      this.layers[name].addEventListener("load", () => this.loaded(name));
-    }
-    this.preview = make("img", { alt: "", class: "layer preview", hidden: true });
-    this.overlay = make("div", { class: "layer overlay" });
-    this.world = make("div", { class: "world" }, this.layers.before, this.layers.after, this.preview, this.overlay);
-    this.other = make("div", { class: "world" }, this.layers.alone);
-    this.handle = make("div", { class: "cut", role: "slider", tabindex: "0", "aria-label": "Before and after", "aria-valuemin": "0", "aria-valuemax": "100" });
-    this.pane = make("div", { class: "pane", tabindex: "0", role: "group", "aria-label": "Picture. Plus and minus zoom, arrows move, zero fits, O shows the original" }, this.world, this.handle, make("span", { class: "corner left" }, "Before"), make("span", { class: "corner right" }, "After"));
-    this.beside = make("div", { class: "pane beside" }, this.other, make("span", { class: "corner left" }, "Before"));
-    this.panes = make("div", { class: "panes" }, this.beside, this.pane);
-    this.modes = MODES.map(([mode, icon, words]) => button(icon, words, () => this.compare(mode), { bare: true, class: "quiet", "aria-pressed": "false", "data-mode": mode }));
-    this.hold = button("eye", "Hold to see the original", null, { bare: true, class: "quiet", "data-act": "hold" });
-    for (const [on, off] of [["pointerdown", "pointerup"], ["keydown", "keyup"]]) {
-      this.hold.addEventListener(on, (event) => { if (!event.key || event.key === " " || event.key === "Enter") this.original(true); });
-      this.hold.addEventListener(off, () => this.original(false));
-    }
-    this.hold.addEventListener("pointerleave", () => this.original(false));
-    this.hold.addEventListener("blur", () => this.original(false));
-    this.percent = make("button", { type: "button", class: "button quiet percent", title: "One to one", onclick: () => this.zoom(1 / this.view.scale) }, "100 %");
-    this.tools = make("div", { class: "tools", role: "toolbar", "aria-label": "View" },
-      make("div", { class: "group compare" }, ...this.modes, this.hold),
-      make("div", { class: "group" }, button("minus", "Zoom out", () => this.zoom(1 / 1.5), { bare: true, class: "quiet wide-only" }), this.percent, button("plus", "Zoom in", () => this.zoom(1.5), { bare: true, class: "quiet wide-only" }), button("fit", "Fit", () => this.fit(), { bare: true, class: "quiet" })));
-    this.node = make("div", { class: "stage" }, this.panes, this.tools);
-    this.pointers();
-    new ResizeObserver(() => { if (this.view.fit) this.fit(); else this.draw(); }).observe(this.panes);
+    Object.assign(this, { view: { scale: 1, x: 0, y: 0, fit: true }, mode: "slider", cut: 0.5, size: { width: 1, height: 1 }, layers: {} });
+    for (const name of ["before", "after", "alone"]) this.layers[name] = h("img", { alt: name === "after" ? "After" : "Before", draggable: "false", class: `layer ${name}`, onload: () => this.loaded(name) });
+    this.preview = h("img.layer.preview", { alt: "", hidden: true });
+    this.overlay = h("div.layer.overlay");
+    const world = (...layers) => h("div.world", layers), corner = (words, kind = "") => h("span", { class: `corner ${kind}` }, words);
+    this.worlds = [world(this.layers.before, this.layers.after, this.preview, this.overlay), world(this.layers.alone)];
+    this.handle = h("div.cut", { role: "slider", tabindex: "0", label: "Before and after", "aria-valuemin": "0", "aria-valuemax": "100" });
+    this.pane = h("div.pane", { tabindex: "0", role: "group", label: "Picture. Plus and minus zoom, arrows move, zero fits, O shows the original" }, this.worlds[0], this.handle, corner("Before"), corner("After", "right"));
+    this.beside = h("div.pane.beside", this.worlds[1], corner("Before"));
+    this.panes = h("div.panes", this.beside, this.pane);
+    this.modes = MODES.map(([mode, icon, words]) => button(icon, words, () => this.compare(mode), { tool: true, "data-mode": mode }));
+    const hold = button("eye", "Hold to see the original", null, { tool: true, act: "hold" });
+    for (const name of ["pointerdown", "pointerup", "pointerleave", "blur", "keydown", "keyup"]) hold.addEventListener(name, (event) => this.original(name.endsWith("down") && (!event.key || " Enter".includes(event.key))));
+    const tool = (icon, words, does, kind) => button(icon, words, does, { tool: true, class: kind });
+    this.percent = h("button.button.quiet.percent", { title: "One to one", onclick: () => this.zoom(1 / this.view.scale) });
+    this.tools = h("div.tools", { role: "toolbar", label: "View" }, h("div.group.compare", this.modes, hold),
+      h("div.group", tool("minus", "Zoom out", () => this.zoom(1 / 1.5), "wide-only"), this.percent, tool("plus", "Zoom in", () => this.zoom(1.5), "wide-only"), tool("fit", "Fit", () => this.fit())));
+    this.node = h("div.stage", this.panes, this.tools);
+    for (const pane of [this.pane, this.beside]) this.moved(pane);
+    this.slid();
+    this.pane.addEventListener("keydown", (event) => this.key(event));
+    new ResizeObserver(() => this.again()).observe(this.panes);
     this.compare(this.mode);
   }
 
-  // Shows a picture, or two; the region, if it is given, is drawn over them.
+  // Shows a picture, or two.
   show({ before, after }) {
-    const set = (name, url) => {
-      if ((this.layers[name].getAttribute("src") || "") !== (url || "")) {
-        if (url) this.layers[name].src = url; else this.layers[name].removeAttribute("src");
-      }
-    };
-    const fresh = this.layers.before.getAttribute("src") === null;
-    set("before", before); set("alone", before); set("after", after);
+    for (const [name, url] of [["before", before], ["alone", before], ["after", after]]) {
+      const layer = this.layers[name];
+      if (!url) layer.removeAttribute("src"); else if (layer.getAttribute("src") !== url) layer.src = url;
+    }
     this.two = Boolean(after);
     this.node.classList.toggle("two", this.two);
     this.compare(this.mode);
-    if (fresh) this.view.fit = true;
   }
 
+  // The first picture says how large all is; a result of another size is laid over it.
   loaded(name) {
-    if (name === "alone") return;
-    const image = this.layers[name];
-    // The first one says how large the picture is; a result of another size is laid over it.
-    if (name === "before" && (image.naturalWidth !== this.size.width || image.naturalHeight !== this.size.height)) {
-      this.size = { width: image.naturalWidth, height: image.naturalHeight };
-      for (const world of [this.world, this.other]) Object.assign(world.style, { width: `${this.size.width}px`, height: `${this.size.height}px` });
+    if (name !== "before") return;
+    const { naturalWidth: width, naturalHeight: height } = this.layers.before;
+    if (width !== this.size.width || height !== this.size.height) {
+      this.size = { width, height };
+      for (const { style } of this.worlds) Object.assign(style, { width: `${width}px`, height: `${height}px` });
       this.fit();
     }
-    this.node.dispatchEvent(new CustomEvent("shown", { detail: name }));
+    this.node.dispatchEvent(new Event("shown"));
   }
 
   // What a running edit shows so far; its region, where it is known, bounds it.
@@ -78,115 +65,100 @@ export class Stage {
 
   compare(mode) {
     this.mode = mode;
-    for (const one of this.modes) one.setAttribute("aria-pressed", String(one.dataset.mode === mode));
-    const shown = this.two && !this.painting ? mode : "one";
-    this.node.dataset.mode = shown;
-    if (this.view.fit) this.fit(); else this.draw();
+    for (const one of this.modes) one.setAttribute("aria-pressed", one.dataset.mode === mode);
+    this.node.dataset.mode = this.two && !this.painting ? mode : "one";
+    this.again();
   }
 
   original(on) { this.node.classList.toggle("original", on); }
+  again() { if (this.view.fit) this.fit(); else this.draw(); }
 
   fit() {
-    const box = this.pane.getBoundingClientRect();
+    const box = this.pane.getBoundingClientRect(), { size } = this;
     if (!box.width) return;
     // Room for what lies over it: tools above, words and buttons below.
-    const [aside, above, below] = [Math.min(24, box.width * 0.03), 60, 68];
-    const [width, height] = [box.width - 2 * aside, Math.max(60, box.height - above - below)];
-    const scale = Math.min(width / this.size.width, height / this.size.height, SCALE_MAX);
-    this.view = { scale, x: aside + (width - this.size.width * scale) / 2, y: above + (height - this.size.height * scale) / 2, fit: true };
+    const [aside, above, below] = [Math.min(24, box.width * 0.03), 60, 68], [width, height] = [box.width - 2 * aside, Math.max(60, box.height - above - below)];
+    const scale = Math.min(width / size.width, height / size.height, SCALE_MAX);
+    this.view = { scale, x: aside + (width - size.width * scale) / 2, y: above + (height - size.height * scale) / 2, fit: true };
     this.draw();
   }
 
   zoom(by, at) {
-    const box = this.pane.getBoundingClientRect(), view = this.view;
-    const [x, y] = at || [box.width / 2, box.height / 2];
-    const scale = Math.min(SCALE_MAX, Math.max(0.02, view.scale * by));
-    const real = scale / view.scale;
+    const box = this.pane.getBoundingClientRect(), { view } = this, [x, y] = at || [box.width / 2, box.height / 2];
+    const scale = between(0.02, view.scale * by, SCALE_MAX), real = scale / view.scale;
     this.view = { scale, x: x - (x - view.x) * real, y: y - (y - view.y) * real, fit: false };
     this.draw();
   }
 
   move(dx, dy) {
-    this.view.x += dx; this.view.y += dy; this.view.fit = false;
+    const { scale, x, y } = this.view;
+    this.view = { scale, x: x + dx, y: y + dy, fit: false };
     this.draw();
   }
 
   draw() {
-    const { scale, x, y } = this.view, box = this.pane.getBoundingClientRect();
-    for (const world of [this.world, this.other]) {
-      world.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
-      world.classList.toggle("pixels", scale >= 2);
+    const { scale, x, y } = this.view, cut = this.cut * this.pane.clientWidth;
+    for (const { style, classList } of this.worlds) {
+      style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+      style.setProperty("--pixel", `${1 / scale}px`);
+      classList.toggle("pixels", scale >= 2);
     }
-    const cut = this.cut * box.width, inside = Math.min(this.size.width, Math.max(0, (cut - x) / scale));
-    this.layers.after.style.clipPath = this.node.dataset.mode === "slider" ? `inset(0 0 0 ${inside}px)` : "none";
+    this.layers.after.style.clipPath = this.node.dataset.mode === "slider" ? `inset(0 0 0 ${between(0, (cut - x) / scale, this.size.width)}px)` : "none";
     this.handle.style.left = `${cut}px`;
-    this.handle.setAttribute("aria-valuenow", String(Math.round(this.cut * 100)));
+    this.handle.setAttribute("aria-valuenow", Math.round(this.cut * 100));
     this.percent.textContent = `${Math.round(scale * 100)} %`;
-    this.world.style.setProperty("--pixel", `${1 / scale}px`);
   }
 
-  // Where in the picture an event is.
-  at(event) {
-    const box = this.pane.getBoundingClientRect();
-    return [(event.clientX - box.left - this.view.x) / this.view.scale, (event.clientY - box.top - this.view.y) / this.view.scale];
-  }
+  // Where in a pane, and where in the picture an event is.
+  in(pane, event) { const box = pane.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; }
+  at(event) { const [x, y] = this.in(this.pane, event), { view } = this; return [(x - view.x) / view.scale, (y - view.y) / view.scale]; }
 
-  pointers() {
-    const down = new Map();
+  // By wheel, by one finger or the mouse, by two fingers.
+  moved(pane) {
+    const down = new Map(), on = (name, then) => pane.addEventListener(name, then);
     let apart = 0;
-    for (const pane of [this.pane, this.beside]) {
-      pane.addEventListener("wheel", (event) => {
-        event.preventDefault();
-        const box = pane.getBoundingClientRect();
-        this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), [event.clientX - box.left, event.clientY - box.top]);
-      }, { passive: false });
-      pane.addEventListener("pointerdown", (event) => {
-        if (event.target === this.handle || (this.painting && event.button === 0)) return;
-        pane.setPointerCapture(event.pointerId);
-        down.set(event.pointerId, event);
-        apart = 0;
-      });
-      pane.addEventListener("pointermove", (event) => {
-        const last = down.get(event.pointerId);
-        if (!last) return;
-        if (down.size === 2) {
-          down.set(event.pointerId, event);
-          const [a, b] = [...down.values()], now = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), box = pane.getBoundingClientRect();
-          if (apart) this.zoom(now / apart, [(a.clientX + b.clientX) / 2 - box.left, (a.clientY + b.clientY) / 2 - box.top]);
-          apart = now;
-        } else {
-          this.move(event.clientX - last.clientX, event.clientY - last.clientY);
-          down.set(event.pointerId, event);
-        }
-      });
-      for (const end of ["pointerup", "pointercancel"]) pane.addEventListener(end, (event) => { down.delete(event.pointerId); apart = 0; });
-      pane.addEventListener("dblclick", () => { if (!this.painting) this.fit(); });
-    }
-    const slide = (event) => {
-      const box = this.pane.getBoundingClientRect();
-      this.cut = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-      this.draw();
-    };
-    this.handle.addEventListener("pointerdown", (event) => { this.handle.setPointerCapture(event.pointerId); this.sliding = true; slide(event); });
-    this.handle.addEventListener("pointermove", (event) => { if (this.sliding) slide(event); });
-    for (const end of ["pointerup", "pointercancel"]) this.handle.addEventListener(end, () => { this.sliding = false; });
-    this.handle.addEventListener("keydown", (event) => {
+    pane.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), this.in(pane, event));
+    }, { passive: false });
+    on("pointerdown", (event) => {
+      if (event.target === this.handle || (this.painting && event.button === 0)) return;
+      pane.setPointerCapture(event.pointerId);
+      down.set(event.pointerId, event);
+      apart = 0;
+    });
+    on("pointermove", (event) => {
+      const last = down.get(event.pointerId);
+      if (!last) return;
+      down.set(event.pointerId, event);
+      if (down.size === 1) { this.move(event.clientX - last.clientX, event.clientY - last.clientY); return; }
+      const [a, b] = [...down.values()].map((one) => this.in(pane, one)), now = Math.hypot(a[0] - b[0], a[1] - b[1]);
+      if (apart) this.zoom(now / apart, [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]);
+      apart = now;
+    });
+    for (const end of ["pointerup", "pointercancel"]) on(end, (event) => down.delete(event.pointerId));
+    on("dblclick", () => { if (!this.painting) this.fit(); });
+  }
+
+  slid() {
+    const { handle } = this, to = (cut) => { this.cut = between(0, cut, 1); this.draw(); };
+    handle.addEventListener("pointerdown", (event) => handle.setPointerCapture(event.pointerId));
+    handle.addEventListener("pointermove", (event) => { if (handle.hasPointerCapture(event.pointerId)) to(this.in(this.pane, event)[0] / this.pane.clientWidth); });
+    handle.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
       if (!step) return;
-      this.cut = Math.min(1, Math.max(0, this.cut + step));
       event.preventDefault(); event.stopPropagation();
-      this.draw();
+      to(this.cut + step);
     });
-    this.pane.addEventListener("keydown", (event) => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey) return;
-      const step = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[event.key];
-      if (step && !this.painting) this.move(...step);
-      else if (event.key === "+" || event.key === "=") this.zoom(1.5);
-      else if (event.key === "-") this.zoom(1 / 1.5);
-      else if (event.key === "0") this.fit();
-      else if (event.key === "1") this.zoom(1 / this.view.scale);
-      else return;
-      event.preventDefault();
-    });
+  }
+
+  key(event) {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey) return;
+    const moves = this.painting ? {} : { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }, zooms = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 1: 1 / this.view.scale };
+    if (moves[event.key]) this.move(...moves[event.key]);
+    else if (zooms[event.key]) this.zoom(zooms[event.key]);
+    else if (event.key === "0") this.fit();
+    else return;
+    event.preventDefault();
   }
 }

@@ -1,10 +1,10 @@
-// Before there is a picture: sign in; drop, paste or choose one, or take a drawn room; earlier sessions.
+// Before there is a picture: drop, paste or choose one, or take a drawn room; earlier sessions.
 
-import { content, enter, get, post, result, upload } from "./api.js";
-import { ago, button, field, make, say } from "./dom.js";
+import { content, get, post, result, upload } from "./api.js";
+import { ago, button, count, h, pages, problem, soft } from "./dom.js";
 
 const TAKEN = ["image/png", "image/jpeg", "image/webp"];
-const ROOMS = 3;
+export const ROOMS = 24;
 
 // What the gateway reads and browsers show goes as it is; what only browsers read goes as PNG.
 const prepared = async (file) => {
@@ -16,64 +16,30 @@ const prepared = async (file) => {
   } catch { throw new Error(`${file.name || "This"} is no picture that this browser can show: choose a PNG, JPEG or WebP`); }
 };
 
-export const begin = async (file, title = "") => {
-  const image = await upload(await prepared(file));
-  return post("/v1/sessions", { image: image.id, title: title.slice(0, 200) });
-};
-
-export const room = async () => {
-  const which = 1 + Math.floor(Math.random() * ROOMS);
-  return (await fetch(`/studio/room-${which}.webp`)).blob();
-};
-
-export const signIn = (then, reason) => {
-  const key = make("input", { type: "password", autocomplete: "current-password", required: true, placeholder: "lk_…", spellcheck: "false" });
-  const problem = make("p", { class: "problem", role: "alert", hidden: !reason }, reason || "");
-  const go = make("button", { class: "button primary wide" }, "Sign in");
-  const form = make("form", { class: "card sign-in", onsubmit: async (event) => {
-    event.preventDefault();
-    go.disabled = true;
-    try { await enter(key.value.trim()); await then(); } catch (error) {
-      problem.hidden = false;
-      problem.textContent = error.status === 401 ? "This key is unknown, or it was revoked or has expired: check that all of it was copied" : error.words || error.message;
-      key.select();
-    } finally { go.disabled = false; }
-  } }, make("img", { src: "/studio/icon.svg", alt: "", width: "44", height: "44" }), make("h1", {}, "Sign in to Limekiln"), make("p", { class: "soft" }, "With a key of the API. It is sent once and not kept on this page."), field("Key", key), problem, go);
-  setTimeout(() => key.focus());
-  return make("div", { class: "center" }, form);
-};
+// A drawn room, of which there are a few.
+export const room = async (which = 1 + Math.floor(Math.random() * ROOMS)) => (await fetch(`/studio/room-${which}.webp`)).blob();
 
 export const start = (open) => {
-  const file = make("input", { type: "file", accept: "image/*", hidden: true, onchange: () => take(file.files[0]) });
-  const problem = make("p", { class: "problem", role: "alert", hidden: true });
-  const busy = make("p", { class: "soft", role: "status" });
-  const take = async (one, title) => {
+  const file = h("input", { type: "file", accept: "image/*", hidden: true, onchange: () => take(file.files) });
+  const wrong = problem(), busy = soft();
+  const take = async ([one], title) => {
     if (!one) return;
-    problem.hidden = true;
+    wrong.fail();
     busy.textContent = "Uploading …";
-    try { open((await begin(one, title ?? (one.name || "").replace(/\.[^.]+$/, ""))).id); } catch (error) {
-      problem.hidden = false;
-      problem.textContent = error.words || error.message;
-    } finally { busy.textContent = ""; }
+    try {
+      const image = await upload(await prepared(one)), session = await post("/v1/sessions", { image: image.id, title: title ?? (one.name || "").replace(/\.[^.]+$/, "").slice(0, 200) });
+      open(session.id);
+    } catch (error) { wrong.fail(error.message); }
+    busy.textContent = "";
   };
-  const zone = make("div", { class: "drop" }, make("h1", {}, "Edit a picture in words"), make("p", { class: "soft" }, "Only what you name changes. Every other pixel stays the original’s, and you can prove it."),
-    make("div", { class: "row middle" }, button("picture", "Choose a picture", () => file.click(), { class: "primary big", "data-act": "choose" }), button("dice", "Draw a demo room", async () => take(await room(), "Demo room"), { class: "big", "data-act": "room" })), make("p", { class: "soft small" }, "or drop one anywhere, or paste it"), busy, problem, file);
-  const earlier = make("section", { class: "earlier" });
-  more(earlier, open);
-  return Object.assign(make("div", { class: "start" }, zone, earlier), { take });
-};
-
-const more = async (node, open, cursor = "") => {
-  let page;
-  try { page = await get(`/v1/sessions?limit=24${cursor && `&cursor=${cursor}`}`); } catch (error) { say(error.words || error.message, "bad"); return; }
-  if (!cursor && page.sessions.length) node.append(make("h2", {}, "Earlier sessions"), make("ul", { class: "cards" }));
-  const list = node.querySelector("ul");
-  list?.append(...page.sessions.filter((one) => one.image).map((one) => {
-    const picture = make("img", { alt: "", loading: "lazy", decoding: "async", src: one.head ? result(one.head, "?format=webp&max_side=320") : content(one.image) });
+  const earlier = h("section.earlier");
+  pages(earlier, "Earlier sessions", async (cursor) => { const { sessions, next } = await get(`/v1/sessions?limit=24${cursor}`); return { list: sessions.filter((one) => one.image), next }; }, (one) => {
+    const picture = h("img", { alt: "", loading: "lazy", src: one.head ? result(one.head, "?format=webp&max_side=320") : content(one.image) });
     // A head that still runs has no picture yet.
     picture.addEventListener("error", () => { picture.src = content(one.image); }, { once: true });
-    return make("li", {}, make("a", { class: "card", href: `#${one.id}` }, picture, make("strong", {}, one.title || "Without a name"), make("small", {}, `${one.turns} ${one.turns === 1 ? "turn" : "turns"} · ${ago(one.used_at)}`)));
-  }));
-  node.querySelector(".next")?.remove();
-  if (page.next) node.append(button(null, "Show more", () => more(node, open, page.next), { class: "next" }));
+    return h("a.card", { href: `#${one.id}` }, picture, h("strong", one.title || "Without a name"), h("small", `${count(one.turns, "turn")} · ${ago(one.used_at)}`));
+  });
+  const zone = h("div.drop", h("h1", "Edit a picture in words"), soft("Only what you name changes. Every other pixel stays the original’s, and you can prove it."),
+    h("div.row.middle", button("picture", "Choose a picture", () => file.click(), { class: "primary big", act: "choose" }), button("dice", "Draw a demo room", async () => take([await room()], "Demo room"), { class: "big", act: "room" })), soft("or drop one anywhere, or paste it"), busy, wrong, file);
+  return { node: h("div.start", zone, earlier), take };
 };

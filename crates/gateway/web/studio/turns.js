@@ -1,19 +1,18 @@
 // The session's tree: each turn a thumbnail, a branch indented under where it leaves.
 
 import { content } from "./api.js";
-import { ago, button, icon, make } from "./dom.js";
+import { ago, button, grow, icon, h, soft, trying } from "./dom.js";
 
 const STATES = { waiting: "waits", queued: "in the queue", running: "running", failed: "failed", cancelled: "cancelled" };
 
 export class Turns {
-  constructor(session) {
-    this.session = session;
-    this.find = make("input", { type: "search", placeholder: "Search turns", "aria-label": "Search turns", oninput: () => this.draw() });
-    this.list = make("ol", { class: "turns" });
-    this.undo = button("undo", "Undo", () => this.step("undo"), { bare: true, class: "quiet", tip: "Undo (Ctrl+Z)" });
-    this.redo = button("redo", "Redo", () => this.step("redo"), { bare: true, class: "quiet", tip: "Redo (Ctrl+Shift+Z)" });
-    this.node = make("aside", { class: "side turns-side", "aria-label": "Turns" }, make("header", { class: "row" }, make("h2", {}, "Turns"), make("span", { class: "grow" }), this.undo, this.redo), this.find, this.list);
-    this.rows = new Map();
+  constructor(session, lost) {
+    Object.assign(this, { session, lost, rows: new Map() });
+    this.find = h("input", { type: "search", placeholder: "Search turns", label: "Search turns", oninput: () => this.draw() });
+    this.list = h("ol.turns");
+    this.undo = button("undo", "Undo", () => this.step("undo"), { tool: true, tip: "Undo (Ctrl+Z)" });
+    this.redo = button("redo", "Redo", () => this.step("redo"), { tool: true, tip: "Redo (Ctrl+Shift+Z)" });
+    this.node = h("aside.side.turns-side", { label: "Turns" }, h("header.row", h("h2", "Turns"), grow(), this.undo, this.redo), this.find, this.list);
     this.list.addEventListener("keydown", (event) => {
       const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
       if (!by) return;
@@ -24,9 +23,7 @@ export class Turns {
     session.addEventListener("change", () => this.draw());
   }
 
-  async step(move) { try { await this.session.move({ move }); } catch (error) { this.onproblem(error); } }
-  onproblem() {}
-  onlost() {}
+  step(move) { return trying(() => this.session.move({ move })); }
 
   // Turns in the order of a walk, each with how far it is indented: the first child goes on, the others come right where they
   // branch off.
@@ -48,10 +45,10 @@ export class Turns {
 
   draw() {
     const { session } = this, wanted = this.find.value.trim().toLowerCase();
-    const turns = this.walk().filter(([turn]) => !wanted || turn.instruction.toLowerCase().includes(wanted) || session.branches.some((one) => one.turn === turn.id && one.name.includes(wanted)));
-    const shown = turns.map(([turn, depth]) => this.row(turn, depth));
+    const says = (turn) => [turn.instruction, ...this.names(turn)].join(" ").toLowerCase().includes(wanted);
+    const shown = this.walk().filter(([turn]) => says(turn)).map(([turn, depth]) => this.row(turn, depth));
     if (!wanted) shown.unshift(this.root());
-    if (!shown.length) shown.push(make("li", { class: "none" }, "No turn says that."));
+    if (!shown.length) shown.push(h("li", soft("No turn says that.")));
     // Rows stay where they are, so that focus and pictures do.
     shown.forEach((row, at) => { if (this.list.children[at] !== row) this.list.insertBefore(row, this.list.children[at] || null); });
     while (this.list.children.length > shown.length) this.list.lastChild.remove();
@@ -61,36 +58,35 @@ export class Turns {
     this.node.querySelector("h2").textContent = session.tree.length ? `Turns · ${session.tree.length}` : "Turns";
   }
 
-  root() {
-    const row = this.kept("root", () => make("button", { type: "button", class: "turn", onclick: () => this.go(null) }, make("img", { src: content(this.session.image), alt: "", loading: "lazy" }), make("span", { class: "about" }, make("strong", {}, "Original"), make("small", {}, "as uploaded"))));
-    row.firstChild.setAttribute("aria-current", String(this.session.head === null));
+  names(turn) { return this.session.branches.filter((one) => one.turn === turn.id).map((one) => one.name); }
+
+  // The row of a turn, or of the picture; made once.
+  kept(turn, picture, words, small) {
+    const key = turn?.id || "root";
+    if (!this.rows.has(key)) this.rows.set(key, h("li", h("button.turn", { onclick: () => this.go(key) }, picture, h("span.about", h("strong", words), h("small", small)))));
+    const row = this.rows.get(key);
+    row.firstChild.setAttribute("aria-current", this.session.head === (turn?.id || null));
     return row;
   }
+
+  root() { return this.kept(null, h("img", { src: content(this.session.image), alt: "", loading: "lazy" }), "Original", "as uploaded"); }
 
   row(turn, depth) {
-    const { session } = this;
-    const row = this.kept(turn.id, () => make("button", { type: "button", class: "turn", onclick: () => this.go(session.turn(turn.id)) }, make("span", { class: "thumb" }), make("span", { class: "about" }, make("strong", {}, turn.instruction), make("small"))));
-    const head = row.firstChild, [picture, about] = head.children;
+    const { session } = this, row = this.kept(turn, h("span.thumb"), turn.instruction), head = row.firstChild, [picture, about] = head.children;
     row.style.setProperty("--depth", Math.min(depth, 6));
     row.classList.toggle("branch", depth > 0);
-    head.setAttribute("aria-current", String(session.head === turn.id));
-    head.title = turn.error ? turn.error.message : turn.instruction;
+    head.title = turn.error?.message || turn.instruction;
     row.dataset.state = turn.state;
     const src = session.thumb(turn);
-    if (src && picture.tagName !== "IMG") picture.replaceWith(make("img", { src, alt: "", loading: "lazy", decoding: "async" }));
-    const live = session.live.get(turn.id), names = session.branches.filter((one) => one.turn === turn.id);
+    if (src && picture.tagName !== "IMG") picture.replaceWith(h("img", { src, alt: "", loading: "lazy" }));
+    const live = session.live.get(turn.id);
     const state = turn.state === "running" && live?.steps ? `${live.step || 0} of ${live.steps} steps` : STATES[turn.state] || ago(turn.finished_at || turn.created_at);
-    about.lastChild.replaceChildren(`${turn.number} · ${state}`, ...names.map((one) => make("span", { class: "name" }, icon("tag"), one.name)));
+    about.lastChild.replaceChildren(`${turn.number} · ${state}`, ...this.names(turn).map((one) => h("span.name", icon("tag"), one)));
     return row;
   }
 
-  kept(key, build) {
-    if (!this.rows.has(key)) this.rows.set(key, make("li", {}, build()));
-    return this.rows.get(key);
-  }
-
-  async go(turn) {
-    if (turn && ["failed", "cancelled"].includes(turn.state)) { this.onlost(turn); return; }
-    try { await this.session.jump(turn); } catch (error) { this.onproblem(error); }
+  async go(key) {
+    const turn = this.session.turn(key);
+    if (turn && ["failed", "cancelled"].includes(turn.state)) this.lost(turn); else await trying(() => this.session.jump(turn));
   }
 }

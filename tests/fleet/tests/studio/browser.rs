@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// How long anything on the page may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The name under which an element is given.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -192,8 +192,25 @@ impl Browser {
     }
 
     pub(crate) async fn click(&self, selector: &str) -> Result<()> {
-        let element = self.element(selector).await?;
-        self.post(&format!("{element}/click"), json!({})).await?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let element = self.element(selector).await?;
+            let clicked = self.post(&format!("{element}/click"), json!({})).await;
+            match clicked {
+                // What follows something is drawn anew: what is there now is clicked.
+                Err(error) if error.to_string().starts_with("stale") && Instant::now() < end => {}
+                clicked => return clicked.map(drop),
+            }
+        }
+    }
+
+    /// Chooses files, whose paths are on lines of their own; inputs for files are hidden.
+    pub(crate) async fn choose(&self, selector: &str, paths: &str) -> Result<()> {
+        let wanted = json!({ "using": "css selector", "value": selector });
+        let found = self.post("/element", wanted).await?;
+        let id = found[ELEMENT].as_str().context("no input")?;
+        self.post(&format!("/element/{id}/value"), json!({ "text": paths }))
+            .await?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod browser;
+mod catalog;
 mod server;
 mod views;
 mod work;

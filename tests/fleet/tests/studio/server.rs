@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use limekiln_fleet_tests::binary::limekiln;
 use limekiln_fleet_tests::wait::wait_for;
 use limekiln_testbed::{Process, port_free};
+use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::browser::{Browser, Driver};
 
 /// A server, the driver, and where both keep their files.
 pub(crate) struct Server {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     port: u16,
     process: Option<Process>,
     pub(crate) driver: Driver,
@@ -50,6 +51,35 @@ impl Server {
         browser.go(&self.page).await?;
         browser.shows("[data-act=room]").await?;
         Ok(browser)
+    }
+
+    /// What the API answers.
+    pub(crate) async fn api(&self, method: Method, path: &str, body: String) -> Result<Value> {
+        let rows = path.ends_with("/rows") && method == Method::POST;
+        let kind = match rows {
+            true => "application/x-ndjson",
+            false => "application/json",
+        };
+        let request = reqwest::Client::new()
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(&self.key)
+            .header("content-type", kind);
+        let reply = request.body(body).send().await?;
+        ensure!(
+            reply.status().is_success(),
+            "{path}: {}",
+            reply.text().await?
+        );
+        Ok(serde_json::from_slice(&reply.bytes().await?)?)
+    }
+
+    /// A drawn room, as a file.
+    pub(crate) async fn room(&self, number: usize) -> Result<PathBuf> {
+        let url = format!("{}/studio/room-{number}.webp", self.url);
+        let path = self.folder.path().join(format!("room-{number}.webp"));
+        let room = reqwest::get(url).await?.error_for_status()?.bytes().await?;
+        std::fs::write(&path, room)?;
+        Ok(path)
     }
 
     /// Ends the server at once.

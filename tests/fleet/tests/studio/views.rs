@@ -90,6 +90,31 @@ async fn nothing_is_found_on_any_view() -> Result<()> {
     browser.shows("canvas.paint").await?;
     look(&browser, "mask").await?;
     browser.click("[data-act=unmask]").await?;
+    browser.click("nav [data-act=catalogs]").await?;
+    browser.click("[data-act=rooms]").await?;
+    browser
+        .until("document.querySelector('.new').textContent.includes('48 edits')")
+        .await?;
+    look(&browser, "catalogs").await?;
+    browser.click("[data-act=sample]").await?;
+    browser.shows("#row-1 img").await?;
+    browser.click("[data-act=pause]").await?;
+    browser.shows("[data-act=resume]").await?;
+    look(&browser, "sheet").await?;
+    browser
+        .run("document.querySelector('.sheet').focus()")
+        .await?;
+    browser.keys("\u{e007}", false).await?;
+    browser.shows(".look").await?;
+    look(&browser, "row").await?;
+    browser.keys("d", false).await?;
+    browser.shows(".look canvas.paint").await?;
+    browser.until("!document.querySelector('.busy')").await?;
+    look(&browser, "redo").await?;
+    browser.go(&format!("{}/fleet", server.url)).await?;
+    browser.shows("table").await?;
+    browser.run(&axe).await?;
+    look(&browser, "fleet").await?;
     browser.click("[aria-label='Sign out']").await?;
     browser.shows(".sign-in").await?;
     look(&browser, "sign-in").await?;

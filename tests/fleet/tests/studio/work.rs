@@ -85,9 +85,19 @@ async fn an_edit_is_seen_branched_mended_and_proved() -> Result<()> {
     ensure!(browser.text(".facts h2").await? == markup);
     ensure!(browser.run("return window.bad ?? null").await?.is_null());
 
-    // Its region is mended: a mask that begins as what was found, on the picture that it was found in.
+    // The second on one picture takes over what the first made of it.
+    let reused = "[...document.querySelectorAll('.numbers dt')].some((term) => term.textContent === 'Reused' && term.nextSibling.textContent.includes('latents'))";
+    browser.until(reused).await?;
+
+    // Its region is mended: a mask that begins as what was found, on the picture that it was found in; then by a segment.
     browser.click("[data-act=mask]").await?;
     browser.shows("canvas.paint").await?;
+    browser.until("!document.querySelector('.busy')").await?;
+    browser.click("canvas.paint").await?;
+    browser.click(".tools [data-way=brush]").await?;
+    browser
+        .run("document.querySelector('canvas.paint').focus()")
+        .await?;
     browser.keys(" \u{e014}\u{e014} ", false).await?;
     browser.click("[data-act=redo]").await?;
     succeeded(&browser, 4).await?;

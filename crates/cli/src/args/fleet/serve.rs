@@ -24,7 +24,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) listen: SocketAddr,
 
-    /// Serve /metrics, /healthz, /readyz in detail and /v1/admin here; keep it away from strangers
+    /// Serve /metrics, /healthz, /readyz in detail and, for operators, /v1/admin and the page /fleet here; keep it away from strangers
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -33,7 +33,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) status: SocketAddr,
 
-    /// Serve /v1/admin on --listen too; it asks for a key of the role admin in either place
+    /// Serve /v1/admin and /fleet on --listen too; it asks for a key of the role admin in either place
     #[arg(long, env = "LIMEKILN_ADMIN_PUBLIC")]
     pub(crate) admin_public: bool,
 
