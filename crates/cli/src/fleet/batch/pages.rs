@@ -50,7 +50,8 @@ impl Pages {
     pub(super) fn row(&mut self, Shown { row, picture }: &Shown<'_>) {
         let asked = row.color.as_deref().unwrap_or(&row.instruction);
         let mut caption = vec![format!("{asked} {} #{}", row.state, row.row)];
-        caption.extend(facts(row));
+        // The font has ASCII alone.
+        caption.extend(facts(row).iter().map(|fact| fact.replace('Δ', "d")));
         self.tile(picture, caption);
     }
 
