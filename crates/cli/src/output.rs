@@ -176,13 +176,19 @@ fn folder_probe(folder: &Path) -> Result<()> {
         .with_context(|| format!("{}: can't write there", folder.display()))
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that `path` is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or_else(|| Path::new("."))
 }
 
-fn temporary(folder: &Path) -> Result<NamedTempFile> {
+/// A new file in `folder` that is to take another's place, with the rights that any program's new file has.
+///
+/// # Errors
+///
+/// When the folder or the disk does not let it.
+pub(crate) fn temporary(folder: &Path) -> Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".limekiln-").suffix(".part");
     #[cfg(unix)]

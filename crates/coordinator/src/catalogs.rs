@@ -50,6 +50,11 @@ impl Catalogs {
     }
 }
 
+/// Rows that are under way for each slot of the fleet. Few, so that those of one picture follow each other closely.
+const LIVE_PER_SLOT: u32 = 4;
+/// Rows that are under way even where no worker is there.
+const LIVE_MIN: u32 = 16;
+
 /// How many rows of each catalog may be started. All catalogs of a tenant share what its limit leaves, the first ones first; a quarter of
 /// it is left to what the tenant asks for meanwhile.
 fn rooms(due: &[CatalogDue]) -> Vec<u32> {
@@ -64,13 +69,20 @@ fn rooms(due: &[CatalogDue]) -> Vec<u32> {
         .map(|one| {
             let left = left.entry(one.tenant).or_insert_with(|| of(one));
             let room = (*left)
-                .min(LIVE_MAX.saturating_sub(one.live))
+                .min(live_most(one.slots).saturating_sub(one.live))
                 .min(u32::try_from(one.waiting).unwrap_or(u32::MAX));
             let room = if one.paused || one.cancelled { 0 } else { room };
             *left -= room;
             room
         })
         .collect()
+}
+
+/// The most rows of a catalog under way in a fleet of so many slots.
+fn live_most(slots: u32) -> u32 {
+    slots
+        .saturating_mul(LIVE_PER_SLOT)
+        .clamp(LIVE_MIN, LIVE_MAX)
 }
 
 impl ControlLoop for Catalogs {
@@ -134,6 +146,7 @@ mod tests {
             cancelled: false,
             in_flight,
             in_flight_limit: limit,
+            slots: 1_000,
         }
     }
 
@@ -164,5 +177,13 @@ mod tests {
             ..due(a, LIVE_MAX, 10_000)
         };
         assert_eq!(rooms(&[busy]), [0]);
+        // A small fleet has few rows under way.
+        for (slots, most) in [(0, 16), (2, 16), (10, 40), (u32::MAX, LIVE_MAX)] {
+            let of = CatalogDue {
+                slots,
+                ..due(a, 0, u32::MAX)
+            };
+            assert_eq!(rooms(&[of]), [most]);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Pruning by age: events, checkpoints, ended edits, sessions, images, deliveries, their former secrets, workers that are gone. One
+//! Pruning by age: events, checkpoints, ended edits, catalogs, sessions, images, deliveries, their former secrets, workers that are gone. One
 //! coordinator does it for all.
 //!
 //! Rows go here, and their blobs are listed for [`deletions`](crate::deletions) in the same statements.
@@ -62,6 +62,7 @@ impl Prune {
             events,
             checkpoints,
             edits,
+            catalogs,
             sessions,
             images,
             intermediate_bytes,
@@ -81,6 +82,9 @@ impl Prune {
         ];
         let evicted = store.intermediates_evict(intermediate_bytes, sessions, LIMIT);
         counts.push(("intermediates", evicted.await?));
+        if let Some(age) = catalogs {
+            counts.push(("catalogs", store.catalogs_prune(age, LIMIT).await?));
+        }
         self.more = counts.iter().any(|(_, count)| *count >= u64::from(LIMIT));
         if let Some(age) = edits {
             let pruned = store

@@ -50,6 +50,8 @@ pub struct Retention {
     pub checkpoints: Duration,
     /// Ended edits, with their results. `None` keeps them for ever.
     pub edits: Option<Duration>,
+    /// Catalogs that ended, or whose rows were last decided on, this long ago. `None` keeps them for ever.
+    pub catalogs: Option<Duration>,
     /// Sessions whose last turn came in this long ago, with all their turns. `None` keeps them for ever.
     pub sessions: Option<Duration>,
     /// Images that no edit has used for this long. `None` keeps them for ever.
@@ -116,6 +118,7 @@ impl Default for Retention {
             events: 7 * DAY,
             checkpoints: HOUR,
             edits: Some(30 * DAY),
+            catalogs: Some(30 * DAY),
             sessions: Some(30 * DAY),
             images: Some(30 * DAY),
             intermediate_bytes: 1 << 30,

@@ -169,6 +169,7 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(catalogs::decide::decide))
         .routes(routes!(catalogs::results::results))
         .routes(routes!(catalogs::events::watch))
+        .routes(routes!(catalogs::rates::rates))
         .routes(routes!(webhooks::secret))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(models::list))

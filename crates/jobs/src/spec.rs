@@ -102,6 +102,8 @@ pub struct Resolved {
     pub recolors: bool,
     /// Whether all that the preset does is to recolor: then the model makes no picture that could be finished in several ways.
     pub only_recolors: bool,
+    /// The words that name the object, whatever color is asked for; of an edit that may take another's region and looks for one.
+    pub object: Option<Vec<String>>,
 }
 
 impl Spec {

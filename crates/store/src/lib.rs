@@ -134,7 +134,7 @@ pub use sweep::{Walked, WalkedBlob};
 pub use tenants::Tenant;
 pub use usage::UsageDay;
 pub use webhook_secrets::{Rotated, WebhookSecrets};
-pub use webhooks::{Delivery, WebhookEndpoint};
+pub use webhooks::{Delivery, Told, WebhookEndpoint};
 pub use workers::{HeartbeatReply, NewWorker};
 pub use write::{BlobRef, Write};
 pub use writer::{Statement, WriteError, Writer};

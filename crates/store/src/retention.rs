@@ -190,7 +190,7 @@ impl Store {
         })
     }
 
-    async fn pruned(
+    pub(crate) async fn pruned(
         &self,
         name: &'static str,
         sql: &'static str,

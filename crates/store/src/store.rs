@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 26] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 29] = [
     (
         1,
         "fleet",
@@ -149,6 +149,21 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 26] = [
         40,
         "sign_ins",
         include_str!("../../../migrations/0040_sign_ins.sql"),
+    ),
+    (
+        44,
+        "catalog_objects",
+        include_str!("../../../migrations/0044_catalog_objects.sql"),
+    ),
+    (
+        45,
+        "catalog_webhooks",
+        include_str!("../../../migrations/0045_catalog_webhooks.sql"),
+    ),
+    (
+        46,
+        "catalog_ages",
+        include_str!("../../../migrations/0046_catalog_ages.sql"),
     ),
 ];
 

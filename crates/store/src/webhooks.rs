@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use limekiln_jobs::{EditId, EditLinks, EditView, TenantId, WebhookId};
+use limekiln_jobs::api::CatalogView;
+use limekiln_jobs::{BatchId, EditId, EditLinks, EditView, TenantId, WebhookId};
 use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::row::{bad, clean, get, id, int, json, small};
+use crate::row::{bad, clean, get, id, id_opt, int, json, small};
 use crate::{Result, Secret, Store, Write};
 
 /// A server as one tenant uses it. Not shared between tenants: one whose deliveries to it fail must not hold up another's.
@@ -22,13 +23,30 @@ pub struct WebhookEndpoint {
     pub origin: String,
 }
 
+/// What a delivery tells of.
+#[derive(Debug, Clone)]
+pub enum Told {
+    /// An edit, as it was when it ended.
+    Edit(Box<EditView>),
+    /// A catalog, as it is now.
+    Catalog(Box<CatalogView>),
+}
+
+impl Told {
+    /// Id of what it tells of.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Edit(edit) => edit.id.to_string(),
+            Self::Catalog(catalog) => catalog.id.to_string(),
+        }
+    }
+}
+
 /// A delivery that is due, claimed for a while.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The delivery's id, the same in every attempt.
     pub id: WebhookId,
-    /// The edit that ended.
-    pub edit: EditId,
     /// The endpoint whose line it stands in.
     pub endpoint: WebhookEndpoint,
     /// The URL it is sent to.
@@ -37,12 +55,12 @@ pub struct Delivery {
     pub secrets: Vec<Secret>,
     /// The number of the attempt that is due, from 1.
     pub attempt: u32,
-    /// How long ago the edit ended.
+    /// How long ago it ended.
     pub age: Duration,
-    /// `edit.succeeded`, `edit.failed` or `edit.cancelled`.
+    /// `edit.succeeded`, `edit.failed` or `edit.cancelled`; of a catalog `catalog.ended` or `catalog.cancelled`.
     pub event: String,
-    /// The edit as it was when it ended.
-    pub view: EditView,
+    /// What ended.
+    pub told: Told,
     /// The end of the claim, which names it.
     until: OffsetDateTime,
 }
@@ -97,10 +115,12 @@ impl Store {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let mut ids = Vec::with_capacity(rows.len());
+        let (mut ids, mut catalogs) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in &rows {
-            ids.push(id::<EditId>(row, "edit_id")?.uuid());
+            ids.extend(id_opt::<EditId>(row, "edit_id")?.map(EditId::uuid));
+            catalogs.extend(id_opt::<BatchId>(row, "catalog_id")?);
         }
+        let catalogs = self.catalogs_of(&catalogs).await?;
         let edits = self
             .rows(
                 "webhooks_edits",
@@ -115,11 +135,15 @@ impl Store {
             .collect();
         let mut deliveries = Vec::with_capacity(rows.len());
         for row in &rows {
-            // Pruned in between, and the delivery with it.
-            let Some(view) = views.get(&id(row, "edit_id")?) else {
-                continue;
+            let edit = id_opt::<EditId>(row, "edit_id")?.and_then(|edit| views.get(&edit));
+            let catalog = id_opt::<BatchId>(row, "catalog_id")?;
+            let told = match (edit, catalog.and_then(|id| catalogs.get(&id))) {
+                (Some(view), _) => Told::Edit(ended(row, view.clone())?.into()),
+                (None, Some(view)) => Told::Catalog(view.clone().into()),
+                // Pruned in between, and the delivery with it.
+                (None, None) => continue,
             };
-            deliveries.push(delivery(row, ended(row, view.clone())?)?);
+            deliveries.push(delivery(row, told)?);
         }
         Ok(deliveries)
     }
@@ -225,7 +249,7 @@ impl Store {
                 "webhooks_given_up",
                 sqlx::query(
                     "select id, edit_id, url, coalesce(error, '') as error from webhooks
-                    where state <> 'pending' and state = 'given_up'
+                    where state <> 'pending' and state = 'given_up' and edit_id is not null
                     order by finished_at desc limit $1",
                 )
                 .bind(int(limit)),
@@ -267,20 +291,19 @@ fn ended(row: &PgRow, mut view: EditView) -> Result<EditView> {
     json(view, "ended")
 }
 
-fn delivery(row: &PgRow, view: EditView) -> Result<Delivery> {
+fn delivery(row: &PgRow, told: Told) -> Result<Delivery> {
     let former: Option<String> = get(row, "webhook_secret_former")?;
     let secrets: [Option<String>; 2] = [Some(get(row, "webhook_secret")?), former];
     let age_s: f64 = get(row, "age_s")?;
     Ok(Delivery {
         id: id(row, "id")?,
-        edit: view.id,
         endpoint: endpoint(row)?,
         url: get(row, "url")?,
         secrets: secrets.into_iter().flatten().map(Secret::new).collect(),
         attempt: small::<u32>(row, "attempts")?.saturating_add(1),
         age: Duration::try_from_secs_f64(age_s).unwrap_or_default(),
         event: get(row, "event")?,
-        view,
+        told,
         until: get(row, "due_at")?,
     })
 }

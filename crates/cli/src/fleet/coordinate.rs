@@ -50,6 +50,7 @@ pub(super) fn settings(args: &RetentionArgs) -> Settings {
     settings.retention.events = args.keep_events;
     settings.retention.checkpoints = args.keep_checkpoints;
     settings.retention.edits = args.keep_edits.0;
+    settings.retention.catalogs = args.keep_catalogs.0;
     settings.retention.sessions = args.keep_sessions.0;
     settings.retention.images = args.keep_images.0;
     settings.retention.intermediate_bytes = u64::from(args.keep_intermediates_mib) << 20;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use limekiln_jobs::api::WebhookDelivery;
 use limekiln_jobs::retry::Policy;
-use limekiln_store::{Delivery, Store};
+use limekiln_store::{Delivery, Store, Told};
 use tokio::time::{Instant, sleep};
 
 use super::client::{Client, Outcome};
@@ -33,15 +33,20 @@ pub(crate) struct Attempt {
 impl Attempt {
     pub(crate) async fn deliver(&self) -> Outcome {
         let delivery = &self.delivery;
+        let (edit, catalog) = match &delivery.told {
+            Told::Edit(view) => (Some((**view).clone()), None),
+            Told::Catalog(view) => (None, Some((**view).clone())),
+        };
         let body = match serde_json::to_vec(&WebhookDelivery {
             id: delivery.id,
             event: delivery.event.clone(),
             attempt: delivery.attempt,
-            edit: delivery.view.clone(),
+            edit,
+            catalog,
         }) {
             Ok(body) => Bytes::from(body),
             Err(error) => {
-                return Outcome::Refused(format!("the edit can't be written as json: {error}"));
+                return Outcome::Refused(format!("what ended can't be written as json: {error}"));
             }
         };
         let start = Instant::now();
@@ -56,9 +61,8 @@ impl Attempt {
     /// Writes the outcome to Postgres. Where that fails the claim runs out, and the delivery is tried again.
     pub(crate) async fn record(&self, outcome: Outcome) {
         let delivery = &self.delivery;
-        let Delivery {
-            id, edit, attempt, ..
-        } = delivery;
+        let Delivery { id, attempt, .. } = delivery;
+        let of = delivery.told.id();
         let last = *attempt >= self.settings.attempts || delivery.age >= OLD;
         let (word, error) = match &outcome {
             Outcome::Delivered => ("delivered", ""),
@@ -73,9 +77,9 @@ impl Attempt {
         metrics::counter!("limekiln_webhooks_total", "outcome" => word).increment(1);
         match word {
             "delivered" | "failed" => {
-                tracing::debug!(webhook = %id, %edit, attempt, error, "webhook {word}")
+                tracing::debug!(webhook = %id, of, attempt, error, "webhook {word}")
             }
-            _ => tracing::warn!(webhook = %id, %edit, attempt, error, "webhook {word}"),
+            _ => tracing::warn!(webhook = %id, of, attempt, error, "webhook {word}"),
         }
         let mut backoff = RECORD.start();
         loop {

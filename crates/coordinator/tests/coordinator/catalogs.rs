@@ -40,6 +40,7 @@ async fn catalog(context: &TestContext, rows: u64) -> BatchId {
         base: base_id,
         image: context.image,
         mask: None,
+        object: Default::default(),
         fields: Map::from_iter([("instruction".to_owned(), json!(format!("row {number}")))]),
         sent: Map::new(),
         values: Map::new(),

@@ -2,7 +2,7 @@
 
 use limekiln_jobs::api::{CatalogRequest, CatalogRow, Invalid};
 use limekiln_jobs::catalog::{Template, VALUES_MAX};
-use limekiln_jobs::{Class, Digest, EditRequest, ImageId, TenantId};
+use limekiln_jobs::{Class, Digest, EditRequest, ImageId, Reuse, TenantId};
 use limekiln_store::{NewBase, NewRow, Submission};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -29,6 +29,21 @@ pub(super) fn check(request: &CatalogRequest) -> Result<(), Invalid> {
         if let Some(Value::String(text)) = fields.get(name) {
             Template::parse(text)
                 .map_err(|error| Invalid::new(format!("defaults.{name}"), error.to_string()))?;
+        }
+    }
+    if let Some(webhook) = &request.webhook {
+        let image = Value::String(Uuid::nil().to_string());
+        let trial = [
+            ("instruction", "any".into()),
+            ("image", image),
+            ("webhook", webhook.as_str().into()),
+        ];
+        let trial = trial
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        let first = |errors: Vec<Invalid>| errors.into_iter().next();
+        if let Some(error) = parse(trial.collect())?.validate().err().and_then(first) {
+            return Err(error);
         }
     }
     // What is missing may come with the rows.
@@ -81,6 +96,10 @@ pub(super) fn request(catalog: &CatalogRequest, row: &CatalogRow) -> Result<Edit
     let mut edit = parse(fields)?;
     edit.class = Class::Bulk;
     edit.seed = edit.seed.or(Some(SEED));
+    // All colors of an object change the same pixels, and it is looked for once.
+    if edit.mask.is_none() && edit.region.is_none() {
+        edit.reuse = edit.reuse.or(Some(Reuse::Object));
+    }
     Ok(edit)
 }
 
@@ -111,11 +130,12 @@ pub(super) async fn expand(
     let edit = request(catalog, &row).map_err(|error| Problem::invalid(vec![error]))?;
     edit.validate().map_err(Problem::invalid)?;
     let canonical = serde_json::to_vec(&row).map_err(|error| Problem::internal(&error))?;
-    let submission = submit::submission(state, tenant, edit, false, None, None).await?;
+    let (submission, words) = submit::checked(state, tenant, edit, false, None, None).await?;
     let Some(image) = submission.image else {
         return Err(Problem::field("image", "must be given"));
     };
     let (base, fields) = split(&submission).map_err(|error| Problem::internal(&error))?;
+    let object = words.map_or(Uuid::nil(), |words| object(&base, &words));
     let mut sent = row.fields;
     sent.remove("image");
     Ok((
@@ -125,6 +145,7 @@ pub(super) async fn expand(
             base: base.id,
             image,
             mask: submission.mask,
+            object,
             fields,
             sent,
             values: row.values,
@@ -167,6 +188,19 @@ fn split(submission: &Submission) -> Result<(NewBase, Map<String, Value>), serde
     Ok((base, fields))
 }
 
+/// Rows of a picture with this in common take the same region: their words for the object, and all that says how it is looked for.
+fn object(base: &NewBase, words: &[String]) -> Uuid {
+    let mut hash = blake3::Hasher::new();
+    // Not what it needs of a worker: a color that is given beside the words is a need, and says nothing of where.
+    hash.update(format!("{}\n{}\n", base.model, base.spec).as_bytes());
+    for word in words {
+        hash.update(word.as_bytes()).update(b"\n");
+    }
+    let mut id = [0; 16];
+    hash.finalize_xof().fill(&mut id);
+    Uuid::from_bytes(id)
+}
+
 /// Images that a row names.
 pub(super) fn images(row: &NewRow) -> impl Iterator<Item = ImageId> {
     std::iter::once(row.image).chain(row.mask)
@@ -202,6 +236,15 @@ mod tests {
         assert_eq!(edit.instruction, "make the sofa teal");
         assert_eq!(edit.color.as_deref(), Some("teal"));
         assert_eq!((edit.class, edit.seed), (Class::Bulk, Some(0)));
+        // What is looked for is looked for once; a mask says where, and whoever wants every row to look for itself says so.
+        let reuse = |field: &str, value: Value| {
+            let mut own = json!({"row": 1, "image": IMAGE, "values": values});
+            own[field] = value;
+            request(&catalog, &row(own)).unwrap().reuse
+        };
+        assert_eq!(reuse("seed", json!(1)), Some(Reuse::Object));
+        assert_eq!(reuse("mask", json!(IMAGE)), None);
+        assert_eq!(reuse("reuse", json!("exact")), Some(Reuse::Exact));
         let own = json!({
             "row": 1, "image": IMAGE, "values": values, "instruction": "size {size}", "color": "#1F6F8B", "seed": 9,
         });

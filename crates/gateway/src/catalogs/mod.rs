@@ -1,12 +1,14 @@
 //! `/v1/catalogs`: many edits asked for at once.
 //!
 //! `read` makes and shows catalogs, `control` pauses, cancels and tries again, `rows` takes rows and shows them, `expand` makes edit
-//! requests of them, `decide` decides on those that ended, `results` writes the manifest of results, `events` is the stream of progress.
+//! requests of them, `decide` decides on those that ended, `results` writes the manifest of results, `events` is the stream of progress,
+//! `rates` tells how long edits take.
 
 pub(crate) mod control;
 pub(crate) mod decide;
 pub(crate) mod events;
 mod expand;
+pub(crate) mod rates;
 pub(crate) mod read;
 pub(crate) mod results;
 pub(crate) mod rows;

@@ -20,7 +20,7 @@ use crate::problem::{Problem, ProblemCode};
 
 const PAGE: u32 = 1000;
 /// Columns of the manifest before those of the rows' values.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 19] = [
     "row",
     "state",
     "reasons",
@@ -36,6 +36,8 @@ const COLUMNS: [&str; 17] = [
     "changed_outside",
     "seconds",
     "seed",
+    "reused",
+    "region_from",
     "fingerprint",
     "version",
 ];
@@ -146,6 +148,8 @@ impl Writing {
             count(measures.changed_outside),
             number(measures.seconds),
             count(measures.seed),
+            measures.reused.join(" "),
+            measures.region_from.clone().unwrap_or_default(),
             measures.fingerprint.clone().unwrap_or_default(),
             env!("CARGO_PKG_VERSION").to_owned(),
         ];

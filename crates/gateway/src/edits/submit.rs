@@ -178,11 +178,24 @@ fn digest(request: &EditRequest) -> Result<Digest, Problem> {
 pub(crate) async fn submission(
     state: &State,
     tenant: TenantId,
-    mut request: EditRequest,
+    request: EditRequest,
     segments: bool,
     idempotency: Option<Idempotency>,
     trace: Option<String>,
 ) -> Result<Submission, Problem> {
+    let checked = checked(state, tenant, request, segments, idempotency, trace).await?;
+    Ok(checked.0)
+}
+
+/// The same, and the words that name the object, where the edit may take the region that another found for them.
+pub(crate) async fn checked(
+    state: &State,
+    tenant: TenantId,
+    mut request: EditRequest,
+    segments: bool,
+    idempotency: Option<Idempotency>,
+    trace: Option<String>,
+) -> Result<(Submission, Option<Vec<String>>), Problem> {
     request.validate_turn().map_err(Problem::invalid)?;
     if let Some(named) = request.region.take() {
         let Drawn { mask, picture } = region::draw(state, tenant, &request, &named).await?;
@@ -217,7 +230,7 @@ pub(crate) async fn submission(
         ..Spec::new(request.instruction)
     };
     let (mut needs, mut cost, mut locates) = (Needs::default(), Cost::default(), false);
-    let mut recolored = true;
+    let (mut recolored, mut object) = (true, None);
     if let Some(resolve) = &settings.resolve {
         let resolved = resolve(&spec).map_err(|invalid| match &*invalid.field {
             "options" => Problem::new(ProblemCode::OptionsInvalid, invalid.message),
@@ -229,6 +242,7 @@ pub(crate) async fn submission(
         spec.resolved = Some(resolved.preset);
         (needs, cost, locates) = (resolved.needs, resolved.cost, resolved.locates);
         recolored = resolved.recolors;
+        object = resolved.object.filter(|_| request.mask.is_none());
     }
     let region = locates || request.mask.is_some();
     let finish = match segments {
@@ -260,7 +274,7 @@ pub(crate) async fn submission(
     let limits = limits(state, &model).await?;
     let refused = |error| Problem::invalid(vec![error]);
     limits.check(cost, spec.size).map_err(refused)?;
-    Ok(Submission {
+    let submission = Submission {
         id,
         tenant,
         image: request.image,
@@ -277,7 +291,8 @@ pub(crate) async fn submission(
         webhook_url: request.webhook.map(String::from),
         idempotency,
         trace,
-    })
+    };
+    Ok((submission, object))
 }
 
 /// Checks an edit that only recolors.
@@ -325,7 +340,7 @@ async fn limits(state: &State, model: &ModelName) -> Result<ModelLimits, Problem
 }
 
 /// The model of this name, or the default one.
-async fn model(state: &State, name: Option<&str>) -> Result<ModelName, Problem> {
+pub(crate) async fn model(state: &State, name: Option<&str>) -> Result<ModelName, Problem> {
     let unknown = |name: &str| {
         Problem::new(
             ProblemCode::ModelNotFound,

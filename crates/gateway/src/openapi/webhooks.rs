@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// How a receiver verifies a delivery.
 const VERIFY: &str = include_str!("../../web/verify.py");
 
-/// What is posted to the webhook of an edit that ended.
+/// What is posted to the webhook of an edit or a catalog that ended.
 pub(super) fn ended() -> Value {
     let header = |name: &str, description: &str, example: &str| {
         json!({
@@ -15,8 +15,8 @@ pub(super) fn ended() -> Value {
     };
     json!({ "editEnded": { "post": {
         "operationId": "editEnded",
-        "summary": "An edit ended",
-        "description": "Posted to the address that the edit's `webhook` names, until it answers 2xx: ten attempts within \
+        "summary": "An edit or a catalog ended",
+        "description": "Posted to the address that the edit's, or the catalog's, `webhook` names, until it answers 2xx: ten attempts within \
             about three days. An answer of 410 ends them. Which of two deliveries comes first is open, and one may come \
             twice.\n\n\
             Deliveries are signed by the Standard Webhooks scheme: verify them with one of the libraries at \

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
+use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::catalog::{CatalogState, Gate, Measures, Reason, RowState};
@@ -29,6 +30,11 @@ pub struct CatalogRequest {
     #[serde(default)]
     #[schema(minimum = -100, maximum = 100, example = 0)]
     pub priority: i16,
+    /// Address, http or https, that is told once the catalog has ended, signed with the secret of `GET /v1/webhooks/secret`. `webhook`
+    /// of `defaults` is told of each row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2048, example = "https://shop.example/catalogs")]
+    pub webhook: Option<Url>,
 }
 
 /// A row: a line of the body of `POST /v1/catalogs/{id}/rows`. Beside these it may have any field of an edit request but `parent`,
@@ -300,6 +306,55 @@ crate::text_enum::text_enum! {
         /// A JSON object on each line.
         Jsonl = "jsonl",
     }
+}
+
+/// Whose rates to show.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RatesQuery {
+    /// The model. By default the one that edits without a model run on.
+    #[param(example = "rooms")]
+    pub model: Option<String>,
+    /// The preset. By default the one that edits without a preset start from.
+    #[param(example = "recolor")]
+    pub preset: Option<String>,
+}
+
+/// How long edits take, by the tenant's newest ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Rates {
+    /// The model.
+    #[schema(example = "rooms")]
+    pub model: String,
+    /// The preset.
+    #[schema(example = "recolor")]
+    pub preset: String,
+    /// Edits that the living workers of the model run at once.
+    pub slots: u64,
+    /// Edits that looked for their region. Null where there was none lately.
+    pub first: Option<Rate>,
+    /// Edits that took an earlier one's region. Null where there was none lately.
+    pub further: Option<Rate>,
+}
+
+/// How long edits of a kind took: the 10th and the 90th percentile.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Rate {
+    /// How many were looked at.
+    pub edits: u64,
+    /// Seconds on a worker, low.
+    #[schema(example = 0.8)]
+    pub seconds_low: f64,
+    /// Seconds on a worker, high.
+    #[schema(example = 1.4)]
+    pub seconds_high: f64,
+    /// Seconds on the device, low.
+    #[schema(example = 0.3)]
+    pub device_low: f64,
+    /// Seconds on the device, high.
+    #[schema(example = 0.4)]
+    pub device_high: f64,
 }
 
 impl DecisionKind {

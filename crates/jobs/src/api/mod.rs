@@ -46,8 +46,8 @@ pub use admin::{
 };
 pub use catalog::{
     CatalogLinks, CatalogPage, CatalogQuery, CatalogRequest, CatalogRow, CatalogView, Decision,
-    DecisionKind, DecisionRequest, PriorityRequest, ResultsFormat, ResultsQuery, RowPage, RowQuery,
-    RowView, RowsChanged, RowsTaken,
+    DecisionKind, DecisionRequest, PriorityRequest, Rate, Rates, RatesQuery, ResultsFormat,
+    ResultsQuery, RowPage, RowQuery, RowView, RowsChanged, RowsTaken,
 };
 pub use delete::DeleteQuery;
 pub use edit::{AcceptedEdit, EditLinks, EditPage, EditQuery, EditView};

@@ -1,10 +1,10 @@
-//! Webhooks: what is posted when an edit ended, and the secrets that sign it.
+//! Webhooks: what is posted when an edit or a catalog ended, and the secrets that sign it.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::EditView;
+use super::{CatalogView, EditView};
 use crate::ids::WebhookId;
 
 /// The body of a delivery.
@@ -12,7 +12,7 @@ use crate::ids::WebhookId;
 pub struct WebhookDelivery {
     /// Id of the delivery, the same in every attempt: what came before can be dropped by it. As the header `webhook-id`.
     pub id: WebhookId,
-    /// What happened: `edit.succeeded`, `edit.failed` or `edit.cancelled`.
+    /// What happened: `edit.succeeded`, `edit.failed` or `edit.cancelled`; to a catalog `catalog.ended` or `catalog.cancelled`.
     #[serde(rename = "type")]
     #[schema(example = "edit.succeeded")]
     pub event: String,
@@ -20,7 +20,11 @@ pub struct WebhookDelivery {
     #[schema(example = 1, minimum = 1)]
     pub attempt: u32,
     /// The edit as it is now.
-    pub edit: EditView,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<EditView>,
+    /// The catalog as it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<CatalogView>,
 }
 
 /// The secrets that your webhooks are signed with.

@@ -71,6 +71,12 @@ pub struct Measures {
     /// Seed of the noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// What it took over of earlier edits of the picture.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reused: Vec<String>,
+    /// The edit whose region it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_from: Option<String>,
 }
 
 crate::text_enum::text_enum! {
@@ -116,6 +122,13 @@ impl Measures {
             fingerprint: report["engine"]["fingerprint"].as_str().map(str::to_owned),
             seconds,
             seed: report["seed"].as_u64(),
+            reused: report["reused"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|kind| kind.as_str().map(str::to_owned))
+                .collect(),
+            region_from: report["region_from"].as_str().map(str::to_owned),
         }
     }
 }

@@ -154,8 +154,9 @@ async fn decide(
         let object = |map: &serde_json::Map<_, _>| clean_json(map.clone().into());
         sqlx::query(
             "update catalog_rows r
-            set base_id = a.base_id, mask_id = a.mask_id, fields = a.fields, sent = a.sent
-            from unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::jsonb[]) as a (number, base_id, mask_id, fields, sent)
+            set base_id = a.base_id, mask_id = a.mask_id, fields = a.fields, sent = a.sent, object_id = a.object_id
+            from unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::jsonb[], $8::uuid[])
+                as a (number, base_id, mask_id, fields, sent, object_id)
             where r.catalog_id = $1 and r.number = a.number and r.state = 'waiting' and a.number = any ($7)",
         )
         .bind(catalog.uuid())
@@ -165,13 +166,14 @@ async fn decide(
         .bind(column(rows, |row| object(&row.fields)))
         .bind(column(rows, |row| object(&row.sent)))
         .bind(&changed)
+        .bind(column(rows, |row| row.object))
         .execute(&mut *tx)
         .await?;
     }
     sqlx::query(
         "update catalogs
         set passed = passed + $2, review = review + $3, rejected = rejected + $4, failed = failed + $5,
-            waiting = waiting + $6, version = version + 1, ended_at = case when $6 > 0 then null else ended_at end
+            waiting = waiting + $6, version = version + 1, decided_at = now(), ended_at = case when $6 > 0 then null else ended_at end
         where id = $1",
     )
     .bind(catalog.uuid())

@@ -1,9 +1,13 @@
 //! Catalogs. `rows` takes and shows their rows, `work` makes edits of them and reads what became of those, `decide` changes rows that
-//! ended.
+//! ended. `rates` tells how long edits took lately.
 
 mod decide;
+mod rates;
 mod rows;
 mod work;
+
+use std::collections::HashMap;
+use std::time::Duration;
 
 use limekiln_jobs::api::{CatalogLinks, CatalogPage, CatalogRequest, CatalogView};
 use limekiln_jobs::catalog::{CATALOGS_OPEN_MAX, CatalogState};
@@ -11,6 +15,7 @@ use limekiln_jobs::{BatchId, Digest, TenantId};
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::row::{bad, clean, clean_json, get, id, int, json, whole};
 use crate::{Error, Result, Store};
@@ -105,6 +110,29 @@ impl Store {
         let get = "select * from catalogs where id = $1 and tenant_id = $2";
         self.catalog_changed("catalog_get", sqlx::query(get), tenant, id)
             .await
+    }
+
+    /// These catalogs.
+    pub(crate) async fn catalogs_of(
+        &self,
+        ids: &[BatchId],
+    ) -> Result<HashMap<BatchId, CatalogView>> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+        let statement = sqlx::query("select * from catalogs where id = any ($1)").bind(ids);
+        let rows = self.rows("catalogs_of", statement).await?;
+        rows.iter()
+            .map(|row| view(row).map(|view| (view.id, view)))
+            .collect()
+    }
+
+    /// Deletes up to `limit` rows of catalogs that ended, or were decided on, longer than `age` ago, and catalogs that have none left;
+    /// returns how many rows and catalogs went.
+    pub async fn catalogs_prune(&self, age: Duration, limit: u32) -> Result<u64> {
+        let sql = include_str!("../sql/catalogs_prune.sql");
+        self.pruned("catalogs_prune", sql, age, limit).await
     }
 
     /// A page of catalogs, newest first.

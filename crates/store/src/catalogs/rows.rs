@@ -41,6 +41,8 @@ pub struct NewRow {
     pub image: ImageId,
     /// The mask.
     pub mask: Option<ImageId>,
+    /// The object that it is about: those of a picture with the same one take the first one's region. Nil: it waits for nobody.
+    pub object: Uuid,
     /// What its spec has beside that of its base.
     pub fields: Map<String, Value>,
     /// The fields that came with it.
@@ -245,10 +247,10 @@ async fn add(
     let mut added = 0;
     if open {
         let inserted = sqlx::query(
-            "insert into catalog_rows (catalog_id, number, base_id, image_id, mask_id, fields, sent, row_values, digest)
-            select $1, number, base_id, image_id, mask_id, fields, sent, row_values, digest
-            from unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::bytea[])
-                as a (number, base_id, image_id, mask_id, fields, sent, row_values, digest)
+            "insert into catalog_rows (catalog_id, number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id)
+            select $1, number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id
+            from unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::bytea[], $10::uuid[])
+                as a (number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id)
             on conflict (catalog_id, number) do nothing",
         )
         .bind(catalog.uuid())
@@ -260,6 +262,7 @@ async fn add(
         .bind(column(rows, |row| object(&row.sent)))
         .bind(column(rows, |row| object(&row.values)))
         .bind(column(rows, digests))
+        .bind(column(rows, |row| row.object))
         .execute(&mut *tx)
         .await?;
         added = inserted.rows_affected();

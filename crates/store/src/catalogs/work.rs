@@ -40,6 +40,8 @@ pub struct CatalogDue {
     pub in_flight: u32,
     /// As many it may have.
     pub in_flight_limit: u32,
+    /// Edits that the fleet can run at once.
+    pub slots: u32,
 }
 
 /// What was done to a catalog.
@@ -77,6 +79,7 @@ impl Store {
                 cancelled: get(row, "cancelled")?,
                 in_flight: small(row, "in_flight")?,
                 in_flight_limit: small(row, "in_flight_limit")?,
+                slots: small(row, "slots")?,
             })
         };
         rows.iter().map(due).collect()
@@ -273,7 +276,7 @@ async fn siblings(
             select (r.measures ->> 'share')::double precision as share
             from catalog_rows r
             where r.catalog_id = $1 and r.image_id = a.id and r.state in ('passed', 'review')
-            order by r.catalog_id, r.image_id, r.number
+            order by r.catalog_id, r.image_id, r.object_id, r.number
             limit $3
         ) r
         where r.share is not null",

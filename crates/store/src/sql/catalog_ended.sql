@@ -4,7 +4,8 @@ select
     extract(epoch from e.finished_at - e.started_at)::double precision as seconds,
     jsonb_build_object(
         'recolor', e.report -> 'recolor', 'way', e.report -> 'way', 'roi_share', e.report -> 'roi_share',
-        'composite', e.report -> 'composite', 'engine', e.report -> 'engine', 'seed', e.spec -> 'seed'
+        'composite', e.report -> 'composite', 'engine', e.report -> 'engine', 'seed', e.spec -> 'seed',
+        'reused', e.report -> 'reused', 'region_from', e.report -> 'region_from'
     ) as report
 from catalog_rows r
 left join lateral (select e.* from edits e where e.id = r.edit_id limit 1) e on true

@@ -18,6 +18,12 @@ old as materialized (
                 select from sessions s
                 where s.id = e.session_id and ($2::float8 is null or s.used_at >= now() - make_interval(secs => $2))
             )
+            -- What a catalog made stays as long after the catalog's end, or the last decision on its rows.
+            and not exists (
+                select from catalogs c
+                where c.id = e.batch_id
+                    and (c.ended_at is null or greatest(c.ended_at, c.decided_at) >= now() - make_interval(secs => $1))
+            )
         for update skip locked
     ) q
 ),

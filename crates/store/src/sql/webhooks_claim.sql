@@ -20,7 +20,7 @@ set due_at = now() + make_interval(secs => $4)
 from due d, tenants t
 where w.id = d.id and t.id = w.tenant_id and w.state is not distinct from 'pending'
 returning
-    w.id, w.edit_id, w.ended, w.tenant_id, webhook_origin(w.url) as origin, w.url, w.event, w.attempts, w.due_at,
+    w.id, w.edit_id, w.catalog_id, w.ended, w.tenant_id, webhook_origin(w.url) as origin, w.url, w.event, w.attempts, w.due_at,
     extract(epoch from now() - w.created_at)::double precision as age_s,
     t.webhook_secret,
     case when t.webhook_secret_former_until > now() then t.webhook_secret_former end as webhook_secret_former

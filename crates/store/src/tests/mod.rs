@@ -89,6 +89,8 @@ suite! {
     catalogs::a_catalog_is_paused_cancelled_and_tried_again
     catalogs::rows_are_held_for_their_reasons_and_decided_on
     catalogs::a_row_whose_picture_is_gone_fails_alone
+    catalogs::rows_about_one_object_wait_for_the_first
+    catalogs::an_ended_catalog_is_told_of_once_and_goes_when_it_is_old
     deletion::edits_go_with_all_that_is_left_of_them
     deletion::what_is_in_use_stays
     deletion::a_picture_deleted_and_uploaded_again_lies_elsewhere

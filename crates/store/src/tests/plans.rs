@@ -137,6 +137,17 @@ const HOT: &[(&str, &str)] = &[
         "uuid[], uuid[], uuid[]",
         include_str!("../sql/submit_sessions.sql"),
     ),
+    (
+        "uuid, uuid, uuid[]",
+        include_str!("../sql/catalog_release.sql"),
+    ),
+    ("uuid, int", include_str!("../sql/catalog_ended.sql")),
+    ("int", include_str!("../sql/catalogs_due.sql")),
+    (
+        "uuid, text, text, int",
+        include_str!("../sql/edits_rates.sql"),
+    ),
+    ("float8, int", include_str!("../sql/catalogs_prune.sql")),
     ("uuid", include_str!("../sql/session_nodes.sql")),
     ("uuid, uuid, int", include_str!("../sql/session_tree.sql")),
     (
@@ -216,6 +227,8 @@ async fn hot_statements_only_use_indexes() {
                 "turns",
                 "session_branches",
                 "session_events",
+                "catalogs",
+                "catalog_rows",
             ];
             for table in tables {
                 assert!(

@@ -8,7 +8,7 @@
 mod packed;
 
 use limekiln_jobs::api::Invalid;
-use limekiln_jobs::{Carry, Cost, Failure, FailureClass, Finish, Needs, Resolved, Spec};
+use limekiln_jobs::{Carry, Cost, Failure, FailureClass, Finish, Needs, Resolved, Reuse, Spec};
 use limekiln_lime::Preset;
 use limekiln_lime::canvas::{self, Finishing};
 use limekiln_lime::found::Paint;
@@ -55,6 +55,9 @@ pub fn resolve(spec: &Spec) -> Result<Resolved, Invalid> {
         recolors: preset.recolor.is_some(),
         only_recolors: preset.edit.is_none(),
         needs: packed::needs(&fields),
+        object: (spec.reuse == Some(Reuse::Object) && preset.locate.is_some())
+            .then(|| limekiln_lime::words::object(&spec.instruction, spec.color.is_some()))
+            .flatten(),
         preset: packed::pack(&spec.preset, &fields),
     })
 }
@@ -226,6 +229,25 @@ mod tests {
             assert_eq!(preset.edit.unwrap().steps, 3);
             assert_eq!(preset.locate.unwrap().select.points, 1);
         }
+    }
+
+    #[test]
+    fn only_what_may_take_anothers_region_tells_its_object() {
+        let of = |preset: &str, words: &str, reuse| {
+            let spec = Spec {
+                reuse,
+                instruction: words.to_owned(),
+                ..spec(preset, json!({}))
+            };
+            resolve(&spec).unwrap().object.map(|words| words.join(" "))
+        };
+        let object = Some(Reuse::Object);
+        let sofa = Some("make the sofa".to_owned());
+        assert_eq!(of("fast", "make the sofa red", object), sofa);
+        assert_eq!(of("recolor", "make the sofa teal", object), sofa);
+        assert_eq!(of("fast", "make the sofa red", None), None);
+        assert_eq!(of("base", "make the sofa red", object), None);
+        assert_eq!(of("fast", "remove the sofa", object), None);
     }
 
     #[test]

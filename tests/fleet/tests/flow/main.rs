@@ -2,6 +2,7 @@
 //! a bucket is, and whose services `limekiln dev` takes.
 
 mod bucket;
+mod catalogs;
 mod dev;
 mod gone;
 mod sessions;

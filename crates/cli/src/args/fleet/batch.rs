@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use limekiln_jobs::BatchId;
+use limekiln_jobs::catalog::RowState;
+use url::Url;
 
 use super::GatewayArgs;
 
@@ -25,6 +27,8 @@ Examples:
   limekiln batch submit photos/ --instruction \"make the sofa {color}\" --palette brand.csv --preset recolor --dry-run
       says what would be sent
   limekiln batch status 01939e0c-...
+  limekiln batch sheet 01939e0c-... -o sheet.html
+      a page to look at: input, region and every color of each product
   limekiln batch results 01939e0c-... --out done --files \"{sku}/{color}.png\"
       downloads what passed, and writes done/results.csv";
 
@@ -43,6 +47,7 @@ pub(crate) enum Batch {
     /// Try the rows that failed again
     RetryFailed(BatchOneArgs),
     Results(BatchResultsArgs),
+    Sheet(BatchSheetArgs),
 }
 
 /// Make a catalog of a manifest
@@ -94,13 +99,34 @@ pub(crate) struct BatchSubmitArgs {
     #[arg(long, value_name = "LABEL")]
     pub(crate) encoding: Option<String>,
 
-    /// Say what would be sent, and what is wrong with it, and send nothing
+    /// Say what would be sent, what is wrong with it, and how long it would take by what your edits took lately; send nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    /// Send so many rows alone, drawn at random, as a catalog of their own, and write a sheet of them: look before you send the rest
+    #[arg(long, value_name = "N", conflicts_with_all = ["dry_run", "detach"], value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) sample: Option<u32>,
+
+    /// Where the sheet of a --sample goes
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "sample.html",
+        requires = "sample"
+    )]
+    pub(crate) sheet: PathBuf,
 
     /// What an edit costs, for --dry-run
     #[arg(long, value_name = "AMOUNT", requires = "dry_run")]
     pub(crate) price: Option<f64>,
+
+    /// An address, http or https, that is told once the catalog has ended
+    #[arg(long, value_name = "URL")]
+    pub(crate) webhook: Option<Url>,
+
+    /// An address, http or https, that is told of each row's edit
+    #[arg(long, value_name = "URL")]
+    pub(crate) row_webhook: Option<Url>,
 
     /// Exit once all rows are there, and do not wait for their end
     #[arg(long)]
@@ -143,7 +169,7 @@ pub(crate) struct BatchStatusArgs {
 /// Download results
 ///
 /// Writes the pictures of rows that passed, and results.csv, a manifest of all rows. Interrupted, run it again: files that are there are
-/// not downloaded twice.
+/// not downloaded twice, unless their rows were done again.
 #[derive(Args, Debug)]
 pub(crate) struct BatchResultsArgs {
     #[command(flatten)]
@@ -161,4 +187,26 @@ pub(crate) struct BatchResultsArgs {
     /// Download rows in review, too
     #[arg(long)]
     pub(crate) review: bool,
+}
+
+/// Show a catalog on one page
+///
+/// Writes an HTML file that needs nothing else: for each product its picture, the region that was found, and every color with its
+/// verdict. At most 20,000 rows; --state chooses.
+#[derive(Args, Debug)]
+pub(crate) struct BatchSheetArgs {
+    #[command(flatten)]
+    pub(crate) one: BatchOneArgs,
+
+    /// Where to write it; a name that ends in .png gets as many pages as it takes: sheet-1.png, ...
+    #[arg(short, long, value_name = "FILE", default_value = "sheet.html")]
+    pub(crate) output: PathBuf,
+
+    /// Only rows of this state: passed, review, rejected, failed, ...
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<RowState>,
+
+    /// Longer side of the pictures on it, in pixels
+    #[arg(long, value_name = "PX", default_value_t = 320, value_parser = clap::value_parser!(u32).range(16..=2048))]
+    pub(crate) side: u32,
 }

@@ -64,6 +64,15 @@ pub(crate) struct RetentionArgs {
     )]
     pub(crate) keep_edits: Age,
 
+    /// How long to keep a catalog after its end, or after the last decision on its rows, or `forever`
+    #[arg(
+        long,
+        value_name = "AGE",
+        env = "LIMEKILN_KEEP_CATALOGS",
+        default_value = "30d"
+    )]
+    pub(crate) keep_catalogs: Age,
+
     /// How long to keep a session after its last turn, with all its turns, or `forever`
     #[arg(
         long,

@@ -23,7 +23,9 @@ mod telemetry;
 mod tenants;
 mod work;
 
-pub(crate) use batch::{Batch, BatchArgs, BatchOneArgs, BatchResultsArgs, BatchSubmitArgs};
+pub(crate) use batch::{
+    Batch, BatchArgs, BatchOneArgs, BatchResultsArgs, BatchSheetArgs, BatchSubmitArgs,
+};
 pub(crate) use coordinate::{CoordinateArgs, RetentionArgs};
 #[cfg(feature = "embedded")]
 pub(crate) use dev::DevArgs;

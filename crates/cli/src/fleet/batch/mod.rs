@@ -1,13 +1,18 @@
 //! `limekiln batch`: whole catalogs through a gateway.
 //!
 //! `manifest` reads rows, `decode` their encodings, `product` makes of them what is sent, `submit` sends it, `results` fetches what came
-//! of it.
+//! of it and not `had` before, `sheet` shows it on one `page`, or on `pages` of PNG. `estimate` says what a catalog would take.
 
 mod decode;
+mod estimate;
+mod had;
 mod lines;
 mod manifest;
+mod page;
+mod pages;
 mod product;
 mod results;
+mod sheet;
 mod submit;
 
 use std::time::Duration;
@@ -56,6 +61,7 @@ pub(crate) async fn run(command: &Batch) -> Result<()> {
             Ok(())
         }
         Batch::Results(args) => results::run(args).await,
+        Batch::Sheet(args) => sheet::run(args).await,
     }
 }
 

@@ -81,6 +81,9 @@ impl Product {
                 defaults.insert(name.to_owned(), value.clone().into());
             }
         }
+        if let Some(url) = &args.row_webhook {
+            defaults.insert("webhook".to_owned(), url.as_str().into());
+        }
         Ok(Self {
             folder: manifest.folder(),
             manifest,

@@ -10,6 +10,7 @@ use limekiln_jobs::catalog::{RowState, Template, cell_text};
 use limekiln_pictures::Format;
 use serde_json::Value;
 
+use super::had::Had;
 use super::{client, get};
 use crate::args::BatchResultsArgs;
 use crate::fleet::client::Client;
@@ -36,7 +37,7 @@ pub(super) async fn run(args: &BatchResultsArgs) -> Result<()> {
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let path = args.out.join(MANIFEST);
     // Beside its place, so that a manifest of before stays until this one is whole; a file, since there may be a million rows.
-    let manifest = tempfile::NamedTempFile::new_in(&args.out);
+    let manifest = output::temporary(&args.out);
     let manifest = manifest.with_context(|| args.out.display().to_string())?;
     let mut fetching = Fetching {
         client: &client,
@@ -44,6 +45,7 @@ pub(super) async fn run(args: &BatchResultsArgs) -> Result<()> {
         files,
         format,
         names: HashSet::from([MANIFEST.to_owned()]),
+        had: Had::open(&args.out, &path)?,
         downloaded: 0,
     };
     let mut lines = csv::Writer::from_writer(BufWriter::new(manifest.as_file()));
@@ -53,6 +55,7 @@ pub(super) async fn run(args: &BatchResultsArgs) -> Result<()> {
     let written = manifest.persist(&path).map_err(|error| error.error);
     written.with_context(|| path.display().to_string())?;
     let downloaded = fetching.downloaded;
+    fetching.had.end()?;
     output::print(&if args.one.json {
         serde_json::json!({"downloaded": downloaded, "rows": view.rows, "manifest": path})
             .to_string()
@@ -73,6 +76,7 @@ struct Fetching<'a> {
     format: Format,
     /// Names that are taken, in lower case.
     names: HashSet<String>,
+    had: Had,
     downloaded: u64,
 }
 
@@ -128,7 +132,7 @@ impl Fetching<'_> {
             self.names.insert(name.to_lowercase());
         }
         let path = self.args.out.join(&name);
-        if path.exists() {
+        if path.exists() && self.had.is(row.row, edit) {
             return Ok(Some(name));
         }
         if let Some(folder) = path.parent() {
@@ -140,13 +144,14 @@ impl Fetching<'_> {
             .await
             .with_context(|| format!("row {}", row.row))?;
         output::write(&path, &file.bytes)?;
+        self.had.add(row.row, edit)?;
         self.downloaded += 1;
         Ok(Some(name))
     }
 }
 
 /// Columns before those of the rows' values.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 17] = [
     "row",
     "state",
     "reasons",
@@ -161,6 +166,8 @@ const COLUMNS: [&str; 15] = [
     "changed_outside",
     "seconds",
     "used_seed",
+    "reused",
+    "region_from",
     "fingerprint",
 ];
 
@@ -184,6 +191,8 @@ fn cells(row: &RowView, file: Option<&str>, columns: &[String]) -> Vec<String> {
         count(measures.changed_outside),
         number(measures.seconds),
         count(measures.seed),
+        measures.reused.join(" "),
+        measures.region_from.clone().unwrap_or_default(),
         measures.fingerprint.clone().unwrap_or_default(),
     ];
     let values = columns
@@ -192,7 +201,8 @@ fn cells(row: &RowView, file: Option<&str>, columns: &[String]) -> Vec<String> {
     own.into_iter().chain(values).collect()
 }
 
-fn text(value: &Value) -> String {
+/// A value as people read it.
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),

@@ -1,7 +1,7 @@
 //! `limekiln batch submit`: everything is checked, then sent in order. The gateway knows how many rows it has, so a submit that died goes
 //! on where it was, without a note of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
@@ -9,16 +9,16 @@ use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
 use futures_util::stream;
 use limekiln_jobs::ImageId;
-use limekiln_jobs::api::{CatalogRequest, CatalogRow, CatalogView, Models, RowsTaken};
+use limekiln_jobs::api::{CatalogRequest, CatalogRow, CatalogView, RowsTaken};
 use limekiln_jobs::catalog::{CHUNK_BYTES_MAX, ROWS_MAX};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::product::{Product, Row};
-use super::{follow, say};
+use super::{estimate, follow, say, sheet};
 use crate::args::BatchSubmitArgs;
 use crate::fleet::client::Client;
 use crate::fleet::submit::read;
-use crate::output::print;
+use crate::output::{name_probe, print};
 use crate::progress::Progress;
 use crate::settings::Usage;
 
@@ -32,11 +32,11 @@ const REMEMBERED: usize = 50_000;
 const NAMED: usize = 20;
 
 /// What a manifest comes to.
-struct Counted {
-    rows: u64,
-    pictures: usize,
-    bad: u64,
-    named: Vec<String>,
+pub(super) struct Counted {
+    pub(super) rows: u64,
+    pub(super) pictures: usize,
+    pub(super) bad: u64,
+    pub(super) named: Vec<String>,
     /// Names what is sent: the same rows are the same catalog.
     key: String,
 }
@@ -53,11 +53,12 @@ pub(super) async fn run(args: &BatchSubmitArgs) -> Result<()> {
         name: args.name.clone(),
         defaults: product.defaults.clone(),
         priority: args.priority,
+        webhook: args.webhook.clone(),
         ..CatalogRequest::default()
     };
     let counted = count(&product, &request)?;
     if args.dry_run {
-        return dry_run(args, &client, &counted).await;
+        return estimate::run(args, &client, &counted).await;
     }
     if counted.bad > 0 {
         for bad in &counted.named {
@@ -75,28 +76,11 @@ pub(super) async fn run(args: &BatchSubmitArgs) -> Result<()> {
     if counted.rows > ROWS_MAX {
         bail!("{} rows: a catalog has at most {ROWS_MAX}", counted.rows);
     }
-    let view: CatalogView = client
-        .catalog_create(&request, &counted.key)
-        .await
-        .context("the catalog can't be made")?;
-    let path = format!("/v1/catalogs/{}", view.id);
-    eprintln!("catalog {}", view.id);
-    if view.rows > 0 {
-        eprintln!("{} of {} rows are there already", view.rows, counted.rows);
+    if let Some(count) = args.sample {
+        return sample(args, &client, &product, request, &counted, count.into()).await;
     }
-    let sent = send(&client, &product, &path, view.rows, counted.rows);
-    tokio::select! {
-        sent = sent => sent?,
-        _ = tokio::signal::ctrl_c() => bail!("not all rows are sent: run the same command again to go on"),
-    }
-    let mut view: CatalogView = client.post(&format!("{path}/seal")).await?;
-    if view.rows != counted.rows {
-        bail!(
-            "the gateway has {} rows and the manifest {}: it changed while it was read",
-            view.rows,
-            counted.rows
-        );
-    }
+    let rows = product.rows()?;
+    let mut view = sent(&client, &request, &counted.key, rows, counted.rows).await?;
     if args.detach {
         if args.json {
             return say(&view, true);
@@ -114,6 +98,88 @@ pub(super) async fn run(args: &BatchSubmitArgs) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Sends some rows as a catalog of their own, and draws a sheet of them.
+async fn sample(
+    args: &BatchSubmitArgs,
+    client: &Client,
+    product: &Product,
+    request: CatalogRequest,
+    counted: &Counted,
+    count: u64,
+) -> Result<()> {
+    name_probe(&args.sheet)?;
+    let chosen = chosen(&counted.key, count, counted.rows);
+    let all = chosen.len() as u64;
+    let name = match request.name.as_str() {
+        "" => format!("sample of {all}"),
+        name => format!("{name} (sample of {all})"),
+    };
+    let request = CatalogRequest { name, ..request };
+    let of = |row: Result<Row>| match row {
+        Ok(row) if !chosen.contains(&row.number) => None,
+        row => Some(row),
+    };
+    let mut number = 0;
+    let rows = product.rows()?.filter_map(of).map(|row| {
+        number += 1;
+        row.map(|row| Row { number, ..row })
+    });
+    let key = format!("{}-{all}", counted.key);
+    let view = sent(client, &request, &key, rows, all).await?;
+    let view = follow(client, view.id).await?;
+    let drawn = sheet::draw(client, &view, &args.sheet, None, sheet::SIDE).await?;
+    say(&view, args.json)?;
+    eprintln!(
+        "{}; look at it, then run the same without --sample",
+        drawn.says(&args.sheet)
+    );
+    Ok(())
+}
+
+/// So many rows, drawn at random: the same ones of the same manifest, so that a sample that was interrupted goes on.
+fn chosen(key: &str, count: u64, rows: u64) -> BTreeSet<u64> {
+    let mut chosen = BTreeSet::new();
+    let mut random = blake3::Hasher::new().update(key.as_bytes()).finalize_xof();
+    let mut drawn = [0; 8];
+    while (chosen.len() as u64) < count.min(rows) {
+        random.fill(&mut drawn);
+        chosen.insert(u64::from_le_bytes(drawn) % rows + 1);
+    }
+    chosen
+}
+
+/// Makes the catalog, or finds the one that was made with this key, and sends the rows that it lacks.
+async fn sent(
+    client: &Client,
+    request: &CatalogRequest,
+    key: &str,
+    rows: impl Iterator<Item = Result<Row>>,
+    all: u64,
+) -> Result<CatalogView> {
+    let view: CatalogView = client
+        .catalog_create(request, key)
+        .await
+        .context("the catalog can't be made")?;
+    let path = format!("/v1/catalogs/{}", view.id);
+    eprintln!("catalog {}", view.id);
+    if view.rows > 0 {
+        eprintln!("{} of {all} rows are there already", view.rows);
+    }
+    let rows = rows.skip(usize::try_from(view.rows)?);
+    tokio::select! {
+        sent = send(client, rows, &path, view.rows, all) => sent?,
+        _ = tokio::signal::ctrl_c() => bail!("not all rows are sent: run the same command again to go on"),
+    }
+    let view: CatalogView = client.post(&format!("{path}/seal")).await?;
+    if view.rows != all {
+        bail!(
+            "the gateway has {} rows and the manifest {all}: it changed while it was read",
+            view.rows
+        );
+    }
+    Ok(view)
 }
 
 /// Reads and checks everything.
@@ -150,55 +216,23 @@ fn count(product: &Product, request: &CatalogRequest) -> Result<Counted> {
     Ok(counted)
 }
 
-/// Says what would be sent.
-async fn dry_run(args: &BatchSubmitArgs, client: &Client, counted: &Counted) -> Result<()> {
-    let good = counted.rows - counted.bad;
-    let models: Models = client.models().await?;
-    let asked = models.data.iter().find(|model| match &args.served_as {
-        Some(name) => model.id.as_str() == name,
-        None => model.default,
-    });
-    let cost = args.price.map(|price| price * good as f64);
-    if args.json {
-        let told = json!({
-            "rows": counted.rows, "pictures": counted.pictures, "edits": good, "bad": counted.bad, "errors": counted.named,
-            "cost": cost, "workers": asked.map(|model| model.workers),
-        });
-        print(&told.to_string());
-    } else {
-        for bad in &counted.named {
-            eprintln!("{bad}");
-        }
-        let mut line = format!(
-            "{} rows of {} pictures: {good} edits, {} wrong",
-            counted.rows, counted.pictures, counted.bad
-        );
-        if let Some(cost) = cost {
-            line += &format!("; cost {cost:.2}");
-        }
-        if let Some(model) = asked {
-            line += &format!("; {} workers hold {} now", model.workers, model.id);
-        }
-        print(&line);
-    }
-    if counted.bad > 0 {
-        return Err(Usage(format!("{} rows are wrong", counted.bad)).into());
-    }
-    Ok(())
-}
-
 /// Sends the rows after those that are there.
-async fn send(client: &Client, product: &Product, path: &str, there: u64, all: u64) -> Result<()> {
+async fn send(
+    client: &Client,
+    rows: impl Iterator<Item = Result<Row>>,
+    path: &str,
+    there: u64,
+    all: u64,
+) -> Result<()> {
     let bar = Progress::new("");
     let mut images = HashMap::new();
     let mut chunk: Vec<Row> = Vec::with_capacity(CHUNK);
     let mut sent = there;
-    let rows = product.rows()?.skip(usize::try_from(there)?);
     for row in rows {
         chunk.push(row.context("the manifest changed while it was read")?);
         if chunk.len() == CHUNK {
             sent += flush(client, path, &mut images, &mut chunk).await?;
-            bar.count("sent", sent as usize, all as usize);
+            bar.count("sent", sent as usize, all.max(1) as usize);
         }
     }
     if !chunk.is_empty() {
@@ -280,4 +314,20 @@ fn line(row: Row, images: &HashMap<PathBuf, ImageId>) -> Result<Vec<u8>> {
     })?;
     line.push(b'\n');
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_of_the_manifest_and_always_the_same() {
+        let of = |key: &str, count, rows| chosen(key, count, rows);
+        let some = of("key", 20, 1_000_000);
+        assert_eq!(some.len(), 20);
+        assert!(some.iter().all(|row| (1..=1_000_000).contains(row)));
+        assert_eq!(some, of("key", 20, 1_000_000));
+        assert_ne!(some, of("other", 20, 1_000_000));
+        assert_eq!(of("key", 20, 5), (1..=5).collect());
+    }
 }

@@ -35,6 +35,7 @@ fn row(number: u64, image: ImageId) -> NewRow {
         base: BASE,
         image,
         mask: None,
+        object: Uuid::nil(),
         fields,
         sent: Map::new(),
         values: Map::new(),
@@ -44,7 +45,10 @@ fn row(number: u64, image: ImageId) -> NewRow {
 
 impl TestContext {
     async fn catalog(&self, key: Option<&str>) -> CatalogCreated {
-        let request = CatalogRequest::default();
+        self.catalog_asked(key, CatalogRequest::default()).await
+    }
+
+    async fn catalog_asked(&self, key: Option<&str>, request: CatalogRequest) -> CatalogCreated {
         let catalog = NewCatalog {
             id: BatchId::new(),
             request,
@@ -322,4 +326,155 @@ pub(in crate::tests) async fn a_row_whose_picture_is_gone_fails_alone(store: &St
         .unwrap();
     context.work(catalog, 9).await;
     assert_eq!(context.view(catalog).await.failed, 2);
+}
+
+pub(in crate::tests) async fn rows_about_one_object_wait_for_the_first(store: &Store) {
+    let context = TestContext::new(store).await;
+    let CatalogCreated::Created(view) = context.catalog(None).await else {
+        panic!("not created")
+    };
+    let catalog = view.id;
+    let of = |number: u64, object: u128| NewRow {
+        object: Uuid::from_u128(object),
+        ..row(number, context.image)
+    };
+    // Three rows about a sofa, two about a lamp, two that wait for nobody.
+    let rows = [
+        of(1, 1),
+        of(2, 2),
+        of(3, 1),
+        of(4, 2),
+        of(5, 1),
+        of(6, 0),
+        of(7, 0),
+    ];
+    context.add(catalog, &rows).await;
+    let live = async || {
+        let live = context.rows(catalog, RowState::Live).await;
+        live.iter().map(|row| row.0).collect::<Vec<_>>()
+    };
+    let edit_of = async |number: u64| {
+        let live = context.rows(catalog, RowState::Live).await;
+        let of = live.iter().find(|row| row.0 == number);
+        of.unwrap().1.unwrap()
+    };
+    assert_eq!(context.work(catalog, 9).await.started, 4);
+    assert_eq!(live().await, [1, 2, 6, 7]);
+    assert_eq!(context.work(catalog, 9).await.started, 0);
+    // The first has ended: the others of its object go, those of the other object do not.
+    context.reported(edit_of(1).await, json!({})).await;
+    assert_eq!(context.work(catalog, 1).await.started, 1);
+    assert_eq!(context.work(catalog, 9).await.started, 1);
+    assert_eq!(live().await, [2, 3, 5, 6, 7]);
+    // One that failed holds up nobody either.
+    let failed = edit_of(2).await;
+    let claimed = context.claim(failed).await;
+    let class = limekiln_jobs::FailureClass::User;
+    assert!(
+        context
+            .fail(failed, claimed.epoch, class)
+            .await
+            .is_applied()
+    );
+    assert_eq!(context.work(catalog, 9).await.started, 1);
+    assert_eq!(live().await, [3, 4, 5, 6, 7]);
+    // Nor does one that nobody runs for long.
+    context.add(catalog, &[of(8, 3), of(9, 3)]).await;
+    assert_eq!(context.work(catalog, 9).await.started, 1);
+    let late = "update edits set created_at = now() - interval '11 minutes' where id = $1";
+    age(store, edit_of(8).await, late).await;
+    assert_eq!(context.work(catalog, 9).await.started, 1);
+    assert_eq!(live().await, [3, 4, 5, 6, 7, 8, 9]);
+}
+
+pub(in crate::tests) async fn an_ended_catalog_is_told_of_once_and_goes_when_it_is_old(
+    store: &Store,
+) {
+    let context = TestContext::new(store).await;
+    let request = CatalogRequest {
+        webhook: Some("https://example.com/catalogs".parse().unwrap()),
+        ..CatalogRequest::default()
+    };
+    let CatalogCreated::Created(view) = context.catalog_asked(None, request).await else {
+        panic!("not created")
+    };
+    let catalog = view.id;
+    context.add(catalog, &[row(1, context.image)]).await;
+    store.catalog_seal(context.tenant, catalog).await.unwrap();
+    context.work(catalog, 9).await;
+    let (_, edit) = context.rows(catalog, RowState::Live).await[0];
+    let edit = edit.unwrap();
+    let due = async || {
+        let mut due = store.webhooks_due(None, 1000, 1000).await.unwrap();
+        due.retain(|(endpoint, due)| endpoint.tenant == context.tenant && *due > 0);
+        due
+    };
+    assert_eq!(due().await, []);
+    context.reported(edit, json!({})).await;
+    assert!(context.work(catalog, 9).await.ended);
+    let hour = std::time::Duration::from_secs(3600);
+    let told = store.webhooks_claim(&due().await, hour).await.unwrap();
+    let [told] = &told[..] else {
+        panic!("{told:?}")
+    };
+    let Told::Catalog(view) = &told.told else {
+        panic!("{told:?}")
+    };
+    assert_eq!(
+        (view.id, view.passed, &*told.event),
+        (catalog, 1, "catalog.ended")
+    );
+    assert!(store.webhook_done(told).await.unwrap().is_applied());
+    assert_eq!(due().await, []);
+
+    // It stays until it is old enough, and so do its edits; a decision makes it young again.
+    let day = 24 * hour;
+    let there = async || {
+        store
+            .catalog_get(context.tenant, catalog)
+            .await
+            .unwrap()
+            .is_some()
+    };
+    let kept = async || {
+        store
+            .edit_get(context.tenant, edit)
+            .await
+            .unwrap()
+            .is_some()
+    };
+    let prune = async || {
+        while store.catalogs_prune(day, 1).await.unwrap() > 0 {}
+        let mut after = None;
+        loop {
+            let pruned = store
+                .edits_prune(day, Some(day), after, 1000)
+                .await
+                .unwrap();
+            after = pruned.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    };
+    let old = "update edits set finished_at = finished_at - interval '2 days' where id = $1";
+    age(store, edit, old).await;
+    prune().await;
+    assert!(there().await && kept().await);
+    let ended = "update catalogs set ended_at = ended_at - interval '2 days' where id = (select batch_id from edits where id = $1)";
+    age(store, edit, ended).await;
+    let decision = Decision {
+        verdict: DecisionKind::Reject,
+        by: String::new(),
+        at: OffsetDateTime::UNIX_EPOCH,
+    };
+    let none = (Vec::new(), Vec::new());
+    let decided = store.catalog_decide(context.tenant, catalog, &decision, &[1], &none);
+    assert_eq!(decided.await.unwrap(), Some(1));
+    prune().await;
+    assert!(there().await && kept().await);
+    let decided = "update catalogs set decided_at = decided_at - interval '2 days' where id = (select batch_id from edits where id = $1)";
+    age(store, edit, decided).await;
+    prune().await;
+    assert!(!there().await && !kept().await);
 }
