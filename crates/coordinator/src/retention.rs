@@ -131,7 +131,13 @@ impl ControlLoop for Prune {
             return Ok(Next::After(every));
         }
         if self.recounted.is_none_or(|at| at.elapsed() >= RECOUNT) {
-            self.store.lines_recount().await?;
+            let wrong = self.store.lines_recount().await?;
+            if wrong > 0 {
+                tracing::warn!(
+                    lines = wrong,
+                    "counts of what waits were wrong, and are put right"
+                );
+            }
             self.recounted = Some(Instant::now());
         }
         for (what, count) in self.statements().await? {

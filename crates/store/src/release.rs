@@ -81,21 +81,24 @@ impl Store {
         Ok(readable("edits_release", &rows, announcement))
     }
 
-    /// Counts the lines anew, in case they are not what the edits say; returns how many there are. Holds up the release
-    /// meanwhile, and reads all that waits: once a day is enough.
+    /// Counts the lines anew, in case they are not what the edits say; returns how many were wrong. Reads all that waits and
+    /// holds up nobody: what is missing is added to the list of changes, which the next release folds in.
     pub async fn lines_recount(&self) -> Result<u64> {
         let mut conn = self.conn().await?;
-        let lines: i64 = deadline(async {
+        let wrong: i64 = deadline(async {
+            let wrong = sqlx::query_scalar("select lines_recount()")
+                .fetch_one(conn.get())
+                .await?;
             let mut tx = conn.get().begin_with(BEGIN).await?;
-            let lines = sqlx::query_scalar("select lines_recount()")
-                .fetch_one(&mut *tx)
+            sqlx::query("delete from lines where queued = 0 and waiting = 0 and head is null")
+                .execute(&mut *tx)
                 .await?;
             tx.commit().await?;
-            Ok(lines)
+            Ok(wrong)
         })
         .await?;
         conn.done_with("lines_recount");
-        Ok(lines.unsigned_abs())
+        Ok(wrong.unsigned_abs())
     }
 
     /// Takes announcements back whose publish failed; returns how many were still unclaimed.

@@ -74,8 +74,8 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
         ["", "select, delete", "select, insert, update, delete"],
     ),
     ("lines", ["select", "select, insert, update, delete", ""]),
-    ("line_changes", ["select", "select, delete", ""]),
-    ("line_folds", ["", "select, update", ""]),
+    ("line_changes", ["select", "select, insert, delete", ""]),
+    ("line_folds", ["", "select, insert, update", ""]),
     (
         "usage",
         [

@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 29] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 30] = [
     (
         1,
         "fleet",
@@ -149,6 +149,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 29] = [
         40,
         "sign_ins",
         include_str!("../../../migrations/0040_sign_ins.sql"),
+    ),
+    (
+        41,
+        "lines_unlogged",
+        include_str!("../../../migrations/0041_lines_unlogged.sql"),
     ),
     (
         44,

@@ -19,7 +19,7 @@ pub(super) struct Session {
     /// Cancelled once the connection is gone.
     pub(super) ended: CancellationToken,
     /// How long an operation waits for RabbitMQ's answer.
-    timeout: Duration,
+    pub(super) timeout: Duration,
     /// Why RabbitMQ blocked the connection, in its words.
     reason: Mutex<String>,
 }

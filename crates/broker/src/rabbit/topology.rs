@@ -4,15 +4,17 @@
 use std::time::Duration;
 
 use lapin::options::{
-    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
-    QueuePurgeOptions,
+    BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer, ExchangeKind};
+use limekiln_jobs::retry::Policy;
+use tokio::time::{Instant, sleep};
 
 use super::session::Session;
 use crate::queue::{DEAD, DEAD_LIMIT, DELIVERY_LIMIT, QUEUE_LIMIT, Queue};
-use crate::{Followed, Result};
+use crate::{Error, Followed, Result};
 
 /// How long the queue of a cohort is kept that nobody reads: its workers were replaced. What was in it is announced again.
 const COHORT_EXPIRES_MS: u32 = 24 * 3600 * 1000;
@@ -24,6 +26,11 @@ pub(super) const PROGRESS: &str = "limekiln.progress";
 pub(super) const WAKE: &str = "limekiln.wake";
 /// The exchange of stops to workers.
 pub(super) const STOP: &str = "limekiln.stop";
+
+/// Begins the names of queues that say that another is being declared.
+const DECLARING: &str = "limekiln.declaring";
+/// Between two looks whether somebody else is done with declaring a queue, which takes some milliseconds.
+const PAUSES: Policy = Policy::new(Duration::from_millis(10), Duration::from_millis(100));
 
 /// The routing key of live progress.
 pub(super) fn progress_key(followed: Followed) -> String {
@@ -76,8 +83,9 @@ pub(super) async fn declare(session: &Session) -> Result<()> {
     session.close(channel).await
 }
 
-/// Declares one queue of edits.
+/// Declares one queue of edits. It runs when this returns.
 pub(super) async fn declare_queue(session: &Session, queue: &Queue) -> Result<()> {
+    let alone = alone(session, &queue.name).await?;
     let channel = session.channel().await?;
     let name = &queue.name;
     let mut arguments = table([
@@ -100,7 +108,64 @@ pub(super) async fn declare_queue(session: &Session, queue: &Queue) -> Result<()
     )
     .await?;
     queue_bind(session, &channel, name, EDITS, name).await?;
-    session.close(channel).await
+    session.close(channel).await?;
+    match alone {
+        Some(Alone { channel, .. }) => session.close(channel).await,
+        None => Ok(()),
+    }
+}
+
+/// Nobody else declares a certain queue while this channel is open.
+struct Alone {
+    channel: Channel,
+    _consumer: Consumer,
+}
+
+/// Waits until nobody else, in any process, declares the queue; none where it is known to run.
+///
+/// RabbitMQ 3.10 answers all but the first who declare a new quorum queue at once before it runs, and closes the connection
+/// of whoever consumes from it then (`INTERNAL_ERROR`). The lock is an exclusive consumer of a queue that goes with it, so it ends
+/// with its channel, however that ends.
+async fn alone(session: &Session, name: &str) -> Result<Option<Alone>> {
+    let lock = format!("{DECLARING}.{name}");
+    let until = Instant::now() + session.timeout;
+    let mut pauses = PAUSES.start();
+    loop {
+        let found = inspect_queue(session, name).await?;
+        if found.is_some_and(|(ready, consumers)| ready + consumers > 0) {
+            return Ok(None);
+        }
+        let channel = session.channel().await?;
+        match consume_alone(session, &channel, &lock).await {
+            Ok(_consumer) => return Ok(Some(Alone { channel, _consumer })),
+            // Somebody has it, or let go of it between the declaration and the consumer.
+            Err(error) if matches!(error, Error::Denied(_)) || error.is_missing() => {}
+            Err(error) => return Err(error),
+        }
+        if Instant::now() > until {
+            tracing::warn!(
+                queue = name,
+                "somebody has been declaring it for long; not waiting any more"
+            );
+            return Ok(None);
+        }
+        sleep(pauses.delay()).await;
+    }
+}
+
+async fn consume_alone(session: &Session, channel: &Channel, lock: &str) -> Result<Consumer> {
+    let options = QueueDeclareOptions {
+        auto_delete: true,
+        ..QueueDeclareOptions::durable()
+    };
+    let arguments = table([("x-queue-type", text("classic"))]);
+    queue_declare(session, channel, lock, options, arguments).await?;
+    let options = BasicConsumeOptions {
+        exclusive: true,
+        ..Default::default()
+    };
+    let consuming = channel.basic_consume(lock.into(), "".into(), options, FieldTable::default());
+    session.rpc(lock, consuming).await
 }
 
 /// Deletes a queue with what is in it. RabbitMQ takes one that is absent for deleted.

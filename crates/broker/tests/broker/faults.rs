@@ -67,6 +67,34 @@ async fn connections_closed_by_the_server() {
     announce_and_take(&broker, &mut consumer, &announced).await;
 }
 
+/// New models of one test, each read by nine at once.
+const MODELS: usize = 12;
+
+/// RabbitMQ closes the connection of a consumer whose queue is declared and does not run yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_read_a_new_model_at_once() {
+    let node = RabbitMq::shared();
+    let proxy = Proxy::start(node.port());
+    let settings = Settings::new(proxy.before(&node.vhost().await));
+    let connecting = || async { Broker::connect(&settings).await.unwrap() };
+    // Of one process, and of several.
+    let brokers = futures_util::future::join_all((0..3).map(|_| connecting())).await;
+    let connections = proxy.accepted();
+    for round in 0..MODELS {
+        let rooms = model(&format!("rooms-{round}"));
+        let starting =
+            (0..9).map(|n| brokers[n % 3].consume(std::slice::from_ref(&rooms), None, 1));
+        let consumers = futures_util::future::join_all(starting).await;
+        until("readers", SOON, async || {
+            let depths = brokers[0].depth(&rooms).await.unwrap();
+            depths.iter().all(|depth| depth.consumers == 9)
+        })
+        .await;
+        drop(consumers);
+    }
+    assert_eq!(proxy.accepted(), connections, "connections were lost");
+}
+
 /// The network swallows everything, so confirms never come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn confirms_lost_in_a_blackhole() {

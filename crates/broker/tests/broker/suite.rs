@@ -21,6 +21,7 @@ macro_rules! tests {
             the_class_is_chosen_when_a_slot_is_free
             a_busy_consumer_leaves_messages_to_idle_ones
             floods_of_both_classes_lose_nothing
+            models_without_edits_hold_no_slots
             cohorts_are_apart
             no_more_than_slots_at_once
             requeued_and_dropped_edits_come_again
@@ -336,6 +337,27 @@ pub(crate) async fn deliveries_outlive_their_consumer(here: Broker, there: Broke
     })
     .await;
     assert_eq!(other.ready(), 0);
+}
+
+/// All slots are for whatever model has edits, and bursts on several at once lose nothing.
+pub(crate) async fn models_without_edits_hold_no_slots(here: Broker, there: Broker) {
+    let names: Vec<_> = (0..8).map(|n| format!("rooms-{n}")).collect();
+    let models: Vec<_> = names.iter().map(|name| model(name)).collect();
+    let mut consumer = there.consume(&models, None, 4).await.unwrap();
+    announce(&here, &hints("rooms-7", Class::Bulk, 6)).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(next(&mut consumer).await);
+    }
+    held.into_iter().for_each(limekiln_broker::Delivery::ack);
+    for _ in 0..2 {
+        next(&mut consumer).await.ack();
+    }
+    for _ in 0..3 {
+        let burst: Vec<_> = names.iter().map(|name| hint(name, Class::Bulk)).collect();
+        announce_and_take(&here, &mut consumer, &burst).await;
+    }
+    assert_eq!(dead(&here).await, 0);
 }
 
 pub(crate) async fn models_are_apart(here: Broker, there: Broker) {

@@ -293,6 +293,8 @@ async fn everything_at_once_deadlocks_nowhere_and_leaks_nothing() {
                     .await
                     .unwrap();
                 store.edits_release(None, 50, 50).await.unwrap();
+                // What others change meanwhile is not taken for a fault.
+                assert_eq!(store.lines_recount().await.unwrap(), 0);
             }
         });
     }

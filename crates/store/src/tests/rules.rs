@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::migrate::{OUTSIDE, STEP};
 use crate::store::MIGRATIONS;
 
-/// Migrations from before the rules, and two whose checks and index are on `tenants`, of which there are few.
-const EXEMPT: [i64; 4] = [1, 2, 7, 8];
+/// Migrations from before the rules, two whose checks and index are on `tenants`, of which there are few, and one that writes
+/// the counted lines anew, which are as few.
+const EXEMPT: [i64; 5] = [1, 2, 7, 8, 41];
 
 /// What is wrong with a migration.
 fn faults(sql: &str) -> Vec<String> {

@@ -1,11 +1,15 @@
 //! Whose services `limekiln dev` takes.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
+use limekiln_fleet_tests::watch::follow;
 use limekiln_testbed::{Postgres, port_free};
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use crate::told::Named;
-use crate::{Dev, http};
+use crate::{Dev, END, http, room};
 
 /// Everything lies in the data folder, so that a service account without a home can run it.
 #[tokio::test(flavor = "multi_thread")]
@@ -134,5 +138,57 @@ async fn dev_takes_no_fleet_from_the_environment_and_none_that_is_not_its_own() 
         .fetch_one(&mut postgres)
         .await?;
     ensure!(tenants == 0, "dev made a tenant in production");
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy(&entry.path(), &target)?,
+            false => drop(std::fs::copy(entry.path(), target)?),
+        }
+    }
+    Ok(())
+}
+
+/// A checkpoint of somebody else's, in a folder and in the hub's cache: its name is the last part, or what `--as` says.
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_edits_with_another_model() -> Result<()> {
+    let http = http();
+    let data = tempfile::tempdir()?;
+    let (picture, _) = room(data.path()).await?;
+    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reference/checkpoints/sd1");
+    let hub = data.path().join("hub");
+    let (repo, commit) = (hub.join("models--owner--Small-Model"), "c".repeat(40));
+    copy(&small, &repo.join("snapshots").join(&commit))?;
+    std::fs::create_dir(repo.join("refs"))?;
+    std::fs::write(repo.join("refs/main"), commit)?;
+    let exported = [
+        ("HF_HUB_CACHE", hub.display().to_string()),
+        ("HF_HUB_OFFLINE", "1".to_owned()),
+    ];
+    let exported = exported.map(|(name, value)| (name.to_owned(), value));
+    let folder = small.display().to_string();
+    for (args, name) in [
+        (&["--model", &folder][..], "sd1"),
+        (&["--model", "hf:owner/Small-Model"], "small-model"),
+        (&["--model", &folder, "--as", "ours"], "ours"),
+    ] {
+        let dev = Dev::start_of(&data, port_free(), &http, &exported, args).await?;
+        let image = dev.client.upload(picture.clone()).await?;
+        let edit = json!({
+            "image": image, "instruction": "make the sofa red", "preset": "base", "size": 64, "options": { "edit": { "steps": 2 } },
+        });
+        let edit = dev.client.submit(name, &edit).await?;
+        follow(&dev.client, edit, END).await?;
+        let view = dev.client.edit(edit).await?;
+        ensure!(
+            view["state"] == "succeeded" && view["model"] == name,
+            "{view}"
+        );
+    }
     Ok(())
 }

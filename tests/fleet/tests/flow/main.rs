@@ -5,6 +5,7 @@ mod bucket;
 mod catalogs;
 mod dev;
 mod gone;
+mod originals;
 mod sessions;
 mod told;
 mod turns;
@@ -211,6 +212,17 @@ impl Dev {
         http: &reqwest::Client,
         exported: &[(String, String)],
     ) -> Result<Self> {
+        Self::start_of(data, port, http, exported, &[]).await
+    }
+
+    /// With these arguments, too.
+    async fn start_of(
+        data: &TempDir,
+        port: u16,
+        http: &reqwest::Client,
+        exported: &[(String, String)],
+        more: &[&str],
+    ) -> Result<Self> {
         let log = data.path().join(format!("dev-{}.log", Uuid::now_v7()));
         let port = port.to_string();
         let folder = data.path().join("data");
@@ -232,7 +244,8 @@ impl Dev {
             limekiln()?,
             args.map(std::ffi::OsStr::new)
                 .into_iter()
-                .chain([folder.as_os_str()]),
+                .chain([folder.as_os_str()])
+                .chain(more.iter().map(std::ffi::OsStr::new)),
             exported
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.as_str()))
