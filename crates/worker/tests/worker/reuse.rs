@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use image::RgbImage;
+use image::{DynamicImage, RgbImage};
 use limekiln_blobs::{Key, Prefix};
 use limekiln_fixture::TestContext;
 use limekiln_jobs::{ArtifactKind, EditId, Finish, ImageId, Reuse, StateName};
@@ -258,4 +258,64 @@ async fn the_region_of_an_object_serves_all_its_colors() {
     .await;
     assert_eq!(report["region_from"], json!(first));
     worker.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_further_color_of_an_object_takes_over_its_matte() {
+    let context = TestContext::new().await;
+    let drawn = limekiln_rooms::bench_room(limekiln_rooms::Style::Plain, 0, 0).draw(256);
+    let png = |picture: DynamicImage| limekiln_pictures::encode::png(&picture).unwrap();
+    let image = png(drawn.before.srgb().into());
+    let image = context.image_create(context.tenant, image).await;
+    let mask = context
+        .image_create(context.tenant, png(drawn.mask().into()))
+        .await;
+    let ask = |around: bool, color: &str, reuse| {
+        let mut edit = context.instruction("recolor the sofa");
+        edit.image = Some(image);
+        edit.mask = around.then_some(mask);
+        edit.spec.preset = "recolor".to_owned();
+        edit.spec.color = Some(color.to_owned());
+        edit.spec.matte = around;
+        edit.spec.reuse = reuse;
+        let resolved = resolve(&edit.spec).unwrap();
+        edit.spec.resolved = Some(resolved.preset);
+        edit.needs = resolved.needs;
+        edit.needs.extend(edit.spec.needs());
+        edit
+    };
+    let matte = |report: &Value| {
+        let reused = report["reused"].as_array();
+        reused.is_some_and(|kinds| kinds.contains(&json!("matte")))
+    };
+    let worker = Running::start(&context, fresh(&context, "a"), lime()).await;
+    let mut alone = Vec::new();
+    for around in [false, true] {
+        let (_, report) = done(&context, ask(around, "#C02020", None)).await;
+        assert!(!matte(&report), "{around}");
+        let nothing = Some(Reuse::None);
+        let (edit, report) = done(&context, ask(around, "#1F6F8B", nothing)).await;
+        assert!(!matte(&report), "{around}");
+        let recolor = report["recolor"].clone();
+        alone.push((file(&context, edit, ArtifactKind::Result).await, recolor));
+    }
+    // In memory, in S3, and on the disk of another worker.
+    let mut worker = Some(worker);
+    for name in ["a", "b", "b"] {
+        let running = match worker.take() {
+            Some(running) => running,
+            None => Running::start(&context, fresh(&context, name), lime()).await,
+        };
+        for around in [false, true] {
+            let (edit, report) = done(&context, ask(around, "#1F6F8B", None)).await;
+            assert!(matte(&report), "{around} at {name}: {report}");
+            let (result, recolor) = &alone[usize::from(around)];
+            assert!(file(&context, edit, ArtifactKind::Result).await == *result);
+            assert_eq!(report["recolor"]["find_ms"], 0.0);
+            for field in ["materials", "sure", "to", "evidence"] {
+                assert_eq!(report["recolor"][field], recolor[field], "{field}");
+            }
+        }
+        running.stop().await.0.unwrap();
+    }
 }
