@@ -209,6 +209,7 @@ impl Editor for NullEditor {
                 }],
                 report: Some(json!({ "editor": "null", "steps": edit.steps })),
                 made: Vec::new(),
+                matte: None,
             })
         }))
     }

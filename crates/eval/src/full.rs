@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use image::{GrayImage, RgbImage, imageops};
 use limekiln_finish::{Color, Error as FinishError};
-use limekiln_lime::Outcome;
 use limekiln_lime::canvas::{Canvas, Carry, Error as CanvasError, Finish, Finishing, Recipe};
 use limekiln_lime::found::{Paint, UserMask};
+use limekiln_lime::{Known, Outcome};
 use limekiln_pictures::{Limits, resize};
 use serde::Serialize;
 
@@ -175,6 +175,8 @@ pub(crate) struct Result8 {
     matte: Option<GrayImage>,
     /// Of what was recolored; 0 where nothing was found.
     sure: Option<f64>,
+    /// What was computed of the picture that was not known before.
+    pub(crate) made: Known,
 }
 
 /// Finishes an outcome. Where nothing is found to recolor, the result is the input: it is scored as what it is worth.
@@ -193,12 +195,14 @@ pub(crate) fn finished(asked: &Asked, outcome: Outcome, finish: Finish) -> Resul
             sure: (finished.report.finish == Finish::Recolor)
                 .then(|| finished.report.recolor.map(|recolor| recolor.sure))
                 .flatten(),
+            made: finished.made,
         }),
         Err(CanvasError::Finish(FinishError::NothingFound | FinishError::RegionEmpty)) => {
             Ok(Result8 {
                 result: asked.canvas.original.on_white(),
                 matte: None,
                 sure: Some(0.0),
+                made: Known::default(),
             })
         }
         Err(error) => Err(error.into()),

@@ -117,7 +117,7 @@ fn room(model: &Model, scene: &Scene) -> Result<[Cost; 6]> {
     let (first, _) = edit(Preset::fast(), &scene.instruction, Known::default())?;
     let (_, other) = edit(Preset::fast(), OTHER, Known::default())?;
     let picture = [Kind::Latents, Kind::Segments];
-    let known = kept(&other, &picture)?;
+    let known = kept(&other.made, &picture)?;
     let (second, _) = edit(Preset::fast(), &scene.instruction, known)?;
     let in_another = in_another_color(scene);
     let (_, colored) = edit(Preset::fast(), &in_another, Known::default())?;
@@ -127,12 +127,16 @@ fn room(model: &Model, scene: &Scene) -> Result<[Cost; 6]> {
         Some(words) if Some(&words) == object(&scene.instruction).as_ref() => &Kind::KEPT[..],
         _ => &picture,
     };
-    let (again, _) = edit(Preset::fast(), &scene.instruction, kept(&colored, kinds)?)?;
+    let (again, _) = edit(
+        Preset::fast(),
+        &scene.instruction,
+        kept(&colored.made, kinds)?,
+    )?;
 
     let row = Row::new("recolor", Preset::recolor());
     let full = Full::new(scene, RECOLORED)?;
-    let (recolor, located) = recolored(model, scene, &full, &row, Known::default())?;
-    let (further, _) = recolored(model, scene, &full, &row, kept(&located, &Kind::KEPT)?)?;
+    let (recolor, made) = recolored(model, scene, &full, &row, Known::default())?;
+    let (further, _) = recolored(model, scene, &full, &row, kept(&made, &Kind::KEPT)?)?;
     Ok([first_of_before, first, second, again, recolor, further])
 }
 
@@ -154,9 +158,9 @@ fn in_another_color(scene: &Scene) -> String {
 }
 
 /// What an edit leaves for others, of these kinds and as it is kept.
-fn kept(outcome: &Outcome, kinds: &[Kind]) -> Result<Known> {
+fn kept(made: &Known, kinds: &[Kind]) -> Result<Known> {
     let mut known = Known::default();
-    for (kind, bytes) in outcome.made.to_bytes()? {
+    for (kind, bytes) in made.to_bytes()? {
         if kinds.contains(&kind) {
             known.read(kind, &bytes)?;
         }
@@ -213,17 +217,17 @@ fn recolored(
     full: &Full,
     row: &Row,
     known: Known,
-) -> Result<(Cost, Outcome)> {
+) -> Result<(Cost, Known)> {
     let asked = full.asked(scene, row, &[Finish::Recolor])?;
     let began = Instant::now();
     let request = asked
         .canvas
         .request(&asked.recipe, SIDE, model.factor() as u32)?;
     let outcome = finished(model, request, known)?;
-    let result = full::finished(&asked, outcome.clone(), Finish::Recolor)?.result;
+    let finished = full::finished(&asked, outcome.clone(), Finish::Recolor)?;
     let seconds = began.elapsed().as_secs_f64();
-    let made = resize::lanczos(&result, SIDE, SIDE);
-    Ok((cost(scene, &outcome, seconds, &made)?, outcome))
+    let small = resize::lanczos(&finished.result, SIDE, SIDE);
+    Ok((cost(scene, &outcome, seconds, &small)?, finished.made))
 }
 
 /// The rows as a table.

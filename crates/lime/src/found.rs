@@ -49,6 +49,19 @@ pub struct Full {
     pub paint: Paint,
 }
 
+/// An object that is looked for: all that determines what is found.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'a> {
+    /// The full-size picture.
+    pub original: &'a Original,
+    /// The user's mask, where there is one.
+    pub mask: Option<&'a UserMask>,
+    /// The region that was located, and the map that it was located by.
+    pub located: (Option<&'a Mask>, Option<&'a Map>),
+    /// Which of its materials are meant.
+    pub materials: &'a Choice,
+}
+
 /// What was found of an object.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -81,21 +94,21 @@ pub fn pixels<'a>(original: &'a Original, light: &'a Light) -> Result<Pixels<'a>
 }
 
 impl Found {
-    /// Looks for the object in `pixels`: in the user's `mask` where there is one, else in the region that was located, with the
-    /// map that it was located by.
+    /// Looks for the object in the picture's `pixels`: in the user's mask where there is one, else in the region that was located,
+    /// with the map that it was located by.
     ///
     /// # Errors
     ///
     /// Where there is no region or nothing to be told from its surroundings, and where the object has no such material; what
     /// `beat` gives.
-    pub fn of(
-        pixels: &Pixels<'_>,
-        mask: Option<&UserMask>,
-        located: (Option<&Mask>, Option<&Map>),
-        materials: &Choice,
-        beat: Beat<'_>,
-    ) -> Result<Self> {
+    pub fn of(pixels: &Pixels<'_>, sought: &Sought<'_>, beat: Beat<'_>) -> Result<Self> {
         let began = Instant::now();
+        let Sought {
+            mask,
+            located,
+            materials,
+            ..
+        } = *sought;
         let (region, map) = match mask {
             Some(UserMask {
                 pixels: mask,

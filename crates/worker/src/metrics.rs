@@ -18,7 +18,7 @@
 //! | `limekiln_checkpoint_bytes` | histogram | sizes of these checkpoints |
 //! | `limekiln_started_over_total` | counter | edits that started over because their checkpoint could not be used |
 //! | `limekiln_previews_total` | counter | previews published |
-//! | `limekiln_intermediates_total{kind, place}` | counter | what edits need of their pictures (latents, segments, region, decoded) and where it was: memory, disk, s3, or none: it was computed |
+//! | `limekiln_intermediates_total{kind, place}` | counter | what edits need of their pictures (latents, segments, region, decoded, matte) and where it was: memory, disk, s3, or none: it was computed |
 //! | `limekiln_intermediates_read_bytes_total{kind, place}` | counter | bytes of those that were found |
 //! | `limekiln_intermediates_kept_bytes_total{kind}` | counter | bytes kept for other edits |
 //! | `limekiln_intermediates_failed_total{operation}` | counter | times that these could not be looked up (find), fetched (fetch), put (put) or kept (keep): the edit went on without |

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use limekiln_jobs::{Failure, FailureClass, Spec};
-use limekiln_lime::Outcome;
-use limekiln_lime::Request;
 use limekiln_lime::canvas::{Canvas, Error, Finish, Finishing, Recipe};
+use limekiln_lime::known::Unplaced;
+use limekiln_lime::{Outcome, Request};
 use limekiln_pictures::Limits;
 
 use crate::resolve::{self, Unready};
@@ -102,6 +102,19 @@ impl Prepared {
             canvas,
             finishing,
         })
+    }
+}
+
+impl Prepared {
+    /// The name of what may be recolored, but for the region; none where nothing may.
+    pub(crate) fn unplaced(&self) -> Option<Unplaced> {
+        let preset = match &self.asked {
+            Asked::Edit(request) => &request.preset,
+            Asked::Nothing(outcome) => &outcome.report.preset,
+        };
+        let paint = self.finishing.paint.as_ref()?;
+        preset.recolor.as_ref()?;
+        Some(self.canvas.unplaced(paint))
     }
 }
 

@@ -15,6 +15,7 @@ use super::read::Canvas;
 use super::recolor::{RecolorReport, Recolored};
 use crate::edit::Outcome;
 use crate::found::{Beat, Paint};
+use crate::known::{Kind, Known};
 use crate::preset::Preset;
 use crate::report::Report;
 use crate::roi::{Map, Segments};
@@ -152,6 +153,8 @@ pub struct Finished {
     pub matte: Option<GrayImage>,
     /// What determined it.
     pub report: ResultReport,
+    /// What was computed of the picture that was not known before.
+    pub made: Known,
     /// What the edit found on its way.
     pub stages: Stages,
 }
@@ -189,11 +192,12 @@ impl Canvas {
             changeable,
             segments,
             attention,
+            mut made,
             report: mut edit,
-            ..
+            roi: _,
         } = outcome;
         warnings.append(&mut edit.warnings);
-        let (latents, made) = match decoded {
+        let (latents, result) = match decoded {
             Some(decoded) => {
                 let after = decoded.deep;
                 let edited = match self.original.depth() {
@@ -248,6 +252,10 @@ impl Canvas {
                 let located = (located.as_ref(), attention.as_ref());
                 let mut recolored = self.recolored(found, located, (&paint, least), beat)?;
                 warnings.append(&mut recolored.warnings);
+                match recolored.fresh.take() {
+                    Some(object) => made.object = Some(object),
+                    None => edit.reused.push(Kind::Matte),
+                }
                 (None, recolored.into())
             }
         };
@@ -260,15 +268,16 @@ impl Canvas {
         Ok(Finished {
             report: ResultReport {
                 input_size: (width, height),
-                output_size: made.result.size(),
-                finish: made.finish,
-                composite: made.seam,
-                carry: made.carry,
-                recolor: made.recolor,
+                output_size: result.result.size(),
+                finish: result.finish,
+                composite: result.seam,
+                carry: result.carry,
+                recolor: result.recolor,
                 edit,
             },
-            result: made.result,
-            matte: made.matte,
+            result: result.result,
+            matte: result.matte,
+            made,
             stages: Stages {
                 latents,
                 input: self.original,

@@ -1,13 +1,14 @@
 //! The object of a picture in another color, at full size: no model's picture is in it.
 
 use image::{GrayImage, ImageBuffer};
-use limekiln_finish::{Evidence, Light, Painted, Report, Result, recolor};
+use limekiln_finish::{Choice, Evidence, Light, Painted, Report, Result, recolor};
 use limekiln_pictures::compose::Seam;
 use limekiln_pictures::{Colors, Mask, Original};
 use serde::Serialize;
 
 use super::read::Canvas;
-use crate::found::{self, Beat, Found, Paint, pixels, rounded};
+use crate::found::{self, Beat, Found, Paint, Sought, pixels, rounded};
+use crate::known::{Object, Unplaced};
 use crate::roi::Map;
 use crate::timings::milliseconds;
 
@@ -135,24 +136,44 @@ pub(super) struct Recolored {
     pub(super) matte: GrayImage,
     pub(super) seam: Seam,
     pub(super) report: RecolorReport,
+    /// What was found; none where an earlier edit had found it.
+    pub(super) fresh: Option<Object>,
     pub(super) warnings: Vec<String>,
 }
 
 impl Canvas {
-    /// Recolors what was `found`, or, where nobody looked yet, what is found now. Below `least` it warns that it is not sure.
+    /// The name of what is to be recolored in it, but for the region: an [`Object`] of that name saves looking for it.
+    pub fn unplaced(&self, paint: &Paint) -> Unplaced {
+        Unplaced::of(&self.sought((None, None), &paint.materials))
+    }
+
+    fn sought<'a>(
+        &'a self,
+        located: (Option<&'a Mask>, Option<&'a Map>),
+        materials: &'a Choice,
+    ) -> Sought<'a> {
+        Sought {
+            original: &self.original,
+            mask: self.mask.as_ref(),
+            located,
+            materials,
+        }
+    }
+
+    /// Recolors what was `found`, or, where that is something else or nobody looked yet, what is found now. Below `least` it warns that it
+    /// is not sure.
     pub(super) fn recolored(
         &self,
-        found: Option<Found>,
+        found: Option<Object>,
         located: (Option<&Mask>, Option<&Map>),
         (paint, least): (&Paint, f64),
         beat: Beat<'_>,
     ) -> Result<Recolored> {
         let light: Light = found::light(&self.original.space);
         let before = pixels(&self.original, &light)?;
-        let found = match found {
-            Some(found) => found,
-            None => Found::of(&before, self.mask.as_ref(), located, &paint.materials, beat)?,
-        };
+        let sought = self.sought(located, &paint.materials);
+        let object = Object::of(&before, &sought, found, beat)?;
+        let found: &Found = &object.found;
         let began = std::time::Instant::now();
         let (painted, done) = recolor(&before, &found.mattes, paint.color, beat)?;
         let paint_ms = milliseconds(began);
@@ -185,6 +206,7 @@ impl Canvas {
             },
             result,
             matte,
+            fresh: (!object.reused).then_some(object),
             warnings,
         })
     }

@@ -12,8 +12,7 @@ use limekiln_pictures::original::Rgb16Image;
 use super::machine::Edit;
 use crate::{
     error::{Error, Result},
-    found::Found,
-    known::{Kind, Known},
+    known::{Kind, Known, Object},
     preset::LocateFrom,
     report::{Report, change},
     roi::{Map, Segments},
@@ -38,8 +37,8 @@ pub struct Decoded {
 pub struct Outcome {
     /// The model's picture; none where nothing was denoised.
     pub decoded: Option<Decoded>,
-    /// What is to be recolored, where the edit looked for it itself.
-    pub found: Option<Found>,
+    /// What is to be recolored, where the edit looked for it itself, or an earlier one had found it.
+    pub found: Option<Object>,
     /// The region: 0 or 255, of the request's size.
     pub roi: Option<GrayImage>,
     /// The same on the grid that it was located on.
@@ -69,6 +68,15 @@ impl Outcome {
             attention: None,
             made: Known::default(),
             report,
+        }
+    }
+
+    /// The same for an edit that needs no model: of what is `known`, what was found to be recolored.
+    #[must_use]
+    pub fn knowing(self, known: Known) -> Self {
+        Self {
+            found: known.object,
+            ..self
         }
     }
 }
@@ -105,7 +113,7 @@ impl Edit {
         };
         Ok(Outcome {
             decoded,
-            found: self.judged.and_then(|judged| judged.found),
+            found: self.judged.and_then(|judged| judged.found).or(self.object),
             roi: roi.map(|roi| roi.to_image()),
             region: self.located.roi,
             changeable,
@@ -173,6 +181,7 @@ impl Edit {
             region: located
                 .filter(|_| fresh(Kind::Region))
                 .map(|_| self.located.clone()),
+            object: None,
             region_from: None,
         })
     }

@@ -6,7 +6,8 @@ use limekiln_finish::Error as FinishError;
 use super::{machine::Edit, stage::Stage};
 use crate::{
     error::{Error, Result},
-    found::{self, Found},
+    found::{self, Sought},
+    known::Object,
     report::{Way, Why},
 };
 
@@ -14,7 +15,7 @@ use crate::{
 pub(crate) struct Judged {
     pub(crate) way: Way,
     /// What is to be recolored; none where the picture is edited.
-    pub(crate) found: Option<Found>,
+    pub(crate) found: Option<Object>,
 }
 
 impl Edit {
@@ -35,21 +36,20 @@ impl Edit {
             pulse::beat();
             Ok(())
         };
-        let located = (self.located.roi.as_ref(), self.located.map.as_ref());
-        let found = Found::of(
-            &pixels,
-            full.mask.as_ref(),
-            located,
-            &full.paint.materials,
-            &beat,
-        );
+        let sought = Sought {
+            original: &full.original,
+            mask: full.mask.as_ref(),
+            located: (self.located.roi.as_ref(), self.located.map.as_ref()),
+            materials: &full.paint.materials,
+        };
+        let found = Object::of(&pixels, &sought, self.object.take(), &beat);
         let (why, found) = match found {
-            Ok(found) if found.sure >= least => (Why::Sure, Some(found)),
+            Ok(object) if object.found.sure >= least => (Why::Sure, Some(object)),
             Ok(found) => (Why::NotSure, Some(found)),
             Err(FinishError::NothingFound | FinishError::RegionEmpty) => (Why::NothingFound, None),
             Err(error) => return Err(Error::Finish(error)),
         };
-        let way = Way::new(why, found.as_ref().map(|found| found.sure), least);
+        let way = Way::new(why, found.as_ref().map(|object| object.found.sure), least);
         let found = found.filter(|_| why.recolors());
         self.judged = Some(Judged { way, found });
         if why.recolors() {
@@ -61,7 +61,7 @@ impl Edit {
     }
 
     /// What is recolored in place of stage 2.
-    pub(super) fn recolored(&self) -> Option<&Found> {
+    pub(super) fn recolored(&self) -> Option<&Object> {
         self.judged.as_ref()?.found.as_ref()
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     bias::Bias,
     error::{Error, Result},
-    known::{Kind, Known},
+    known::{Kind, Known, Object},
     located::Located,
     preset::LocateFrom,
     sums::Sums,
@@ -49,6 +49,8 @@ pub struct Edit {
     pub(crate) region_from: Option<String>,
     /// What the decoder makes of the picture's own latents, where that is known.
     pub(crate) decoded: Option<Arc<Rgb16Image>>,
+    /// What an earlier edit found to be recolored.
+    pub(crate) object: Option<Object>,
     pub(crate) timings: Timings,
 }
 
@@ -112,6 +114,7 @@ impl Edit {
         edit.reused = reused;
         edit.region_from = region_from;
         edit.decoded = known.decoded;
+        edit.object = known.object;
         edit.timings.encode_ms = milliseconds(began);
         Ok(edit)
     }
@@ -121,6 +124,7 @@ impl Edit {
     pub fn knowing(self, known: Known) -> Self {
         Self {
             decoded: known.decoded,
+            object: known.object,
             ..self
         }
     }
@@ -141,6 +145,7 @@ impl Edit {
             reused: Vec::new(),
             region_from: None,
             decoded: None,
+            object: None,
             timings: Timings::default(),
         }
     }

@@ -8,7 +8,11 @@ use limekiln_pictures::original::Rgb16Image;
 use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
 
-use super::{Known, kind::Kind};
+use super::{
+    Known,
+    kind::Kind,
+    object::{self, ObjectHead},
+};
 use crate::{
     error::{Error, Result},
     located::Located,
@@ -32,6 +36,8 @@ struct Head {
     kind: Kind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     located: Option<LocatedHead>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    object: Option<ObjectHead>,
 }
 
 fn damaged(what: impl std::fmt::Display) -> Error {
@@ -54,6 +60,7 @@ impl Known {
                 version: VERSION,
                 kind,
                 located: None,
+                object: None,
             };
             let located =
                 |of: &Located, tensors: &mut Tensors| located::save(of, tensors).map(Some);
@@ -86,6 +93,12 @@ impl Known {
                 ) => {
                     head.located = located(it, &mut tensors)?;
                 }
+                (
+                    Kind::Matte,
+                    Self {
+                        object: Some(it), ..
+                    },
+                ) => head.object = Some(object::save(it, &mut tensors)?),
                 _ => continue,
             }
             let head = serde_json::to_string(&head).map_err(damaged)?;
@@ -122,6 +135,10 @@ impl Known {
             Kind::Decoded => self.decoded = Some(picture(&tensors.take(DECODED)?)?.into()),
             Kind::Segments => self.segments = located(&mut tensors)?,
             Kind::Region => self.region = located(&mut tensors)?,
+            Kind::Matte => {
+                let head = head.object.ok_or_else(|| damaged("it is empty"))?;
+                self.object = Some(object::restore(head, &mut tensors)?);
+            }
             Kind::Map => return Err(damaged("a map is kept with its region")),
         }
         Ok(())

@@ -87,14 +87,14 @@ impl Keys {
         })
     }
 
-    /// Of one kind, where this edit can have it.
+    /// Of one kind, where this edit can have it. What a matte is made of is not known before the region is: see [`Object`](super::Object).
     pub fn get(&self, kind: Kind) -> Option<Key> {
         match kind {
             Kind::Latents => Some(self.latents),
             Kind::Decoded => Some(self.decoded),
             Kind::Segments => self.segments,
             Kind::Region => self.region,
-            Kind::Map => None,
+            Kind::Map | Kind::Matte => None,
         }
     }
 }

@@ -16,11 +16,19 @@ pub enum Kind {
     Region,
     /// What the decoder makes of the picture's own latents.
     Decoded,
+    /// The mattes and materials of the object that is recolored in the full-size picture.
+    Matte,
 }
 
 impl Kind {
     /// Those that are kept by themselves.
-    pub const KEPT: [Self; 4] = [Self::Latents, Self::Segments, Self::Region, Self::Decoded];
+    pub const KEPT: [Self; 5] = [
+        Self::Latents,
+        Self::Segments,
+        Self::Region,
+        Self::Decoded,
+        Self::Matte,
+    ];
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
@@ -30,6 +38,7 @@ impl Kind {
             Self::Map => "map",
             Self::Region => "region",
             Self::Decoded => "decoded",
+            Self::Matte => "matte",
         }
     }
 }

@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `kind` | [`Kind`]: what can be known |
 //! | `keys` | [`Keys`]: names made of everything that determines it |
+//! | `object` | [`Object`]: what was found to be recolored in the full-size picture |
 //! | `bytes` | its form for keeping |
 
 mod bytes;
 mod keys;
 mod kind;
+mod object;
 
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use crate::located::Located;
 
 pub use keys::{Key, Keys};
 pub use kind::Kind;
+pub use object::{Object, Unplaced};
 
 /// What is known of a picture.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +37,8 @@ pub struct Known {
     pub(crate) segments: Option<Located>,
     /// All that stage 1 finds.
     pub(crate) region: Option<Located>,
+    /// What was found to be recolored.
+    pub(crate) object: Option<Object>,
     /// Which edit found the region, where it was for other words.
     pub(crate) region_from: Option<String>,
 }
@@ -46,6 +51,16 @@ impl Known {
             region_from: Some(edit),
             ..self
         }
+    }
+
+    /// The name of the object that is named but for its region, where it is known where it is.
+    pub fn key_of(&self, object: &Unplaced) -> Option<Key> {
+        object.known_within(self.region.as_ref())
+    }
+
+    /// The name of what was found to be recolored.
+    pub fn object_key(&self) -> Option<Key> {
+        self.object.as_ref().map(Object::key)
     }
 
     /// The latents, if they have this shape.

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use image::{GrayImage, Luma, Rgb, RgbImage};
-use limekiln_finish::{Color, Error as FinishError};
-use limekiln_lime::canvas::{Canvas, Carry, Error, Finish, Finished, Finishing, Recipe, paint};
+use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
+use limekiln_finish::{Choice, Color, Error as FinishError};
+use limekiln_lime::canvas::{
+    Canvas, Carry, Error, Finish, Finished, Finishing, Recipe, RecolorReport, paint,
+};
 use limekiln_lime::found::UserMask;
+use limekiln_lime::known::Kind;
 use limekiln_lime::report::Why;
-use limekiln_lime::{Edit, Outcome, Preset, Stage, run};
+use limekiln_lime::{Edit, Known, Outcome, Preset, Stage, run};
 use limekiln_pictures::{Colors, Limits, Original};
 use serde_json::json;
 
@@ -98,6 +101,146 @@ fn what_only_recolors_locates_and_denoises_nothing() {
     let mut resumed = Edit::resume(&model, request, &saved).unwrap().unwrap();
     resumed.step(&model).unwrap();
     assert_eq!(resumed.finish(&model).unwrap().region, outcome.region);
+}
+
+/// What was kept of what an edit made, read again.
+fn known(made: &Known) -> Known {
+    let mut known = Known::default();
+    for (kind, bytes) in made.to_bytes().unwrap() {
+        known.read(kind, &bytes).unwrap();
+    }
+    known
+}
+
+#[test]
+fn a_further_color_takes_over_where_the_object_ends() {
+    let model = model("sd1");
+    let deep = |canvas: &Canvas| {
+        let mut original = Arc::unwrap_or_clone(canvas.original.clone());
+        original.colors = Colors::Sixteen(DynamicImage::from(disc()).into_rgb16());
+        Canvas {
+            original: original.into(),
+            ..canvas.clone()
+        }
+    };
+    // On the model where that locates, without it where a mask says where.
+    let outcome = |canvas: &Canvas, recipe: &Recipe, known: Known| -> Outcome {
+        if let Some(outcome) = canvas.without_model(recipe) {
+            return outcome.knowing(known);
+        }
+        let request = canvas.request(recipe, 32, model.factor() as u32).unwrap();
+        let mut edit = Edit::with(&model, request, known).unwrap();
+        while !edit.is_done() {
+            edit.step(&model).unwrap();
+        }
+        edit.finish(&model).unwrap()
+    };
+    let plain = Canvas::from(disc());
+    let unsure = json!({"recolor": {"sure": 0.0}});
+    let cases = [
+        ("located", Preset::recolor(), plain.clone()),
+        ("of 16 bits", Preset::recolor(), deep(&plain)),
+        ("in a mask", Preset::recolor(), masked(plain.clone(), false)),
+        ("around", Preset::recolor(), masked(plain.clone(), true)),
+        (
+            "sure",
+            Preset::auto().with(&unsure).unwrap(),
+            masked(plain.clone(), true),
+        ),
+        (
+            "looked for",
+            Preset::auto().with(&unsure).unwrap(),
+            plain.clone(),
+        ),
+    ];
+    for (at, base, canvas) in cases {
+        let ask = |color| asked(preset(base.clone()), "recolor the disc", Some(color));
+        let made = |canvas: &Canvas, color, given: Known| {
+            let (recipe, finishing) = ask(color);
+            let outcome = outcome(canvas, &recipe, given);
+            finish(canvas.clone(), outcome, finishing).unwrap()
+        };
+        let first = made(&canvas, "#C02020", Known::default());
+        assert!(!first.report.edit.reused.contains(&Kind::Matte), "{at}");
+        let whole = made(&canvas, TEAL, Known::default());
+        let further = made(&canvas, TEAL, known(&first.made));
+        assert!(further.report.edit.reused.contains(&Kind::Matte), "{at}");
+        assert!(further.made.object_key().is_none(), "{at}");
+        assert!(
+            further.result == whole.result && further.matte == whole.matte,
+            "{at}"
+        );
+        let (ours, theirs) = (
+            further.report.recolor.unwrap(),
+            whole.report.recolor.unwrap(),
+        );
+        assert_eq!((ours.find_ms, ours.matte_ms), (0.0, 0.0), "{at}");
+        let said = |report: &RecolorReport| json!([report.materials, report.sure, report.evidence]);
+        assert_eq!(said(&ours), said(&theirs), "{at}");
+        // It has the name that is asked for by.
+        let (_, finishing) = ask(TEAL);
+        let unplaced = canvas.unplaced(finishing.paint.as_ref().unwrap());
+        assert_eq!(
+            known(&first.made).key_of(&unplaced),
+            first.made.object_key(),
+            "{at}"
+        );
+
+        // A pixel of the picture, its space, the mask or the materials: another object, found anew.
+        let mut others = vec![canvas.clone(), canvas.clone()];
+        let mut dotted = Arc::unwrap_or_clone(canvas.original.clone());
+        match &mut dotted.colors {
+            Colors::Eight(pixels) => pixels.put_pixel(1, 1, Rgb([9, 9, 9])),
+            Colors::Sixteen(pixels) => pixels.put_pixel(1, 1, Rgb([9, 9, 9])),
+        }
+        others[0].original = dotted.into();
+        match &mut others[1].mask {
+            Some(mask) => {
+                let mut pixels = Arc::unwrap_or_clone(mask.pixels.clone());
+                pixels.put_pixel(90, 70, Luma([0]));
+                mask.pixels = pixels.into();
+            }
+            None => others[1] = masked(others[1].clone(), true),
+        }
+        for other in others {
+            let misled = made(&other, TEAL, known(&first.made));
+            assert!(!misled.report.edit.reused.contains(&Kind::Matte), "{at}");
+            let alone = made(&other, TEAL, Known::default());
+            assert!(misled.result == alone.result, "{at}");
+        }
+        let mut all = finishing.paint.clone().unwrap();
+        all.materials = Choice::All;
+        assert_ne!(
+            known(&first.made).key_of(&canvas.unplaced(&all)),
+            first.made.object_key()
+        );
+
+        // Damaged, it is no object.
+        if at != "around" {
+            continue;
+        }
+        let (kind, bytes) = first.made.to_bytes().unwrap().pop().unwrap();
+        assert_eq!(kind, Kind::Matte);
+        let mut given = Known::default();
+        for length in (0..bytes.len()).step_by(97) {
+            assert!(
+                given.read(kind, &bytes[..length]).is_err(),
+                "{at} cut to {length}"
+            );
+        }
+        for other in Kind::KEPT.into_iter().chain([Kind::Map]) {
+            assert_eq!(given.read(other, &bytes).is_ok(), kind == other, "{at}");
+        }
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize + 8;
+        for place in (0..bytes.len()).filter(|place| *place < header || place % 13 == 0) {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 0x15;
+            let mut given = Known::default();
+            if given.read(kind, &damaged).is_ok() && place % 8 == 0 {
+                made(&canvas, TEAL, given);
+            }
+        }
+    }
 }
 
 #[test]

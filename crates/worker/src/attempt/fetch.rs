@@ -14,7 +14,6 @@ use tokio::time::sleep;
 use super::abort::internal;
 use crate::context::Context;
 use crate::memory::{Held, Need};
-use crate::prepared::Asked;
 use crate::resolve::{self, Unready};
 use crate::reuse::{self, Reusing};
 use crate::{Prepared, Work, metrics};
@@ -72,12 +71,7 @@ pub(super) async fn work(
                 let read = move || {
                     let prepared =
                         Prepared::read((&input, &patches), mask.as_deref(), &spec, sizing)?;
-                    let reusing = match (&prepared.asked, engine) {
-                        (Asked::Edit(request), Some(engine)) => {
-                            reuse::reusing(&of, request, &engine)
-                        }
-                        _ => None,
-                    };
+                    let reusing = engine.and_then(|engine| reuse::reusing(&of, &prepared, &engine));
                     Ok::<_, Unready>((prepared, held, reusing))
                 };
                 let (prepared, held, reusing) = tokio::task::spawn_blocking(read)
@@ -89,11 +83,9 @@ pub(super) async fn work(
             _ => (None, Held::default(), None),
         };
     let mut known = Known::default();
-    if let (Some(reusing), Some(Asked::Edit(request))) =
-        (&mut reusing, prepared.as_ref().map(|it| &it.asked))
-    {
+    if let (Some(reusing), Some(prepared)) = (&mut reusing, &prepared) {
         let began = Instant::now();
-        known = reuse::find(ctx, claimed, request, reusing).await;
+        known = reuse::find(ctx, claimed, &prepared.asked, reusing).await;
         metrics::stage("find_known", began.elapsed());
     }
     let work = Work {

@@ -41,6 +41,7 @@ pub(super) async fn upload(
             files,
             report,
             made,
+            matte,
         },
         _held,
     ) = tokio::task::spawn_blocking(draw)
@@ -53,7 +54,7 @@ pub(super) async fn upload(
         // What is kept for others is there when the edit is seen to have succeeded: the next one may come at once.
         let kept = async {
             if let Some(reusing) = reusing {
-                reuse::keep(ctx, claimed, reusing, made).await;
+                reuse::keep(ctx, claimed, reusing.made(matte), made).await;
             }
         };
         let (put, ()) = join(put, kept).await;

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use limekiln_jobs::{ArtifactKind, Failure, ModelName, Spec};
 use limekiln_lime::Known;
-use limekiln_lime::known::Kind;
+use limekiln_lime::known::{Key, Kind};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +86,8 @@ pub struct Outputs {
     pub report: Option<Value>,
     /// What it computed of the picture, for further edits of it.
     pub made: Vec<(Kind, Bytes)>,
+    /// The name of the matte among it, which is not known before the edit is done.
+    pub matte: Option<Key>,
 }
 
 /// The rest of an edit, which needs no engine: it composes, paints and encodes pictures on another thread, while the

@@ -4,14 +4,16 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use limekiln_blobs::{Error, Key as BlobKey};
 use limekiln_jobs::{Digest, ErrorKind, Retryable, Reuse};
+use limekiln_lime::Known;
 use limekiln_lime::known::{Key, Kind};
-use limekiln_lime::{Known, Request};
 use limekiln_store::{Claimed, Intermediate};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::{BLOB_BYTES_MAX, PATIENCE, Reusing, wanted};
 use crate::context::Context;
 use crate::metrics;
+use crate::prepared::Asked;
 
 /// Something that was found.
 struct Found {
@@ -23,24 +25,45 @@ struct Found {
     edit: Option<String>,
 }
 
-/// Looks up what `request` need not compute.
+/// Looks up what the edit need not compute. Once its region is known, so is the name of the matte in it.
 pub(crate) async fn find(
     ctx: &Context,
     claimed: &Claimed,
-    request: &Request,
+    asked: &Asked,
     reusing: &mut Reusing,
 ) -> Known {
+    let wanted = wanted(asked);
+    let wanted = wanted.filter_map(|kind| Some((kind, reusing.key(kind)?)));
+    let wanted = wanted.collect();
+    let mut known = Known::default();
+    take(ctx, claimed, wanted, reusing, &mut known).await;
+    reusing.matte = reusing
+        .unplaced
+        .as_ref()
+        .and_then(|object| known.key_of(object));
+    if let Some(key) = reusing.matte {
+        let matte = vec![(Kind::Matte, key)];
+        take(ctx, claimed, matte, reusing, &mut known).await;
+    }
+    known
+}
+
+/// Adds what is `wanted` to what is `known`, as far as it is there.
+async fn take(
+    ctx: &Context,
+    claimed: &Claimed,
+    wanted: Vec<(Kind, Key)>,
+    reusing: &mut Reusing,
+    known: &mut Known,
+) {
     let tenant = claimed.tenant;
     let (mut found, mut asked) = (Vec::new(), Vec::new());
     // Whose region it is to be, only the index knows: every worker takes the same.
-    let object = reusing
-        .keys
-        .object
-        .filter(|_| claimed.spec.reuse == Some(Reuse::Object));
-    for kind in wanted(request) {
-        let Some(key) = reusing.keys.get(kind) else {
-            continue;
-        };
+    let object = reusing.object().filter(|_| {
+        let region = wanted.iter().any(|(kind, _)| *kind == Kind::Region);
+        region && claimed.spec.reuse == Some(Reuse::Object)
+    });
+    for (kind, key) in wanted {
         match ctx.reuse.get(tenant, &key) {
             Some(blob) if kind != Kind::Region || object.is_none() => found.push(Found {
                 kind,
@@ -63,23 +86,40 @@ pub(crate) async fn find(
             }
         }
     }
-    let mut known = Known::default();
-    for Found {
-        kind,
-        key,
-        blob,
-        place,
-        edit,
-    } in found
-    {
-        match known.read(kind, &blob) {
+    let blobs: Vec<_> = found.iter().map(|it| (it.kind, it.blob.clone())).collect();
+    let mut more = std::mem::take(known);
+    // A matte of many megapixels takes a while to be read.
+    let read = spawn_blocking(move || {
+        let read = blobs.iter().map(|(kind, blob)| more.read(*kind, blob));
+        let read: Vec<_> = read.collect();
+        (more, read)
+    });
+    let read = match read.await {
+        Ok((more, read)) => {
+            *known = more;
+            read
+        }
+        Err(error) => {
+            tracing::error!(%error, "what earlier edits computed can't be read, and is computed again");
+            Vec::new()
+        }
+    };
+    for (found, read) in found.into_iter().zip(read) {
+        let Found {
+            kind,
+            key,
+            blob,
+            place,
+            edit,
+        } = found;
+        match read {
             Ok(()) => {
                 metrics::reused(kind.name(), place, blob.len());
                 reusing.used.push(key);
                 ctx.reuse.put(tenant, key, blob);
                 asked.retain(|(asked, _)| *asked != kind);
                 if let Some(edit) = edit {
-                    known = known.of_edit(edit);
+                    *known = std::mem::take(known).of_edit(edit);
                 }
             }
             Err(error) => {
@@ -91,7 +131,6 @@ pub(crate) async fn find(
     for (kind, _) in asked {
         metrics::reused(kind.name(), "none", 0);
     }
-    known
 }
 
 /// Those that the index knows, from disk or S3.

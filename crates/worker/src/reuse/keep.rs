@@ -23,7 +23,7 @@ pub(crate) async fn keep(
     made: Vec<(Kind, Bytes)>,
 ) {
     for (kind, blob) in &made {
-        if let Some(key) = reusing.keys.get(*kind) {
+        if let Some(key) = reusing.key(*kind) {
             ctx.reuse.put(claimed.tenant, key, blob.clone());
         }
     }
@@ -56,15 +56,14 @@ async fn put(
     kind: Kind,
     blob: Bytes,
 ) -> Option<NewIntermediate> {
-    let key = reusing.keys.get(kind)?;
+    let key = reusing.key(kind)?;
     let blob_key = BlobKey::intermediate(claimed.tenant, IntermediateId::new());
     match ctx.blobs.put(&blob_key, blob, MEDIA_TYPE).await {
         Ok(stored) => Some(NewIntermediate {
             key: key.into(),
             kind: kind.name(),
             object: reusing
-                .keys
-                .object
+                .object()
                 .filter(|_| kind == Kind::Region)
                 .map(Digest::from),
             blob_key: blob_key.to_string(),

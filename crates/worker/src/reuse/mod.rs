@@ -15,8 +15,10 @@ mod memory;
 use std::time::Duration;
 
 use limekiln_jobs::{Digest, Reuse};
-use limekiln_lime::known::{Key, Keys, Kind};
+use limekiln_lime::known::{Key, Keys, Kind, Unplaced};
 use limekiln_store::Claimed;
+
+use crate::prepared::{Asked, Prepared};
 
 pub(crate) use find::find;
 pub(crate) use keep::keep;
@@ -30,27 +32,55 @@ const BLOB_BYTES_MAX: u64 = 128 << 20;
 /// What an edit may take over, and what it did.
 #[derive(Debug)]
 pub(crate) struct Reusing {
-    keys: Keys,
+    /// None of an edit that asks the engine for nothing.
+    keys: Option<Keys>,
+    /// The name of what it may recolor, but for the region.
+    unplaced: Option<Unplaced>,
+    /// The name of its object's matte, once that is known.
+    matte: Option<Key>,
     /// Content of the picture that the edit starts from.
     source: Digest,
     /// What it was given.
     used: Vec<Key>,
 }
 
-/// The names of what `claimed` may take over; none where it may not. `engine` names weights, device and number type.
-pub(crate) fn reusing(
-    claimed: &Claimed,
-    request: &limekiln_lime::Request,
-    engine: &str,
-) -> Option<Reusing> {
+impl Reusing {
+    /// The same after an edit that made a matte of this name.
+    pub(crate) fn made(mut self, matte: Option<Key>) -> Self {
+        self.matte = matte.or(self.matte);
+        self
+    }
+
+    fn key(&self, kind: Kind) -> Option<Key> {
+        match kind {
+            Kind::Matte => self.matte,
+            _ => self.keys.as_ref()?.get(kind),
+        }
+    }
+
+    /// Of every region of its object, where its words tell which that is.
+    fn object(&self) -> Option<Key> {
+        self.keys.as_ref()?.object
+    }
+}
+
+/// The names of what `claimed` may take over; none where it may not. Reads every pixel of what may be recolored. `engine`
+/// names weights, device and number type.
+pub(crate) fn reusing(claimed: &Claimed, prepared: &Prepared, engine: &str) -> Option<Reusing> {
     let spec = &claimed.spec;
     if spec.reuse == Some(Reuse::None) {
         return None;
     }
     let object = limekiln_lime::words::object(&spec.instruction, spec.color.is_some());
-    match Keys::of(request, engine, object.as_deref()) {
+    let keys = match &prepared.asked {
+        Asked::Edit(request) => Keys::of(request, engine, object.as_deref()).map(Some),
+        Asked::Nothing(_) => Ok(None),
+    };
+    match keys {
         Ok(keys) => Some(Reusing {
             keys,
+            unplaced: prepared.unplaced(),
+            matte: None,
             source: claimed.patches.last().unwrap_or(&claimed.input).digest,
             used: Vec::new(),
         }),
@@ -61,9 +91,9 @@ pub(crate) fn reusing(
     }
 }
 
-/// The kinds that `request` would read.
-fn wanted(request: &limekiln_lime::Request) -> impl Iterator<Item = Kind> + use<> {
-    let decodes = request.beside;
+/// The kinds that an edit would read, but for the matte.
+fn wanted(asked: &Asked) -> impl Iterator<Item = Kind> + use<> {
+    let decodes = matches!(asked, Asked::Edit(request) if request.beside);
     Kind::KEPT
         .into_iter()
         .filter(move |kind| *kind != Kind::Decoded || decodes)

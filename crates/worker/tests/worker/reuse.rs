@@ -1,13 +1,15 @@
 //! What an edit takes over of earlier edits of its picture, and that nothing of it can fail an edit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use image::RgbImage;
-use limekiln_blobs::{Key, Prefix};
-use limekiln_fixture::TestContext;
+use image::{DynamicImage, RgbImage};
+use limekiln_blobs::{Blobs, Key, Prefix};
+use limekiln_fixture::{PATIENCE, TestContext};
 use limekiln_jobs::{ArtifactKind, EditId, Finish, ImageId, Reuse, StateName};
 use limekiln_store::Submission;
-use limekiln_worker::{Settings, resolve};
+use limekiln_testbed::{Proxy, S3, until};
+use limekiln_worker::{Settings, Signal, resolve};
 use serde_json::{Value, json};
 
 use crate::lime::{lime, patient};
@@ -258,4 +260,149 @@ async fn the_region_of_an_object_serves_all_its_colors() {
     .await;
     assert_eq!(report["region_from"], json!(first));
     worker.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_further_color_of_an_object_takes_over_its_matte() {
+    let context = TestContext::new().await;
+    let drawn = limekiln_rooms::bench_room(limekiln_rooms::Style::Plain, 0, 0).draw(256);
+    let png = |picture: DynamicImage| limekiln_pictures::encode::png(&picture).unwrap();
+    let image = png(drawn.before.srgb().into());
+    let image = context.image_create(context.tenant, image).await;
+    let mask = context
+        .image_create(context.tenant, png(drawn.mask().into()))
+        .await;
+    let ask = |around: bool, color: &str, reuse| {
+        let mut edit = context.instruction("recolor the sofa");
+        edit.image = Some(image);
+        edit.mask = around.then_some(mask);
+        edit.spec.preset = "recolor".to_owned();
+        edit.spec.color = Some(color.to_owned());
+        edit.spec.matte = around;
+        edit.spec.reuse = reuse;
+        let resolved = resolve(&edit.spec).unwrap();
+        edit.spec.resolved = Some(resolved.preset);
+        edit.needs = resolved.needs;
+        edit.needs.extend(edit.spec.needs());
+        edit
+    };
+    let matte = |report: &Value| {
+        let reused = report["reused"].as_array();
+        reused.is_some_and(|kinds| kinds.contains(&json!("matte")))
+    };
+    let worker = Running::start(&context, fresh(&context, "a"), lime()).await;
+    let mut alone = Vec::new();
+    for around in [false, true] {
+        let (_, report) = done(&context, ask(around, "#C02020", None)).await;
+        assert!(!matte(&report), "{around}");
+        let nothing = Some(Reuse::None);
+        let (edit, report) = done(&context, ask(around, "#1F6F8B", nothing)).await;
+        assert!(!matte(&report), "{around}");
+        let recolor = report["recolor"].clone();
+        alone.push((file(&context, edit, ArtifactKind::Result).await, recolor));
+    }
+    // In memory, in S3, and on the disk of another worker.
+    let mut worker = Some(worker);
+    for name in ["a", "b", "b"] {
+        let running = match worker.take() {
+            Some(running) => running,
+            None => Running::start(&context, fresh(&context, name), lime()).await,
+        };
+        for around in [false, true] {
+            let (edit, report) = done(&context, ask(around, "#1F6F8B", None)).await;
+            assert!(matte(&report), "{around} at {name}: {report}");
+            let (result, recolor) = &alone[usize::from(around)];
+            assert!(file(&context, edit, ArtifactKind::Result).await == *result);
+            assert_eq!(report["recolor"]["find_ms"], 0.0);
+            for field in ["materials", "sure", "to", "evidence"] {
+                assert_eq!(report["recolor"][field], recolor[field], "{field}");
+            }
+        }
+        running.stop().await.0.unwrap();
+    }
+}
+
+/// Bytes of all files in a folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.path() {
+        folder if folder.is_dir() => bytes_in(&folder),
+        file => std::fs::metadata(file).map_or(0, |file| file.len()),
+    });
+    bytes.sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_full_caches_and_s3_away_meanwhile_nothing_is_lost() {
+    let plain = TestContext::new().await;
+    let s3 = S3::shared();
+    let proxy = Proxy::start(s3.port());
+    let mut behind = s3.settings(&s3.bucket());
+    behind.endpoint = Some(proxy.before(s3.endpoint().as_str()).parse().unwrap());
+    behind.timeouts.operation = Duration::from_secs(2);
+    let blobs = Blobs::connect(&behind).await.unwrap();
+    blobs.bucket_ensure().await.unwrap();
+    let context = TestContext { blobs, ..plain };
+    let image = room(&context).await;
+    // Not even what one picture leaves fits.
+    let cramped = |name: &str| Settings {
+        cache_bytes_max: 40 << 10,
+        reuse_bytes_max: 30 << 10,
+        ..fresh(&context, name)
+    };
+    let words = ["make the sofa red", "make the wall blue"];
+    let asked = |reuse: Option<Reuse>| {
+        let edits = words.map(|words| edit(&context, image, words, reuse));
+        Vec::from(edits)
+    };
+    let worker = Running::start(&context, cramped("a"), lime()).await;
+    let mut alone = Vec::new();
+    for edit in asked(Some(Reuse::None)) {
+        let (edit, _) = done(&context, edit).await;
+        alone.push(file(&context, edit, ArtifactKind::Result).await);
+    }
+    worker.stop().await.0.unwrap();
+
+    // One worker keeps what it made; S3 goes while another, with nothing at hand, is about to read it and to put its own.
+    let (_, report) = {
+        let worker = Running::start(&context, cramped("a"), lime()).await;
+        let first = done(&context, edit(&context, image, words[0], None)).await;
+        worker.stop().await.0.unwrap();
+        first
+    };
+    assert_eq!(report.get("reused"), None);
+    let mut worker = Running::start(&context, cramped("b"), lime()).await;
+    let edits = context.enqueue(&[asked(None), asked(None)].concat()).await;
+    for _ in 0..2 {
+        let claimed = |signal: &Signal| matches!(signal, Signal::Claimed(..));
+        worker.wait("a claim", claimed).await;
+        proxy.refuse();
+        let refused = proxy.accepted();
+        until("tries", PATIENCE, async || proxy.accepted() > refused + 3).await;
+        proxy.resume();
+    }
+    for (at, edit) in edits.into_iter().enumerate() {
+        let view = context.reaches(edit, StateName::Succeeded).await;
+        assert_eq!(view.attempts, 0);
+        let result = file(&context, edit, ArtifactKind::Result).await;
+        assert!(result == alone[at % 2], "{at}");
+    }
+    worker.stop().await.0.unwrap();
+    for name in ["a", "b"] {
+        let bytes = bytes_in(&cramped(name).cache_dir);
+        assert!(bytes <= 40 << 10, "{bytes} bytes in {name}");
+    }
+    // Every row has its blob.
+    let rows = context.number("select count(*) from intermediates").await;
+    let held = kept(&context).await;
+    assert!(rows > 0 && rows <= held.len() as i64, "{rows} of {held:?}");
+    let blobs = format!(
+        "'{{{}}}'",
+        held.iter()
+            .map(Key::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    );
+    let missing = format!("select count(*) from intermediates where blob_key <> all ({blobs})");
+    assert_eq!(context.number(&missing).await, 0);
 }

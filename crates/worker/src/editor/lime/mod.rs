@@ -221,7 +221,7 @@ impl Editor for LimeEditor {
                 )?;
                 State::Edit(Box::new(edit))
             }
-            Asked::Nothing(outcome) => State::Done(outcome),
+            Asked::Nothing(outcome) => State::Done(Box::new(outcome.knowing(work.known))),
         };
         let progress = progress(&state);
         let open = OpenEdit {
@@ -297,7 +297,7 @@ impl Editor for LimeEditor {
             patched,
             segments,
         } = self.edits.remove(&run).ok_or_else(unknown)?;
-        let (mut outcome, drawings_only) = match state {
+        let (outcome, drawings_only) = match state {
             State::Edit(edit) => {
                 let outcome = edit.finish(&model.model).map_err(failure)?;
                 (outcome, model.drawings_only)
@@ -314,10 +314,9 @@ impl Editor for LimeEditor {
                 true => Err(limekiln_finish::Error::Stopped),
                 false => Ok(()),
             };
-            let made = std::mem::take(&mut outcome.made);
             let finished = canvas.finish(outcome, finishing, warnings, &beat);
             outputs::count(&finished);
-            outputs::outputs(finished.map_err(prepared::failure)?, patched, &made)
+            outputs::outputs(finished.map_err(prepared::failure)?, patched)
         }))
     }
 

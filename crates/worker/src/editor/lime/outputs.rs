@@ -61,7 +61,7 @@ pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
 
 /// The result first, or what it changed where that is asked for and can be told, then its matte and the stages as far as there are
 /// any, the report last.
-pub(super) fn outputs(finished: Finished, patched: bool, made: &Known) -> Result<Outputs, Failure> {
+pub(super) fn outputs(finished: Finished, patched: bool) -> Result<Outputs, Failure> {
     let patch = patched.then(|| finished.patch()).flatten();
     let (kind, body) = match patch {
         Some(patch) => (ArtifactKind::Patch, patch.png()),
@@ -88,7 +88,8 @@ pub(super) fn outputs(finished: Finished, patched: bool, made: &Known) -> Result
     Ok(Outputs {
         files,
         report: Some(report),
-        made: kept(made),
+        made: kept(&finished.made),
+        matte: finished.made.object_key(),
     })
 }
 
@@ -167,6 +168,7 @@ pub(super) fn segments(
         ],
         report: Some(report),
         made: kept(&made),
+        matte: None,
     })
 }
 
