@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use url::Url;
 
 use crate::{
-    Download, Error, Head, Key, Listed, Page, Prefix, Result, Settings, Timeouts,
+    Download, Error, Head, Key, Listed, Page, Prefix, Result, Settings, SteadyDownload, Timeouts,
     download::digest_of,
     folder::{Folder, Fsync},
     listing::PAGE_MAX,
@@ -183,7 +183,7 @@ impl Blobs {
             let mut backoff = RETRY.tries(self.attempts).start();
             loop {
                 // The SDK tries again until a body begins; one cut short or damaged on its way is ours to ask for again.
-                let download = self.open(key).await?;
+                let download = self.open(key, 0).await?;
                 match download.whole(expect, limit_bytes).await {
                     Err(error)
                         if matches!(error.kind(), ErrorKind::Transient | ErrorKind::Corrupt) =>
@@ -203,14 +203,20 @@ impl Blobs {
 
     /// The blob piece by piece, for passing on.
     pub async fn download(&self, key: &Key) -> Result<Download> {
-        metered("open a blob", self.patience, self.open(key)).await
+        metered("open a blob", self.patience, self.open(key, 0)).await
     }
 
-    async fn open(&self, key: &Key) -> Result<Download> {
+    /// The same of one so large that its connection may break on the way: it goes on from there.
+    pub fn download_steadily(&self, key: &Key) -> SteadyDownload {
+        SteadyDownload::new(self.clone(), key.clone())
+    }
+
+    /// The blob behind its first `from` bytes; `head` is all of it.
+    pub(crate) async fn open(&self, key: &Key, from: u64) -> Result<Download> {
         let name = self.name(key);
         match &self.half {
-            Half::S3(s3) => s3.open(&name).await,
-            Half::Folder(folder) => folder.download(&name).await,
+            Half::S3(s3) => s3.open(&name, from).await,
+            Half::Folder(folder) => folder.download(&name, from).await,
         }
     }
 

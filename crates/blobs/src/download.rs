@@ -71,12 +71,13 @@ impl Body {
 }
 
 impl Download {
-    pub(crate) fn new(head: Head, name: &str, body: Body, patience: Duration) -> Self {
+    /// `from` of the blob's bytes came before.
+    pub(crate) fn new(head: Head, name: &str, body: Body, from: u64, patience: Duration) -> Self {
         Self {
             head,
             name: name.to_owned(),
             body,
-            arrived_bytes: 0,
+            arrived_bytes: from,
             patience,
         }
     }

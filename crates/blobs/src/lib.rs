@@ -8,6 +8,7 @@
 //! | `s3` | the half that talks to an S3 server: client, requests, what the SDK's errors mean |
 //! | `folder` | the half that `limekiln dev` uses: a blob is a file |
 //! | `download` | [`Download`]: a blob on its way, and its check |
+//! | `steady` | [`SteadyDownload`]: a large one that goes on where its connection broke |
 //! | `listing` | [`Page`]: what a listing gives |
 //! | `key` | [`Key`] and [`Prefix`]: validated names of blobs, always under a tenant or a model |
 //! | `settings` | where the bucket is, credentials, timeouts |
@@ -38,6 +39,7 @@ mod metered;
 mod probe;
 mod s3;
 mod settings;
+mod steady;
 
 pub use blobs::{Blobs, Stored};
 pub use cache::{Cache, CacheStats, Pinned};
@@ -48,3 +50,4 @@ pub use key::{Key, Prefix};
 pub use listing::{Listed, Page};
 pub use probe::{Check, Report};
 pub use settings::{Credentials, Settings, Timeouts};
+pub use steady::SteadyDownload;

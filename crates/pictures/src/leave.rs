@@ -179,7 +179,11 @@ fn making_bytes(
     let blocks = match source.filter(|_| plan.format == Format::Jpeg && plan.whole) {
         Some(source) => {
             let head = Head::read(source.input, limits)?;
-            blocks::edit_bytes(source.input, pixels, head.orientation)
+            match head.format {
+                Format::Jpeg => blocks::edit_bytes(source.input, pixels, head.orientation),
+                // It has no blocks, and whatever in it looks like a JPEG's is none.
+                _ => 0,
+            }
         }
         None => 0,
     };

@@ -97,6 +97,31 @@ fn edited<P: image::Pixel>(
     }
 }
 
+/// Bytes of a PNG that look like a JPEG's header say nothing of what a JPEG made of it takes.
+#[test]
+fn a_jpeg_of_a_png_takes_what_its_pixels_take() {
+    let mut state = 1_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let input = png(RgbImage::from_fn(256, 192, |_, _| {
+        Rgb([noise(), noise(), noise()])
+    }));
+    let edit = Edit::of(input);
+    let wish = Wish {
+        format: Some(Format::Jpeg),
+        ..Wish::default()
+    };
+    let source = Some(Source {
+        input: &edit.input,
+        matte: &edit.matte,
+    });
+    let needed = leave_bytes(&edit.stored, source, &wish, &Limits::FILE).unwrap();
+    assert!(needed < 40 * 256 * 192, "{needed}");
+    assert!(edit.leave(&wish).moved.is_some());
+}
+
 #[test]
 fn a_jpeg_comes_back_with_its_blocks() {
     for name in ["420", "420-turned", "422-progressive", "444", "rgb"] {

@@ -1,7 +1,9 @@
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, SeekFrom},
 };
+
+use tokio::io::AsyncSeekExt;
 
 use super::dir::Folder;
 use crate::{Download, Error, Head, Result, Timeouts, download::Body};
@@ -16,14 +18,22 @@ const MAGIC_BYTES: u64 = 16;
 const MEDIA_TYPE: &str = "\"content_type\":\"";
 
 impl Folder {
-    /// Begins to read a blob.
-    pub(crate) async fn download(&self, name: &str) -> Result<Download> {
+    /// Begins to read a blob, behind its first `from` bytes.
+    pub(crate) async fn download(&self, name: &str, from: u64) -> Result<Download> {
         let (head, first, file) = self.start(name, FIRST_BYTES).await?;
-        let body = Body::File {
-            first: (!first.is_empty()).then(|| first.into()),
-            rest: tokio::fs::File::from_std(file),
-        };
-        Ok(Download::new(head, name, body, Timeouts::default().attempt))
+        let mut rest = tokio::fs::File::from_std(file);
+        let mut first = (!first.is_empty()).then(|| first.into());
+        if from > 0 {
+            first = None;
+            let sought = rest.seek(SeekFrom::Start(from)).await;
+            sought.map_err(|error| Error::Unavailable {
+                operation: "read a blob",
+                message: error.to_string(),
+            })?;
+        }
+        let body = Body::File { first, rest };
+        let patience = Timeouts::default().attempt;
+        Ok(Download::new(head, name, body, from, patience))
     }
 
     /// Length, media type and time of a blob.

@@ -11,19 +11,35 @@ use crate::{Download, Error, Head, Result, download::Body};
 const PRESIGN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl S3 {
-    /// Begins to get a blob.
-    pub(crate) async fn open(&self, name: &str) -> Result<Download> {
+    /// Begins to get a blob, behind its first `from` bytes.
+    pub(crate) async fn open(&self, name: &str, from: u64) -> Result<Download> {
         let got = self
             .client
             .get_object()
             .bucket(&self.settings.bucket)
             .key(name)
+            .set_range((from > 0).then(|| format!("bytes={from}-")))
             .send()
             .await
             .map_err(|error| self.fault("get a blob", Some(name), error))?;
-        let head = head(got.content_length, got.content_type, got.last_modified);
+        let mut head = head(got.content_length, got.content_type, got.last_modified);
+        if from > 0 {
+            if got.content_range.is_none() {
+                return Err(Error::Other {
+                    operation: "get a part of a blob",
+                    message: "the server sends all of it".to_owned(),
+                });
+            }
+            head.bytes += from;
+        }
         let patience = self.settings.timeouts.attempt;
-        Ok(Download::new(head, name, Body::S3(got.body), patience))
+        Ok(Download::new(
+            head,
+            name,
+            Body::S3(got.body),
+            from,
+            patience,
+        ))
     }
 
     /// What the server says of a blob without sending it.

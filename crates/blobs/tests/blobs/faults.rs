@@ -80,6 +80,40 @@ async fn what_is_cut_is_asked_for_again() {
     .await;
     proxy.cut();
     assert_eq!(get.await.unwrap().unwrap(), body);
+
+    // A download of weights goes on from where it broke, however often.
+    let mut download = blobs.download_steadily(&key);
+    let mut came = Vec::new();
+    let connections = proxy.accepted();
+    for _ in 0..3 {
+        came.extend(download.next().await.unwrap().unwrap());
+        proxy.cut();
+    }
+    while let Some(piece) = download.next().await.unwrap() {
+        came.extend(piece);
+    }
+    assert!(came == body, "{} bytes", came.len());
+    assert!(proxy.accepted() > connections);
+    let missing = context.key("missing");
+    let error = blobs.download_steadily(&missing).next().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    // What was put in its place is not joined to what came before.
+    let mut download = blobs.download_steadily(&key);
+    download.next().await.unwrap();
+    context
+        .blobs
+        .put(&key, noise(2, 5 << 20), "image/png")
+        .await
+        .unwrap();
+    proxy.cut();
+    let error = loop {
+        match download.next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("two halves of two blobs"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("replaced"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

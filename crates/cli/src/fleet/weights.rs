@@ -122,9 +122,9 @@ async fn download(bucket: &Blobs, key: &Key, path: &Path) -> Result<()> {
             path.display()
         )
     };
-    let mut download = bucket.download(key).await?;
-    while let Some(chunk) = download.next().await {
-        file.write_all(&chunk?).await.with_context(unwritten)?;
+    let mut download = bucket.download_steadily(key);
+    while let Some(chunk) = download.next().await? {
+        file.write_all(&chunk).await.with_context(unwritten)?;
     }
     file.sync_all().await.with_context(unwritten)?;
     Ok(())

@@ -38,7 +38,11 @@ pub(crate) async fn run(
     let services = Services::connect(&args.services, &name, &shutdown).await?;
     if args.editor.editor == EditorArg::Lime {
         let folder = settings.cache_dir.join("weights");
-        let model = weights::fetch(&args.model, &services.blobs, &folder).await?;
+        let fetching = weights::fetch(&args.model, &services.blobs, &folder);
+        let Some(model) = shutdown.run_until_cancelled(fetching).await else {
+            return Ok(());
+        };
+        let model = model?;
         plan = EditorPlan::new(&model, &args.editor, Some(plan.model_name.as_str()))?;
     }
     let metrics = telemetry.metrics.clone();

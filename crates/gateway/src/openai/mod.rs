@@ -16,10 +16,11 @@ mod wait;
 
 use axum::Json;
 use axum::extract::{self, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use limekiln_jobs::api::{
     ImageEditEvent, ImageEditForm, ImageEditJson, ImagesResponse, OpenAiError, OpenAiProblem,
+    PIXELS_MOVED,
 };
 use limekiln_jobs::{EditRequest, ImageId};
 use limekiln_memory::Share;
@@ -51,8 +52,9 @@ pub(crate) const PATH: &str = "/v1/images/edits";
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send a request again: the same key and form get the same pictures", min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$")),
     request_body(content((ImageEditForm = "multipart/form-data"), (ImageEditJson = "application/json"))),
     responses((status = 200, description = "The edited pictures", content(
-        (ImagesResponse = "application/json"), (ImageEditEvent = "text/event-stream"),
-    ))),
+            (ImagesResponse = "application/json"), (ImageEditEvent = "text/event-stream"),
+        ),
+        headers(("Limekiln-Pixels-Moved" = u64, description = "How many pixels outside the edits' mattes are not the stored results', of all pictures of the answer, where these are JPEGs or WebPs with loss that were coded anew and not made smaller. A stream has it in each `image_edit.completed` event, as `pixels_moved`")))),
     extensions(("x-problems" = json!([
         ProblemCode::FormInvalid, ProblemCode::JsonInvalid, ProblemCode::ImageUnsupported, ProblemCode::ImageEmpty, ProblemCode::ImageDamaged,
         ProblemCode::ImagePixelsLimit, ProblemCode::MaskInvalid,
@@ -184,10 +186,12 @@ pub(crate) async fn edit(
             (wait, wait_share),
         ));
     }
-    let (data, mut shares) = pending.pictures(as_url, wish).await?;
+    let (answered, mut shares) = pending.pictures(as_url, wish).await?;
+    let moved = answered.iter().filter_map(|one| one.moved);
+    let moved = moved.reduce(|all, one| all + one);
     let answer = ImagesResponse {
         created: time::OffsetDateTime::now_utc().unix_timestamp(),
-        data,
+        data: answered.into_iter().map(|one| one.picture).collect(),
         output_format: wish.format.unwrap_or(Format::Png).word().into(),
     };
     let json = serde_json::to_vec(&answer).map_err(|error| Problem::internal(&error))?;
@@ -196,7 +200,12 @@ pub(crate) async fn edit(
     for share in &mut shares {
         share.shrink_to(share.bytes().div_ceil(2));
     }
-    Ok(memory::answer("application/json", json.into(), shares))
+    let mut response = memory::answer("application/json", json.into(), shares);
+    if let Some(moved) = moved {
+        let headers = response.headers_mut();
+        headers.insert(PIXELS_MOVED, HeaderValue::from(moved));
+    }
+    Ok(response)
 }
 
 /// The idempotency key of one of a form's edits.

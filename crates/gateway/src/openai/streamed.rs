@@ -3,13 +3,12 @@
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, PollNext, Stream, StreamExt};
-use limekiln_jobs::api::OpenAiPicture;
 use limekiln_pictures::{Format, Wish};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::Receiver;
 
-use super::wait::Pending;
+use super::wait::{Answered, Pending};
 use crate::State;
 use crate::memory::PictureShare;
 use crate::problem::Problem;
@@ -19,7 +18,7 @@ enum Part {
     /// A small JPEG of how far the first edit is, in base64.
     Preview(String),
     /// The results in this format, with the memory that they take.
-    Results(Vec<OpenAiPicture>, Format, Vec<PictureShare>),
+    Results(Vec<Answered>, Format, Vec<PictureShare>),
     Failed(Problem),
 }
 
@@ -75,9 +74,13 @@ fn events(
             (vec![event], Vec::new())
         }
         Part::Results(pictures, format, shares) => {
-            let pictures = pictures.into_iter().filter_map(|picture| picture.b64_json);
-            let completed = pictures.map(|picture| {
+            let pictures = pictures.into_iter();
+            let pictures = pictures.filter_map(|one| Some((one.picture.b64_json?, one.moved)));
+            let completed = pictures.map(|(picture, moved)| {
                 let mut event = event("image_edit.completed", format.word(), picture);
+                if let Some(moved) = moved {
+                    event["pixels_moved"] = json!(moved);
+                }
                 let none = json!({ "image_tokens": 0, "text_tokens": 0 });
                 event["usage"] = json!({
                     "input_tokens": 0, "input_tokens_details": none, "output_tokens": 0, "total_tokens": 0,

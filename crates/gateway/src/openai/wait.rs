@@ -23,6 +23,22 @@ use crate::settings::Downloads;
 /// What an answer takes at most for each byte of its pictures: base64, and the JSON around a copy of it.
 const ANSWER_SHARE: (u64, u64) = (8, 3);
 
+/// A picture of the answer.
+pub(super) struct Answered {
+    pub(super) picture: OpenAiPicture,
+    /// How many pixels outside the edit coding it with loss moved, where they were counted.
+    pub(super) moved: Option<u64>,
+}
+
+impl Answered {
+    fn as_stored(picture: OpenAiPicture) -> Self {
+        Self {
+            picture,
+            moved: None,
+        }
+    }
+}
+
 /// Edits that a client waits for.
 pub(super) struct Pending {
     state: State,
@@ -63,7 +79,7 @@ impl Pending {
         mut self,
         urls: bool,
         wish: Wish,
-    ) -> Result<(Vec<OpenAiPicture>, Vec<PictureShare>), Problem> {
+    ) -> Result<(Vec<Answered>, Vec<PictureShare>), Problem> {
         let deadline = Instant::now() + self.state.settings.timeouts.openai_wait;
         for index in 0..self.edits.len() {
             let edit = self.edits[index];
@@ -93,7 +109,8 @@ impl Pending {
         let reached = self.state.settings.downloads == Downloads::Redirect;
         if urls && as_stored && reached {
             for stored in &results {
-                links.extend(link(&self.state, &stored.result).await?);
+                let link = link(&self.state, &stored.result).await?;
+                links.extend(link.map(Answered::as_stored));
             }
         }
         // Links, or the pictures themselves: all of one kind, since one blob store has them all.
@@ -110,13 +127,16 @@ impl Pending {
             shares.push(share.await?);
             for stored in &results {
                 let file = stored.file(&self.state).await?;
-                links.push(picture(&file, Format::Png, urls));
+                links.push(Answered::as_stored(picture(&file, Format::Png, urls)));
             }
         } else {
             // What making a file takes is more than what its part of the answer does.
             for stored in &results {
                 let mut made = stored.made(&self.state, self.tenant, wish).await?;
-                links.push(picture(&made.bytes, made.format, urls));
+                links.push(Answered {
+                    picture: picture(&made.bytes, made.format, urls),
+                    moved: made.moved,
+                });
                 made.share.shrink_to(answer(made.bytes.len() as u64));
                 shares.push(made.share);
             }

@@ -8,7 +8,8 @@ use limekiln_jobs::api::Invalid;
 use limekiln_jobs::{ArtifactKind, Resolved, Spec};
 use serde_json::{Value, json};
 
-use crate::support::http::Reply;
+use crate::bad_input::form;
+use crate::support::http::{self, Reply};
 use crate::support::{Gateway, pictures, worker};
 
 /// Address of the result of an edit that is done.
@@ -147,6 +148,49 @@ async fn what_was_laid_over_a_jpeg_leaves_as_one_with_its_blocks() {
     assert_ne!(anew.body, kept);
     let commented = |file: &[u8]| file.windows(9).any(|nine| nine == b"a comment");
     assert!(commented(&kept));
+
+    // OpenAI's route tells it, too: of all pictures in a header, of each in its event.
+    let moved: u64 = moved.parse().unwrap();
+    for (compression, stream, says) in [
+        ("90", "false", Some(2 * moved)),
+        ("100", "false", None),
+        ("90", "true", Some(moved)),
+    ] {
+        let quality: &[(&str, &[u8])] = match compression {
+            "100" => &[],
+            _ => &[(r#"name="output_compression""#, compression.as_bytes())],
+        };
+        let mut parts: Vec<(&str, &[u8])> = vec![
+            (r#"name="image"; filename="room.jpg""#, &input),
+            (r#"name="prompt""#, b"make the sofa red"),
+            (r#"name="output_format""#, b"jpeg"),
+            (r#"name="n""#, b"2"),
+            (r#"name="stream""#, stream.as_bytes()),
+        ];
+        parts.extend(quality);
+        let request = gateway
+            .request("POST", "/v1/images/edits")
+            .body("multipart/form-data; boundary=cut", form(&parts));
+        let reply = tokio::spawn(http::send(gateway.address, request));
+        let mut done = 0;
+        limekiln_testbed::until("two edits", PATIENCE, async || {
+            for claimed in manual.claim().await {
+                manual.complete(&claimed).await;
+                done += 1;
+            }
+            done == 2
+        })
+        .await;
+        let reply = reply.await.unwrap();
+        let header = reply.header("limekiln-pixels-moved");
+        if stream == "false" {
+            assert_eq!(header, says.map(|count| count.to_string()).as_deref());
+            continue;
+        }
+        let events = reply.text().to_owned();
+        let told = format!("\"pixels_moved\":{moved}");
+        assert_eq!(events.matches(&told).count(), 2, "{}", &events[..200]);
+    }
 
     // Without metadata its blocks come without them, too.
     let bare = json!({"image": image, "instruction": "make the sofa red", "strip_metadata": true});

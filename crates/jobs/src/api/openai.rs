@@ -151,7 +151,8 @@ pub struct ImageEditEvent {
     /// `image_edit.partial_image`, `image_edit.completed` or `error`.
     #[schema(example = "image_edit.completed")]
     pub event: String,
-    /// The event as JSON: `type`, `b64_json` and `output_format`; of the result also `usage`, of an error `error`.
+    /// The event as JSON: `type`, `b64_json` and `output_format`; of the result also `usage`,
+    /// and `pixels_moved` as the header `Limekiln-Pixels-Moved` has it; of an error `error`.
     pub data: String,
 }
 

@@ -126,19 +126,35 @@ impl S3 for Store {
         req: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let input = req.input;
-        if input.range.is_some() {
-            return Err(s3_error!(NotImplemented, "ranges"));
-        }
+        let from = match input.range {
+            None => 0,
+            Some(Range::Int { first, last: None }) => first,
+            Some(_) => return Err(s3_error!(NotImplemented, "ranges with an end")),
+        };
         let key = parsed(&input.key)?;
         let download = self.bucket(&input.bucket)?.download(&key).await;
         let download = download.map_err(refused)?;
         let head = download.head.clone();
-        let pieces = stream::unfold(download, |mut download| async move {
-            Some((download.next().await?, download))
+        if from > 0 && from >= head.bytes {
+            return Err(s3_error!(InvalidRange));
+        }
+        let pieces = stream::unfold((download, from), |(mut download, before)| async move {
+            let piece = download.next().await?;
+            let skipped = piece
+                .as_ref()
+                .map_or(0, |piece| before.min(piece.len() as u64));
+            let piece = piece.map(|piece| piece.slice(skipped as usize..));
+            Some((piece, (download, before - skipped)))
         });
+        let range = format!(
+            "bytes {from}-{}/{}",
+            head.bytes.saturating_sub(1),
+            head.bytes
+        );
         Ok(S3Response::new(GetObjectOutput {
             body: Some(StreamingBlob::wrap(pieces)),
-            content_length: i64::try_from(head.bytes).ok(),
+            content_length: i64::try_from(head.bytes - from).ok(),
+            content_range: (from > 0).then_some(range),
             content_type: input.response_content_type.or(head.media_type),
             content_disposition: input.response_content_disposition,
             last_modified: head.modified.map(Timestamp::from),
