@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use limekiln_jobs::{Class, EditId, Epoch, Live, ModelName};
+use limekiln_jobs::{Class, EditId, Epoch, Live, ModelName, WorkerId};
 
 use crate::backend::{Backend, dispatch};
 use crate::local::Local;
@@ -10,8 +10,8 @@ use crate::message::Run;
 use crate::queue::Queue;
 use crate::rabbit::Rabbit;
 use crate::{
-    Consumer, Depth, Followed, HealthReport, Hint, Result, Settings, Stop, Stops, Subscription,
-    Wakes,
+    Consumer, Depth, Followed, HealthReport, Hint, Offers, Result, Settings, Stop, Stops,
+    Subscription, Wakes,
 };
 
 /// The broker. It is cheap to clone. All clones share their connections, which close when the last one is dropped.
@@ -114,6 +114,17 @@ impl Broker {
     /// Receives the stops of all edits that are sent from now on.
     pub async fn stops(&self) -> Stops {
         dispatch!(&self.0, backend => backend.stops().await)
+    }
+
+    /// Offers an edit to one worker before it is announced to all. Never waits. The offer may get lost, and a worker without a
+    /// free slot lets it pass: announce what is not claimed soon.
+    pub fn offer(&self, worker: WorkerId, hint: &Hint) {
+        dispatch!(&self.0, backend => backend.offer(worker, hint));
+    }
+
+    /// Receives what is offered to this worker from now on, for [`Consumer::offer`].
+    pub async fn offers(&self, worker: WorkerId) -> Offers {
+        dispatch!(&self.0, backend => backend.offers(worker).await)
     }
 
     /// Publishes live progress. Never waits: when too many messages wait, the oldest is dropped and counted.

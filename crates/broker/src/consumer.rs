@@ -1,7 +1,7 @@
 //! The consumer of announced edits, on either backend.
 
 use crate::backend::{Backend, dispatch};
-use crate::{Delivery, local, rabbit};
+use crate::{Delivery, Hint, local, rabbit};
 
 /// Receives announced edits, interactive ones first. See [`Broker::consume`](crate::Broker::consume).
 ///
@@ -24,6 +24,12 @@ impl Consumer {
     #[must_use]
     pub fn ready(&self) -> usize {
         dispatch!(&self.0, consumer => consumer.ready())
+    }
+
+    /// Takes an edit that was offered to this consumer alone, as if it came from a queue; whether there is a slot for it. Settling it
+    /// tells nobody.
+    pub fn offer(&mut self, hint: Hint) -> bool {
+        dispatch!(&mut self.0, consumer => consumer.offer(hint))
     }
 
     /// Stops consuming, and gives back what was not handed out by [`next`](Self::next). Deliveries already handed out

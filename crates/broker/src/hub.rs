@@ -1,18 +1,20 @@
-//! Hands what reaches this process to its subscribers and its receivers of wakes and stops, on both backends.
+//! Hands what reaches this process to its subscribers and its receivers of wakes, stops and offers, on both backends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use limekiln_jobs::Live;
+use limekiln_jobs::{Live, WorkerId};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Followed, Stop, Update};
+use crate::{Followed, Hint, Stop, Update};
 
 /// How many updates a subscriber may lag behind before it is told to read Postgres again.
 const UPDATES_LAG: usize = 64;
 /// How many stops a worker may lag behind.
 const STOPS_LAG: usize = 1024;
+/// How many offers a worker may lag behind: it takes them at once, or has no slot for them.
+const OFFERS_LAG: usize = 64;
 
 /// Fans out to every receiver of this process.
 #[derive(Debug)]
@@ -20,6 +22,7 @@ pub(crate) struct Hub {
     subscribed: Mutex<HashMap<Followed, Subscribers>>,
     wakes: watch::Sender<u64>,
     stops: broadcast::Sender<Stop>,
+    offers: broadcast::Sender<(WorkerId, Hint)>,
     closed: CancellationToken,
 }
 
@@ -37,6 +40,7 @@ impl Hub {
             subscribed: Mutex::default(),
             wakes: watch::Sender::new(0),
             stops: broadcast::Sender::new(STOPS_LAG),
+            offers: broadcast::Sender::new(OFFERS_LAG),
             closed,
         }
     }
@@ -61,6 +65,15 @@ impl Hub {
 
     pub(crate) fn stops(&self) -> broadcast::Receiver<Stop> {
         self.stops.subscribe()
+    }
+
+    pub(crate) fn offer(&self, worker: WorkerId, hint: Hint) {
+        // An error means that this process runs no worker.
+        let _ = self.offers.send((worker, hint));
+    }
+
+    pub(crate) fn offers(&self) -> broadcast::Receiver<(WorkerId, Hint)> {
+        self.offers.subscribe()
     }
 
     /// A receiver for one edit or session, and whether its messages already reach this process.

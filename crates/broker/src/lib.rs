@@ -13,7 +13,7 @@
 //! | `queue` | names, limits and [`Depth`] of the queues of edits |
 //! | `consumer` | [`Consumer`]: receives announced edits while it has a free slot, interactive ones first |
 //! | `delivery` | [`Delivery`]: one announced edit, settled by hand |
-//! | `signals` | [`Wakes`] and [`Stops`]: broadcasts to coordinators and to workers, which may get lost |
+//! | `signals` | [`Wakes`], [`Stops`] and [`Offers`]: to coordinators, to workers, and to one worker; all may get lost |
 //! | `subscription` | [`Subscription`]: live progress of one edit |
 //! | `hub` | hands what reaches this process to its subscribers, on both backends |
 //! | `per_class` | one value for each class of edits |
@@ -68,5 +68,5 @@ pub use health::{Finding, HealthReport, Level};
 pub use message::{Followed, Hint, Run, Stop, Update};
 pub use queue::Depth;
 pub use settings::Settings;
-pub use signals::{Stops, Wakes};
+pub use signals::{Offers, Stops, Wakes};
 pub use subscription::Subscription;

@@ -1,11 +1,12 @@
-//! The receivers of wakes (for coordinators) and stops (for workers). Both are broadcasts that may get lost.
+//! The receivers of wakes (for coordinators), stops (for workers) and offers (for one worker). All of them may get lost.
 
+use limekiln_jobs::WorkerId;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::Stop;
 use crate::hub::Hub;
+use crate::{Hint, Stop};
 
 /// Receives wakes: "there may be something to release". See [`Broker::wakes`](crate::Broker::wakes).
 #[derive(Debug)]
@@ -61,6 +62,38 @@ impl Stops {
                         "stops came faster than they were read; leases will tell"
                     );
                 }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+/// Receives what is offered to one worker alone. See [`Broker::offers`](crate::Broker::offers).
+#[derive(Debug)]
+pub struct Offers {
+    worker: WorkerId,
+    receiver: broadcast::Receiver<(WorkerId, Hint)>,
+    closed: CancellationToken,
+}
+
+impl Offers {
+    pub(crate) fn new(hub: &Hub, worker: WorkerId) -> Self {
+        Self {
+            worker,
+            receiver: hub.offers(),
+            closed: hub.closed().clone(),
+        }
+    }
+
+    /// Waits for the next edit that is offered. `None` when the broker handle was closed. Cancel safe.
+    ///
+    /// A lost offer is harmless: what its worker does not take soon is announced to all.
+    pub async fn next(&mut self) -> Option<Hint> {
+        loop {
+            let received = self.receiver.recv();
+            match self.closed.run_until_cancelled(received).await? {
+                Ok((worker, hint)) if worker == self.worker => return Some(hint),
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }
         }

@@ -41,6 +41,13 @@ impl Announcer {
         waiting.await
     }
 
+    /// Offers an edit to the worker that has at hand what its parent left.
+    pub(crate) fn offer(&self, announcement: &Announcement) {
+        if let Some(worker) = announcement.warm {
+            self.broker.offer(worker, &hint(announcement));
+        }
+    }
+
     /// Publishes all of them and waits until each is confirmed or not.
     pub(crate) async fn announce(&mut self, announcements: &[Announcement]) -> Unconfirmed {
         let hints: Vec<Hint> = announcements.iter().map(hint).collect();

@@ -14,6 +14,7 @@
 //! | `aside` | bulk that gives its slot to interactive edits |
 //! | `catalogs` | rows of catalogs become edits, a few at a time |
 //! | `announcer`, `wakes` | the messages of both, and those that cut a pause short |
+//! | `offers` | turns that the worker of their parent may have before all others |
 //! | `upkeep` | dead leases, retries that came due, turns whose parents ended |
 //! | `live` | events of what happened here, published to watchers |
 //! | `webhooks` | deliveries as jobs: signed, in a line for each endpoint; [`url_check`], addresses of the public internet only |
@@ -34,6 +35,7 @@
 //! | `limekiln_submit_batch_edits` | histogram | | submissions written by one transaction |
 //! | `limekiln_submit_seconds` | histogram | | a transaction of submissions |
 //! | `limekiln_released_total` | counter | `model`, `class` | edits announced for the first time |
+//! | `limekiln_offers_total` | counter | `outcome` | turns offered to the worker of their parent, and what came of it: `taken`, `passed` (announced to all a moment later) |
 //! | `limekiln_announced_again_total` | counter | `model`, `class` | edits announced again: their message got lost |
 //! | `limekiln_aged_total` | counter | `model` | bulk that waited for long and was announced with the interactive edits |
 //! | `limekiln_asides_total` | counter | | bulk edits asked to give their slot to an interactive one |
@@ -82,6 +84,7 @@ mod error;
 mod gauges;
 mod live;
 mod marker;
+mod offers;
 mod reannounce;
 mod release;
 mod retention;

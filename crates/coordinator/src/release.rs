@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::announcer::Announcer;
 use crate::control_loop::{ControlLoop, Next};
+use crate::offers::Offers;
 use crate::wakes::WakeListener;
 use crate::{Error, Settings};
 
@@ -27,6 +28,7 @@ const PAUSES: Policy = Policy::new(PAUSE, Duration::from_secs(600));
 pub(crate) struct Release {
     store: Store,
     announcer: Announcer,
+    offers: Offers,
     wakes: WakeListener,
     min_window: u32,
     tick: Duration,
@@ -47,6 +49,7 @@ impl Release {
         Self {
             store,
             announcer,
+            offers: Offers::new(settings.offers_stand),
             wakes,
             min_window: settings.min_window,
             tick: settings.release_tick,
@@ -54,6 +57,21 @@ impl Release {
             empty: 0,
             not_before: Instant::now(),
         }
+    }
+
+    /// Announces what nobody took that it was offered to.
+    async fn end_offers(&mut self, all: bool) -> Result<(), Error> {
+        let Self {
+            store,
+            announcer,
+            offers,
+            ..
+        } = self;
+        let failed = offers.end(store, announcer, all).await?;
+        if !failed.edits.is_empty() {
+            store.edits_unannounce(&failed.edits).await?;
+        }
+        Ok(())
     }
 
     /// Short pauses while edits flow; longer ones, up to the tick, the longer nothing was to be done; then the idle ones.
@@ -71,6 +89,7 @@ impl ControlLoop for Release {
     const NAME: &'static str = "release";
 
     async fn round(&mut self) -> Result<Next, Error> {
+        self.end_offers(false).await?;
         let start = Instant::now();
         let released = self
             .store
@@ -86,12 +105,14 @@ impl ControlLoop for Release {
         for one in &released {
             metrics::counter!("limekiln_released_total", "model" => one.model.to_string(), "class" => one.class.as_str()).increment(1);
         }
+        let count = released.len();
+        let released = self.offers.make(&self.announcer, released);
         let failed = self.announcer.announce(&released).await;
         metrics::histogram!("limekiln_release_seconds").record(start.elapsed());
         let pause = start.elapsed().clamp(PAUSE, PAUSE_MOST);
         self.not_before = Instant::now() + pause;
         if failed.edits.is_empty() {
-            return Ok(if released.len() >= LIMIT as usize {
+            return Ok(if count >= LIMIT as usize {
                 Next::Now
             } else {
                 Next::After(pause)
@@ -106,9 +127,16 @@ impl ControlLoop for Release {
     }
 
     async fn pause(&mut self, pause: Duration) {
+        let pause = self.offers.next_within(pause);
         if self.wakes.wake_within(pause).await {
             self.empty = 0;
             sleep_until(self.not_before).await;
+        }
+    }
+
+    async fn finish(&mut self) {
+        if let Err(error) = self.end_offers(true).await {
+            tracing::debug!(%error, "what was offered and not taken is announced again after a while");
         }
     }
 }

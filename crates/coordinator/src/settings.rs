@@ -23,6 +23,8 @@ pub struct Settings {
     pub release_tick: Duration,
     /// The same when nothing was released lately. A wake message cuts both short.
     pub release_idle: Duration,
+    /// How long a turn is offered to its parent's worker alone, where that has a free slot, before it is announced to all.
+    pub offers_stand: Duration,
     /// Pause between looks at retries that came due, turns that can go on, and announcements nobody claimed.
     pub upkeep_every: Duration,
     /// How long bulk waits before some of it goes with the interactive edits, however many of those there are.
@@ -100,6 +102,8 @@ impl Default for Settings {
             min_window: 4,
             release_tick: Duration::from_millis(250),
             release_idle: Duration::from_secs(1),
+            // Several times what a worker takes to claim what it has a slot for.
+            offers_stand: Duration::from_millis(100),
             upkeep_every: Duration::from_millis(500),
             bulk_wait: 10 * MINUTE,
             asides_most: 3,

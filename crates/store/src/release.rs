@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 
 use crate::claim::input;
 use crate::conn::deadline;
-use crate::row::{big, get, id, int, name, readable, small, whole, word};
+use crate::row::{big, get, id, id_opt, int, name, readable, small, whole, word};
 use crate::{BlobRef, Result, Store};
 
 /// Coordinators release one after the other: each has to see what the one before it announced, so the lock comes in a
@@ -32,6 +32,8 @@ pub struct Announcement {
     pub ahead: bool,
     /// The cohort of workers that it is announced to; all of the model without one.
     pub cohort: Option<String>,
+    /// The worker that it is offered to before it is announced to all: it has at hand what the edit's parent left.
+    pub warm: Option<WorkerId>,
     /// `traceparent` of the request.
     pub trace: Option<String>,
     /// How often it was announced since it was queued, from 1.
@@ -78,7 +80,12 @@ impl Store {
         })
         .await?;
         conn.done_with("edits_release");
-        Ok(readable("edits_release", &rows, announcement))
+        Ok(readable("edits_release", &rows, |row| {
+            Ok(Announcement {
+                warm: id_opt(row, "worker")?,
+                ..announcement(row)?
+            })
+        }))
     }
 
     /// Counts the lines anew, in case they are not what the edits say; returns how many were wrong. Reads all that waits and
@@ -99,6 +106,18 @@ impl Store {
         .await?;
         conn.done_with("lines_recount");
         Ok(wrong.unsigned_abs())
+    }
+
+    /// Those of these edits that were announced and nobody has claimed.
+    pub async fn edits_unclaimed(&self, edits: &[EditId]) -> Result<Vec<EditId>> {
+        let edits: Vec<_> = edits.iter().map(|edit| edit.uuid()).collect();
+        let rows = self
+            .rows(
+                "edits_unclaimed",
+                sqlx::query(include_str!("sql/edits_unclaimed.sql")).bind(edits),
+            )
+            .await?;
+        rows.iter().map(|row| id(row, "id")).collect()
     }
 
     /// Takes announcements back whose publish failed; returns how many were still unclaimed.
@@ -197,6 +216,7 @@ fn announcement(row: &PgRow) -> Result<Announcement> {
         class: word(row, "class")?,
         ahead: get(row, "ahead")?,
         cohort: get(row, "cohort")?,
+        warm: None,
         trace: get(row, "trace")?,
         announcement: small(row, "announcements")?,
     })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use limekiln_broker::Consumer;
+use limekiln_broker::{Consumer, Offers};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::admission::Admission;
@@ -22,9 +22,13 @@ pub(crate) enum Closed {
 
 /// Takes edits and sees them through, until the worker shuts down or is drained.
 ///
-/// The consumer gives out no more edits than the engine has slots. An edit whose results are being uploaded has given its
+/// What is offered to this worker alone comes by the same consumer. The consumer gives out no more edits than the engine has slots. An edit whose results are being uploaded has given its
 /// slot back.
-pub(crate) async fn consume(ctx: Arc<Context>, mut consumer: Consumer) -> Closed {
+pub(crate) async fn consume(
+    ctx: Arc<Context>,
+    mut consumer: Consumer,
+    mut offers: Offers,
+) -> Closed {
     let mut edits = JoinSet::new();
     let mut admission = ctx.admission.subscribe();
     let mut paused = false;
@@ -47,6 +51,8 @@ pub(crate) async fn consume(ctx: Arc<Context>, mut consumer: Consumer) -> Closed
             () = ctx.closing.cancelled() => break Closed::Shutdown,
             changed = admission.changed() => if changed.is_err() { break Closed::Shutdown },
             Some(ended) = edits.join_next() => log_panic(ended),
+            // Without a slot for it the edit goes to another worker a moment later.
+            Some(hint) = offers.next(), if open => { consumer.offer(hint); }
             delivery = consumer.next(), if open => match delivery {
                 Some(delivery) => {
                     edits.spawn(attempt::process(Arc::clone(&ctx), delivery));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use limekiln_blobs::{Blobs, Cache};
-use limekiln_broker::{Broker, Consumer, Stop, Stops};
+use limekiln_broker::{Broker, Consumer, Offers, Stop, Stops};
 use limekiln_jobs::WorkerId;
 use limekiln_jobs::retry::Policy;
 use limekiln_store::{NewWorker, Store};
@@ -61,6 +61,7 @@ struct Started {
     ctx: Arc<Context>,
     registration: NewWorker,
     stops: Stops,
+    offers: Offers,
     consumer: Consumer,
 }
 
@@ -103,6 +104,7 @@ async fn start(
     }
     // Before the first claim, so that no cancel of an edit that is claimed here goes unheard.
     let stops = broker.stops().await;
+    let offers = broker.offers(worker).await;
     let consumer = open_consumer(&broker, &settings).await?;
     let leases = Leases::default();
     let ledger = Ledger::new(&store, worker, settings.lease_ttl, &leases);
@@ -127,6 +129,7 @@ async fn start(
         ctx: Arc::new(ctx),
         registration,
         stops,
+        offers,
         consumer,
     })
 }
@@ -156,10 +159,11 @@ async fn serve(started: Started, shutdown: CancellationToken) -> Result<()> {
         ctx,
         registration,
         stops,
+        offers,
         consumer,
     } = started;
     let mut consuming = JoinSet::new();
-    consuming.spawn(consume(Arc::clone(&ctx), consumer));
+    consuming.spawn(consume(Arc::clone(&ctx), consumer, offers));
     let mut listeners = JoinSet::new();
     listeners.spawn(obey_stops(ctx.leases.clone(), stops));
     let looking_ahead = ahead::run(Arc::clone(&ctx));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use limekiln_jobs::{Class, Live, ModelName};
+use limekiln_jobs::{Class, Live, ModelName, WorkerId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,8 @@ use super::model_queues::ModelQueues;
 use crate::hub::Hub;
 use crate::queue::{DEAD, DEAD_LIMIT, Queue};
 use crate::{
-    Depth, Error, Finding, Followed, HealthReport, Hint, Result, Stop, Stops, Subscription, Wakes,
+    Depth, Error, Finding, Followed, HealthReport, Hint, Offers, Result, Stop, Stops, Subscription,
+    Wakes,
 };
 
 /// By model and cohort.
@@ -92,6 +93,14 @@ impl Local {
 
     pub(crate) async fn stops(&self) -> Stops {
         Stops::new(&self.hub)
+    }
+
+    pub(crate) fn offer(&self, worker: WorkerId, hint: &Hint) {
+        self.hub.offer(worker, hint.clone());
+    }
+
+    pub(crate) async fn offers(&self, worker: WorkerId) -> Offers {
+        Offers::new(&self.hub, worker)
     }
 
     pub(crate) fn publish_live(&self, live: &Live) {

@@ -1,5 +1,6 @@
 //! The consumer of announced edits.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +17,8 @@ use crate::{Delivery, Hint};
 #[derive(Debug)]
 pub(crate) struct Consumer {
     queues: Vec<Arc<ModelQueues>>,
+    /// What was offered to this consumer, and is not handed out.
+    offered: VecDeque<Hint>,
     /// How many edits there may be at once.
     slots: usize,
     held: Arc<AtomicUsize>,
@@ -38,6 +41,7 @@ impl Consumer {
         }
         Self {
             queues,
+            offered: VecDeque::new(),
             slots,
             held: Arc::default(),
             turn: 0,
@@ -71,11 +75,20 @@ impl Consumer {
             let queues = queues.lock();
             Class::ALL.map(|class| queues[class].len())
         });
-        waiting.sum::<usize>().min(self.room())
+        (self.offered.len() + waiting.sum::<usize>()).min(self.room())
+    }
+
+    pub(crate) fn offer(&mut self, hint: Hint) -> bool {
+        let taken = !self.paused && self.room() > self.offered.len();
+        if taken {
+            self.offered.push_back(hint);
+        }
+        taken
     }
 
     pub(crate) async fn pause(&mut self) {
         self.paused = true;
+        self.offered.clear();
     }
 
     pub(crate) fn resume(&mut self) {
@@ -94,6 +107,9 @@ impl Consumer {
         if self.paused || self.room() == 0 {
             return None;
         }
+        if let Some(hint) = self.offered.pop_front() {
+            return Some(self.handed_out(Delivery::new(hint, false, |_, _| {})));
+        }
         self.turn = self.turn.wrapping_add(1);
         let count = self.queues.len();
         let turn = self.turn;
@@ -104,7 +120,6 @@ impl Consumer {
                 Some((Arc::clone(queues), class, message))
             })
         })?;
-        self.held.fetch_add(1, Ordering::AcqRel);
         metrics::counter!("limekiln_broker_deliveries_total", "class" => class.as_str())
             .increment(1);
         let returns = message.returns;
@@ -113,12 +128,17 @@ impl Consumer {
             Settlement::Requeue => queues.requeue(hint.clone(), returns),
             Settlement::Reject => queues.reject(hint.clone()),
         };
+        Some(self.handed_out(Delivery::new(message.hint, returns > 0, settler)))
+    }
+
+    /// The delivery in a slot.
+    fn handed_out(&self, delivery: Delivery) -> Delivery {
+        self.held.fetch_add(1, Ordering::AcqRel);
         let (held, changed) = (Arc::clone(&self.held), Arc::clone(&self.changed));
-        let free = move || {
+        delivery.in_slot(move || {
             held.fetch_sub(1, Ordering::AcqRel);
             changed.notify_waiters();
-        };
-        Some(Delivery::new(message.hint, returns > 0, settler).in_slot(free))
+        })
     }
 }
 

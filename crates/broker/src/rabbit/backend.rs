@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use limekiln_jobs::{Class, Live, ModelName, Retryable};
+use limekiln_jobs::{Class, Live, ModelName, Retryable, WorkerId};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,7 +18,8 @@ use super::{check, topology};
 use crate::hub::Hub;
 use crate::queue::{DEAD, Queue};
 use crate::{
-    Depth, Error, Followed, HealthReport, Hint, Result, Settings, Stop, Stops, Subscription, Wakes,
+    Depth, Error, Followed, HealthReport, Hint, Offers, Result, Settings, Stop, Stops,
+    Subscription, Wakes,
 };
 
 /// How long `close` waits for the tasks, and then for the connections.
@@ -165,6 +166,16 @@ impl Rabbit {
         let stops = Stops::new(&self.hub);
         self.listener.listen(Topic::Stops).await;
         stops
+    }
+
+    pub(crate) fn offer(&self, worker: WorkerId, hint: &Hint) {
+        self.broadcaster.offer(worker, hint);
+    }
+
+    pub(crate) async fn offers(&self, worker: WorkerId) -> Offers {
+        let offers = Offers::new(&self.hub, worker);
+        self.listener.listen(Topic::Offers(worker)).await;
+        offers
     }
 
     pub(crate) fn publish_live(&self, live: &Live) {

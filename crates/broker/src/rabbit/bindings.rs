@@ -6,10 +6,11 @@ use futures_util::future::try_join_all;
 use lapin::options::{BasicQosOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
+use limekiln_jobs::WorkerId;
 use uuid::Uuid;
 
 use super::session::Session;
-use super::topology::{self, PROGRESS, STOP, WAKE, progress_key};
+use super::topology::{self, PROGRESS, STOP, WAKE, progress_key, worker_key};
 use crate::{Followed, Result};
 
 /// How many messages RabbitMQ sends ahead of our acks.
@@ -26,6 +27,8 @@ pub(super) enum Topic {
     Live(Followed),
     Wakes,
     Stops,
+    /// What is offered to one worker.
+    Offers(WorkerId),
 }
 
 impl Topic {
@@ -35,6 +38,7 @@ impl Topic {
             Self::Live(followed) => (PROGRESS, progress_key(followed)),
             Self::Wakes => (WAKE, String::new()),
             Self::Stops => (STOP, String::new()),
+            Self::Offers(worker) => (PROGRESS, worker_key(worker)),
         }
     }
 }

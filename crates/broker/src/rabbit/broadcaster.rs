@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use lapin::BasicProperties;
 use lapin::options::BasicPublishOptions;
-use limekiln_jobs::Live;
+use limekiln_jobs::{Live, WorkerId};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +16,8 @@ use tokio_util::task::TaskTracker;
 
 use super::link::Link;
 use super::publish_channel::PublishChannel;
-use super::topology::{PROGRESS, STOP, WAKE, progress_key};
-use crate::{Error, Followed, Result, Stop};
+use super::topology::{PROGRESS, STOP, WAKE, progress_key, worker_key};
+use crate::{Error, Followed, Hint, Result, Stop};
 
 /// How many messages may wait.
 const WAITING: usize = 4096;
@@ -68,6 +68,13 @@ impl Broadcaster {
         match serde_json::to_vec(&stop) {
             Ok(body) => self.push(STOP, String::new(), body),
             Err(error) => tracing::error!(?stop, %error, "stop not published"),
+        }
+    }
+
+    pub(super) fn offer(&self, worker: WorkerId, hint: &Hint) {
+        match serde_json::to_vec(hint) {
+            Ok(body) => self.push(PROGRESS, worker_key(worker), body),
+            Err(error) => tracing::error!(?hint, %error, "offer not published"),
         }
     }
 

@@ -15,10 +15,13 @@ use super::link::Link;
 use super::queue_consumer::QueueConsumer;
 use super::settle::SettleCommand;
 use crate::queue::Queue;
-use crate::{Delivery, Settings};
+use crate::{Delivery, Hint, Settings};
 
 /// How long `pause` and `flush` wait.
 const WAIT: Duration = Duration::from_secs(3);
+
+/// The number of no queue, for what was offered.
+const OFFERED: usize = usize::MAX;
 
 /// Consumes announced edits.
 #[derive(Debug)]
@@ -121,6 +124,15 @@ impl Consumer {
             true => 0,
             false => self.buffer.ready(),
         }
+    }
+
+    pub(crate) fn offer(&mut self, hint: Hint) -> bool {
+        let taken = !self.is_paused() && self.buffer.room() > 0;
+        if taken {
+            let delivery = Delivery::new(hint, false, |_, _| {});
+            self.buffer.push(delivery.hint.class, OFFERED, delivery);
+        }
+        taken
     }
 
     pub(crate) async fn pause(&mut self) {

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
+use limekiln_jobs::WorkerId;
 use limekiln_jobs::retry::Policy;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
@@ -29,6 +30,8 @@ pub(super) struct Listener {
     reconnect_timeout: Duration,
     wakes: AtomicBool,
     stops: AtomicBool,
+    /// The workers of this process.
+    workers: Mutex<HashSet<WorkerId>>,
     /// The topics that were requested or dropped since the task last looked.
     changes: Mutex<Vec<Change>>,
     changed: Notify,
@@ -55,6 +58,7 @@ impl Listener {
             reconnect_timeout: settings.reconnect_timeout,
             wakes: AtomicBool::new(false),
             stops: AtomicBool::new(false),
+            workers: Mutex::default(),
             changes: Mutex::default(),
             changed: Notify::new(),
         });
@@ -78,6 +82,9 @@ impl Listener {
             Topic::Live(_) => {}
             Topic::Wakes => self.wakes.store(true, Ordering::Release),
             Topic::Stops => self.stops.store(true, Ordering::Release),
+            Topic::Offers(worker) => {
+                self.workers().insert(worker);
+            }
         }
         let (sender, bound) = oneshot::channel();
         self.change(topic, Some(sender));
@@ -107,11 +114,17 @@ impl Listener {
             Topic::Live(followed) => self.hub.is_subscribed(followed),
             Topic::Wakes => self.wakes.load(Ordering::Acquire),
             Topic::Stops => self.stops.load(Ordering::Acquire),
+            Topic::Offers(worker) => self.workers().contains(&worker),
         }
+    }
+
+    fn workers(&self) -> MutexGuard<'_, HashSet<WorkerId>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wanted(&self) -> Vec<Topic> {
         let mut wanted: Vec<_> = self.hub.subscribed().into_iter().map(Topic::Live).collect();
+        wanted.extend(self.workers().iter().copied().map(Topic::Offers));
         wanted.extend(
             [Topic::Wakes, Topic::Stops]
                 .into_iter()
@@ -217,6 +230,12 @@ impl Listener {
                 Err(error) => tracing::warn!(%error, "not a stop"),
             },
             _ => {
+                if let Some(worker) = topology::offered(delivery.routing_key.as_str()) {
+                    return match serde_json::from_slice(&delivery.data) {
+                        Ok(hint) => self.hub.offer(worker, hint),
+                        Err(error) => tracing::warn!(%error, "not an offer"),
+                    };
+                }
                 // Late messages are mostly for edits without a subscriber, and are not worth decoding.
                 let followed = topology::followed(delivery.routing_key.as_str());
                 if let Some(followed) = followed.filter(|one| self.hub.is_subscribed(*one)) {
@@ -245,7 +264,7 @@ fn received(delivery: Option<lapin::Result<Delivery>>) -> Result<Delivery> {
 fn followed(topics: &[Topic]) -> Vec<Followed> {
     let followed = |topic: &Topic| match topic {
         Topic::Live(followed) => Some(*followed),
-        Topic::Wakes | Topic::Stops => None,
+        Topic::Wakes | Topic::Stops | Topic::Offers(_) => None,
     };
     topics.iter().filter_map(followed).collect()
 }

@@ -9,6 +9,7 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer, ExchangeKind};
+use limekiln_jobs::WorkerId;
 use limekiln_jobs::retry::Policy;
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +21,7 @@ use crate::{Error, Followed, Result};
 const COHORT_EXPIRES_MS: u32 = 24 * 3600 * 1000;
 /// The exchange of edits to do. Each queue is bound under its own name.
 pub(super) const EDITS: &str = "limekiln.edits";
-/// The exchange of live progress.
+/// The exchange of live progress, and of offers.
 pub(super) const PROGRESS: &str = "limekiln.progress";
 /// The exchange of wakes to coordinators.
 pub(super) const WAKE: &str = "limekiln.wake";
@@ -38,6 +39,16 @@ pub(super) fn progress_key(followed: Followed) -> String {
         Followed::Edit(edit) => format!("edit.{edit}"),
         Followed::Session(session) => format!("session.{session}"),
     }
+}
+
+/// The routing key of what is offered to a worker.
+pub(super) fn worker_key(worker: WorkerId) -> String {
+    format!("worker.{worker}")
+}
+
+/// The worker that an offer is for.
+pub(super) fn offered(key: &str) -> Option<WorkerId> {
+    key.strip_prefix("worker.")?.parse().ok()
 }
 
 /// Whose progress comes under a routing key.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use limekiln_broker::{Broker, Error, Run, Stop, Update};
-use limekiln_jobs::{Class, EditId, Epoch};
+use limekiln_jobs::{Class, EditId, Epoch, WorkerId};
 use limekiln_testbed::until;
 
 use crate::kit::*;
@@ -36,6 +36,7 @@ macro_rules! tests {
             deleted_models_come_again
             wakes_are_few_and_not_lost
             stops_reach_all
+            offers_reach_their_worker_alone
             subscribers_receive_theirs_in_order
             slow_subscribers_are_told
             a_thousand_subscriptions
@@ -472,6 +473,34 @@ pub(crate) async fn stops_reach_all(here: Broker, there: Broker) {
             assert_eq!(soon(listener.next()).await, *stop);
         }
     }
+}
+
+pub(crate) async fn offers_reach_their_worker_alone(here: Broker, there: Broker) {
+    let (mine, other) = (WorkerId::new(), WorkerId::new());
+    let mut offers = there.offers(mine).await;
+    let mut consumer = there.consume(&[model("rooms")], None, 1).await.unwrap();
+    let offered = hints("rooms", Class::Interactive, 3);
+    here.offer(other, &offered[0]);
+    here.offer(mine, &offered[1]);
+    let came = soon(offers.next()).await;
+    assert_eq!(came.edit, offered[1].edit);
+    // It takes the only slot, before it is handed out and after.
+    assert!(consumer.offer(came));
+    assert!(!consumer.offer(offered[2].clone()));
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.hint.edit, offered[1].edit);
+    assert!(!consumer.offer(offered[2].clone()));
+    // No queue hears of what becomes of it.
+    delivery.requeue();
+    let announced = hint("rooms", Class::Interactive);
+    announce(&here, std::slice::from_ref(&announced)).await;
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.hint.edit, announced.edit);
+    delivery.ack();
+    consumer.pause().await;
+    assert!(!consumer.offer(offered[2].clone()));
+    there.close().await;
+    assert!(offers.next().await.is_none());
 }
 
 pub(crate) async fn subscribers_receive_theirs_in_order(here: Broker, there: Broker) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use limekiln_broker::{Broker, Settings as BrokerSettings};
 use limekiln_coordinator::Settings;
 use limekiln_fixture::{NEVER, PATIENCE, TestContext, next_delivery, png};
-use limekiln_jobs::{Class, EditId, StateName};
+use limekiln_jobs::{Class, EditId, StateName, WorkerId};
 use limekiln_store::Submission;
 use limekiln_testbed::{Proxy, RabbitMq, until};
 
@@ -164,6 +164,53 @@ async fn two_coordinators_never_exceed_the_window() {
     for coordinator in coordinators {
         coordinator.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_is_offered_to_the_worker_of_its_parent_before_it_is_announced_to_all() {
+    let context = TestContext::with_rabbitmq().await;
+    let other = TestContext {
+        worker: WorkerId::new(),
+        ..context.clone()
+    };
+    context.worker_register(4).await;
+    other.worker_register(4).await;
+    let parent = context.edit().await;
+    context.complete(&context.claim(parent).await).await;
+    let mut offers = context.broker.offers(context.worker).await;
+    let mut consumer = context.consumer(8).await;
+    let start = |offers_stand| {
+        let settings = Settings {
+            offers_stand,
+            ..settings()
+        };
+        Coordinator::start(&context, settings)
+    };
+    let mut offered = async || {
+        let offer = tokio::time::timeout(PATIENCE, offers.next()).await;
+        offer.expect("an offer").expect("an open broker").edit
+    };
+    let coordinator = start(NEVER);
+    let turns = [
+        context.submit(context.turn(parent)).await,
+        context.submit(context.turn(parent)).await,
+    ];
+    let mut came = [offered().await, offered().await];
+    came.sort_unstable();
+    assert_eq!(came, turns);
+    // What was taken nobody else hears of; what was not, all do, at the latest when the coordinator ends.
+    context.claim(turns[0]).await;
+    coordinator.stop().await;
+    let delivery = next_delivery(&mut consumer).await;
+    assert_eq!(delivery.hint.edit, turns[1]);
+    delivery.ack();
+    let coordinator = start(Duration::from_millis(20));
+    let passed = context.submit(context.turn(parent)).await;
+    assert_eq!(offered().await, passed);
+    let delivery = next_delivery(&mut consumer).await;
+    assert_eq!(delivery.hint.edit, passed);
+    delivery.ack();
+    coordinator.stop().await;
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ impl Drop for Coordinator {
 /// Settings under which nothing happens by itself but what the test asks for.
 pub(crate) fn settings() -> Settings {
     Settings {
+        offers_stand: Duration::from_millis(100),
         bulk_wait: NEVER,
         asides_most: 3,
         lease_ttl: Duration::from_millis(300),

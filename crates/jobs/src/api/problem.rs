@@ -133,8 +133,8 @@ problem_codes! {
     ImageElsewhere 409 "image_elsewhere" "The session starts from another picture", "Leave `image` out, or make another session.";
     SessionEmpty 409 "session_empty" "The session has no picture yet", "Name one in `image`: the session starts from it.";
     TurnEnded 409 "turn_ended" "The turn ended without a result", "Choose one that has not failed and was not cancelled.";
-    NothingToUndo 409 "nothing_to_undo" "The head is at the picture that the session starts from", "There is nothing before it.";
-    NothingToRedo 409 "nothing_to_redo" "No turn builds on the head", "Post one.";
+    NothingToUndo 409 "nothing_to_undo" "The head is at the picture that the session starts from", "The head is at the picture that the session starts from: there is nothing before it.";
+    NothingToRedo 409 "nothing_to_redo" "No turn builds on the head", "No turn builds on the head: post one, or go to another by its id.";
     DepthLimit 409 "depth_limit" "Too many turns build on each other", "Upload the result as an image, and go on from there.";
     TurnsLimit 409 "turns_limit" "The session has had as many turns as it may", "Make another session, from the result of this one.";
     BranchExists 409 "branch_exists" "The session has such a branch already", "Choose another name, or move that branch.";

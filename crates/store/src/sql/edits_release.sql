@@ -247,7 +247,7 @@ released as (
     where e.id = any (array(select id from locked order by id))
         and e.state is not distinct from 'queued' and e.announced_at is null
     returning
-        e.id, e.tenant_id, e.model, e.class, e.ahead, e.cohort, e.trace, e.announcements,
+        e.id, e.tenant_id, e.model, e.class, e.ahead, e.cohort, e.trace, e.announcements, e.needs, e.parent_id,
         l.places[width_bucket(e.id, l.ids)] as place
 ),
 -- The oldest that is left of the lines which gave some, or had none to give.
@@ -272,5 +272,25 @@ moved as (
     from left_over o
     where h.model = o.model and h.needs = o.needs and h.class = o.class and h.tenant_id = o.tenant_id
         and h.head is distinct from o.head
+),
+-- A turn is offered to the worker of its parent, which has at hand what that edit left, if a slot of it is free now and another worker
+-- could come before it.
+held as materialized (
+    select r.worker_id, count(*) as n from edits r where r.state = 'running' group by r.worker_id
+),
+warm as materialized (
+    select r.id, w.id as worker, w.slots - coalesce((select h.n from held h where h.worker_id = w.id), 0) as free,
+        row_number() over (partition by w.id order by r.place) as nth
+    from released r
+    cross join lateral (select p.worker_id from edits p where p.id = r.parent_id limit 1) p
+    join workers w on w.id = p.worker_id
+    where r.model = any (w.models) and r.needs <@ w.can and not w.draining and w.seen_at > now() - 3 * w.ttl
+        and exists (
+            select from workers o
+            where o.id <> w.id and r.model = any (o.models) and not o.draining and o.seen_at > now() - 3 * o.ttl
+        )
 )
-select id, tenant_id, model, class, ahead, cohort, trace, announcements from released order by place
+select r.id, r.tenant_id, r.model, r.class, r.ahead, r.cohort, r.trace, r.announcements, w.worker
+from released r
+left join warm w on w.id = r.id and w.nth <= w.free
+order by r.place

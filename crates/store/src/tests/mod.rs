@@ -52,6 +52,7 @@ suite! {
     release::each_class_has_turns_and_a_window_of_its_own
     release::bulk_ages
     release::only_lost_messages_are_announced_again
+    release::a_turn_is_offered_to_the_worker_of_its_parent
     aside::bulk_steps_aside_for_edits_that_wait_for_a_slot
     aside::an_edit_steps_aside_a_few_times_in_its_life
     aside::who_could_not_take_the_slot_or_give_it_is_not_asked_for

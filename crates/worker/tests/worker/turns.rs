@@ -1,5 +1,6 @@
 //! Turns of sessions, and segments, on the built-in model.
 
+use limekiln_broker::Hint;
 use limekiln_fixture::TestContext;
 use limekiln_jobs::api::Parts;
 use limekiln_jobs::{ArtifactKind, EditId, EventKind, Finish, ImageId, SessionId, StateName};
@@ -8,7 +9,7 @@ use limekiln_pictures::{
     Format, Labels, Layers, Limits, Original, Wish, encode, leave_layers, verify,
 };
 use limekiln_store::Submission;
-use limekiln_worker::resolve;
+use limekiln_worker::{Signal, resolve};
 use serde_json::json;
 
 use crate::lime::{lime, patient};
@@ -151,4 +152,37 @@ async fn segments_are_numbered_and_the_same_again() {
         .segmentation_get(context.tenant, limekiln_store::PictureId::Image(image));
     assert_eq!(newest.await.unwrap().unwrap().1.digest, digests[0]);
     worker.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_offered_to_one_worker_runs_there() {
+    let context = TestContext::new().await;
+    let mut workers = Vec::new();
+    for _ in 0..2 {
+        let mut worker = Running::spawn(&context, patient(&context), lime());
+        let ready = |signal: &Signal| matches!(signal, Signal::Ready(_));
+        let Signal::Ready(id) = worker.wait("the worker", ready).await else {
+            unreachable!("no other signal was waited for");
+        };
+        workers.push((worker, id));
+    }
+    let edit = context.submit(context.submission()).await;
+    let released = context.store.edits_release(None, 8, 8).await.unwrap();
+    let hint = Hint {
+        edit,
+        tenant: context.tenant,
+        model: released[0].model.clone(),
+        class: released[0].class,
+        cohort: None,
+        announcement: 1,
+        trace: None,
+    };
+    let (worker, id) = &mut workers[1];
+    context.broker.offer(*id, &hint);
+    let claimed =
+        |signal: &Signal| matches!(signal, Signal::Claimed(claimed, _) if *claimed == edit);
+    worker.wait("the claim", claimed).await;
+    for (worker, _) in workers {
+        worker.stop().await.0.unwrap();
+    }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use limekiln_jobs::{Class, EditId, StateName};
+use limekiln_jobs::{Class, EditId, StateName, WorkerId};
 
 use crate::tests::context::*;
 use crate::*;
@@ -250,6 +250,56 @@ pub(in crate::tests) async fn what_is_not_claimed_is_announced_again(store: &Sto
     assert_eq!(context.state(edit).await, StateName::Running);
     // No announcement is an event.
     assert_eq!(context.kinds(edit).await.len(), 2);
+}
+
+pub(in crate::tests) async fn a_turn_is_offered_to_the_worker_of_its_parent(store: &Store) {
+    let context = TestContext::new(store).await;
+    let warm = context.worker(2).await;
+    let here = TestContext {
+        worker: warm,
+        ..context.clone()
+    };
+    let parent = here.done().await;
+    let mut turns = vec![context.submit(context.turn(parent)).await];
+    let offered = async |turns: &[EditId]| -> Vec<Option<WorkerId>> {
+        store.edits_unannounce(turns).await.unwrap();
+        let released = store.edits_release(Some(&context.model), 100, 100);
+        let mut released = released.await.unwrap();
+        released.sort_by_key(|one| one.edit);
+        released.into_iter().map(|one| one.warm).collect()
+    };
+    // It is the only one that could take it.
+    assert_eq!(offered(&turns).await, [None]);
+    let other = context.worker(2).await;
+    assert_eq!(offered(&turns).await, [Some(warm)]);
+    // As many as it has slots for, and nothing but turns.
+    for _ in 0..2 {
+        turns.push(context.submit(context.turn(parent)).await);
+    }
+    turns.push(context.edit().await);
+    assert_eq!(offered(&turns).await, [Some(warm), Some(warm), None, None]);
+    here.claim(turns[0]).await;
+    assert_eq!(offered(&turns).await, [Some(warm), None, None]);
+    assert_eq!(
+        store.edits_unclaimed(&turns).await.unwrap().len(),
+        3,
+        "the one that runs is claimed"
+    );
+    here.claim(turns[1]).await;
+    assert_eq!(offered(&turns).await, [None, None]);
+    // To the one that is gone nothing is offered, nor to one that drains.
+    let elsewhere = TestContext {
+        worker: other,
+        ..context.clone()
+    };
+    let epoch = elsewhere.claim(turns[2]).await.epoch;
+    assert!(elsewhere.complete(turns[2], epoch).await.is_applied());
+    let turns = [turns[3], context.submit(context.turn(turns[2])).await];
+    assert_eq!(offered(&turns).await, [None, Some(other)]);
+    store.worker_drain(Some(other), true).await.unwrap();
+    assert_eq!(offered(&turns).await, [None, None]);
+    store.worker_gone(other).await.unwrap();
+    assert_eq!(offered(&turns).await, [None, None]);
 }
 
 impl From<NewImage> for BlobRef {

@@ -36,7 +36,7 @@ async fn claim(context: &TestContext, ttl: Duration) -> Vec<Delivery> {
     let mut due = context.store.webhooks_due(None, 1000, 1000).await.unwrap();
     due.retain(|(endpoint, due)| endpoint.tenant == context.tenant && *due > 0);
     let mut claimed = context.store.webhooks_claim(&due, ttl).await.unwrap();
-    claimed.sort_by_key(|delivery| edit_of(delivery));
+    claimed.sort_by_key(edit_of);
     claimed
 }
 
@@ -49,7 +49,7 @@ pub(in crate::tests) async fn deliveries_are_jobs(store: &Store) {
     let secret = store.webhook_secrets(context.tenant).await.unwrap();
     let secrets = [secret.unwrap().secret];
     let first = claim(&context, Duration::ZERO).await;
-    let claimed: Vec<_> = first.iter().map(|delivery| edit_of(delivery)).collect();
+    let claimed: Vec<_> = first.iter().map(edit_of).collect();
     assert_eq!(claimed, edits);
     assert_eq!(first[0].event, "edit.succeeded");
     assert_eq!(view_of(&first[0]).state, StateName::Succeeded);
@@ -156,7 +156,7 @@ pub(in crate::tests) async fn endpoints_have_lines_of_their_own(store: &Store) {
         claimed.push(store.webhooks_claim(&room, LONG).await.unwrap());
     }
     let edits = |deliveries: &[Delivery]| {
-        let mut edits: Vec<_> = deliveries.iter().map(|one| edit_of(one)).collect();
+        let mut edits: Vec<_> = deliveries.iter().map(edit_of).collect();
         edits.sort_unstable();
         edits
     };
