@@ -60,6 +60,10 @@ async fn follow(
             }
             result = &mut run.result => {
                 let finished = run_result(result)?;
+                // Nobody may have looked at the progress of an edit that was done at once.
+                if let Some(progress) = *run.progress.borrow_and_update() {
+                    reporter.update(progress.now);
+                }
                 while let Ok(png) = run.located.try_recv() {
                     reporter.located(&png);
                 }
