@@ -17,13 +17,14 @@
 //! | [`watch`] | a client that follows an edit's events |
 //! | [`wait`] | waiting with a deadline |
 //! | [`random`] | numbers from the printed seed |
-//! | [`binary`], [`command`] | the command under test; run to its end |
+//! | [`binary`], [`command`], [`dev`] | the command under test; run to its end; as a whole service |
 
 pub mod binary;
 pub mod check;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod dev;
 pub mod fault;
 pub mod fleet;
 pub mod load;

@@ -21,8 +21,9 @@ use limekiln_fleet_tests::binary::limekiln;
 use limekiln_fleet_tests::client::Client;
 use limekiln_fleet_tests::cluster::Cluster;
 use limekiln_fleet_tests::command::command;
+use limekiln_fleet_tests::dev::dev;
 use limekiln_fleet_tests::member::{Editor, counted};
-use limekiln_fleet_tests::wait::{wait, wait_for};
+use limekiln_fleet_tests::wait::wait;
 use limekiln_fleet_tests::watch::{Seen, follow};
 use limekiln_testbed::{Process, port_free};
 use reqwest::Method;
@@ -223,53 +224,19 @@ impl Dev {
         exported: &[(String, String)],
         more: &[&str],
     ) -> Result<Self> {
-        let log = data.path().join(format!("dev-{}.log", Uuid::now_v7()));
-        let port = port.to_string();
-        let folder = data.path().join("data");
-        let args = [
-            "dev",
-            "--json",
-            "--port",
-            &port,
-            "--lease",
-            "2s",
-            "--checkpoint-every",
-            "50ms",
-            "--data",
-        ];
+        let quick = ["--lease", "2s", "--checkpoint-every", "50ms"];
+        let args = [&quick, more].concat();
         // One cache for all, so that Postgres is unpacked once, unless the test is about that.
         let own = exported.iter().any(|(name, _)| name == "LIMEKILN_CACHE");
-        let shared = (!own).then_some(concat!(env!("CARGO_TARGET_TMPDIR"), "/dev-cache"));
-        let process = Process::start(
-            limekiln()?,
-            args.map(std::ffi::OsStr::new)
-                .into_iter()
-                .chain([folder.as_os_str()])
-                .chain(more.iter().map(std::ffi::OsStr::new)),
-            exported
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .chain([("NO_COLOR", "1")])
-                .chain(shared.iter().map(|cache| ("LIMEKILN_CACHE", *cache))),
-            &log,
-        );
-        let hello: Value = wait_for(
-            "limekiln dev to come up",
-            Duration::from_secs(60),
-            async || {
-                ensure!(
-                    process.ended().is_none(),
-                    "it ended:\n{}",
-                    process.log_tail()
-                );
-                let text = std::fs::read_to_string(&log)?;
-                Ok(text
-                    .lines()
-                    .find(|line| line.starts_with("{\""))
-                    .and_then(|line| serde_json::from_str(line).ok()))
-            },
-        )
-        .await?;
+        let shared = (!own).then_some((
+            "LIMEKILN_CACHE",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/dev-cache"),
+        ));
+        let exported = exported
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let exported: Vec<_> = exported.chain(shared).collect();
+        let (process, hello) = dev(data.path(), port, &args, &exported).await?;
         let (url, key) = (
             hello["url"].as_str().context("no url")?,
             hello["key"].as_str().context("no key")?,

@@ -1,17 +1,13 @@
 //! `limekiln dev` under the page.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use limekiln_fleet_tests::binary::limekiln;
-use limekiln_fleet_tests::wait::wait_for;
+use limekiln_fleet_tests::dev::dev;
 use limekiln_testbed::{Process, port_free};
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
-use uuid::Uuid;
 
 use crate::browser::{Browser, Driver};
 
@@ -90,39 +86,9 @@ impl Server {
     /// Starts the server, on the folder and the port of before.
     pub(crate) async fn restart(&mut self) -> Result<()> {
         self.kill();
-        let log = self
-            .folder
-            .path()
-            .join(format!("dev-{}.log", Uuid::now_v7()));
-        let (port, data) = (self.port.to_string(), self.folder.path().join("data"));
-        let cache = PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/dev-cache"));
-        let process = Process::start(
-            limekiln()?,
-            ["dev", "--json", "--port", &port, "--data"]
-                .map(OsStr::new)
-                .into_iter()
-                .chain([data.as_os_str()]),
-            [
-                (OsStr::new("NO_COLOR"), OsStr::new("1")),
-                (OsStr::new("LIMEKILN_CACHE"), cache.as_os_str()),
-            ],
-            &log,
-        );
-        let hello: Value = wait_for(
-            "limekiln dev to come up",
-            Duration::from_secs(60),
-            async || {
-                ensure!(
-                    process.ended().is_none(),
-                    "it ended:\n{}",
-                    process.log_tail()
-                );
-                let text = std::fs::read_to_string(&log)?;
-                let line = text.lines().find(|line| line.starts_with("{\""));
-                Ok(line.and_then(|line| serde_json::from_str(line).ok()))
-            },
-        )
-        .await?;
+        let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/dev-cache");
+        let exported = [("LIMEKILN_CACHE", cache)];
+        let (process, hello) = dev(self.folder.path(), self.port, &[], &exported).await?;
         let said = |name: &str| hello[name].as_str().map(str::to_owned).context("not said");
         (self.url, self.key, self.page) = (said("url")?, said("key")?, said("page")?);
         self.process = Some(process);

@@ -98,22 +98,8 @@ impl ManualWorker {
         if let Some(matte) = &self.matte {
             artifacts.push(self.put(edit, ArtifactKind::Matte, matte).await);
         }
-        let completion = Completion {
-            edit: edit.edit,
-            epoch: edit.epoch,
-            artifacts,
-            report: Some(
-                serde_json::json!({"preset": edit.spec.preset, "mask": edit.mask.is_some()}),
-            ),
-            gpu_ms: 1500,
-        };
-        let _ = self
-            .context
-            .store
-            .edits_complete(&[completion])
-            .await
-            .unwrap();
-        self.tell(edit.edit).await;
+        let report = serde_json::json!({"preset": edit.spec.preset, "mask": edit.mask.is_some()});
+        self.end(edit, artifacts, Some(report), 1500).await;
     }
 
     /// Completes a segmentation.
@@ -128,19 +114,25 @@ impl ManualWorker {
             self.put(edit, ArtifactKind::Parts, parts.to_string().as_bytes())
                 .await,
         ];
+        self.end(edit, artifacts, None, 1).await;
+    }
+
+    async fn end(
+        &mut self,
+        edit: &Claimed,
+        artifacts: Vec<NewArtifact>,
+        report: Option<serde_json::Value>,
+        gpu_ms: u64,
+    ) {
         let completion = Completion {
             edit: edit.edit,
             epoch: edit.epoch,
             artifacts,
-            report: None,
-            gpu_ms: 1,
+            report,
+            gpu_ms,
         };
-        let _ = self
-            .context
-            .store
-            .edits_complete(&[completion])
-            .await
-            .unwrap();
+        let completed = self.context.store.edits_complete(&[completion]).await;
+        let _ = completed.unwrap();
         self.tell(edit.edit).await;
     }
 
