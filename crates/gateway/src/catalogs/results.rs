@@ -8,9 +8,8 @@ use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use limekiln_jobs::api::{ResultsFormat, ResultsQuery, RowView};
-use limekiln_jobs::catalog::cell_text;
+use limekiln_jobs::catalog::{cell_text, value_text};
 use limekiln_jobs::{BatchId, TenantId};
-use serde_json::Value;
 
 use super::not_found;
 use crate::State;
@@ -68,8 +67,9 @@ pub(crate) async fn results(
     let names: Vec<String> = names.into_iter().collect();
     let mut head = Vec::new();
     if format == ResultsFormat::Csv {
-        let columns = COLUMNS.into_iter().chain(names.iter().map(String::as_str));
-        line(&mut head, columns);
+        let columns = COLUMNS.into_iter().map(str::to_owned);
+        let columns = columns.chain(names.iter().cloned()).collect();
+        lines(&mut head, [columns]).map_err(|error| Problem::internal(&error))?;
     }
     let begin = Writing {
         state,
@@ -85,9 +85,7 @@ pub(crate) async fn results(
             return Ok(None);
         };
         let mut piece = std::mem::take(&mut writing.head);
-        for row in &rows {
-            writing.write(&mut piece, row)?;
-        }
+        writing.write(&mut piece, &rows)?;
         if let Some(after) = next {
             let read = page(&writing.state, writing.tenant, writing.catalog, after).await;
             // The stream breaks, so that nobody takes a part for the whole.
@@ -122,16 +120,19 @@ struct Writing {
 }
 
 impl Writing {
-    fn write(&self, piece: &mut Vec<u8>, row: &RowView) -> std::io::Result<()> {
-        if self.format == ResultsFormat::Jsonl {
+    fn write(&self, piece: &mut Vec<u8>, rows: &[RowView]) -> std::io::Result<()> {
+        if self.format == ResultsFormat::Csv {
+            return lines(piece, rows.iter().map(|row| self.cells(row)));
+        }
+        for row in rows {
             serde_json::to_writer(&mut *piece, row)?;
             piece.push(b'\n');
-            return Ok(());
         }
-        let measures = &row.measures;
-        let number = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
+        Ok(())
+    }
+
+    fn cells(&self, row: &RowView) -> Vec<String> {
         let reasons: Vec<&str> = row.reasons.iter().map(|reason| reason.as_str()).collect();
-        let count = |value: Option<u64>| value.map(|v| v.to_string()).unwrap_or_default();
         let own = [
             row.row.to_string(),
             row.state.to_string(),
@@ -141,43 +142,24 @@ impl Writing {
             row.instruction.clone(),
             row.color.clone().unwrap_or_default(),
             row.edit.map(|edit| edit.to_string()).unwrap_or_default(),
-            number(measures.sure),
-            number(measures.share),
-            number(measures.delta_e),
-            number(measures.delta_e_p95),
-            count(measures.changed_outside),
-            number(measures.seconds),
-            count(measures.seed),
-            measures.reused.join(" "),
-            measures.region_from.clone().unwrap_or_default(),
-            measures.fingerprint.clone().unwrap_or_default(),
-            env!("CARGO_PKG_VERSION").to_owned(),
         ];
-        let values = self.names.iter().map(|name| match row.values.get(name) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        });
-        let cells: Vec<String> = own.into_iter().chain(values).collect();
-        line(piece, cells.iter().map(String::as_str));
-        Ok(())
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let values = self.names.iter();
+        let values = values.map(|name| row.values.get(name).map(value_text).unwrap_or_default());
+        let measured = row.measures.cells().into_iter().chain([version]);
+        own.into_iter().chain(measured).chain(values).collect()
     }
 }
 
-/// A line of CSV (RFC 4180).
-fn line<'a>(piece: &mut Vec<u8>, cells: impl Iterator<Item = &'a str>) {
-    for (at, cell) in cells.enumerate() {
-        if at > 0 {
-            piece.push(b',');
-        }
-        let cell = cell_text(cell);
-        if cell.contains(['"', ',', '\n', '\r']) {
-            piece.extend(format!("\"{}\"", cell.replace('"', "\"\"")).bytes());
-        } else {
-            piece.extend(cell.bytes());
-        }
+/// Lines of CSV as RFC 4180 has them.
+fn lines(piece: &mut Vec<u8>, lines: impl IntoIterator<Item = Vec<String>>) -> std::io::Result<()> {
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(piece);
+    for cells in lines {
+        writer.write_record(cells.iter().map(|cell| cell_text(cell).into_owned()))?;
     }
-    piece.extend(b"\r\n");
+    writer.flush()
 }
 
 async fn page(

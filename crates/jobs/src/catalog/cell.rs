@@ -1,9 +1,20 @@
-//! Cells that a spreadsheet would run.
+//! Cells of manifests: values as text, and what a spreadsheet would run.
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 /// What makes a spreadsheet take a cell for a formula.
 const STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// A row's value as people and templates read it.
+pub fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
 
 /// A cell as it is written: one that a spreadsheet would run begins with an apostrophe, which makes it a text. Numbers stay.
 pub fn cell_text(cell: &str) -> Cow<'_, str> {

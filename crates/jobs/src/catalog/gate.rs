@@ -109,6 +109,25 @@ pub struct Verdict {
 }
 
 impl Measures {
+    /// Cells of a manifest of results, empty where nothing is known: how sure, the region's share, ΔE00 and its
+    /// 95th percentile, pixels changed outside, seconds, seed, what was reused, whose region it took, and the fingerprint.
+    pub fn cells(&self) -> [String; 10] {
+        let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+        let count = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
+        [
+            number(self.sure),
+            number(self.share),
+            number(self.delta_e),
+            number(self.delta_e_p95),
+            count(self.changed_outside),
+            number(self.seconds),
+            count(self.seed),
+            self.reused.join(" "),
+            self.region_from.clone().unwrap_or_default(),
+            self.fingerprint.clone().unwrap_or_default(),
+        ]
+    }
+
     /// What an edit's report says. `seconds`: how long it took.
     pub fn of(report: &Value, seconds: Option<f64>) -> Self {
         let number = |value: &Value| value.as_f64();

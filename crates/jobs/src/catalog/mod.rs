@@ -5,7 +5,7 @@ mod cell;
 mod gate;
 mod template;
 
-pub use cell::{cell_read, cell_text};
+pub use cell::{cell_read, cell_text, value_text};
 pub use gate::{Gate, Measures, Reason, Verdict};
 pub use template::{Template, TemplateError};
 

@@ -5,7 +5,7 @@ use std::io::{Result, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use limekiln_jobs::api::{CatalogView, RowView};
-use limekiln_jobs::catalog::RowState;
+use limekiln_jobs::catalog::{RowState, value_text};
 use serde_json::Value;
 
 const STYLE: &str = "\
@@ -151,7 +151,7 @@ pub(super) fn common(rows: &[RowView]) -> Vec<(String, String)> {
         .iter()
         .filter(|(name, value)| same(name, value));
     let mut values: Vec<(String, String)> = values
-        .map(|(name, value)| (name.clone(), super::results::text(value)))
+        .map(|(name, value)| (name.clone(), value_text(value)))
         .filter(|(_, value)| !value.trim().is_empty())
         .collect();
     // What people call the product by, before everything else.
@@ -172,7 +172,7 @@ fn caption(row: &RowView) -> String {
     if let Some(color) = row.color.as_deref().filter(|color| is_hex(color)) {
         caption += &format!("<i class=\"chip\" style=\"background:{color}\"></i>");
     }
-    let named = row.values.get("color").map(super::results::text);
+    let named = row.values.get("color").map(value_text);
     if let Some(named) = named.filter(|named| named != asked && !named.is_empty()) {
         caption += &format!("{} ", escaped(&named));
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use limekiln_jobs::catalog::Template;
+use limekiln_jobs::catalog::{Template, value_text};
 use serde_json::{Map, Value};
 
 use super::manifest::{Entry, Manifest};
@@ -154,7 +154,7 @@ impl Product {
         for (name, template) in &self.templates {
             let shown: Vec<(&str, String)> = template
                 .names()
-                .filter_map(|name| Some((name, shown(values.get(name)?))))
+                .filter_map(|name| Some((name, value_text(values.get(name)?))))
                 .collect();
             let value = |asked: &str| {
                 let found = shown.iter().find(|(name, _)| *name == asked);
@@ -167,7 +167,7 @@ impl Product {
         let given = |name: &str| self.templates.iter().any(|(template, _)| *template == name);
         let mut fields = Map::new();
         for name in FIELDS.into_iter().filter(|name| !given(name)) {
-            match values.get(name).map(shown) {
+            match values.get(name).map(value_text) {
                 Some(value) if value.trim().is_empty() => {}
                 Some(value) if name == "seed" => {
                     let seed: u64 = value
@@ -194,15 +194,6 @@ impl Product {
             values,
             fields,
         })
-    }
-}
-
-/// A value as a template shows it.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
     }
 }
 

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use limekiln_jobs::api::{CatalogView, RowPage, RowView};
-use limekiln_jobs::catalog::{RowState, Template, cell_text};
+use limekiln_jobs::catalog::{RowState, Template, cell_text, value_text};
 use limekiln_pictures::Format;
-use serde_json::Value;
 
 use super::had::Had;
 use super::{client, get};
@@ -172,9 +171,6 @@ const COLUMNS: [&str; 17] = [
 ];
 
 fn cells(row: &RowView, file: Option<&str>, columns: &[String]) -> Vec<String> {
-    let measures = &row.measures;
-    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    let count = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
     let reasons: Vec<&str> = row.reasons.iter().map(|reason| reason.as_str()).collect();
     let own = [
         row.row.to_string(),
@@ -184,30 +180,12 @@ fn cells(row: &RowView, file: Option<&str>, columns: &[String]) -> Vec<String> {
         file.unwrap_or_default().to_owned(),
         row.instruction.clone(),
         row.edit.map(|edit| edit.to_string()).unwrap_or_default(),
-        number(measures.sure),
-        number(measures.share),
-        number(measures.delta_e),
-        number(measures.delta_e_p95),
-        count(measures.changed_outside),
-        number(measures.seconds),
-        count(measures.seed),
-        measures.reused.join(" "),
-        measures.region_from.clone().unwrap_or_default(),
-        measures.fingerprint.clone().unwrap_or_default(),
     ];
     let values = columns
         .iter()
-        .map(|name| row.values.get(name).map(text).unwrap_or_default());
-    own.into_iter().chain(values).collect()
-}
-
-/// A value as people read it.
-pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
+        .map(|name| row.values.get(name).map(value_text).unwrap_or_default());
+    let measured = row.measures.cells();
+    own.into_iter().chain(measured).chain(values).collect()
 }
 
 /// The format of files with this template's name.
@@ -230,7 +208,7 @@ fn name(template: &Template, row: &RowView) -> Result<String> {
     let mut values: Vec<(&str, String)> = row
         .values
         .iter()
-        .map(|(name, value)| (name.as_str(), part(&text(value))))
+        .map(|(name, value)| (name.as_str(), part(&value_text(value))))
         .collect();
     values.push(("row", row.row.to_string()));
     if let Some(color) = &row.color {
@@ -285,6 +263,8 @@ fn numbered(name: &str, row: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use serde_json::json;
 
