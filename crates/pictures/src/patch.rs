@@ -244,7 +244,7 @@ fn lay<P: Pixel>(
 /// A picture that edits were made of one after another, as files: the first one's input, and what each edit changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Layers<'a, T> {
-    /// The picture below.
+    /// File of the picture that lies below all patches.
     pub base: &'a [u8],
     /// The patches, the first edit's first.
     pub patches: &'a [T],

@@ -31,7 +31,7 @@ pub struct NewIntermediate {
 pub struct Intermediate {
     /// Digest of all that determines it.
     pub key: Digest,
-    /// What it is.
+    /// Its kind, by the engine's name for it: `latents`, `segments`, `region` and so on.
     pub kind: String,
     /// The edit that computed it.
     pub edit: EditId,

@@ -10,7 +10,7 @@ use crate::{BlobRef, Result, Store};
 /// A picture that is made of layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layers {
-    /// The picture below.
+    /// The picture that lies below all patches.
     pub base: BlobRef,
     /// What the turns changed, the first one's first.
     pub patches: Vec<BlobRef>,

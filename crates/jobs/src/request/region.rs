@@ -19,7 +19,7 @@ pub struct Region {
     /// Segmentation that `segments` counts by, as `GET .../segmentation` gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segmentation: Option<EditId>,
-    /// Numbers of segments.
+    /// Numbers of segments, as the segmentation counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 1000, example = json!([3, 7]))]
     pub segments: Option<Vec<u32>>,
@@ -48,7 +48,7 @@ pub struct RegionPart {
     /// Segmentation that `segments` counts by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segmentation: Option<EditId>,
-    /// Numbers of segments.
+    /// Numbers of segments, as the segmentation counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 1000, example = json!([3, 7]))]
     pub segments: Option<Vec<u32>>,

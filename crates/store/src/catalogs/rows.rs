@@ -18,7 +18,7 @@ use crate::{Result, Store};
 pub struct NewBase {
     /// Of what it holds: the same again is the same row.
     pub id: Uuid,
-    /// The model.
+    /// Name of the model that runs its rows.
     pub model: String,
     /// The spec without what rows have of their own.
     pub spec: Value,
@@ -35,11 +35,11 @@ pub struct NewBase {
 pub struct NewRow {
     /// Its number, from 1.
     pub number: u64,
-    /// Its base.
+    /// Id of the [`NewBase`] that it has in common with other rows.
     pub base: Uuid,
-    /// The picture.
+    /// The picture that the row edits.
     pub image: ImageId,
-    /// The mask.
+    /// The mask of its edit, where it has one.
     pub mask: Option<ImageId>,
     /// The object that it is about: those of a picture with the same one take the first one's region. Nil: it waits for nobody.
     pub object: Uuid,
@@ -47,7 +47,7 @@ pub struct NewRow {
     pub fields: Map<String, Value>,
     /// The fields that came with it.
     pub sent: Map<String, Value>,
-    /// Its values.
+    /// Values for the places of the templates, as they came.
     pub values: Map<String, Value>,
     /// Digest of the row as it came.
     pub digest: Digest,
@@ -56,7 +56,7 @@ pub struct NewRow {
 /// What became of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowsAdded {
-    /// They are there.
+    /// The rows are stored, or were before.
     Taken(RowsTaken),
     /// No such catalog of this tenant.
     NoCatalog,
@@ -71,17 +71,17 @@ pub enum RowsAdded {
 /// A row as it was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowRequest {
-    /// Its number.
+    /// Number of the row in its catalog, from 1.
     pub number: u64,
-    /// Its state.
+    /// State of the row.
     pub state: RowState,
-    /// The picture.
+    /// The picture that the row edits.
     pub image: ImageId,
-    /// The mask.
+    /// The mask of its edit, where it has one.
     pub mask: Option<ImageId>,
     /// The fields that came with it.
     pub sent: Map<String, Value>,
-    /// Its values.
+    /// Values for the places of the templates, as they came.
     pub values: Map<String, Value>,
 }
 

@@ -24,13 +24,13 @@ const SIBLINGS_MOST: i32 = 32;
 /// A catalog that has something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatalogDue {
-    /// The catalog.
+    /// Id of the catalog.
     pub catalog: BatchId,
-    /// Whose it is.
+    /// The tenant whose catalog it is.
     pub tenant: TenantId,
     /// Rows whose edits are under way.
     pub live: u32,
-    /// Rows that wait.
+    /// Rows that were not started yet.
     pub waiting: u64,
     /// Whether no rows are started.
     pub paused: bool,
