@@ -22,7 +22,7 @@ use crate::services::Services;
 pub struct Settings {
     /// `LIMEKILN_FAULT_SEED`; the clock's without it.
     pub seed: u64,
-    /// `LIMEKILN_FAULT_ROUNDS`; 2 without it.
+    /// `LIMEKILN_FAULT_ROUNDS`; 1 without it.
     pub rounds: u32,
     /// Only faults whose `name::editor` contains one of these.
     pub only: Vec<String>,
@@ -47,7 +47,7 @@ impl Settings {
             .as_secs();
         Ok(Self {
             seed: number("LIMEKILN_FAULT_SEED")?.unwrap_or(clock),
-            rounds: u32::try_from(number("LIMEKILN_FAULT_ROUNDS")?.unwrap_or(2))?,
+            rounds: u32::try_from(number("LIMEKILN_FAULT_ROUNDS")?.unwrap_or(1))?,
             only: std::env::args()
                 .skip(1)
                 .filter(|arg| !arg.starts_with('-'))
