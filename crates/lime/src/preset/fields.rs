@@ -349,6 +349,11 @@ pub struct EditWindow {
     pub area: f64,
     /// By how much the first guided prediction inside the region may differ from that of the whole picture, as a share of its own
     /// size. Beyond it the whole picture is computed.
+    ///
+    /// Drawn rooms give no number for it: in 100 of them, each edited in its window and whole, the difference (0.03 to 1.1) does not
+    /// tell the error (rank correlation -0.14), and the five above 0.5 came nearer to the color asked for by the window. It stands
+    /// for checkpoints that we have not seen. `eval rooms --json --presets 'fast+edit.window={"bound":1000000},fast+edit.window=null'`
+    /// gives both of every room.
     pub bound: f64,
 }
 
