@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `null` | [`NullEditor`]: an editor without pixels, for load tests and for tests of faults |
 //! | [`queue`] | edits a second through coordinator, broker and worker, and how soon one starts |
+//! | [`company`] | edits a second with several of them sharing the network's calls |
 //! | [`fairness`] | how soon edits of both classes start, beside idle workers and on a fleet full of bulk |
 //! | `sandbox`, `error` | a database, queues and keys of its own, and the processes on them; what goes wrong |
 //! | [`tables`] | milliseconds of each statement that the fleet runs steadily, on full tables |
@@ -13,6 +14,7 @@
 //! The statements that only a benchmark needs are with all others, in `limekiln_store::bench`. `cargo run --release -p
 //! limekiln-bench --example throughput -- URL [edits] [filled]` measures Postgres' statements alone.
 
+pub mod company;
 mod error;
 pub mod fairness;
 mod null;

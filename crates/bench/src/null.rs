@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use limekiln_jobs::{ArtifactKind, Failure, FailureClass, ModelName};
-use limekiln_worker::{Editor, Output, Outputs, Progress, Render, RunId, Sizing, Work};
+use limekiln_worker::{Editor, Fit, Output, Outputs, Progress, Render, RunId, Sizing, Work};
 use serde_json::json;
 
 /// Takes its time and computes nothing. The result of an edit is its input, or a PNG of one pixel where that is none.
@@ -141,8 +141,12 @@ impl Editor for NullEditor {
         None
     }
 
-    fn batch_max(&self) -> usize {
-        usize::MAX
+    fn fit(&self, _: RunId) -> Option<Fit> {
+        Some(Fit {
+            kind: [0; 3],
+            work: 1,
+            most: u64::MAX,
+        })
     }
 
     fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {

@@ -58,7 +58,7 @@ pub enum Tap {
 
 /// What a caller may do in attention layers during one U-Net call.
 ///
-/// `rows` is the batch of the call: lanes of one or of many edits, in the caller's order.
+/// `rows` are the rows of the batch that are this control's: all of them, unless a call has several [`Member`]s.
 pub trait Control {
     /// Added to the f32 scores (after scaling by 1/sqrt(d)) of a cross-attention layer before the softmax.
     /// Broadcast against `[rows, heads, height * width, tokens]`, so usually `[rows, 1, height * width, tokens]`.
@@ -81,6 +81,15 @@ pub trait Control {
     fn features(&mut self, _tap: &Tap, _features: &Tensor) -> Result<()> {
         Ok(())
     }
+}
+
+/// One of several that share a call: the next so many rows of the batch, and what is done and read in them alone. What one member
+/// wants changes nothing for another's rows.
+pub struct Member<'a> {
+    /// Rows of the batch that are its own.
+    pub rows: usize,
+    /// What it does in attention there.
+    pub control: &'a mut dyn Control,
 }
 
 /// A control that wants nothing and changes nothing.

@@ -71,14 +71,24 @@ impl Store {
         Ok(())
     }
 
-    /// The worker lives and runs `busy` edits.
-    pub async fn worker_beat(&self, id: WorkerId, busy: u32) -> Result<HeartbeatReply> {
+    /// The worker lives and runs `busy` edits. `network`: the share of the time with edits in which its network computed, where
+    /// there was any since the last heartbeat.
+    pub async fn worker_beat(
+        &self,
+        id: WorkerId,
+        busy: u32,
+        network: Option<f32>,
+    ) -> Result<HeartbeatReply> {
         let row = self
             .row(
                 "worker_beat",
-                sqlx::query("update workers set busy = $2, seen_at = now() where id = $1 returning draining, clock_timestamp() as at")
-                    .bind(id.uuid())
-                    .bind(int(busy)),
+                sqlx::query(
+                    "update workers set busy = $2, network = coalesce($3, network), seen_at = now() where id = $1
+                     returning draining, clock_timestamp() as at",
+                )
+                .bind(id.uuid())
+                .bind(int(busy))
+                .bind(network),
             )
             .await?;
         if let Some(row) = &row {
@@ -115,6 +125,7 @@ impl Store {
                     .collect::<Result<_>>()?,
                 slots: small(row, "slots")?,
                 busy: small(row, "busy")?,
+                network: get(row, "network")?,
                 version: get(row, "version")?,
                 device: get(row, "device")?,
                 can: can.into_iter().collect(),

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::admission::Admission;
 use crate::context::Context;
+use crate::engine::Spent;
 use crate::{Error, RunId, Signal, metrics, stall};
 
 /// Leases renewed by one statement.
@@ -43,10 +44,14 @@ async fn beat(
             };
         }
         let held = u32::try_from(ctx.leases.count()).unwrap_or(u32::MAX);
+        busy.record(ctx);
         // Side by side: after an outage no lease waits for a connection that is dead.
         let (renewed, reported) = tokio::join!(
             renew(ctx, &runs),
-            timeout(ttl / 3, report_alive(&ctx.store, registration, held, ttl)),
+            timeout(
+                ttl / 3,
+                report_alive(&ctx.store, registration, (held, busy.network), ttl)
+            ),
         );
         if let Err(error) = renewed {
             tracing::warn!(%error, "leases are not renewed: trying again at the next heartbeat");
@@ -60,7 +65,6 @@ async fn beat(
             Ok(Err(error)) => tracing::warn!(%error, "the heartbeat is not recorded"),
             Err(_) => tracing::warn!("the heartbeat is not recorded: postgres does not answer"),
         }
-        busy.record(ctx);
     }
 }
 
@@ -68,10 +72,11 @@ async fn beat(
 async fn report_alive(
     store: &Store,
     registration: &NewWorker,
-    held: u32,
+    (held, network): (u32, Option<f64>),
     ttl: Duration,
 ) -> limekiln_store::Result<HeartbeatReply> {
-    let reply = store.worker_beat(registration.id, held).await?;
+    let network = network.map(|share| share as f32);
+    let reply = store.worker_beat(registration.id, held, network).await?;
     if !reply.known {
         store.worker_register(registration, ttl).await?;
     }
@@ -116,29 +121,40 @@ async fn renew_batch(ctx: &Context, batch: &[(EditId, Epoch)]) -> Result<Vec<Wri
     }
 }
 
-/// Measures the share of its time that the engine spends in calls.
+/// Measures how busy the network is.
 struct BusyGauge {
     at: Instant,
-    busy: Duration,
+    spent: Spent,
+    /// The share of the time with edits since the last heartbeat; none where there were none.
+    network: Option<f64>,
 }
 
 impl BusyGauge {
     fn new(ctx: &Context) -> Self {
         Self {
             at: Instant::now(),
-            busy: ctx.engine.calls.busy(),
+            spent: ctx.engine.calls.engine.spent(),
+            network: None,
         }
     }
 
     fn record(&mut self, ctx: &Context) {
-        let (now, busy) = (Instant::now(), ctx.engine.calls.busy());
+        let (now, spent) = (Instant::now(), ctx.engine.calls.engine.spent());
         let elapsed = now.duration_since(self.at).as_secs_f64();
         if elapsed > 0.0 {
-            let share = busy.saturating_sub(self.busy).as_secs_f64() / elapsed;
-            metrics::busy_share(share.min(1.0));
+            let network = spent.network.saturating_sub(self.spent.network);
+            metrics::busy_share((network.as_secs_f64() / elapsed).min(1.0));
+        }
+        let share = spent.network_share(self.spent);
+        if let Some(share) = share {
+            metrics::network_share(share);
         }
         metrics::slots(ctx.settings.slots, ctx.leases.count());
         metrics::memory(ctx.memory.bytes(), ctx.memory.free());
-        *self = Self { at: now, busy };
+        *self = Self {
+            at: now,
+            spent,
+            network: share,
+        };
     }
 }

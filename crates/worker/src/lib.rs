@@ -14,7 +14,8 @@
 //! | `consume` | messages in, as many as there are free slots |
 //! | `ahead` | inputs fetched while all slots are busy |
 //! | `attempt` | one edit from its message to its ack: claim, fetch, compute, checkpoint, upload, settle |
-//! | `engine` | the thread that owns the editor, fed by a channel |
+//! | `engine` | the thread that owns the editor, fed by a channel, and one beside it |
+//! | [`alone`] | the engine without a fleet |
 //! | `editor` | [`Editor`]: what that thread runs; [`LimeEditor`] |
 //! | `resolve` | an edit's preset: resolved by the gateway, read back here |
 //! | `limits` | what edits may cost, announced and checked |
@@ -28,6 +29,7 @@
 
 mod admission;
 mod ahead;
+pub mod alone;
 mod attempt;
 mod consume;
 mod context;
@@ -49,8 +51,8 @@ mod signals;
 mod stall;
 
 pub use editor::{
-    BoxError, Editor, Factory, LimeEditor, LimeModel, Output, Outputs, Progress, Render, RunId,
-    Work,
+    Beside, BoxError, Editor, Factory, Fit, Landed, LimeEditor, LimeModel, Output, Outputs,
+    Progress, Render, RunId, Work,
 };
 pub use error::{Error, Result};
 pub use prepared::{Prepared, Sizing, Speed};

@@ -61,6 +61,31 @@ pub(crate) fn budget(engine: &Engine, settings: &Settings) -> Result<Budget, Err
     Ok(Budget::new(left))
 }
 
+/// How many edits the worker holds at once: as many as are asked for, and no more of its models' own size than have room together.
+pub(crate) fn slots(engine: &Engine, budget: &Budget, settings: &Settings) -> u32 {
+    let sizings = settings
+        .models
+        .iter()
+        .filter_map(|model| engine.sizing(model));
+    let needs = sizings.map(|sizing| Need::at(u64::from(sizing.side_px).pow(2), sizing).whole());
+    let room = needs
+        .max()
+        .map_or(u64::MAX, |need| budget.bytes() / need.max(1));
+    let slots = settings
+        .slots
+        .min(u32::try_from(room).unwrap_or(u32::MAX))
+        .max(1);
+    if slots < settings.slots {
+        tracing::warn!(
+            asked = settings.slots,
+            slots,
+            memory_mib = mib(budget.bytes()),
+            "memory has room for fewer edits than were asked for: raise --memory-mib, or lower --slots"
+        );
+    }
+    slots
+}
+
 /// Most bytes that the parts of an edit hold, each with what is kept from the part before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Need {

@@ -5,8 +5,10 @@
 //! | `limekiln_worker_slots` | gauge | edits that fit into the engine |
 //! | `limekiln_worker_slots_busy` | gauge | leases held |
 //! | `limekiln_worker_memory_bytes{part}` | gauge | the memory that edits may hold: `held` by those under way, `free` |
-//! | `limekiln_engine_busy_ratio` | gauge | share of the time since the last heartbeat that the engine spent in calls |
-//! | `limekiln_stage_seconds{stage}` | histogram | time of each part of an edit: fetch, memory (waiting for it), read, find_known (what earlier edits computed), start, step, save, put_checkpoint, preview, finish, draw (of recolors: find, matte, paint), put, complete |
+//! | `limekiln_engine_busy_ratio` | gauge | share of the time since the last heartbeat that the network computed |
+//! | `limekiln_engine_network_ratio` | gauge | the same, of the time in which the engine had an edit: less than nearly all of it where encoding, decoding or a lack of others leaves the network idle |
+//! | `limekiln_engine_calls_total{shared}` | counter | calls of the network: for one edit (no), or for several (yes) |
+//! | `limekiln_stage_seconds{stage}` | histogram | time of each part of an edit: fetch, memory (waiting for it), read, find_known (what earlier edits computed), start, step, beside (encoding, making segments, looking for an object, decoding), save, put_checkpoint, preview, finish, draw (of recolors: find, matte, paint), put, complete |
 //! | `limekiln_recolors_total{outcome}` | counter | edits that could be recolored: sure, unsure (recolored with a warning), edited (by a preset that does so where it is not sure), not_found |
 //! | `limekiln_details_total{way}` | counter | edits that the finish `detail` brought into the full-size picture: color (a change of color, carried over), enlarged (the model's picture, joined) |
 //! | `limekiln_steps_total` | counter | denoising steps, over all edits |
@@ -46,6 +48,8 @@ pub(crate) fn recolor(outcome: &'static str) {
 
 pub(crate) fn steps(count: usize, took: Duration) {
     ::metrics::counter!("limekiln_steps_total").increment(count as u64);
+    let shared = if count > 1 { "yes" } else { "no" };
+    ::metrics::counter!("limekiln_engine_calls_total", "shared" => shared).increment(1);
     stage("step", took);
 }
 
@@ -125,6 +129,10 @@ pub(crate) fn memory(whole: u64, free: u64) {
     let gauge = |part| ::metrics::gauge!("limekiln_worker_memory_bytes", "part" => part);
     gauge("held").set((whole - free.min(whole)) as f64);
     gauge("free").set(free as f64);
+}
+
+pub(crate) fn network_share(share: f64) {
+    ::metrics::gauge!("limekiln_engine_network_ratio").set(share);
 }
 
 pub(crate) fn busy_share(share: f64) {

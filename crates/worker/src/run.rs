@@ -67,7 +67,7 @@ struct Started {
 
 /// Loads the editor, registers the worker and opens its consumer.
 async fn start(
-    settings: Settings,
+    mut settings: Settings,
     store: Store,
     broker: Broker,
     blobs: Blobs,
@@ -80,6 +80,7 @@ async fn start(
     };
     let engine = Engine::start(factory, &settings).await?;
     let memory = memory::budget(&engine, &settings)?;
+    settings.slots = memory::slots(&engine, &memory, &settings);
     let limits = Limits::new(&engine, &memory, &settings);
     let registration = NewWorker {
         id: worker,

@@ -17,7 +17,7 @@ pub struct Settings {
     pub models: Vec<ModelName>,
     /// Needs of edits that it can do: by default all that this program knows.
     pub can: Needs,
-    /// The most edits in the engine at once, 1 to 4096.
+    /// The most edits in the engine at once, 1 to 4096; where memory has room for fewer, that many.
     pub slots: u32,
     /// How long a lease lasts. It is renewed every third of that, and a worker that is silent for longer loses its edits.
     pub lease_ttl: Duration,

@@ -1,4 +1,4 @@
-//! Finds calls of the engine that hang: they have shown no sign of life for longer than a call may.
+//! Finds what hangs in the engine or beside it: calls that have shown no sign of life for longer than a call may.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -16,10 +16,16 @@ pub(crate) async fn run(ctx: &Context, stalled: watch::Sender<Vec<RunId>>) -> In
     let every = ctx.settings.lease_ttl / 3;
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut detector = StallDetector::new(ctx.settings.stall_after, every);
+    let detector = || StallDetector::new(ctx.settings.stall_after, every);
+    let (mut engine, mut beside) = (detector(), detector());
     loop {
         ticks.tick().await;
-        let found = detector.look(Instant::now(), ctx.engine.calls.last_beat());
+        let (now, calls) = (Instant::now(), &ctx.engine.calls);
+        let hanging = [
+            engine.look(now, calls.engine.last_beat()),
+            beside.look(now, calls.beside.last_beat()),
+        ];
+        let found = hanging.concat();
         let before = !stalled.borrow().is_empty();
         match (before, found.is_empty()) {
             (false, false) => report(ctx, found.len()),
@@ -29,7 +35,7 @@ pub(crate) async fn run(ctx: &Context, stalled: watch::Sender<Vec<RunId>>) -> In
         if !found.is_empty() {
             ctx.set_admission(Admission::Stalled);
             ctx.leases.hand_back_behind(&found);
-            ctx.leases.give_up(&found);
+            hanging.iter().for_each(|runs| ctx.leases.give_up(runs));
         }
         stalled.send_replace(found);
     }

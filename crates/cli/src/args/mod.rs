@@ -96,6 +96,7 @@ pub(crate) enum Bench {
     Queue(Box<QueueArgs>),
     Fairness(Box<FairnessArgs>),
     Tables(Box<TablesArgs>),
+    Company(Box<CompanyArgs>),
 }
 
 /// The parts of `eval`.

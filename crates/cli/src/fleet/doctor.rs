@@ -15,10 +15,13 @@ use crate::told::told;
 const PROBE_SIDE_PX: u32 = 64;
 const PROBE_STEPS: usize = 2;
 
+/// A network that computes less than this share of the time with edits is worth a word.
+const NETWORK_LEAST: f32 = 0.5;
+
 /// The result of one check.
 #[derive(Debug, Serialize)]
 struct Finding {
-    /// What was checked: `postgres`, `rabbitmq`, `s3`, `model` or `gpu`.
+    /// What was checked: `postgres`, `workers`, `rabbitmq`, `s3`, `model` or `gpu`.
     service: &'static str,
     level: Level,
     subject: String,
@@ -61,6 +64,7 @@ pub(crate) async fn run(args: &DoctorArgs) -> Result<()> {
     let mut findings = Findings::default();
     if args.services.database.database.is_some() {
         postgres(args, &mut findings).await;
+        workers(args, &mut findings).await;
     }
     if args.services.amqp.is_some() {
         rabbitmq(args, &mut findings).await;
@@ -141,6 +145,47 @@ async fn postgres(args: &DoctorArgs, findings: &mut Findings) {
             server.max_connections, args.services.database.database_connections
         );
         findings.add(NAME, Level::Warning, "connections", advice);
+    }
+}
+
+/// How busy the networks of living workers are while these have edits.
+async fn workers(args: &DoctorArgs, findings: &mut Findings) {
+    const NAME: &str = "workers";
+    // What is wrong with Postgres or its tables is said elsewhere.
+    let Ok(store) = services::store(&args.services.database).await else {
+        return;
+    };
+    if store.schema_check().await.is_err() {
+        return;
+    }
+    let workers = match store.worker_list().await {
+        Err(error) => return findings.add(NAME, Level::Broken, "list", error),
+        Ok(workers) => workers,
+    };
+    for worker in workers.iter().filter(|worker| worker.alive) {
+        let (slots, busy) = (worker.slots, worker.busy);
+        let (level, message) = match worker.network {
+            None => (
+                Level::Fine,
+                format!("{busy} of {slots} slots busy; it has had no edit yet"),
+            ),
+            Some(share) => {
+                let percent = 100.0 * share;
+                let found = format!(
+                    "{busy} of {slots} slots busy; with edits, its network computes {percent:.0} % of the time"
+                );
+                match share < NETWORK_LEAST {
+                    true => (
+                        Level::Warning,
+                        format!(
+                            "{found}: with more --slots, others compute while one is encoded and decoded"
+                        ),
+                    ),
+                    false => (Level::Fine, found),
+                }
+            }
+        };
+        findings.add(NAME, level, &worker.name, message);
     }
 }
 

@@ -15,12 +15,13 @@
 //! | `submit`, `client` | sends an edit to a gateway |
 //! | `session`, `tree`, `session_files` | sessions at a gateway; their trees, drawn in text; their files |
 //! | `segments` | segments of a picture, and regions that are named by them |
-//! | `queue`, `fairness`, `tables` | `limekiln bench queue`, `limekiln bench fairness`, `limekiln bench tables` |
+//! | `queue`, `fairness`, `tables`, `company` | the parts of `limekiln bench` of these names |
 //! | `weights` | weights from a bucket |
 //! | `services`, `signals`, `status`, `telemetry` | what the processes share |
 
 mod batch;
 mod client;
+mod company;
 mod coordinate;
 #[cfg(feature = "embedded")]
 mod dev;
@@ -110,6 +111,11 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Bench(Bench::Tables(args)) => {
             with("bench", &args.telemetry, async |_, shutdown| {
                 tables::run(args, shutdown).await
+            })
+        }
+        Command::Bench(Bench::Company(args)) => {
+            with("bench", &args.telemetry, async |_, shutdown| {
+                company::run(args, shutdown).await
             })
         }
         Command::Edit(_)

@@ -24,7 +24,7 @@ fn heartbeat(context: &TestContext, edit: EditId, epoch: Epoch) -> JoinHandle<()
             let leases = [(edit, epoch)];
             // What fails is the stall.
             let _ = timeout(LEASE / 3, store.leases_renew(worker, &leases, LEASE)).await;
-            let _ = timeout(LEASE / 3, store.worker_beat(worker, 1)).await;
+            let _ = timeout(LEASE / 3, store.worker_beat(worker, 1, None)).await;
         }
     })
 }

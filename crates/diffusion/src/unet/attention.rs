@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
-use super::call::Call;
+use super::call::{Call, joined, rows};
 use crate::control::{Kind, Site, Tap};
 use crate::kernels::{self, Backend, Builder, Linear};
 
@@ -99,32 +99,65 @@ impl Attention {
                 let width = both.dim(2)? / 3;
                 let part = |i: usize| both.narrow(2, i * width, width);
                 let how = kernels::Attention::plain(self.heads);
-                self.backend.attend(&part(0)?, &part(1)?, &part(2)?, how)?
+                let attended = self.backend.attend(&part(0)?, &part(1)?, &part(2)?, how)?;
+                attended.values
             }
             KeysFrom::Text(projection, index) => {
                 let both = call.text.layer(*index)?;
                 let width = both.dim(2)? / 2;
                 let (keys, values) = (both.narrow(2, 0, width)?, both.narrow(2, width, width)?);
-                let bias = call.control.bias(site)?;
                 let queries = projection.forward(x)?;
-                let how = kernels::Attention {
-                    heads: self.heads,
-                    bias: bias.as_ref(),
-                    probabilities: call.control.wants_probabilities(site),
-                };
-                let attended = self.backend.attend(&queries, &keys, &values, how)?;
-                if let Some(probabilities) = &attended.probabilities {
-                    call.control.probabilities(site, probabilities)?;
-                }
-                attended
+                self.to_seen(&queries, (&keys, &values), site, call)?
             }
         };
         let tap = Tap::Attention(*site);
-        if call.control.wants_features(&tap) {
-            let features = self.out.forward(&attended.values)?;
-            call.control.features(&tap, &features)?;
-            return features + residual;
+        let mut outputs = Vec::new();
+        for part in call.parts_by_features(&tap) {
+            let (values, residual) = (rows(&attended, &part.rows)?, rows(residual, &part.rows)?);
+            outputs.push(match part.seen_by {
+                Some(member) => {
+                    let features = self.out.forward(&values)?;
+                    call.members[member].control.features(&tap, &features)?;
+                    (features + residual)?
+                }
+                None => self.out.forward_add(&values, &residual)?,
+            });
         }
-        self.out.forward_add(&attended.values, residual)
+        joined(outputs)
+    }
+
+    /// Attends to the text, and shows the probabilities to whoever wants them.
+    fn to_seen(
+        &self,
+        queries: &Tensor,
+        (keys, values): (&Tensor, &Tensor),
+        site: &Site,
+        call: &mut Call<'_>,
+    ) -> Result<Tensor> {
+        let scores = (self.heads, queries.dim(1)?, keys.dim(1)?);
+        let bias = call.bias(site, scores, queries.device())?;
+        let mut outputs = Vec::new();
+        for part in call.parts_by_probabilities(site) {
+            let part_of = |tensor: &Tensor| rows(tensor, &part.rows);
+            let bias = match &bias {
+                // A bias of one row is every row's.
+                Some(bias) if bias.dim(0)? > 1 => Some(part_of(bias)?),
+                bias => bias.clone(),
+            };
+            let how = kernels::Attention {
+                heads: self.heads,
+                bias: bias.as_ref(),
+                probabilities: part.seen_by.is_some(),
+            };
+            let (queries, keys, values) = (part_of(queries)?, part_of(keys)?, part_of(values)?);
+            let attended = self.backend.attend(&queries, &keys, &values, how)?;
+            if let (Some(member), Some(probabilities)) = (part.seen_by, &attended.probabilities) {
+                call.members[member]
+                    .control
+                    .probabilities(site, probabilities)?;
+            }
+            outputs.push(attended.values);
+        }
+        joined(outputs)
     }
 }

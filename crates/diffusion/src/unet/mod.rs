@@ -5,7 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `context` | keys and values of the texts |
-//! | `call` | what every layer is handed in one call |
+//! | `call` | what every layer is handed in one call, and who shares it |
 //! | `time` | the time embedding |
 //! | `resnet` | residual blocks, shared with the VAE |
 //! | `attention`, `transformer` | attention layers, spatial transformers |
@@ -30,7 +30,7 @@ use self::call::Call;
 use self::time::TimeEmbedding;
 use crate::Error;
 use crate::config::UnetConfig;
-use crate::control::Control;
+use crate::control::{Control, Member};
 use crate::kernels::{After, Before, Builder, Conv, GroupNorm};
 
 pub use context::TextContext;
@@ -127,7 +127,29 @@ impl Unet {
         text: &TextContext,
         control: &mut dyn Control,
     ) -> Result<Tensor, Error> {
+        let rows = sample.dim(0)?;
+        self.forward_together(sample, timesteps, text, vec![Member { rows, control }])
+    }
+
+    /// The same for several `members`, whose rows lie one after another: each gets what it would have got alone, on a processor to
+    /// the byte.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or from a member's control.
+    pub fn forward_together(
+        &self,
+        sample: &Tensor,
+        timesteps: &[f64],
+        text: &TextContext,
+        members: Vec<Member<'_>>,
+    ) -> Result<Tensor, Error> {
         let (rows, channels, ..) = sample.dims4()?;
+        let owned: usize = members.iter().map(|member| member.rows).sum();
+        if owned != rows {
+            return Err(Error::Candle(candle_core::Error::Msg(format!(
+                "a call of {rows} rows, of which its members have {owned}"
+            ))));
+        }
         if channels != self.config.in_channels || timesteps.len() != rows || text.rows() != rows {
             return Err(Error::Candle(candle_core::Error::Msg(format!(
                 "the U-Net wants {} channels and one timestep and text per row, not {channels} channels, {} timesteps \
@@ -141,8 +163,8 @@ impl Unet {
         let time = &self.time;
         let mut call = Call {
             time: time.forward(timesteps, sample.dtype(), sample.device())?,
-            text,
-            control,
+            text: text.clone(),
+            members,
             skips: vec![x.clone()],
         };
         for block in &self.down {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 
 use super::attention::{Attention, Projections};
-use super::call::Call;
+use super::call::{Call, rows};
 use crate::config::{Level, UnetConfig};
 use crate::control::{Kind, Part, Site, Tap};
 use crate::kernels::{Backend, Builder, GroupNorm, LayerNorm, Linear};
@@ -141,8 +141,11 @@ impl Transformer {
         let hidden = self.proj_out.forward_add(&hidden, &pixels)?;
         let out = self.backend.map(&hidden, height, width)?;
         let tap = Tap::Transformer(site);
-        if call.control.wants_features(&tap) {
-            call.control.features(&tap, &out.contiguous()?)?;
+        for part in call.parts_by_features(&tap) {
+            if let Some(member) = part.seen_by {
+                let features = rows(&out, &part.rows)?.contiguous()?;
+                call.members[member].control.features(&tap, &features)?;
+            }
         }
         Ok(out)
     }

@@ -21,7 +21,7 @@ pub struct Workers {
 }
 
 /// A worker process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Worker {
     /// Id of the worker, another one after each start.
     pub id: WorkerId,
@@ -34,6 +34,11 @@ pub struct Worker {
     pub slots: u32,
     /// Number of edits that it ran when it last reported.
     pub busy: u32,
+    /// Share of the time with edits in which its network computed, when it last reported. Less than nearly 1 where encoding and
+    /// decoding, or a lack of edits that could share a call, leave the device idle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0.97)]
+    pub network: Option<f32>,
     /// Version of Limekiln that it runs.
     #[schema(example = "0.1.0")]
     pub version: String,

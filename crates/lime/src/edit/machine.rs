@@ -52,6 +52,8 @@ pub struct Edit {
     /// What an earlier edit found to be recolored.
     pub(crate) object: Option<Object>,
     pub(crate) timings: Timings,
+    /// A step has begun to change the edit, and has not ended.
+    pub(crate) torn: bool,
 }
 
 impl Edit {
@@ -147,6 +149,7 @@ impl Edit {
             decoded: None,
             object: None,
             timings: Timings::default(),
+            torn: false,
         }
     }
 

@@ -2,7 +2,8 @@
 //! the same bytes.
 //!
 //! A step is [`Edit::inputs`], one U-Net call, [`Edit::advance`]. [`Edit::step`] does all three; a fleet stacks the inputs
-//! of many edits into one call. `inputs` changes nothing, so a failed call can be tried again.
+//! of many edits into one [`call`], and ends the step of each by [`Edit::end`]. `inputs` changes nothing, so a failed call can be
+//! tried again.
 //!
 //! # Layout
 //!
@@ -17,13 +18,16 @@
 //! | `check` | an edit's window, and whether it predicts what the whole picture does |
 //! | `windowed` | stage 2 in a window: whether, and what its predictions become |
 //! | `judge` | whether the object is sure enough to be recolored in place of stage 2 |
-//! | `step` | one step |
+//! | `inputs`, `step` | what a step hands to the U-Net; one step |
+//! | `company` | one U-Net call for several edits |
 //! | `finish`, `reported` | from latents to a picture and its report |
 //! | `work` | how much the U-Net computed |
 
 mod apply;
 mod check;
+mod company;
 mod finish;
+mod inputs;
 mod judge;
 mod locate;
 mod machine;
@@ -38,10 +42,11 @@ mod windowed;
 mod work;
 
 pub(crate) use check::{Check, Windowed};
+pub use company::{Answer, Shape, call};
 pub use finish::{Decoded, Outcome};
+pub use inputs::Inputs;
 pub(crate) use judge::Judged;
 pub use machine::Edit;
 pub use request::Request;
 pub(crate) use setup::Setup;
 pub use stage::{Progress, Stage};
-pub use step::Inputs;

@@ -103,7 +103,7 @@ impl Edit {
     }
 
     /// Whether segments are to be made.
-    fn segments(&self, locate: &Locate) -> bool {
+    pub(super) fn segments(&self, locate: &Locate) -> bool {
         locate.segmented() && !self.reused.contains(&Kind::Segments)
     }
 

@@ -6,6 +6,8 @@ use candle_core::{DType, Tensor};
 use limekiln_diffusion::{model::Model, unet::TextContext};
 
 use super::{
+    company::{self, Answer, Shape},
+    inputs::Inputs,
     machine::Edit,
     stage::{Progress, Stage},
 };
@@ -16,16 +18,9 @@ use crate::{
     timings::milliseconds,
 };
 
-/// One edit's rows of a U-Net call.
-pub struct Inputs {
-    /// `[rows, in_channels, h, w]`, in the model's dtype.
-    pub sample: Tensor,
-    /// The timestep of each row.
-    pub timesteps: Vec<f64>,
-    /// Keys and values of the rows' texts.
-    pub text: TextContext,
-    /// What the call is to do in attention for these rows. It reads; hand it to [`Edit::advance`].
-    pub observer: AttentionObserver,
+/// Of an edit whose last step broke off in the middle: its state is of no use.
+fn broken() -> Error {
+    Error::State("a step of it broke off".into())
 }
 
 impl Edit {
@@ -35,6 +30,9 @@ impl Edit {
     ///
     /// When all steps are done, or tensors cannot be made.
     pub fn inputs(&self) -> Result<Inputs> {
+        if self.torn {
+            return Err(broken());
+        }
         let observer = self.observer();
         if let Some(reading) = self.reading() {
             let shown = reading.shown(&self.setup)?;
@@ -83,7 +81,11 @@ impl Edit {
     /// its `observer` has read.
     pub fn advance(&mut self, output: &Tensor, observer: AttentionObserver) -> Result<()> {
         let output = output.to_dtype(DType::F32)?;
-        match self.stage {
+        // Stays so where this fails or panics.
+        if std::mem::replace(&mut self.torn, true) {
+            return Err(broken());
+        }
+        let advanced = match self.stage {
             Stage::Locate => match self.reading() {
                 Some(reading) => self.advance_reading(&reading, &output, observer),
                 None => self.advance_locate(&output, observer),
@@ -91,7 +93,10 @@ impl Edit {
             Stage::Edit => self.advance_apply(&output, &observer.lanes),
             Stage::Find => Err(Error::Request("this step is no call of the U-Net".into())),
             Stage::Decode => Err(Error::Request("all steps of this edit are done".into())),
-        }
+        };
+        advanced?;
+        self.torn = false;
+        Ok(())
     }
 
     /// Takes one denoising step, makes the call that checks a window, or looks for the object in the full-size picture.
@@ -100,26 +105,73 @@ impl Edit {
     ///
     /// When all steps are done, or the networks fail.
     pub fn step(&mut self, model: &Model) -> Result<Progress> {
-        let began = Instant::now();
-        let (stage, segmenting) = (self.stage, self.timings.segment_ms);
-        if stage == Stage::Find {
+        if self.stage == Stage::Find {
             self.find()?;
             return Ok(self.progress());
         }
-        let mut inputs = self.inputs()?;
-        let output = model.unet.forward(
-            &inputs.sample,
-            &inputs.timesteps,
-            &inputs.text,
-            &mut inputs.observer,
-        )?;
-        self.advance(&output, inputs.observer)?;
-        let spent = milliseconds(began) - (self.timings.segment_ms - segmenting);
+        let answer = company::call(model, &[&*self]).pop();
+        self.end(answer.ok_or_else(broken)??)?;
+        Ok(self.progress())
+    }
+
+    /// Ends a step with what its call answered.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Edit::advance`].
+    pub fn end(&mut self, answer: Answer) -> Result<()> {
+        let began = Instant::now();
+        let (stage, segmenting) = (self.stage, self.timings.segment_ms);
+        self.advance(&answer.output, answer.observer)?;
+        let spent = answer.took_ms + milliseconds(began) - (self.timings.segment_ms - segmenting);
         match stage {
             Stage::Locate => self.timings.locate_ms += spent,
             Stage::Find | Stage::Edit | Stage::Decode => self.timings.edit_ms += spent,
         }
-        Ok(self.progress())
+        Ok(())
+    }
+
+    /// Rows, height and width of the next step's U-Net call; none where the next step is none.
+    pub fn call(&self) -> Option<Shape> {
+        let (_, _, height, width) = self.setup.shape;
+        let of_window = self
+            .window_now()
+            .map(|window| (window.height, window.width));
+        let (rows, (height, width)) = match self.stage {
+            Stage::Locate => {
+                let (step, steps) = (self.run.step() + 1, self.run.steps());
+                let rows = match self.reading() {
+                    Some(reading) => reading.len(),
+                    None => self.setup.locate()?.lanes(step, steps).len(),
+                };
+                (rows, (height, width))
+            }
+            Stage::Edit => {
+                let lanes = lanes::needed(self.setup.apply()?.scales, &[]);
+                (lanes.len(), of_window.unwrap_or((height, width)))
+            }
+            Stage::Find | Stage::Decode => return None,
+        };
+        Some(Shape {
+            rows,
+            height,
+            width,
+        })
+    }
+
+    /// Whether [`Edit::end`] of the next step takes long: where it makes segments of what was read.
+    pub fn segments_next(&self) -> bool {
+        let Some(locate) = self.setup.locate().filter(|_| self.stage == Stage::Locate) else {
+            return false;
+        };
+        match self.reading() {
+            Some(_) => self.segments(locate),
+            None => {
+                let (step, steps) = (self.run.step() + 1, self.run.steps());
+                let reads = locate.reads(step, steps);
+                reads.features && (!locate.reads(step + 1, steps).features || reads.last)
+            }
+        }
     }
 
     /// What this step wants in attention.

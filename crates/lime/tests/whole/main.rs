@@ -6,6 +6,7 @@
 
 mod base;
 mod common;
+mod company;
 mod edits;
 mod golden;
 mod known;

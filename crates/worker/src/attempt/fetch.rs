@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use limekiln_blobs::{Error, Key};
 use limekiln_jobs::retry::Policy;
-use limekiln_jobs::{Digest, ErrorKind, Failure, Retryable};
+use limekiln_jobs::{Class, Digest, ErrorKind, Failure, Retryable};
 use limekiln_lime::Known;
 use limekiln_store::{Checkpoint, Claimed};
 use tokio::time::sleep;
@@ -97,6 +97,7 @@ pub(super) async fn work(
         saved: fetched.saved,
         patched: claimed.session.is_some() && claimed.patches.len() < PATCHES_MAX,
         alone: claimed.hangs > 0,
+        interactive: claimed.class == Class::Interactive,
     };
     Ok((work, held, reusing))
 }

@@ -1,9 +1,10 @@
 //! The contract between the engine's thread and an editor: what an editor is given, and what it gives back.
 
+use std::any::Any;
 use std::fmt;
 
 use bytes::Bytes;
-use limekiln_jobs::{ArtifactKind, Failure, ModelName, Spec};
+use limekiln_jobs::{ArtifactKind, Failure, FailureClass, ModelName, Spec};
 use limekiln_lime::Known;
 use limekiln_lime::known::{Key, Kind};
 use serde_json::Value;
@@ -46,7 +47,26 @@ pub struct Work {
     pub patched: bool,
     /// No other edit may be in its calls: the engine hung on it before, or hung or panicked on it among others.
     pub alone: bool,
+    /// Somebody waits for it: its steps come before those of edits that nobody waits for.
+    pub interactive: bool,
 }
+
+/// What an edit's next step takes of a call of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fit {
+    /// Edits of one kind can share a call: of one model, and one height and width.
+    pub kind: [usize; 3],
+    /// How much it adds to the call, in units that the editor chooses.
+    pub work: u64,
+    /// So much a call does at most before it is better to make two.
+    pub most: u64,
+}
+
+/// What comes next for an edit and is no call of the network. It runs on another thread, while the engine goes on with other edits.
+pub type Beside = Box<dyn FnOnce() -> Landed + Send>;
+
+/// What came of that; the editor knows what it is.
+pub type Landed = Box<dyn Any + Send>;
 
 /// Where an edit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,19 +134,40 @@ pub trait Editor {
         0
     }
 
-    /// The most edits that one call of [`Editor::step`] takes.
-    fn batch_max(&self) -> usize {
-        1
+    /// What the edit's next step takes of a call; none where it must have one of its own.
+    fn fit(&self, _run: RunId) -> Option<Fit> {
+        None
     }
 
-    /// Takes an edit, and resumes it where a checkpoint came with it.
+    /// What is to be done for the edit before its next step, or before [`Editor::finish`], beside the engine. Until that has landed,
+    /// the edit is left alone, or forgotten. None where nothing is.
+    fn beside(&mut self, _run: RunId) -> Option<Beside> {
+        None
+    }
+
+    /// Takes back what came of [`Editor::beside`].
+    ///
+    /// # Errors
+    ///
+    /// What went wrong there.
+    fn land(&mut self, _run: RunId, _landed: Landed) -> Result<Progress, Failure> {
+        Err(Failure::new(
+            FailureClass::Internal,
+            "engine_confused",
+            "the engine was brought what it had not asked for",
+        ))
+    }
+
+    /// Takes an edit, and resumes it where a checkpoint came with it. Where [`Editor::beside`] has to do something for it first, its
+    /// progress counts from when that has landed.
     ///
     /// # Errors
     ///
     /// What is wrong with the edit (class user) or with the engine (class internal).
     fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure>;
 
-    /// Advances each of these edits by one step; the answers are in their order. None of the edits is done.
+    /// Advances each of these edits by one step, in one call: they are of one kind, unless there is only one; the answers are in
+    /// their order. None of the edits is done. What happens to one of them must not change what comes of the others.
     fn step(&mut self, runs: &[RunId]) -> Vec<Result<Progress, Failure>>;
 
     /// The edit as it looks now: a JPEG of at most 4 KB. None where there is nothing to show.
@@ -144,7 +185,7 @@ pub trait Editor {
     /// What is wrong with the engine.
     fn save(&mut self, run: RunId) -> Result<Option<Vec<u8>>, Failure>;
 
-    /// Decodes an edit whose steps are done, and forgets it.
+    /// Forgets an edit of which all is done, and says what is left to draw.
     ///
     /// # Errors
     ///

@@ -8,5 +8,7 @@
 mod contract;
 mod lime;
 
-pub use contract::{BoxError, Editor, Factory, Output, Outputs, Progress, Render, RunId, Work};
+pub use contract::{
+    Beside, BoxError, Editor, Factory, Fit, Landed, Output, Outputs, Progress, Render, RunId, Work,
+};
 pub use lime::{LimeEditor, LimeModel};

@@ -10,7 +10,7 @@ use limekiln_jobs::{Failure, FailureClass};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::memory::Held;
-use crate::{Progress, Render, RunId, Work};
+use crate::{Landed, Progress, Render, RunId, Work};
 
 /// What the thread is told to do.
 pub(super) enum Command {
@@ -27,6 +27,15 @@ pub(super) enum Command {
     },
     /// Forget an edit, and then give back what it holds.
     Forget { run: RunId, held: Held },
+    /// Go on with an edit, for which something was done beside the engine.
+    Landed(Landing),
+}
+
+/// What was done for an edit beside the engine.
+pub(super) struct Landing {
+    pub(super) run: RunId,
+    pub(super) landed: Result<Landed, Failure>,
+    pub(super) took: Duration,
 }
 
 /// An edit's state between two steps.
@@ -95,7 +104,7 @@ pub(crate) struct RunHandle {
     pub(crate) id: RunId,
     /// What the edit holds. Its memory is in use until the engine has let go of it, whatever its task does meanwhile.
     held: Held,
-    commands: commands::Sender<Command>,
+    commands: Arc<commands::Sender<Command>>,
     /// The newest progress.
     pub(crate) progress: watch::Receiver<Option<RunProgress>>,
     /// States to keep as checkpoints. The engine makes the next one when the last was received.
@@ -123,7 +132,7 @@ pub(crate) fn run_result(received: Result<RunResult, oneshot::error::RecvError>)
 pub(super) fn run_channel(
     id: RunId,
     held: Held,
-    commands: commands::Sender<Command>,
+    commands: Arc<commands::Sender<Command>>,
 ) -> (RunSink, RunHandle) {
     let (progress, progress_receiver) = watch::channel(None);
     // One at a time: a slow S3 means fewer checkpoints, not a growing queue of them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use limekiln_jobs::{Failure, FailureClass};
 
 use super::calls::CallTimer;
-use crate::{Editor, Factory, RunId, metrics};
+use crate::{Editor, Factory, Progress, RunId, metrics};
 
 pub(super) struct GuardedEditor<'a> {
     editor: Box<dyn Editor>,
@@ -35,20 +35,39 @@ impl<'a> GuardedEditor<'a> {
         runs: &[RunId],
         call: impl FnOnce(&mut dyn Editor) -> T,
     ) -> (Result<T, Failure>, Duration) {
-        self.timer.begin(runs);
         let editor = self.editor.as_mut();
-        let answer = catch_unwind(AssertUnwindSafe(|| call(editor))).map_err(|panic| {
-            let message = panic_message(panic.as_ref());
-            metrics::panicked();
-            tracing::error!(?runs, %message, "the engine panicked");
-            Failure::new(
-                FailureClass::Internal,
-                "engine_panicked",
-                format!("the engine panicked: {message}"),
-            )
-        });
-        (answer, self.timer.end())
+        guarded(self.timer, runs, false, || call(editor))
     }
+
+    /// Advances these runs by one step.
+    pub(super) fn step(
+        &mut self,
+        runs: &[RunId],
+    ) -> (Result<Vec<Result<Progress, Failure>>, Failure>, Duration) {
+        let editor = self.editor.as_mut();
+        guarded(self.timer, runs, true, || editor.step(runs))
+    }
+}
+
+/// Times what is done for these runs, and makes a panic a failure.
+pub(super) fn guarded<T>(
+    timer: &CallTimer,
+    runs: &[RunId],
+    network: bool,
+    call: impl FnOnce() -> T,
+) -> (Result<T, Failure>, Duration) {
+    timer.begin(runs, network);
+    let answer = catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let message = panic_message(panic.as_ref());
+        metrics::panicked();
+        tracing::error!(?runs, %message, "the engine panicked");
+        Failure::new(
+            FailureClass::Internal,
+            "engine_panicked",
+            format!("the engine panicked: {message}"),
+        )
+    });
+    (answer, timer.end())
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -3,13 +3,20 @@
 //! # Layout
 //!
 //! - `thread`: the thread's loop
+//! - `run`, `shown`: an edit in the engine; what is shown of it between two steps
+//! - `order`: who is in the next call
+//! - `beside`: a second thread, for what is no call of the network
 //! - `guarded`: the editor as the thread calls it: timed, and with panics caught
-//! - `calls`: the call that the engine is in, seen from other threads
+//! - `calls`: what is computed just now, seen from other threads
 //! - `channel`: the commands to the thread, and both ends of an edit's run
 
+mod beside;
 mod calls;
 mod channel;
 mod guarded;
+mod order;
+mod run;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -26,17 +33,18 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::memory::Held;
 use crate::{Error, Factory, Result, RunId, Settings, Sizing, Work};
 
-pub(crate) use calls::CallTimer;
+use beside::Helper;
+pub(crate) use calls::{Spent, Timers};
 use channel::{Command, run_channel};
-pub(crate) use channel::{Finished, RunHandle, Snapshot, run_result};
+pub(crate) use channel::{Finished, RunHandle, RunProgress, Snapshot, run_result};
 use thread::{EditorInfo, Intervals};
 
 /// A handle to the engine's thread. Dropping it ends the thread as soon as the call in progress ends; nobody waits for
 /// that.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    commands: mpsc::Sender<Command>,
-    pub(crate) calls: Arc<CallTimer>,
+    commands: Arc<mpsc::Sender<Command>>,
+    pub(crate) calls: Arc<Timers>,
     pub(crate) device: String,
     sizing: HashMap<ModelName, Option<Sizing>>,
     /// Names of the models, their devices and number types.
@@ -55,8 +63,11 @@ impl Engine {
     /// When the editor can't be made.
     pub(crate) async fn start(factory: Factory, settings: &Settings) -> Result<Self> {
         let (commands, received) = mpsc::channel();
+        let commands = Arc::new(commands);
         let (ready, editor_info) = oneshot::channel();
-        let calls = Arc::new(CallTimer::default());
+        let calls = Arc::new(Timers::default());
+        let helper = Helper::start(Arc::clone(&calls), Arc::downgrade(&commands))
+            .map_err(|error| Error::Editor(error.to_string()))?;
         let lost = CancellationToken::new();
         let intervals = Intervals {
             checkpoint_every: settings.blobs.then_some(settings.checkpoint_every),
@@ -69,8 +80,15 @@ impl Engine {
             move || {
                 let _lost = guard;
                 let beating = Arc::clone(&calls);
-                limekiln_diffusion::pulse::listen(move || beating.beat());
-                thread::run(factory, models, received, &calls, intervals, ready);
+                limekiln_diffusion::pulse::listen(move || beating.engine.beat());
+                thread::run(
+                    factory,
+                    models,
+                    (received, helper),
+                    &calls.engine,
+                    intervals,
+                    ready,
+                );
             }
         };
         std::thread::Builder::new()
@@ -111,7 +129,7 @@ impl Engine {
     /// Gives the engine an edit that holds this, and returns the handle through which the engine reports on it.
     pub(crate) fn submit(&self, work: Work, held: Held) -> RunHandle {
         let run = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
-        let (sink, handle) = run_channel(run, held, self.commands.clone());
+        let (sink, handle) = run_channel(run, held, Arc::clone(&self.commands));
         let work = Box::new(work);
         // Where the thread has died, the sink is dropped here and the run ends at once.
         let _ = self.commands.send(Command::Start { run, work, sink });

@@ -92,6 +92,7 @@ async fn what_a_stopped_edit_holds_is_free_once_the_engine_has_let_go_of_it() {
         saved: None,
         patched: false,
         alone: false,
+        interactive: false,
     };
     let run = engine.submit(work, held);
     steps.recv().unwrap();

@@ -1,16 +1,19 @@
-//! The engine's thread: carries out commands, and advances every edit that it holds by one step in turn.
+//! The engine's thread: carries out commands, and advances the edits that it holds, as many as fit in each call.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use limekiln_jobs::{FailureClass, ModelName};
+use limekiln_jobs::{Failure, ModelName};
 use tokio::sync::oneshot;
 
+use super::beside::Helper;
 use super::calls::CallTimer;
-use super::channel::{Command, Finished, RunSink, Snapshot};
+use super::channel::{Command, Finished, Landing, RunSink};
 use super::guarded::GuardedEditor;
+use super::order::{Ready, next_call};
+use super::run::Run;
+use crate::memory::Held;
 use crate::{Factory, Progress, RunId, Sizing, Work, metrics};
 
 /// What an editor says of itself once it is made.
@@ -36,7 +39,7 @@ pub(super) struct Intervals {
 pub(super) fn run(
     factory: Factory,
     models: Vec<ModelName>,
-    commands: Receiver<Command>,
+    (commands, helper): (Receiver<Command>, Helper),
     calls: &CallTimer,
     intervals: Intervals,
     ready: oneshot::Sender<Result<EditorInfo, String>>,
@@ -71,61 +74,61 @@ pub(super) fn run(
     EngineThread {
         editor,
         commands,
+        helper,
+        calls,
         intervals,
         runs: Vec::new(),
+        left: HashMap::new(),
     }
     .run();
 }
 
-struct EngineThread<'a> {
-    editor: GuardedEditor<'a>,
+pub(super) struct EngineThread<'a> {
+    pub(super) editor: GuardedEditor<'a>,
     commands: Receiver<Command>,
-    intervals: Intervals,
-    runs: Vec<Run>,
-}
-
-/// An edit in the engine.
-struct Run {
-    id: RunId,
-    first_step: u32,
-    progress: Progress,
-    sink: RunSink,
-    alone: bool,
-    saved_at: Instant,
-    saved_step: u32,
-    previewed_at: Instant,
-    /// Whether the region was told.
-    located: bool,
+    helper: Helper,
+    calls: &'a CallTimer,
+    pub(super) intervals: Intervals,
+    pub(super) runs: Vec<Run>,
+    /// What edits hold that were forgotten while something was done for them beside the engine: it is in use until that ends.
+    left: HashMap<RunId, Held>,
 }
 
 impl EngineThread<'_> {
-    /// Gives every edit one step a round. Commands are carried out between any two calls of the editor, so that a stop
-    /// or a request to save waits for one step at most.
+    /// Makes one call after another, each for the edits that are ready. Commands are carried out between any two calls of the
+    /// editor, so that a stop or a request to save waits for one step at most.
     fn run(mut self) {
         loop {
-            if self.runs.is_empty() {
-                match self.commands.recv() {
-                    Ok(command) => self.handle(command),
-                    Err(_) => return,
-                }
+            if !self.handle_pending() {
+                return;
             }
-            let mut round: Vec<RunId> = self.runs.iter().map(|run| run.id).collect();
-            while !round.is_empty() {
-                if !self.handle_pending() {
-                    return;
-                }
-                let batch = self.batch(&mut round);
-                self.step(batch);
+            let call = self.next_call();
+            if !call.is_empty() {
+                self.step(&call);
+                continue;
+            }
+            match self.commands.recv() {
+                Ok(command) => self.handle(command),
+                Err(_) => return,
             }
         }
     }
 
-    /// Takes the edits of the next call from the round: as many as a call takes, or one that must compute alone.
-    fn batch(&self, round: &mut Vec<RunId>) -> Vec<RunId> {
-        let most = self.editor.get().batch_max().max(1);
-        let alone = |id: &RunId| self.index(*id).is_some_and(|index| self.runs[index].alone);
-        let together = round.iter().take(most).take_while(|id| !alone(id)).count();
-        round.drain(..together.max(1)).collect()
+    /// Who is in the next call; none where no edit is ready.
+    fn next_call(&self) -> Vec<RunId> {
+        let ready = self.runs.iter().filter(|run| !run.away);
+        let ready: Vec<Ready> = ready
+            .map(|run| Ready {
+                run: run.id,
+                interactive: run.interactive,
+                passed_over: run.passed_over,
+                fit: match run.alone {
+                    true => None,
+                    false => self.editor.get().fit(run.id),
+                },
+            })
+            .collect();
+        next_call(&ready)
     }
 
     /// Carries out the commands that have come. False once nobody is left to send any.
@@ -142,47 +145,37 @@ impl EngineThread<'_> {
     fn handle(&mut self, command: Command) {
         match command {
             Command::Start { run, work, sink } => self.start(run, *work, sink),
-            Command::Save { run, reply } => {
-                if let Some(index) = self.index(run)
-                    && let Some(snapshot) = self.snapshot(index)
-                {
-                    // Whoever asked may have stopped waiting.
-                    let _ = reply.send(snapshot);
-                }
-            }
+            Command::Save { run, reply } => match self.index(run) {
+                // Its state is not here.
+                Some(index) if self.runs[index].away => self.runs[index].save_to = Some(reply),
+                Some(index) => self.save_to(index, reply),
+                None => {}
+            },
             Command::Forget { run, held } => {
                 if let Some(index) = self.index(run) {
-                    self.runs.remove(index);
+                    if self.runs.remove(index).away {
+                        self.left.insert(run, held);
+                    }
                     self.forget(run);
                 }
-                drop(held);
             }
+            Command::Landed(landing) => self.land(landing),
         }
+        self.calls.open(!self.runs.is_empty());
     }
 
     fn start(&mut self, id: RunId, work: Work, sink: RunSink) {
-        let alone = work.alone;
+        let (alone, interactive) = (work.alone, work.interactive);
         let (started, took) = self.editor.call(&[id], |editor| editor.start(id, work));
         metrics::stage("start", took);
         sink.device.add(took);
         match started.and_then(|started| started) {
             Ok(progress) => {
-                sink.progress(progress.step, progress);
-                let now = Instant::now();
-                self.runs.push(Run {
-                    id,
-                    first_step: progress.step,
-                    progress,
-                    sink,
-                    alone,
-                    saved_at: now,
-                    saved_step: progress.step,
-                    previewed_at: now,
-                    located: false,
-                });
-                if progress.is_done() {
-                    self.locate(self.runs.len() - 1);
-                    self.finish(self.runs.len() - 1);
+                self.runs
+                    .push(Run::new(id, (alone, interactive), progress, sink));
+                let index = self.runs.len() - 1;
+                if !self.send_beside(index) {
+                    self.begun(index, progress);
                 }
             }
             Err(failure) => {
@@ -192,122 +185,107 @@ impl EngineThread<'_> {
         }
     }
 
-    /// Advances these edits by one step, except those that a command has ended meanwhile.
-    fn step(&mut self, mut batch: Vec<RunId>) {
-        batch.retain(|id| self.index(*id).is_some());
-        if batch.is_empty() {
+    /// Goes on with an edit for which something was done beside the engine.
+    fn land(&mut self, landing: Landing) {
+        let Landing { run, landed, took } = landing;
+        metrics::stage("beside", took);
+        drop(self.left.remove(&run));
+        let Some(index) = self.index(run) else {
             return;
+        };
+        self.runs[index].away = false;
+        self.runs[index].sink.device.add(took);
+        let landed = landed
+            .and_then(|landed| {
+                self.editor
+                    .call(&[run], |editor| editor.land(run, landed))
+                    .0
+            })
+            .and_then(|progress| progress);
+        match landed {
+            Ok(progress) if self.runs[index].first_step.is_none() => self.begun(index, progress),
+            Ok(progress) => self.advanced(index, progress),
+            Err(failure) => self.fail(run, failure),
         }
-        let (answers, took) = self.editor.call(&batch, |editor| editor.step(&batch));
-        metrics::steps(batch.len(), took);
-        let share = took / u32::try_from(batch.len()).unwrap_or(u32::MAX);
+    }
+
+    /// An edit stands at its first step, or the one that it was resumed at.
+    fn begun(&mut self, index: usize, progress: Progress) {
+        let run = &mut self.runs[index];
+        (run.first_step, run.saved_step) = (Some(progress.step), progress.step);
+        run.progress = progress;
+        run.sink.progress(progress.step, progress);
+        self.advanced(index, progress);
+    }
+
+    /// Advances these edits by one step.
+    fn step(&mut self, call: &[RunId]) {
+        for run in &mut self.runs {
+            run.passed_over = match call.contains(&run.id) {
+                true => 0,
+                false => run.passed_over + u32::from(!run.away),
+            };
+        }
+        let (answers, took) = self.editor.step(call);
+        metrics::steps(call.len(), took);
+        let share = took / u32::try_from(call.len()).unwrap_or(u32::MAX);
         let answers = match answers {
             Ok(answers) => answers,
-            Err(mut failure) => {
-                if batch.len() > 1 {
-                    // One of them is to blame, and nobody knows which.
-                    failure.class = FailureClass::Suspect;
+            // One of them is to blame: each goes on alone, and it fails.
+            Err(_) if call.len() > 1 => {
+                for run in call {
+                    self.step(&[*run]);
                 }
-                batch.iter().map(|_| Err(failure.clone())).collect()
+                return;
             }
+            Err(failure) => vec![Err(failure)],
         };
-        for (&id, answer) in batch.iter().zip(answers) {
+        for (&id, answer) in call.iter().zip(answers) {
             let Some(index) = self.index(id) else {
                 continue;
             };
             self.runs[index].sink.device.add(share);
             match answer {
-                Ok(progress) => {
-                    let run = &mut self.runs[index];
-                    run.progress = progress;
-                    run.sink.progress(run.first_step, progress);
-                    self.locate(index);
-                    if progress.is_done() {
-                        self.finish(index);
-                    } else {
-                        self.save_if_due(index);
-                        self.preview_if_due(index);
-                    }
-                }
-                Err(failure) => {
-                    let run = self.runs.remove(index);
-                    self.forget(id);
-                    run.sink.end(Err(failure));
-                }
+                Ok(progress) => self.advanced(index, progress),
+                Err(failure) => self.fail(id, failure),
             }
         }
+        self.calls.open(!self.runs.is_empty());
     }
 
-    /// Saves an edit for a checkpoint, unless the last one is still being uploaded.
-    fn save_if_due(&mut self, index: usize) {
+    /// Says how far an edit is, and what is next for it.
+    fn advanced(&mut self, index: usize, progress: Progress) {
         let run = &mut self.runs[index];
-        if let Some(every) = self.intervals.checkpoint_every
-            && run.saved_at.elapsed() >= every
-            && run.sink.snapshots.capacity() > 0
-        {
-            run.saved_at = Instant::now();
-            if let Some(snapshot) = self.snapshot(index) {
-                let _ = self.runs[index].sink.snapshots.try_send(snapshot);
-            }
+        if run.progress != progress {
+            run.progress = progress;
+            run.sink
+                .progress(run.first_step.unwrap_or(progress.step), progress);
         }
-    }
-
-    /// Tells of the region, once it is known.
-    fn locate(&mut self, index: usize) {
-        let Run { id, located, .. } = self.runs[index];
-        if located {
+        self.locate(index);
+        if self.send_beside(index) {
             return;
         }
-        let (region, took) = self.editor.call(&[id], |editor| editor.located(id));
-        let run = &mut self.runs[index];
-        run.sink.device.add(took);
-        if let Ok(Some(png)) = region {
-            run.located = true;
-            // Nobody listens to an edit that was stopped.
-            let _ = run.sink.located.try_send(png);
+        if progress.is_done() {
+            return self.finish(index);
         }
+        if let Some(reply) = self.runs[index].save_to.take() {
+            self.save_to(index, reply);
+        }
+        self.save_if_due(index);
+        self.preview_if_due(index);
     }
 
-    /// Previews an edit, unless the last preview is still waiting to be published.
-    fn preview_if_due(&mut self, index: usize) {
-        let run = &mut self.runs[index];
-        if run.previewed_at.elapsed() < self.intervals.preview_every
-            || run.sink.previews.capacity() == 0
-        {
-            return;
-        }
-        let id = run.id;
-        let (preview, took) = self.editor.call(&[id], |editor| editor.preview(id));
-        metrics::stage("preview", took);
-        run.previewed_at = Instant::now();
-        run.sink.device.add(took);
-        if let Ok(Some(jpeg)) = preview {
-            let _ = run.sink.previews.try_send((run.progress.step, jpeg));
-        }
-    }
-
-    /// The edit's state, unless no step was done since it was saved last.
-    fn snapshot(&mut self, index: usize) -> Option<Snapshot> {
-        let run = &mut self.runs[index];
-        let (id, step) = (run.id, run.progress.step);
-        if step <= run.saved_step {
-            return None;
-        }
-        let (saved, took) = self.editor.call(&[id], |editor| editor.save(id));
-        metrics::stage("save", took);
-        run.sink.device.add(took);
-        match saved.and_then(|saved| saved) {
-            Ok(bytes) => {
-                run.saved_step = step;
-                let bytes = Bytes::from(bytes?);
-                Some(Snapshot { step, bytes })
-            }
-            Err(failure) => {
-                // The edit itself may well go on, and a later checkpoint may work.
-                tracing::warn!(run = %id, %failure, "no checkpoint");
-                None
-            }
-        }
+    /// Whether something is done for the edit beside the engine from now on.
+    fn send_beside(&mut self, index: usize) -> bool {
+        let id = self.runs[index].id;
+        let (work, _) = self.editor.call(&[id], |editor| editor.beside(id));
+        // An editor that panics here has its edit in no known state: the next step says so.
+        let Ok(Some(work)) = work else {
+            return false;
+        };
+        self.runs[index].away = true;
+        self.helper.take(id, work);
+        true
     }
 
     fn finish(&mut self, index: usize) {
@@ -324,13 +302,21 @@ impl EngineThread<'_> {
         run.sink.end(result);
     }
 
+    fn fail(&mut self, id: RunId, failure: Failure) {
+        if let Some(index) = self.index(id) {
+            let run = self.runs.remove(index);
+            self.forget(id);
+            run.sink.end(Err(failure));
+        }
+    }
+
     fn forget(&mut self, id: RunId) {
         if let (Err(failure), _) = self.editor.call(&[id], |editor| editor.forget(id)) {
             tracing::error!(run = %id, %failure, "the engine can't forget an edit");
         }
     }
 
-    fn index(&self, id: RunId) -> Option<usize> {
+    pub(super) fn index(&self, id: RunId) -> Option<usize> {
         self.runs.iter().position(|run| run.id == id)
     }
 }

@@ -210,6 +210,8 @@ async fn a_panic_in_a_call_for_two_is_charged_to_the_one_to_blame() {
     );
     let view = context.reaches(fine, StateName::Succeeded).await;
     assert_eq!(view.attempts, 0);
+    let started = context.event_count(fine, EventKind::Started).await;
+    assert_eq!(started, 1, "it went on where it was");
     drop(dispatcher);
     worker.stop().await.0.unwrap();
 }

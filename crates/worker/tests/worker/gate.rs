@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use limekiln_bench::NullEditor;
 use limekiln_jobs::{Failure, ModelName};
-use limekiln_worker::{BoxError, Editor, Factory, Progress, Render, RunId, Sizing, Work};
+use limekiln_worker::{BoxError, Editor, Factory, Fit, Progress, Render, RunId, Sizing, Work};
 
 /// Shut until opened; steps pass once it is open.
 #[derive(Clone, Debug, Default)]
@@ -56,8 +56,8 @@ impl Editor for Gated {
         self.sizing
     }
 
-    fn batch_max(&self) -> usize {
-        self.inner.batch_max()
+    fn fit(&self, run: RunId) -> Option<Fit> {
+        self.inner.fit(run)
     }
 
     fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {

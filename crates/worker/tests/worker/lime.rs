@@ -22,7 +22,7 @@ pub(crate) fn lime() -> Factory {
 }
 
 /// The built-in model, at another size of its own.
-fn lime_at(side_px: u32) -> Factory {
+pub(crate) fn lime_at(side_px: u32) -> Factory {
     Box::new(move || -> Result<Box<dyn Editor>, BoxError> {
         let source = Source::Embedded(limekiln_rooms::checkpoint_files());
         let checkpoint = Checkpoint::open(&source, &OpenOptions::default())?;

@@ -5,7 +5,9 @@
     reason = "a test that can't go on should stop where it is"
 )]
 
+mod beside;
 mod checkpoints;
+mod company;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod faults;

@@ -38,9 +38,15 @@ async fn edit(context: &TestContext, side: u32) -> Submission {
 async fn an_edit_starts_once_its_memory_is_free() {
     let context = TestContext::new().await;
     let gate = Gate::default();
-    let mut worker = Running::start(&context, narrow(&context), sized(&gate, 2, SIZING)).await;
-    let edits = [edit(&context, 64).await, edit(&context, 64).await];
-    let edits = context.enqueue(&edits).await;
+    // Room for two of the model's own size, and for one of 80 x 80, which takes 6 MiB and a quarter.
+    let mut wide = narrow(&context);
+    (wide.memory_bytes, wide.size_max) = (9 << 20, Some(80));
+    let mut worker = Running::start(&context, wide, sized(&gate, 2, SIZING)).await;
+    let mut large = [edit(&context, 80).await, edit(&context, 80).await];
+    for edit in &mut large {
+        edit.spec.size = Some(80);
+    }
+    let edits = context.enqueue(&large).await;
     for _ in &edits {
         worker
             .wait("a claim", |signal| matches!(signal, Signal::Claimed(..)))
@@ -67,6 +73,20 @@ async fn an_edit_starts_once_its_memory_is_free() {
         context.reaches(edit, StateName::Succeeded).await;
     }
     worker.stop().await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_announces_as_many_slots_as_memory_has_room_for() {
+    let context = TestContext::new().await;
+    for (mib, asked, slots) in [(6, 2, 1), (9, 2, 2), (9, 4, 2), (64, 4, 4)] {
+        let mut settings = narrow(&context);
+        (settings.memory_bytes, settings.slots) = (mib << 20, asked);
+        let factory = sized(&Gate::default(), 1, SIZING);
+        let worker = Running::start(&context, settings, factory).await;
+        let announced = context.store.worker_list().await.unwrap();
+        assert_eq!(announced[0].slots, slots, "{asked} in {mib} MiB");
+        worker.stop().await.0.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

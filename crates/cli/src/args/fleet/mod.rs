@@ -1,6 +1,7 @@
 //! The arguments of the fleet's commands.
 
 mod batch;
+mod company;
 mod coordinate;
 #[cfg(feature = "embedded")]
 mod dev;
@@ -26,6 +27,7 @@ mod work;
 pub(crate) use batch::{
     Batch, BatchArgs, BatchOneArgs, BatchResultsArgs, BatchSheetArgs, BatchSubmitArgs,
 };
+pub(crate) use company::CompanyArgs;
 pub(crate) use coordinate::{CoordinateArgs, RetentionArgs};
 #[cfg(feature = "embedded")]
 pub(crate) use dev::DevArgs;

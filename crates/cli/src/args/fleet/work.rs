@@ -49,7 +49,7 @@ pub(crate) struct EditorArgs {
     #[arg(long, value_name = "EDITOR", default_value = "lime")]
     pub(crate) editor: EditorArg,
 
-    /// Edits that the worker runs at a time
+    /// Most edits that the worker runs at a time; they share calls of the network. Where memory has room for fewer, that many
     #[arg(long, value_name = "N", env = "LIMEKILN_SLOTS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) slots: u32,
 

@@ -250,7 +250,7 @@ pub(in crate::tests) async fn images_are_one_row_for_one_content(store: &Store) 
 
 pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
     let context = TestContext::new(store).await;
-    let unknown = store.worker_beat(WorkerId::new(), 0).await.unwrap();
+    let unknown = store.worker_beat(WorkerId::new(), 0, None).await.unwrap();
     assert_eq!(
         unknown,
         HeartbeatReply {
@@ -260,14 +260,14 @@ pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
     );
     let worker = context.worker(4).await;
     assert_eq!(
-        store.worker_beat(worker, 3).await.unwrap(),
+        store.worker_beat(worker, 3, Some(0.75)).await.unwrap(),
         HeartbeatReply {
             drain: false,
             known: true
         }
     );
     assert_eq!(store.worker_drain(Some(worker), true).await.unwrap(), 1);
-    assert!(store.worker_beat(worker, 3).await.unwrap().drain);
+    assert!(store.worker_beat(worker, 3, None).await.unwrap().drain);
     let find = async || {
         store
             .worker_list()
@@ -298,5 +298,5 @@ pub(in crate::tests) async fn workers_beat_drain_and_go(store: &Store) {
     assert_eq!(find().await, None);
     let other = context.worker(1).await;
     store.worker_gone(other).await.unwrap();
-    assert!(!store.worker_beat(other, 0).await.unwrap().known);
+    assert!(!store.worker_beat(other, 0, None).await.unwrap().known);
 }

@@ -2,11 +2,19 @@
 //!
 //! # Layout
 //!
+//! - `loaded`: a model that is loaded and warm
+//! - `failures`: what an edit's errors are to the fleet
+//! - `state`: how far the engine is with an edit
+//! - `pace`: how large a call pays
 //! - `outputs`: from a finished edit to files
 //! - `colors`: latents as small pictures
 
 mod colors;
+mod failures;
+mod loaded;
 mod outputs;
+mod pace;
+mod state;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,60 +22,36 @@ use std::time::Instant;
 
 use candle_core::Device;
 use limekiln_diffusion::model::Model;
-use limekiln_jobs::{Failure, FailureClass, ModelName};
+use limekiln_jobs::{Failure, ModelName};
 use limekiln_lime::canvas::{Canvas, Finishing, length_check};
-use limekiln_lime::lanes::LANES;
-use limekiln_lime::{Edit, Error as LimeError, Known, Outcome, Request, Stage, probe};
+use limekiln_lime::edit::{Answer, Shape, call};
 use limekiln_pictures::Format;
 
-use super::contract::{BoxError, Editor, Progress, Render, RunId, Work};
-use crate::prepared::{self, Asked, Prepared, Sizing, Speed};
-use colors::Colors;
+use super::contract::{Beside, BoxError, Editor, Fit, Landed, Progress, Render, RunId, Work};
+use crate::prepared::{self, Asked, Prepared, Sizing};
+use failures::{failure, internal, unknown};
+pub use loaded::LimeModel;
+use loaded::LoadedModel;
+use state::{Asking, State};
 
-/// A model that is loaded.
-pub struct LimeModel {
-    /// The name that edits ask for it by.
-    pub name: ModelName,
-    /// The networks.
-    pub model: Model,
-    /// Bound on the longer side of its pictures where the edit names none, in pixels.
-    pub side_px: u32,
-    /// Whether it knows drawings alone, so that edits of photographs are warned of.
-    pub drawings_only: bool,
-}
-
-/// Runs the method. Steps of several edits take turns.
+/// Runs the method. Edits of one model whose latents are of one size share the network's calls.
 pub struct LimeEditor {
     models: BTreeMap<ModelName, Arc<LoadedModel>>,
     edits: HashMap<RunId, OpenEdit>,
     resident_bytes: u64,
 }
 
-struct LoadedModel {
-    model: Model,
-    sizing: Sizing,
-    drawings_only: bool,
-    colors: Colors,
-}
-
 /// An edit between two steps, and what its result will be made on.
 struct OpenEdit {
     model: Arc<LoadedModel>,
     state: State,
+    progress: Progress,
     canvas: Canvas,
     finishing: Finishing,
     /// Whether only what it changes is to be left.
     patched: bool,
     /// The preset's name, of an edit that is to leave its picture's segments alone.
     segments: Option<String>,
-}
-
-/// How far the engine is with an edit.
-enum State {
-    /// Between two steps.
-    Edit(Box<Edit>),
-    /// The engine has nothing to do for it.
-    Done(Box<Outcome>),
 }
 
 impl LimeEditor {
@@ -78,12 +62,13 @@ impl LimeEditor {
     ///
     /// When a model can't edit.
     pub fn new(models: Vec<LimeModel>) -> Result<Self, BoxError> {
-        let models = models.into_iter().map(|model| {
+        let models = models.into_iter().enumerate().map(|(number, model)| {
             let began = Instant::now();
             let name = model.name.clone();
-            let loaded = LoadedModel::warm(model)?;
+            let loaded = LoadedModel::warm(model, number)?;
             let took_ms = began.elapsed().as_millis();
-            tracing::info!(model = %name, took_ms, "the model is warm");
+            let call_most = loaded.call_most;
+            tracing::info!(model = %name, took_ms, call_most, "the model is warm");
             Ok((name, Arc::new(loaded)))
         });
         let models = models.collect::<Result<_, BoxError>>()?;
@@ -101,60 +86,24 @@ impl LimeEditor {
     }
 }
 
-/// The edit that is asked for, or the one that was saved.
-fn resumed(
-    run: RunId,
-    model: &Model,
-    request: Request,
-    known: Known,
-    saved: Option<&[u8]>,
-) -> Result<Edit, Failure> {
-    if let Some(saved) = saved {
-        match Edit::resume(model, request.clone(), saved) {
-            Ok(Some(edit)) => return Ok(edit.knowing(known)),
-            Ok(None) => tracing::info!(%run, "a checkpoint of another version: starting over"),
-            Err(error) => {
-                tracing::warn!(%run, %error, "the checkpoint can't be used: starting over");
+impl OpenEdit {
+    /// Ends a step with what the network answered, unless that takes long: then it is ended beside the engine.
+    fn answered(&mut self, answer: Answer) -> Result<Progress, Failure> {
+        match std::mem::replace(&mut self.state, State::Away) {
+            State::Edit(edit) if edit.segments_next() => {
+                self.state = State::Answered(edit, Box::new(answer));
+            }
+            State::Edit(mut edit) => {
+                edit.end(answer).map_err(failure)?;
+                self.progress = state::progress(&edit);
+                self.state = State::Edit(edit);
+            }
+            other => {
+                self.state = other;
+                return Err(unknown());
             }
         }
-    }
-    Edit::with(model, request, known).map_err(failure)
-}
-
-impl LoadedModel {
-    fn warm(model: LimeModel) -> Result<Self, BoxError> {
-        let LimeModel {
-            model,
-            side_px,
-            drawings_only,
-            ..
-        } = model;
-        let factor = u32::try_from(model.factor())?;
-        let mut sizing = Sizing {
-            side_px: side_px.max(factor),
-            factor,
-            pixel_bytes: match model.device {
-                Device::Cpu => model.bytes_per_pixel(LANES.len()) as u64,
-                Device::Cuda(_) | Device::Metal(_) => 0,
-            },
-            speed: None,
-        };
-        let colors = Colors::fit(&model)?;
-        // The first warms up what the second is timed without.
-        probe(&model, sizing.side_px, 1)?;
-        let began = Instant::now();
-        probe(&model, sizing.side_px, 1)?;
-        let factor = u64::from(factor);
-        sizing.speed = Some(Speed {
-            call: began.elapsed(),
-            balance_px: model.attention_balance() as u64 * factor.pow(2),
-        });
-        Ok(Self {
-            model,
-            sizing,
-            drawings_only,
-            colors,
-        })
+        Ok(self.progress)
     }
 }
 
@@ -212,21 +161,24 @@ impl Editor for LimeEditor {
         let state = match asked {
             Asked::Edit(request) => {
                 length_check(&model.model, &request.instruction).map_err(prepared::failure)?;
-                let edit = resumed(
+                State::Asked(Box::new(Asking {
                     run,
-                    &model.model,
-                    *request,
-                    work.known,
-                    work.saved.as_deref(),
-                )?;
-                State::Edit(Box::new(edit))
+                    request: *request,
+                    known: work.known,
+                    saved: work.saved,
+                }))
             }
-            Asked::Nothing(outcome) => State::Done(Box::new(outcome.knowing(work.known))),
+            Asked::Nothing(outcome) => State::Known(Box::new(outcome.knowing(work.known))),
         };
-        let progress = progress(&state);
+        let progress = Progress {
+            stage: "recolor",
+            step: 0,
+            steps: 0,
+        };
         let open = OpenEdit {
             model,
             state,
+            progress,
             canvas,
             finishing,
             patched: work.patched,
@@ -236,15 +188,50 @@ impl Editor for LimeEditor {
         Ok(progress)
     }
 
+    fn fit(&self, run: RunId) -> Option<Fit> {
+        let OpenEdit { model, state, .. } = self.edits.get(&run)?;
+        let State::Edit(edit) = state else {
+            return None;
+        };
+        let Shape {
+            rows,
+            height,
+            width,
+        } = edit.call()?;
+        Some(Fit {
+            kind: [model.number, height, width],
+            work: (rows * height * width) as u64,
+            most: model.call_most,
+        })
+    }
+
+    fn beside(&mut self, run: RunId) -> Option<Beside> {
+        let OpenEdit { model, state, .. } = self.edits.get_mut(&run)?;
+        state.beside(model)
+    }
+
+    fn land(&mut self, run: RunId, landed: Landed) -> Result<Progress, Failure> {
+        let open = self.open_edit(run)?;
+        open.state = State::landed(landed)?;
+        if let State::Edit(edit) = &open.state {
+            open.progress = state::progress(edit);
+        }
+        Ok(open.progress)
+    }
+
     fn step(&mut self, runs: &[RunId]) -> Vec<Result<Progress, Failure>> {
-        runs.iter()
-            .map(|&run| {
-                let OpenEdit { model, state, .. } = self.open_edit(run)?;
-                if let State::Edit(edit) = state {
-                    edit.step(&model.model).map_err(failure)?;
-                }
-                Ok(progress(state))
-            })
+        let edits = runs.iter().map(|run| match &self.edits.get(run)?.state {
+            State::Edit(edit) => Some(&**edit),
+            _ => None,
+        });
+        let model = runs.first().and_then(|run| self.edits.get(run));
+        let (Some(edits), Some(model)) = (edits.collect::<Option<Vec<_>>>(), model) else {
+            return runs.iter().map(|_| Err(unknown())).collect();
+        };
+        let answers = call(&model.model.model, &edits);
+        let answered = runs.iter().zip(answers);
+        answered
+            .map(|(&run, answer)| self.open_edit(run)?.answered(answer.map_err(failure)?))
             .collect()
     }
 
@@ -284,7 +271,7 @@ impl Editor for LimeEditor {
         let OpenEdit { model, state, .. } = self.open_edit(run)?;
         match state {
             State::Edit(edit) => edit.save(&model.model).map(Some).map_err(failure),
-            State::Done(_) => Ok(None),
+            _ => Ok(None),
         }
     }
 
@@ -296,13 +283,14 @@ impl Editor for LimeEditor {
             finishing,
             patched,
             segments,
+            ..
         } = self.edits.remove(&run).ok_or_else(unknown)?;
         let (outcome, drawings_only) = match state {
-            State::Edit(edit) => {
-                let outcome = edit.finish(&model.model).map_err(failure)?;
-                (outcome, model.drawings_only)
+            State::Decoded(outcome) => (*outcome, model.drawings_only),
+            State::Known(outcome) => (*outcome, false),
+            State::Asked(_) | State::Edit(_) | State::Answered(..) | State::Away => {
+                return Err(unknown());
             }
-            State::Done(outcome) => (*outcome, false),
         };
         Ok(Box::new(move |stop| {
             if let Some(preset) = segments {
@@ -323,50 +311,4 @@ impl Editor for LimeEditor {
     fn forget(&mut self, run: RunId) {
         self.edits.remove(&run);
     }
-}
-
-/// Progress over the steps of both stages.
-fn progress(state: &State) -> Progress {
-    let State::Edit(edit) = state else {
-        return Progress {
-            stage: "recolor",
-            step: 0,
-            steps: 0,
-        };
-    };
-    let progress = edit.progress();
-    Progress {
-        stage: match progress.stage {
-            Stage::Locate => "locate",
-            Stage::Find => "find",
-            Stage::Edit => "edit",
-            Stage::Decode => "decode",
-        },
-        step: progress.done as u32,
-        steps: progress.total as u32,
-    }
-}
-
-/// A failure of class user where the request can't be run, else of class internal.
-fn failure(error: LimeError) -> Failure {
-    let (class, code) = match &error {
-        LimeError::Preset(_) => (FailureClass::User, "preset_invalid"),
-        LimeError::Request(_) => (FailureClass::User, "request_invalid"),
-        LimeError::Finish(error) => {
-            return prepared::failure(error.clone());
-        }
-        LimeError::Diffusion(_) | LimeError::Tensor(_) | LimeError::State(_) => {
-            (FailureClass::Internal, "engine_failed")
-        }
-    };
-    Failure::new(class, code, error.to_string())
-}
-
-/// The engine's thread asks for an edit that it never started or has already finished: a defect.
-fn unknown() -> Failure {
-    internal("the engine was asked for an edit that it does not hold".to_owned())
-}
-
-fn internal(message: String) -> Failure {
-    Failure::new(FailureClass::Internal, "engine_confused", message)
 }
