@@ -112,7 +112,9 @@ fn resumed(
     if let Some(saved) = saved {
         match Edit::resume(model, request.clone(), saved) {
             Ok(Some(edit)) => return Ok(edit.knowing(known)),
-            Ok(None) => tracing::info!(%run, "a checkpoint of another version: starting over"),
+            Ok(None) => {
+                tracing::info!(%run, "a checkpoint of another version or path: starting over")
+            }
             Err(error) => {
                 tracing::warn!(%run, %error, "the checkpoint can't be used: starting over");
             }
@@ -181,18 +183,18 @@ impl Editor for LimeEditor {
     }
 
     fn name(&self, model: &ModelName) -> Option<String> {
+        let model = &self.models.get(model)?.model;
         let Model {
             fingerprint,
             device,
-            dtype,
             ..
-        } = &self.models.get(model)?.model;
+        } = model;
         let device = match device {
             Device::Cpu => "cpu",
             Device::Cuda(_) => "cuda",
             Device::Metal(_) => "metal",
         };
-        Some(format!("{fingerprint} {device} {}", dtype.as_str()))
+        Some(format!("{fingerprint} {device} {}", model.path()))
     }
 
     fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {
