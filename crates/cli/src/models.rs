@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use limekiln_diffusion::checkpoint::{Checkpoint, Hub, OpenOptions, Progress, Source};
-use limekiln_diffusion::device::{DeviceChoice, DtypeChoice};
+use limekiln_diffusion::device::{DeviceChoice, DtypeChoice, paths};
 use limekiln_diffusion::model::Model;
 
 use crate::args::ModelArgs;
@@ -47,6 +47,7 @@ impl Choice {
             .map_err(|error| Usage(format!("--device: {error}")))?;
         let dtype = args.dtype.as_deref().map(str::parse).transpose();
         let dtype = dtype.map_err(|error| Usage(format!("--dtype: {error}")))?;
+        paths().map_err(|error| Usage(error.to_string()))?;
         let options = OpenOptions {
             ema: args.ema,
             variant: args.variant.clone(),
@@ -81,6 +82,9 @@ impl Choice {
         for warning in &model.warnings {
             eprintln!("warning: {warning}");
         }
+        if self.dtype == Some(DtypeChoice::Auto) {
+            eprintln!("--dtype auto: {}", model.path());
+        }
         Ok(model)
     }
 
@@ -94,6 +98,7 @@ impl Choice {
         for warning in &model.warnings {
             tracing::warn!("{warning}");
         }
+        tracing::info!(model = %model.name, path = model.path(), "the model is open");
         Ok(model)
     }
 
@@ -115,7 +120,7 @@ impl Choice {
             Checkpoint::open(&self.source, &options).context("the model can't be opened")?;
         Ok(Model {
             window_least: self.built_in.then_some(limekiln_rooms::WINDOW_LEAST),
-            ..Model::load(checkpoint, &device, dtype.dtype())?
+            ..Model::load(checkpoint, &device, dtype.dtype(&device))?
         })
     }
 }

@@ -131,6 +131,11 @@ impl Model {
             .map_or(1, |level| level.channels)
     }
 
+    /// What names how it is computed; see [`path`](crate::device::path).
+    pub fn path(&self) -> &'static str {
+        crate::device::path(&self.device, self.dtype)
+    }
+
     /// How many channels the latents have.
     pub fn latent_channels(&self) -> usize {
         self.vae.config().latent_channels

@@ -95,7 +95,8 @@ pub struct Engine {
     pub fingerprint: String,
     /// Kind of the device that the networks ran on: `cpu`, `cuda` or `metal`.
     pub device: String,
-    /// Number type of the networks: `f32`, `bf16` or `f16`.
+    /// Number type of the networks, `f32`, `bf16` or `f16`, and the processor's instructions where their results have bits of their own:
+    /// `bf16-amx`, `bf16-avx512`.
     pub dtype: String,
     /// Solver of the edit stage.
     pub scheduler: String,

@@ -42,7 +42,8 @@ pub(crate) struct ModelArgs {
     )]
     pub(crate) device: String,
 
-    /// Number type of the networks: f32, bf16 or f16 [default: f32 on the processor, bf16 on a GPU]
+    /// Number type of the networks: f32, bf16, f16, or auto for the fastest on this device, which is then printed [default: f32 on the
+    /// processor, bf16 on a GPU]
     #[arg(long, value_name = "DTYPE")]
     pub(crate) dtype: Option<String>,
 }

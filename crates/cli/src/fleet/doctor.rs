@@ -21,7 +21,7 @@ const NETWORK_LEAST: f32 = 0.5;
 /// The result of one check.
 #[derive(Debug, Serialize)]
 struct Finding {
-    /// What was checked: `postgres`, `workers`, `rabbitmq`, `s3`, `model` or `gpu`.
+    /// What was checked: `postgres`, `workers`, `rabbitmq`, `s3`, `model`, `cpu` or `gpu`.
     service: &'static str,
     level: Level,
     subject: String,
@@ -278,6 +278,8 @@ fn model(args: &DoctorArgs, findings: &mut Findings) {
         (Level::Fine, "not used: this build is for the processor")
     };
     findings.add("gpu", gpu.0, "CUDA", gpu.1);
+    findings.add("cpu", Level::Fine, "paths", processor());
+    findings.add(NAME, Level::Fine, "path", model.path());
     let opened = format!("{} in {:.1} s", model.name, began.elapsed().as_secs_f64());
     findings.add(NAME, Level::Fine, "open", opened);
     let began = Instant::now();
@@ -291,4 +293,20 @@ fn model(args: &DoctorArgs, findings: &mut Findings) {
         }
         Err(error) => findings.add(NAME, Level::Broken, "edit", error),
     }
+}
+
+/// Which ways of computing this processor has, beside those that all have.
+fn processor() -> String {
+    let mut all = vec!["f32".to_owned(), "f16".to_owned()];
+    match limekiln_diffusion::device::paths() {
+        Err(error) => return error.to_string(),
+        Ok(paths) if !paths.iter().any(|(_, used)| *used) => {
+            all.push("bf16 (computed as f32)".into())
+        }
+        Ok(paths) => all.extend(paths.into_iter().map(|(name, used)| match used {
+            true => name.to_owned(),
+            false => format!("{name} (switched off)"),
+        })),
+    }
+    all.join(", ")
 }

@@ -20,7 +20,7 @@ impl<'a> Builder<'a> {
     /// For the backend of the device that the tensors go to.
     pub(crate) fn new(vb: VarBuilder<'a>) -> Self {
         Self {
-            backend: backend(vb.device()),
+            backend: backend(vb.device(), vb.dtype()),
             vb,
         }
     }

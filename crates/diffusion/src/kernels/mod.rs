@@ -11,6 +11,7 @@
 //! | [`choice`] | which backend a device gets |
 //! | [`builder`] | layers read from a checkpoint |
 //! | [`cpu`] | channels last, in pieces, the same bits on any number of threads |
+//! | [`tiles`] | the processor's bf16, where it multiplies bf16 |
 //! | [`candle`] | candle's own operations |
 
 mod backend;
@@ -18,11 +19,13 @@ mod builder;
 mod candle;
 mod choice;
 mod cpu;
+mod tiles;
 
 pub(crate) use backend::{
     After, Attention, Backend, Before, Conv, GroupNorm, LayerNorm, Linear, Padding,
 };
 pub(crate) use builder::Builder;
+pub(crate) use tiles::{OFF, PATHS, Path};
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ fn both<T>(f: impl Fn(&'static dyn Backend) -> Result<T>) -> Result<(T, T)> {
 }
 
 /// Values in [-1, 1) that depend on nothing but the seed.
-fn noise(seed: u32, shape: &[usize]) -> Tensor {
+pub(super) fn noise(seed: u32, shape: &[usize]) -> Tensor {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
     let values: Vec<f32> = (0..shape.iter().product())
         .map(|_| {
@@ -32,7 +32,7 @@ fn noise(seed: u32, shape: &[usize]) -> Tensor {
 }
 
 /// Largest difference relative to the largest value.
-fn difference(a: &Tensor, b: &Tensor) -> f32 {
+pub(super) fn difference(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.dims(), b.dims());
     let largest = |x: &Tensor| {
         let x = x.to_dtype(DType::F32).unwrap().flatten_all().unwrap();
@@ -44,7 +44,7 @@ fn difference(a: &Tensor, b: &Tensor) -> f32 {
 }
 
 /// The bits of a tensor.
-fn bits(x: &Tensor) -> Vec<u32> {
+pub(super) fn bits(x: &Tensor) -> Vec<u32> {
     let values = x
         .contiguous()
         .unwrap()
@@ -55,18 +55,22 @@ fn bits(x: &Tensor) -> Vec<u32> {
     values.into_iter().map(f32::to_bits).collect()
 }
 
-fn weights(shapes: &[(&str, &[usize])]) -> HashMap<String, Tensor> {
+pub(super) fn weights(shapes: &[(&str, &[usize])]) -> HashMap<String, Tensor> {
     let numbered = shapes.iter().enumerate();
     numbered
         .map(|(i, (name, shape))| (name.to_string(), noise(100 + i as u32, shape)))
         .collect()
 }
 
-fn builder(tensors: &HashMap<String, Tensor>, dtype: DType) -> VarBuilder<'static> {
+pub(super) fn builder(tensors: &HashMap<String, Tensor>, dtype: DType) -> VarBuilder<'static> {
     VarBuilder::from_tensors(tensors.clone(), dtype, &Device::Cpu)
 }
 
-fn conv_weights(inputs: usize, outputs: usize, kernel: usize) -> HashMap<String, Tensor> {
+pub(super) fn conv_weights(
+    inputs: usize,
+    outputs: usize,
+    kernel: usize,
+) -> HashMap<String, Tensor> {
     weights(&[
         ("weight", &[outputs, inputs, kernel, kernel]),
         ("bias", &[outputs]),
@@ -314,7 +318,17 @@ fn attention_in_slices_is_attention() -> Result<()> {
 
 /// A residual block's worth of layers, on the processor's kernels.
 fn chain(x: &Tensor, tensors: &HashMap<String, Tensor>, dtype: DType) -> Result<Tensor> {
-    let build = Builder::on(builder(tensors, dtype), &Cpu);
+    chain_on(&Cpu, x, tensors, dtype)
+}
+
+/// The same on any backend.
+pub(super) fn chain_on(
+    backend: &'static dyn Backend,
+    x: &Tensor,
+    tensors: &HashMap<String, Tensor>,
+    dtype: DType,
+) -> Result<Tensor> {
+    let build = Builder::on(builder(tensors, dtype), backend);
     let norm = build.pp("norm").group_norm(4, 16, 1e-5)?;
     let after = After {
         shift: None,
@@ -323,13 +337,13 @@ fn chain(x: &Tensor, tensors: &HashMap<String, Tensor>, dtype: DType) -> Result<
     let x = build
         .conv(16, 16, 3)?
         .forward_with(x, Before::NormSilu(&norm), after)?;
-    let x = Cpu.tokens(&Cpu.group_norm(&norm, &x)?)?;
-    let x = Cpu.attend(&x, &x, &x, Attention::plain(2))?.values;
-    let x = Cpu.layer_norm(&build.pp("norm").layer_norm(16, 1e-5)?, &x)?;
+    let x = backend.tokens(&backend.group_norm(&norm, &x)?)?;
+    let x = backend.attend(&x, &x, &x, Attention::plain(2))?.values;
+    let x = backend.layer_norm(&build.pp("norm").layer_norm(16, 1e-5)?, &x)?;
     build.pp("linear").linear(16, 16)?.forward_gated(&x)
 }
 
-fn chain_weights() -> HashMap<String, Tensor> {
+pub(super) fn chain_weights() -> HashMap<String, Tensor> {
     let mut tensors = conv_weights(16, 16, 3);
     tensors.extend(weights(&[
         ("linear.weight", &[16, 16]),

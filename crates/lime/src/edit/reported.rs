@@ -102,7 +102,7 @@ impl Report {
                 model: model.name.clone(),
                 fingerprint: model.fingerprint.clone(),
                 device: device(&setup.device).into(),
-                dtype: setup.dtype.as_str().into(),
+                dtype: setup.path.into(),
                 scheduler: setup.solver_name(),
             }),
         }

@@ -43,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) scheduler: SchedulerConfig,
     pub(crate) device: Device,
     pub(crate) dtype: DType,
+    /// What names how the networks are computed.
+    pub(crate) path: &'static str,
 }
 
 impl Setup {
@@ -110,6 +112,7 @@ impl Setup {
             scheduler: model.scheduler.clone(),
             device: model.device.clone(),
             dtype: model.dtype,
+            path: model.path(),
             request,
         })
     }

@@ -57,6 +57,9 @@ struct Head {
     version: u32,
     /// [`Digests::run`]: an edit goes on from its own state only.
     digest: String,
+    /// Instructions that it was computed with, where their results have bits of their own: it goes on with none but these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
     stage: Stage,
     /// Steps that stage 1 took.
     #[serde(rename = "located")]
@@ -78,6 +81,11 @@ struct Head {
     /// Which edit found the region, where it was for other words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     region_from: Option<String>,
+}
+
+/// The model's path, where it is more than a number type.
+fn own_path(model: &Model) -> Option<String> {
+    (model.path() != model.dtype.as_str()).then(|| model.path().to_owned())
 }
 
 fn damaged(what: impl Display) -> Error {
@@ -110,6 +118,7 @@ impl Edit {
         let head = Head {
             version: VERSION,
             digest: Digests::of(&self.setup.request, &model.fingerprint)?.run,
+            path: own_path(model),
             stage,
             locate_steps_done: self.locate_steps_done,
             timings: self.timings,
@@ -130,7 +139,7 @@ impl Edit {
     }
 
     /// The edit that [`Edit::save`] saved, ready for its next step. None where another version of this program saved it in a
-    /// way that this one does not know: start over.
+    /// way that this one does not know, or computed it with other instructions: start over.
     ///
     /// # Errors
     ///
@@ -151,6 +160,9 @@ impl Edit {
             return Err(Error::State(
                 "it belongs to another request or model".into(),
             ));
+        }
+        if head.path != own_path(model) {
+            return Ok(None);
         }
         let mut tensors = Tensors(load_buffer(saved, &Device::Cpu).map_err(damaged)?);
         let setup = Setup::new(model, request, Some(tensors.take("picture")?))?;

@@ -27,7 +27,7 @@ pub(crate) fn lime_at(side_px: u32) -> Factory {
         let source = Source::Embedded(limekiln_rooms::checkpoint_files());
         let checkpoint = Checkpoint::open(&source, &OpenOptions::default())?;
         let device = DeviceChoice::Cpu.open()?;
-        let mut model = Model::load(checkpoint, &device, DtypeChoice::F32.dtype())?;
+        let mut model = Model::load(checkpoint, &device, DtypeChoice::F32.dtype(&device))?;
         model.window_least = Some(limekiln_rooms::WINDOW_LEAST);
         let model = LimeModel {
             name: TestContext::model(),

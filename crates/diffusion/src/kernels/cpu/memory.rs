@@ -152,11 +152,11 @@ pub(crate) fn product(
 
 /// Splits `out`, whose rows have `row_len` values each, into pieces of at most `piece` values that never cross a row.
 /// Yields (row, offset in the row, piece).
-pub(crate) fn pieces(
-    out: &mut [f32],
+pub(crate) fn pieces<T>(
+    out: &mut [T],
     row_len: usize,
     piece: usize,
-) -> Vec<(usize, usize, &mut [f32])> {
+) -> Vec<(usize, usize, &mut [T])> {
     if row_len == 0 || piece == 0 {
         return Vec::new();
     }

@@ -17,8 +17,8 @@
 mod attention;
 mod conv;
 mod linear;
-mod memory;
-mod norm;
+pub(super) mod memory;
+pub(super) mod norm;
 pub(super) mod simd;
 
 use std::sync::Arc;

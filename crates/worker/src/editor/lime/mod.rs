@@ -130,18 +130,18 @@ impl Editor for LimeEditor {
     }
 
     fn name(&self, model: &ModelName) -> Option<String> {
+        let model = &self.models.get(model)?.model;
         let Model {
             fingerprint,
             device,
-            dtype,
             ..
-        } = &self.models.get(model)?.model;
+        } = model;
         let device = match device {
             Device::Cpu => "cpu",
             Device::Cuda(_) => "cuda",
             Device::Metal(_) => "metal",
         };
-        Some(format!("{fingerprint} {device} {}", dtype.as_str()))
+        Some(format!("{fingerprint} {device} {}", model.path()))
     }
 
     fn start(&mut self, run: RunId, work: Work) -> Result<Progress, Failure> {

@@ -89,7 +89,9 @@ fn begun(model: &Model, asking: Asking) -> Result<Edit, Failure> {
     if let Some(saved) = saved {
         match Edit::resume(model, request.clone(), &saved) {
             Ok(Some(edit)) => return Ok(edit.knowing(known)),
-            Ok(None) => tracing::info!(%run, "a checkpoint of another version: starting over"),
+            Ok(None) => {
+                tracing::info!(%run, "a checkpoint of another version or path: starting over")
+            }
             Err(error) => {
                 tracing::warn!(%run, %error, "the checkpoint can't be used: starting over");
             }
