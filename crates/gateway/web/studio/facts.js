@@ -5,8 +5,8 @@ import { ask, button, confirm, copy, count, dialog, grow, icon, link, h, number,
 import { prove } from "./proof.js";
 import { command, curl, script } from "./repeat.js";
 
-// What an edit says of its request.
-const ASKED = ["instruction", "preset", "model", "options", "size", "mask", "matte", "finish", "carry", "color", "material", "strip_metadata", "seed"];
+// What an edit says of its request; and what the gateway drew of a region, which is none of it.
+const ASKED = ["instruction", "preset", "model", "options", "size", "mask", "matte", "region", "finish", "carry", "color", "material", "reuse", "strip_metadata", "seed"], DRAWN = ["mask", "matte"];
 const section = (title, ...content) => h("section", h("h3", title), ...content);
 const dot = (color) => { const node = h("span.dot"); node.style.background = color; return node; };
 
@@ -99,13 +99,14 @@ export class Facts {
   // The request that makes this edit again, on the same picture.
   async request(turn) {
     const view = await this.view(turn);
-    return { ...Object.fromEntries(ASKED.filter((name) => view[name] != null).map((name) => [name, view[name]])), ...this.session.on(turn.parent) };
+    const said = ASKED.filter((name) => view[name] != null && !(view.region && DRAWN.includes(name)));
+    return { ...Object.fromEntries(said.map((name) => [name, view[name]])), ...this.session.on(turn.parent) };
   }
 
   async repeat(turn) {
-    const again = await this.request(turn), { origin } = location;
+    const again = await this.request(turn), { mask, matte } = await this.view(turn), { origin } = location;
     dialog("Repeat this edit", soft("The same request with the same seed gives the same picture. Set LIMEKILN_KEY first."),
-      ...[["curl", curl(origin, again)], ["limekiln", command(origin, again, this.session.before(turn))], ["Python", script(origin, again)]].map(([name, text]) => h("section", h("header.row", h("h3", name), grow(), button("copy", "Copy", () => copy(text, name), { class: "small" })), h("pre", { tabindex: "0" }, text))));
+      ...[["curl", curl(origin, again)], ["limekiln", command(origin, { ...again, mask, matte }, this.session.before(turn))], ["Python", script(origin, again)]].map(([name, text]) => h("section", h("header.row", h("h3", name), grow(), button("copy", "Copy", () => copy(text, name), { class: "small" })), h("pre", { tabindex: "0" }, text))));
   }
 
   async name(turn) {

@@ -116,8 +116,8 @@ export class Studio {
   // The same turn once more, on what it was made from, with something changed.
   again(turn, change) {
     return trying(async () => {
-      const { image, parent, ...asked } = await this.facts.request(turn);
-      await this.post({ ...asked, ...change }, turn.parent);
+      const { image, parent, region, ...asked } = await this.facts.request(turn);
+      await this.post({ ...asked, ...(change.mask ? {} : { region }), ...change }, turn.parent);
     });
   }
 
