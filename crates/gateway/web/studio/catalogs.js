@@ -37,7 +37,7 @@ export class Catalogs {
     const take = (files) => this.take(files), pictures = chooser("image/*", take, true), manifest = chooser(".csv,.tsv,.txt,.jsonl,.ndjson", take);
     const input = (props) => h("input", { ...props, oninput: () => this.draw() });
     this.name = input({ maxlength: "200", placeholder: "autumn" });
-    this.words = input({ value: "make the sofa {color}", maxlength: "2000" });
+    this.words = input({ value: "make the sofa {color}", maxlength: "1000" });
     this.colors = input({ value: "teal, #C62828" });
     this.preset = h("select", models.presets.map((one) => h("option", { selected: one === "recolor" }, one)));
     this.price = input({ type: "number", min: "0", step: "0.001", placeholder: "0.00" });

@@ -13,7 +13,7 @@ export class Composer {
   constructor(models, run, masking) {
     this.run = run;
     this.rooms = (models.data.find((one) => one.default) || models.data[0])?.id === "rooms";
-    this.text = h("textarea", { rows: "1", maxlength: "2000", placeholder: "Say what to change: make the sofa teal", label: "Instruction", onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.node.requestSubmit(); } } });
+    this.text = h("textarea", { rows: "1", maxlength: "1000", placeholder: "Say what to change: make the sofa teal", label: "Instruction", onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.node.requestSubmit(); } } });
     this.thing = h("input", { placeholder: "sofa", label: "What to recolor", maxlength: "200", autocomplete: "off" });
     this.hex = h("input.hex", { label: "Color, as #RRGGBB or a name", spellcheck: "false", onchange: () => this.colored(this.hex.value) });
     this.picker = h("input", { type: "color", label: "Color picker", oninput: () => this.colored(this.picker.value) });

@@ -48,10 +48,9 @@ export const h = (what, ...children) => {
 export const grow = () => h("span.grow");
 export const soft = (...words) => h("p.soft", ...words);
 
-// A button with an icon; a tool's words are for those who hear the page, and its tip for those who point.
-export const button = (name, words, onclick, { tool, tip, ...props } = {}) => h("button", {
-  onclick, ...props, class: `button ${tool ? "quiet " : ""}${props.class || ""}`, ...(tool ? { label: words, title: tip || words } : {}),
-}, name && icon(name), !tool && h("span", words));
+export const button = (name, words, onclick, props = {}) => h("button", { onclick, ...props, class: `button ${props.class || ""}` }, name && icon(name), h("span", words));
+// One of an icon alone: its words are for those who hear the page, or wait over it.
+export const tool = (name, words, onclick, props = {}) => h("button", { onclick, label: words, title: words, ...props, class: `button quiet ${props.class || ""}` }, icon(name));
 // One that looks like a line of words.
 export const link = (name, words, onclick, props = {}) => h("button", { onclick, ...props, class: `link ${props.class || ""}` }, icon(name), words);
 
@@ -97,7 +96,7 @@ export const save = (blob, name) => {
 
 export const dialog = (title, ...content) => {
   const node = h("dialog", { label: title },
-    h("header", h("h2", title), button("close", "Close", () => node.close(), { tool: true })), ...content);
+    h("header", h("h2", title), tool("close", "Close", () => node.close())), ...content);
   node.addEventListener("close", () => node.remove());
   node.addEventListener("click", (event) => { if (event.target === node) node.close(); });
   document.body.append(node);
