@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use candle_core::{Device, IndexOp, Tensor};
-use limekiln_diffusion::scheduler::{Scheduler, SchedulerConfig, SchedulerKind, build};
+use limekiln_diffusion::scheduler::{Prediction, Scheduler, SchedulerConfig, SchedulerKind, build};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -435,5 +435,34 @@ proptest! {
     #[test]
     fn any_text_is_a_config_or_refused(text in ".{0,60}") {
         let _ = SchedulerConfig::from_json(&text).map(|config| build(&config, None, 5).map(|_| ()));
+    }
+}
+
+/// The network that knows the clean sample leads to it from every step of every solver.
+#[test]
+fn a_true_output_speaks_for_the_clean_sample() {
+    let golden = tensors();
+    let (truth, noise) = (&golden["start"], golden["noise"].i(0).unwrap());
+    for case in json("schedulers.json") {
+        let name = case["name"].as_str().unwrap();
+        let solver = scheduler(&case);
+        for step in [0, solver.timesteps().len() / 2] {
+            let (alpha, sigma) = solver.alpha_sigma(step);
+            let sample = ((truth * alpha).unwrap() + (&noise * sigma).unwrap()).unwrap();
+            let norm = alpha.hypot(sigma);
+            let output = match solver.prediction() {
+                Prediction::Epsilon => noise.clone(),
+                Prediction::Sample => truth.clone(),
+                Prediction::V => {
+                    let velocity = (&noise * alpha).unwrap() - (truth * sigma).unwrap();
+                    (velocity.unwrap() / norm).unwrap()
+                }
+            };
+            let clean = solver.clean(&output, step, &sample).unwrap();
+            // Where hardly any signal is left, f32 has lost its last digits.
+            let room = 1e-5 * (1.0 + sigma / alpha) as f32;
+            let off = relative(&clean, truth);
+            assert!(off <= room, "{name}, step {step}: {off} of {room}");
+        }
     }
 }

@@ -26,7 +26,7 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 /// What turns changed, fetched at a time.
 const PATCHES_AT_ONCE: usize = 8;
 /// Part of the entity tags: raised when the same wish gets other bytes.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// A result as its rows describe it.
 pub(crate) struct Stored {
@@ -279,11 +279,16 @@ impl Files {
             input,
             matte: &unread,
         });
-        let matte = match source {
-            Some((_, matte)) => probe(matte, &limits)?.decode_bytes,
-            None => 0,
-        };
-        Ok(matte + leave_bytes(result, made_of, wish, &limits)?)
+        let leaving = leave_bytes(result, made_of, wish, &limits)?;
+        Ok(match source {
+            // It is read first, and kept as a byte a pixel.
+            Some((_, matte)) => {
+                let matte = probe(matte, &limits)?;
+                let kept = u64::from(matte.width) * u64::from(matte.height);
+                matte.decode_bytes.max(kept + leaving)
+            }
+            None => leaving,
+        })
     }
 
     fn left(&self, wish: &Wish) -> Result<Left, Error> {

@@ -58,7 +58,7 @@ pub(crate) async fn check(
     Ok(checked)
 }
 
-/// How opaque each pixel of a picture of `size` (width, height) is, with memory of so many bytes for what is made of it.
+/// How opaque each pixel of a picture of `size` (width, height) is, with memory of so many bytes for that and what is made of it.
 pub(crate) async fn opacity(
     state: &State,
     tenant: TenantId,
@@ -69,7 +69,8 @@ pub(crate) async fn opacity(
 ) -> Result<(GrayImage, PictureShare), Problem> {
     let limits = limits(state);
     let probe = probe(&bytes, limits).await?;
-    let needed = probe.decode_bytes + made_bytes;
+    // The decoder is gone before anything is made.
+    let needed = probe.decode_bytes.max(made_bytes);
     let share = share(state, tenant, held, needed, "the mask").await?;
     let read = move || limekiln_pictures::opacity_decode(&bytes, size, &limits);
     let (opacity, mut share) = decoding(state, share, read).await?;

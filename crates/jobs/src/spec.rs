@@ -75,6 +75,10 @@ pub struct Spec {
     /// How much is taken over of what earlier edits computed; left out where that is `exact`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reuse: Option<Reuse>,
+    /// The region as the request named it, a [`crate::request::Region`] of any version. `mask` is what it came to, and all that an
+    /// engine looks at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Value>,
     /// Whether all that is asked for is the picture's segments.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub segments: bool,
@@ -125,6 +129,7 @@ impl Spec {
             matte: false,
             strip_metadata: false,
             reuse: None,
+            region: None,
             segments: false,
             resolved: None,
             rest: Map::new(),
@@ -132,7 +137,7 @@ impl Spec {
     }
 
     /// Needs of fields that this version knows and the first workers did not; and of turns, whatever their fields.
-    pub const LATER: [&str; 11] = [
+    pub const LATER: [&str; 12] = [
         "carry",
         "color",
         "finish",
@@ -141,6 +146,7 @@ impl Spec {
         Needs::LAYERS,
         "material",
         "matte",
+        "region",
         "reuse",
         "segments",
         "strip_metadata",
@@ -157,6 +163,7 @@ impl Spec {
             ("color", self.color.is_some()),
             ("material", self.material.is_some()),
             ("matte", self.matte),
+            ("region", self.region.is_some()),
             ("reuse", self.reuse.is_some()),
             ("segments", self.segments),
             ("strip_metadata", self.strip_metadata),
@@ -313,6 +320,7 @@ mod tests {
             matte: true,
             strip_metadata: true,
             reuse: Some(Reuse::Object),
+            region: Some(Value::Object(Map::new())),
             segments: true,
             resolved: Some(serde_json::from_str(r#"{"from": "paper"}"#).unwrap()),
             rest: Map::new(),

@@ -12,6 +12,8 @@ pub struct Trajectory {
     scheduler: Box<dyn Scheduler>,
     rng: TorchRng,
     latents: Tensor,
+    /// Where the last output says that the run ends.
+    clean: Option<Tensor>,
     step: usize,
 }
 
@@ -54,6 +56,7 @@ impl Trajectory {
             scheduler,
             rng,
             latents,
+            clean: None,
             step: 0,
         })
     }
@@ -74,6 +77,7 @@ impl Trajectory {
             scheduler,
             rng,
             latents: saved.latents.to_device(device)?,
+            clean: None,
             step: saved.step,
         })
     }
@@ -102,6 +106,12 @@ impl Trajectory {
         &self.latents
     }
 
+    /// The clean latents that the last output speaks for, as the solver scales them: what the run comes to, less and less blurred.
+    /// None before the first step, and after the run was resumed.
+    pub fn clean(&self) -> Option<&Tensor> {
+        self.clean.as_ref()
+    }
+
     /// What the U-Net is given at this step: the latents as the solver scales them, and the timestep.
     pub fn input(&self) -> Result<(Tensor, f64)> {
         let timestep = self.scheduler.timesteps().get(self.step).copied();
@@ -120,6 +130,7 @@ impl Trajectory {
         let noise = noise
             .then(|| draw(&mut self.rng, shape, device))
             .transpose()?;
+        self.clean = Some(self.scheduler.clean(output, self.step, &self.latents)?);
         self.latents = self
             .scheduler
             .step(output, self.step, &self.latents, noise.as_ref())?
@@ -135,10 +146,11 @@ impl Trajectory {
             false => (1.0, 0.0),
         };
         let noised = ((clean * alpha)? + (noise * sigma)?)?;
-        self.latents = outside
-            .broadcast_as(noised.shape())?
-            .ne(0f32)?
-            .where_cond(&noised, &self.latents)?;
+        let outside = outside.broadcast_as(noised.shape())?.ne(0f32)?;
+        self.latents = outside.where_cond(&noised, &self.latents)?;
+        if let Some(inside) = &self.clean {
+            self.clean = Some(outside.where_cond(clean, inside)?);
+        }
         Ok(())
     }
 }

@@ -15,10 +15,6 @@ use crate::original::{Depth, Kind, brightness_check, orientation};
 use crate::sniff::format_of;
 use crate::{entropy, jpeg, png};
 
-/// Most bytes for each pixel that a WebP decoder holds at once. The worst is a lossy picture with transparency: planes 1.5,
-/// transparency 1 and the green that it is read from 5, colors 4.
-const WEBP_PIXEL_BYTES: u64 = 12;
-
 /// A file whose head was read and found within the limits.
 pub(crate) struct Head<'a> {
     pub(crate) format: Format,
@@ -135,7 +131,10 @@ impl<'a> Head<'a> {
             Format::Jpeg if inks.is_some() => jpeg::coefficient_bytes(bytes) + area * 4,
             // The decoder copies the file.
             Format::Jpeg => bytes.len() as u64 + jpeg::coefficient_bytes(bytes) + out,
-            Format::Png | Format::WebP => area * WEBP_PIXEL_BYTES,
+            // The decoder copies the data of a picture with loss.
+            Format::Png | Format::WebP => {
+                bytes.len() as u64 + area * container::webp::pixel_bytes(bytes)
+            }
             // All samples as they are stored, a strip of them, and as they are given out.
             Format::Tiff => bytes.len() as u64 + 3 * out,
         };

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::format::Format;
 use crate::head::Head;
 use crate::limits::Limits;
-use crate::original::{Colors, JPEG_QUALITY, Kind, Original, Told};
+use crate::original::{Colors, Depth, JPEG_QUALITY, Kind, Original, Told};
 use crate::patch::Layers;
 use crate::proof::outside;
 
@@ -80,6 +80,11 @@ impl Wish {
         (side(width), side(height))
     }
 
+    /// The quality of a WebP that has loss.
+    fn webp_quality(&self) -> Option<u8> {
+        self.quality.filter(|quality| *quality < QUALITY_MAX)
+    }
+
     fn plan(&self, result: (u32, u32), input: Option<Format>) -> Plan {
         let default = match input {
             Some(Format::Jpeg) => Format::Jpeg,
@@ -115,7 +120,7 @@ pub fn leave_bytes(
     if wish.is_met(&stored, &plan) {
         return Ok(result.len() as u64);
     }
-    making_bytes(&stored, &plan, source, limits)
+    making_bytes(&stored, &plan, source, wish, limits)
 }
 
 /// The same of [`leave_layers`]: the picture, where it was changed, and one rectangle at a time beside it.
@@ -132,7 +137,7 @@ pub fn leave_layers_bytes(base: &[u8], wish: &Wish, limits: &Limits) -> Result<u
     };
     let plan = wish.plan((stored.width, stored.height), Some(stored.format));
     let pixels = u64::from(stored.width) * u64::from(stored.height);
-    let made = making_bytes(&stored, &plan, Some(source), limits)?;
+    let made = making_bytes(&stored, &plan, Some(source), wish, limits)?;
     Ok(made.max(stored.picture_bytes + pixels * stored.depth.bytes() * 10) + pixels)
 }
 
@@ -158,6 +163,7 @@ fn making_bytes(
     stored: &Probe,
     plan: &Plan,
     source: Option<Source<'_>>,
+    wish: &Wish,
     limits: &Limits,
 ) -> Result<u64> {
     plan.format.holds(plan.size)?;
@@ -170,12 +176,13 @@ fn making_bytes(
     } else {
         0
     };
-    // What an encoder makes of the pixels first, the file, and the file read again.
-    let each = match plan.format {
-        Format::WebP => WEBP_PIXEL_BYTES,
-        _ => CODING_PIXEL_BYTES,
+    let alpha = stored.picture_bytes >= 4 * pixels * stored.depth.bytes();
+    let coding = match plan.format {
+        Format::WebP => left * webp_pixel_bytes(alpha, stored.depth, wish),
+        // What an encoder makes of the pixels first, the file, and the file read again.
+        _ => left * CODING_PIXEL_BYTES * stored.depth.bytes(),
     };
-    let coded = copy + left * each * stored.depth.bytes();
+    let coded = copy + coding;
     let blocks = match source.filter(|_| plan.format == Format::Jpeg && plan.whole) {
         Some(source) => {
             let head = Head::read(source.input, limits)?;
@@ -193,8 +200,24 @@ fn making_bytes(
 
 /// Most bytes for each pixel that an encoder and its file take, for each byte of a sample.
 const CODING_PIXEL_BYTES: u64 = 12;
-/// The same of WebP, whose encoder has a copy of four channels, and the file in two buffers that grow by doubling.
-const WEBP_PIXEL_BYTES: u64 = 18;
+
+/// The same of WebP with loss: four channels, planes, and the file, which grows by doubling, twice.
+const WEBP_LOSSY_PIXEL_BYTES: u64 = 12;
+
+/// The same of WebP, all in all.
+fn webp_pixel_bytes(alpha: bool, depth: Depth, wish: &Wish) -> u64 {
+    // Samples of 8 bits, and colors beside transparency, are copies.
+    let shallow = if depth == Depth::Eight { 0 } else { 3 };
+    let beside = if alpha { 4 + shallow / 3 } else { 0 };
+    shallow
+        + beside
+        + match wish.webp_quality() {
+            Some(_) => WEBP_LOSSY_PIXEL_BYTES,
+            // Four channels; then noise, which can't be pressed: a byte a channel and a little, in two buffers.
+            None if alpha => 4 + 9,
+            None => 4 + 7,
+        }
+}
 
 /// Makes a client's file of a stored result. `source` is what it was laid over, if it was.
 ///
@@ -310,7 +333,7 @@ fn coded(
     }
     let bytes = match plan.format {
         Format::Jpeg => result.jpeg(wish.quality.unwrap_or(JPEG_QUALITY))?,
-        Format::WebP => match wish.quality.filter(|quality| *quality < QUALITY_MAX) {
+        Format::WebP => match wish.webp_quality() {
             Some(quality) => result.webp_lossy(quality)?,
             None => result.encode(Format::WebP)?,
         },

@@ -78,6 +78,10 @@ fn pictures_take_no_more_than_their_heads_say() {
         picture.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     };
+    // Of 48 megapixels, what a gateway holds at once by default is enough to check a WebP, and to make one.
+    let bytes = flat(ImageFormat::WebP);
+    let head = probe(&bytes, &Limits::UPLOAD).unwrap();
+    assert!(8 * head.check_bytes < 400 * MIB, "{}", head.check_bytes);
     for format in [ImageFormat::Jpeg, ImageFormat::WebP] {
         let bytes = flat(format);
         let head = probe(&bytes, &Limits::UPLOAD).unwrap();
@@ -119,6 +123,7 @@ fn leaving() {
         (Some(Format::Jpeg), None, Some(1000)),
         (Some(Format::WebP), None, None),
         (Some(Format::WebP), Some(80), None),
+        (Some(Format::WebP), Some(99), None),
     ];
     for (format, quality, max_side) in wishes {
         let wish = Wish {
@@ -135,6 +140,10 @@ fn leaving() {
             "{wish:?}: {taken} of {most}"
         );
         assert!(taken <= most + MIB, "{wish:?}: {taken} of {most}");
+        if format == Some(Format::WebP) {
+            let (pixels, of) = (u64::from(width * height), 48_000_000);
+            assert!(of * most / pixels < 800 * MIB, "{wish:?}: {most}");
+        }
     }
 }
 

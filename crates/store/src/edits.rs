@@ -187,6 +187,8 @@ fn view(row: &PgRow, artifacts: Vec<ArtifactView>) -> Result<EditView> {
         carry: spec.carry,
         color: spec.color,
         material: spec.material,
+        region: spec.region,
+        reuse: spec.reuse,
         image: id_opt(row, "image_id")?,
         parent: id_opt(row, "parent_id")?,
         session: id_opt(row, "session_id")?,

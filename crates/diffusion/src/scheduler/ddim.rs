@@ -100,6 +100,10 @@ impl Scheduler for Ddim {
         &self.timesteps
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     fn step(
         &mut self,
         output: &Tensor,

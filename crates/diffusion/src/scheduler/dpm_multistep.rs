@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{Result, Tensor};
 
-use super::config::{SchedulerConfig, unsupported};
+use super::config::{Prediction, SchedulerConfig, unsupported};
 use super::multistep::Multistep;
 use super::schedule::preserving;
 use super::solver::{Outputs, Scheduler};
@@ -98,6 +98,10 @@ impl DpmMultistep {
 impl Scheduler for DpmMultistep {
     fn timesteps(&self) -> &[f64] {
         &self.run.levels.timesteps
+    }
+
+    fn prediction(&self) -> Prediction {
+        self.run.prediction
     }
 
     fn step(

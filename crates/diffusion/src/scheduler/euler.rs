@@ -69,6 +69,10 @@ impl Scheduler for Euler {
         &self.timesteps
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     fn init_noise_sigma(&self) -> f64 {
         self.init
     }

@@ -42,6 +42,10 @@ impl Scheduler for EulerAncestral {
         &self.timesteps
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     fn init_noise_sigma(&self) -> f64 {
         self.init
     }

@@ -11,7 +11,7 @@ use crate::Error;
 
 pub(super) struct Multistep {
     pub(super) levels: Levels,
-    prediction: Prediction,
+    pub(super) prediction: Prediction,
     /// How many past outputs a step reads, 1 to 3.
     pub(super) order: usize,
     /// Whether the last steps are of lower order.

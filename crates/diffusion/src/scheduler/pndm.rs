@@ -178,6 +178,10 @@ impl Scheduler for Pndm {
         &self.timesteps
     }
 
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
     fn step(
         &mut self,
         output: &Tensor,

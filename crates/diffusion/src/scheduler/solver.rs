@@ -4,12 +4,17 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Result, Tensor};
 
+use super::config::Prediction;
+
 /// One trajectory of a sample from noise to latents.
 ///
 /// A `step` is one call of the network, counted from 0. Samples and outputs may be of any floating dtype; results are f32.
 pub trait Scheduler: Send {
     /// The timestep that each call of the network is given.
     fn timesteps(&self) -> &[f64];
+
+    /// What the network predicts.
+    fn prediction(&self) -> Prediction;
 
     /// What the first noise is multiplied by.
     fn init_noise_sigma(&self) -> f64 {
@@ -48,6 +53,15 @@ pub trait Scheduler: Send {
     /// `(alpha, sigma)` such that the sample on entry to `step` is `alpha * clean + sigma * noise`, before
     /// [`Scheduler::scale_model_input`]. `step` may be the number of steps: the state after the last.
     fn alpha_sigma(&self, step: usize) -> (f64, f64);
+
+    /// The clean sample that the network's `output` at `step` speaks for: where the trajectory would end, were the network right.
+    fn clean(&self, output: &Tensor, step: usize, sample: &Tensor) -> Result<Tensor> {
+        let (alpha, sigma) = self.alpha_sigma(step);
+        // What the network predicts is of a sample of unit variance.
+        let scale = 1.0 / alpha.hypot(sigma);
+        let (s, o) = self.prediction().clean((alpha * scale, sigma * scale));
+        sum(&[(s * scale, sample), (o, output)])
+    }
 }
 
 /// `sum of factor * tensor`, in f32.

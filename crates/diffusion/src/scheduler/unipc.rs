@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Result, Tensor};
 
-use super::config::{SchedulerConfig, unsupported};
+use super::config::{Prediction, SchedulerConfig, unsupported};
 use super::multistep::Multistep;
 use super::schedule::preserving;
 use super::solver::{Outputs, Scheduler, restored, sum};
@@ -150,6 +150,10 @@ fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
 impl Scheduler for UniPc {
     fn timesteps(&self) -> &[f64] {
         &self.run.levels.timesteps
+    }
+
+    fn prediction(&self) -> Prediction {
+        self.run.prediction
     }
 
     fn step(

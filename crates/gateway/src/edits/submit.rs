@@ -197,8 +197,10 @@ pub(crate) async fn checked(
     trace: Option<String>,
 ) -> Result<(Submission, Option<Vec<String>>), Problem> {
     request.validate_turn().map_err(Problem::invalid)?;
-    if let Some(named) = request.region.take() {
-        let Drawn { mask, picture } = region::draw(state, tenant, &request, &named).await?;
+    let mut named = None;
+    if let Some(region) = request.region.take() {
+        let Drawn { mask, picture } = region::draw(state, tenant, &request, &region).await?;
+        named = Some(serde_json::to_value(region).map_err(|error| Problem::internal(&error))?);
         (request.mask, request.matte) = (Some(mask), true);
         (request.image, request.parent) = match picture {
             PictureId::Image(image) => (Some(image), None),
@@ -226,6 +228,7 @@ pub(crate) async fn checked(
         material: request.material,
         matte: request.matte,
         strip_metadata: request.strip_metadata,
+        region: named,
         segments,
         ..Spec::new(request.instruction)
     };

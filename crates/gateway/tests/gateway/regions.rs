@@ -66,6 +66,10 @@ async fn a_region_is_the_mask_that_a_worker_gets() {
         let claimed = worker.claim().await;
         let mask = claimed[0].mask.clone().unwrap();
         assert!(claimed[0].spec.matte, "it is taken roughly");
+        // Shown as it was said, so that it can be said again.
+        let shown = accepted.json()["links"]["self"].clone();
+        let shown = gateway.get(shown.as_str().unwrap()).await.json();
+        assert_eq!(shown["region"], region);
         let mask = gateway.context.blob(&mask.key).await;
         let mask = mask_decode(&mask, (64, 48), &Limits::ACCEPTED).unwrap();
         let at = [(0, 0), (63, 0), (0, 47), (63, 47)].map(|(x, y)| mask.get_pixel(x, y).0[0] > 127);

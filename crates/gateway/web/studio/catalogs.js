@@ -1,8 +1,8 @@
 // Catalogs: the list of them, and a new one out of pictures, a manifest and colors.
 
 import { get, post, request, upload } from "./api.js";
-import { parse, word } from "./color.js";
-import { ago, button, count, field, h, number, pages, problem, soft } from "./dom.js";
+import { needed, word } from "./color.js";
+import { ago, button, chooser, count, field, h, number, pages, problem, soft } from "./dom.js";
 import { room, ROOMS } from "./start.js";
 
 const [UPLOADS, CHUNK, SAMPLE] = [4, 1000, 20];
@@ -34,11 +34,10 @@ export const done = (row) => row.edit && ["passed", "review", "rejected"].includ
 export class Catalogs {
   constructor(models) {
     this.files = new Map();
-    const choose = (accept, multiple) => h("input", { type: "file", accept, multiple, hidden: true, onchange: (event) => this.take([...event.target.files]) });
-    const pictures = choose("image/*", true), manifest = choose(".csv,.tsv,.txt,.jsonl,.ndjson");
+    const take = (files) => this.take(files), pictures = chooser("image/*", take, true), manifest = chooser(".csv,.tsv,.txt,.jsonl,.ndjson", take);
     const input = (props) => h("input", { ...props, oninput: () => this.draw() });
     this.name = input({ maxlength: "200", placeholder: "autumn" });
-    this.words = input({ value: "make the sofa {color}", maxlength: "2000" });
+    this.words = input({ value: "make the sofa {color}", maxlength: "1000" });
     this.colors = input({ value: "teal, #C62828" });
     this.preset = h("select", models.presets.map((one) => h("option", { selected: one === "recolor" }, one)));
     this.price = input({ type: "number", min: "0", step: "0.001", placeholder: "0.00" });
@@ -73,10 +72,10 @@ export class Catalogs {
 
   // What would be sent, or what is wrong with it.
   rows() {
-    const colors = this.colors.value.split(",").map((one) => one.trim()).filter(Boolean), bad = colors.find((one) => !parse(one));
-    if (bad) throw new Error(`“${bad}” is no color: write #1F6F8B, or a name such as teal`);
+    const colors = this.colors.value.split(",").map((one) => one.trim()).filter(Boolean);
+    colors.forEach(needed);
     const entries = this.manifest || [...this.files.keys()].map((image) => ({ image }));
-    const rows = entries.flatMap((entry) => (colors.length ? colors.map((one) => ({ ...entry, color: one.startsWith("#") ? word(parse(one)) : one, color_hex: one })) : [entry]));
+    const rows = entries.flatMap((entry) => (colors.length ? colors.map((one) => ({ ...entry, color: one.startsWith("#") ? word(needed(one)) : one, color_hex: one })) : [entry]));
     if (!rows.length) return rows;
     const columns = Object.keys(rows[0]), lacks = ["image", ...[...this.words.value.matchAll(/\{([^{}]*)\}/g)].map(([, name]) => name)].find((name) => !columns.includes(name));
     if (lacks) throw new Error(`There is no column “${lacks}”: there are ${columns.join(", ")}`);

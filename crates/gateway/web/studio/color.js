@@ -12,6 +12,13 @@ export const parse = (text) => {
   return read[0] === read[1] && /^#[0-9a-f]{6}$/.test(read[0]) ? read[0].toUpperCase() : null;
 };
 
+// The same, or what to write instead.
+export const needed = (text) => {
+  const color = parse(text);
+  if (!color) throw new Error(`“${text}” is no color: write #1F6F8B, or a name such as teal`);
+  return color;
+};
+
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
 // The plain word for a color: models know words better than numbers. How far apart two are is weighed by how red they are.

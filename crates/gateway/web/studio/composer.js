@@ -1,6 +1,6 @@
 // What to do next: an instruction, or a color for an object; where; and the settings behind it.
 
-import { PALETTE, parse, word } from "./color.js";
+import { PALETTE, needed, word } from "./color.js";
 import { button, field, grow, icon, h, problem } from "./dom.js";
 
 const SUGGESTED = { words: ["make the sofa teal", "turn the lamp red", "make the curtain purple", "make the carpet orange", "remove the lamp"], color: ["sofa", "lamp", "curtain", "carpet", "vase", "wall"] };
@@ -13,7 +13,7 @@ export class Composer {
   constructor(models, run, masking) {
     this.run = run;
     this.rooms = (models.data.find((one) => one.default) || models.data[0])?.id === "rooms";
-    this.text = h("textarea", { rows: "1", maxlength: "2000", placeholder: "Say what to change: make the sofa teal", label: "Instruction", onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.node.requestSubmit(); } } });
+    this.text = h("textarea", { rows: "1", maxlength: "1000", placeholder: "Say what to change: make the sofa teal", label: "Instruction", onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.node.requestSubmit(); } } });
     this.thing = h("input", { placeholder: "sofa", label: "What to recolor", maxlength: "200", autocomplete: "off" });
     this.hex = h("input.hex", { label: "Color, as #RRGGBB or a name", spellcheck: "false", onchange: () => this.colored(this.hex.value) });
     this.picker = h("input", { type: "color", label: "Color picker", oninput: () => this.colored(this.picker.value) });
@@ -48,11 +48,8 @@ export class Composer {
   }
 
   colored(text) {
-    const color = parse(text);
-    this.wrong.fail(!color && `“${text}” is no color: write #1F6F8B, or a name such as teal`);
-    if (!color) return;
-    this.hex.value = color;
-    this.picker.value = color.toLowerCase();
+    this.wrong.fail();
+    try { this.picker.value = this.hex.value = needed(text); } catch (error) { this.wrong.fail(error.message); }
   }
 
   // A mask of one's own, for the next edit.
@@ -73,8 +70,7 @@ export class Composer {
     const request = {}, scales = {};
     if (this.way === "words") request.instruction = this.given(this.text, "Say what to change, for example: make the sofa teal");
     else {
-      const thing = this.given(this.thing, "Say what to recolor, for example: sofa").replace(/^the\s+/i, ""), color = parse(this.hex.value);
-      if (!color) throw new Error(`“${this.hex.value}” is no color: write #1F6F8B, or a name such as teal`);
+      const thing = this.given(this.thing, "Say what to recolor, for example: sofa").replace(/^the\s+/i, ""), color = needed(this.hex.value);
       Object.assign(request, { instruction: `make the ${thing} ${word(color)}`, preset: "auto", color });
     }
     for (const [name, { value }] of this.settings) {

@@ -5,8 +5,8 @@ import { ask, button, confirm, copy, count, dialog, grow, icon, link, h, number,
 import { prove } from "./proof.js";
 import { command, curl, script } from "./repeat.js";
 
-// What an edit says of its request.
-const ASKED = ["instruction", "preset", "model", "options", "size", "mask", "matte", "finish", "carry", "color", "material", "strip_metadata", "seed"];
+// What an edit says of its request; and what the gateway drew of a region, which is none of it.
+const ASKED = ["instruction", "preset", "model", "options", "size", "mask", "matte", "region", "finish", "carry", "color", "material", "reuse", "strip_metadata", "seed"], DRAWN = ["mask", "matte"];
 const section = (title, ...content) => h("section", h("h3", title), ...content);
 const dot = (color) => { const node = h("span.dot"); node.style.background = color; return node; };
 
@@ -46,7 +46,7 @@ export class Facts {
     const { report, links } = view, name = `limekiln-${turn.number}`, parts = [h("header", h("h2", turn.instruction), h("p", this.names(turn).map((one) => h("span.pill", icon("tag"), one, h("button", { label: `Remove the name ${one}`, onclick: () => trying(() => this.session.unname(one)) }, icon("close"))))))];
     if (view.error) parts.push(h("p.problem", view.error.message));
     if (report) {
-      parts.push(...(report.warnings || []).map((text) => h("p.warning", text)), report.recolor && this.painted(turn, report.recolor), this.numbers(report));
+      parts.push(...(report.warnings || []).map((text) => h("p.warning", text)), report.recolor && this.painted(turn, report.recolor), this.numbers(report, view));
       const proved = h("div.proved", { role: "status" });
       parts.push(section("Check", button("shield", "Verify the rest is untouched", () => this.proof(turn, proved), { act: "verify" }), proved));
       const quality = h("input", { type: "range", min: "40", value: "90", label: "Quality" }), rated = h("label.inline", { hidden: true }, "Quality", quality);
@@ -69,14 +69,14 @@ export class Facts {
       redo.hidden = !chosen.size;
     } }, dot(one.color), `${Math.round(one.share * 100)} %`));
     const redo = button("redoHere", "Recolor these", () => this.again(turn, { material: [...chosen].sort((a, b) => a - b).join(",") }), { hidden: true });
-    return h("section.painted", h("h3", "Color"), h("p.row", dot(recolor.from), recolor.from, "→", dot(recolor.to), h("strong", recolor.to)),
-      soft(`ΔE00 from the color asked for: ${recolor.delta_e_median.toFixed(1)} in the middle, ${recolor.delta_e_p95.toFixed(1)} at 95 %`, recolor.out_of_gamut ? "; it is outside the picture's gamut" : ""),
+    return h("section.painted", h("h3", "Color"), h("p.row", dot(recolor.from), `${recolor.from} →`, dot(recolor.to), h("strong", recolor.to)),
+      soft(`ΔE00 from the color asked for: median ${recolor.delta_e_median.toFixed(1)}, 95 % within ${recolor.delta_e_p95.toFixed(1)}`, recolor.out_of_gamut ? "; it is outside the picture's gamut" : ""),
       materials.length > 1 && soft("Materials of the object. Choose which get the color:"), materials.length > 1 && h("div.row", materials), redo);
   }
 
-  numbers({ composite, timings = {}, roi_share: share, carry, finish, ...report }) {
+  numbers({ composite, timings = {}, roi_share: share, carry, finish, ...report }, { model, preset }) {
     const seconds = Object.values(timings).reduce((sum, one) => sum + one, 0) / 1000;
-    const rows = [["Region", share > 0 && `${(100 * share).toFixed(1)} % of the picture`], ["Outside it", composite && `${count(composite.outside_px, "pixel")}, ${number(composite.changed_outside_px)} changed`], ["Read", (report.words || report.tokens_read || []).join(", ")], ["Finish", carry ? `${finish}, ${carry.way}` : finish], ["Size", report.output_size.join(" × ")], ["Seed", String(report.seed)],
+    const rows = [["Region", share > 0 && `${(100 * share).toFixed(1)} % of the picture`], ["Outside it", composite && `${count(composite.outside_px, "pixel")}, ${number(composite.changed_outside_px)} changed`], ["Read", (report.words || report.tokens_read || []).join(", ")], ["Finish", carry ? `${finish}, ${carry.way}` : finish], ["Made by", `${model}, ${preset}`], ["Size", report.output_size.join(" × ")], ["Seed", String(report.seed)],
       ["Computed in", seconds > 0 && `${seconds.toFixed(1)} s on ${report.device}`], ["Reused", report.reused?.join(", ")]];
     return h("dl.numbers", rows.filter(([, value]) => value).flatMap(([term, value]) => [h("dt", term), h("dd", value)]));
   }
@@ -99,13 +99,14 @@ export class Facts {
   // The request that makes this edit again, on the same picture.
   async request(turn) {
     const view = await this.view(turn);
-    return { ...Object.fromEntries(ASKED.filter((name) => view[name] != null).map((name) => [name, view[name]])), ...this.session.on(turn.parent) };
+    const said = ASKED.filter((name) => view[name] != null && !(view.region && DRAWN.includes(name)));
+    return { ...Object.fromEntries(said.map((name) => [name, view[name]])), ...this.session.on(turn.parent) };
   }
 
   async repeat(turn) {
-    const again = await this.request(turn), { origin } = location;
+    const again = await this.request(turn), { mask, matte } = await this.view(turn), { origin } = location;
     dialog("Repeat this edit", soft("The same request with the same seed gives the same picture. Set LIMEKILN_KEY first."),
-      ...[["curl", curl(origin, again)], ["limekiln", command(origin, again, this.session.before(turn))], ["Python", script(origin, again)]].map(([name, text]) => h("section", h("header.row", h("h3", name), grow(), button("copy", "Copy", () => copy(text, name), { class: "small" })), h("pre", { tabindex: "0" }, text))));
+      ...[["curl", curl(origin, again)], ["limekiln", command(origin, { ...again, mask, matte }, this.session.before(turn))], ["Python", script(origin, again)]].map(([name, text]) => h("section", h("header.row", h("h3", name), grow(), button("copy", "Copy", () => copy(text, name), { class: "small" })), h("pre", { tabindex: "0" }, text))));
   }
 
   async name(turn) {

@@ -1,7 +1,7 @@
 // The operators' page: queues, workers, dead letters and tenants of the whole fleet, for keys of the role admin.
 
 import { get, onSignedOut, post, request } from "./api.js";
-import { ago, button, confirm, grow, h, number, say, soft, trying } from "./dom.js";
+import { ago, button, confirm, grow, h, number, say, soft, tool, trying } from "./dom.js";
 import { signIn } from "./sign.js";
 
 const EVERY = 2000;
@@ -59,7 +59,7 @@ const asked = (reason) => {
   main.replaceChildren(signIn("/studio/icon.svg", enter, reason));
 };
 const enter = async () => { menu.hidden = false; await follow(); };
-const menu = h("nav", { label: "Limekiln" }, h("a.button.quiet", { href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { tool: true }));
+const menu = h("nav", { label: "Limekiln" }, h("a.button.quiet", { href: "/docs" }, "API"), tool("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }));
 bar.append(h("a.brand", { href: "/fleet" }, h("img", { src: "/studio/icon.svg", alt: "", width: "26" }), "Limekiln fleet"), grow(), menu);
 onSignedOut(() => asked(last ? "You were signed out: sign in again to go on" : undefined));
 enter();

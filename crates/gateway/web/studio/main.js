@@ -2,7 +2,7 @@
 
 import { enter as signInWith, get, onSignedOut, post } from "./api.js";
 import { Catalogs } from "./catalogs.js";
-import { ask, button, dialog, grow, h, say, trying } from "./dom.js";
+import { ask, button, dialog, grow, h, say, tool, trying } from "./dom.js";
 import { Sheet } from "./sheet.js";
 import { signIn } from "./sign.js";
 import { start } from "./start.js";
@@ -18,7 +18,7 @@ const title = h("button.title", { act: "rename", onclick: async () => {
 } });
 const menu = h("nav", { label: "Limekiln", hidden: true }, button("plus", "New", () => open(""), { class: "quiet" }), button("sheet", "Catalogs", () => open("catalogs"), { class: "quiet", act: "catalogs" }),
   button(null, "Keys", () => dialog("Keys", h("dl.keys", keys.flatMap(([key, words]) => [h("dt", h("kbd", key)), h("dd", words)]))), { class: "quiet wide-only" }),
-  h("a.button.quiet.wide-only", { href: "/docs" }, "API"), button("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }, { tool: true }));
+  h("a.button.quiet.wide-only", { href: "/docs" }, "API"), tool("out", "Sign out", async () => { await post("/v1/sign-out").catch(() => {}); asked(); }));
 const named = h("h1.named", { hidden: true }, title);
 bar.append(h("a.brand", { href: "#" }, h("img", { src: "/studio/icon.svg", alt: "", width: "26" }), "Limekiln"), named, grow(), menu);
 
@@ -81,6 +81,8 @@ const boot = async () => {
 
 const taken = async (files) => {
   if (!files.length || !account) return;
+  // Into an open mask a picture is a mask.
+  if (view?.stage?.painting) { view.mask.read(files[0]); return; }
   if (!view?.take) { open(""); await route(); }
   view.take(files);
 };

@@ -1,7 +1,7 @@
 // Regions over the picture: a tint of one that was found; and a mask made of segments, brush, eraser, or a file.
 
 import { pixels } from "./api.js";
-import { button, h, save, say, trying } from "./dom.js";
+import { chooser, h, save, say, tool, trying } from "./dom.js";
 import { segments } from "./segments.js";
 
 const WAYS = [["segments", "Segments: click to take in or out"], ["brush", "Brush"], ["erase", "Eraser"]];
@@ -38,9 +38,8 @@ export class Mask {
     this.canvas = h("canvas.layer.paint", { tabindex: "0", role: "application", label: "Mask. Arrows move, space paints or takes a segment, E changes to the eraser" });
     this.cursor = h("div.brush", { hidden: true });
     this.size = h("input", { type: "range", min: "1", value: "30", label: "Size of the brush", oninput: () => this.sized() });
-    this.ways = WAYS.map(([way, words]) => button(way, words, () => this.turn(way), { tool: true, "data-way": way }));
-    const file = h("input", { type: "file", accept: "image/*", hidden: true, onchange: () => this.read(file.files[0]) });
-    const tool = (name, words, does) => button(name, words, does, { tool: true });
+    this.ways = WAYS.map(([way, words]) => tool(way, words, () => this.turn(way), { "data-way": way }));
+    const file = chooser("image/*", ([one]) => this.read(one));
     this.tools = h("div.tools", { role: "toolbar", label: "Mask" }, h("div.group", this.ways, this.size),
       h("div.group", tool("undo", "Undo stroke", () => this.back()), tool("invert", "Invert", () => this.invert()), tool("trash", "Clear", () => this.clear()), tool("up", "Upload a mask", () => file.click()), tool("down", "Download the mask", () => this.write()), file));
   }

@@ -19,7 +19,7 @@ export const prove = async (session, turn) => {
     for (let i = 0; i < reached.length; i++) if (data[4 * i] > 0) reached[i] = 1;
   }
   // A block of a JPEG changes as a whole, and decoders smooth over its border.
-  if (jpeg) blocks(reached, after.width, after.height, 18);
+  if (jpeg) blocks(reached, after.width, after.height);
   let outside = 0, other = 0, inside = 0;
   const kept = [new Uint8Array(before.data.length), new Uint8Array(before.data.length)];
   for (let i = 0, at = 0; i < reached.length; i++) {
@@ -34,13 +34,12 @@ export const prove = async (session, turn) => {
   return { size, outside, changed: other, inside, was, is, jpeg, turns: path.length };
 };
 
-// Widens what is reached to whole blocks of 16 pixels and a little around them.
-const blocks = (reached, width, height, around) => {
+// Widens what is reached to whole blocks of 16 pixels and two around them.
+const blocks = (reached, width, height) => {
   const cells = new Set();
   for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) if (reached[y * width + x]) cells.add((y >> 4) * 65536 + (x >> 4));
-  const rim = around - 16;
   for (const cell of cells) {
-    const [top, left] = [(cell >> 16) * 16 - rim, (cell & 65535) * 16 - rim];
-    for (let y = Math.max(0, top); y < Math.min(height, top + 16 + 2 * rim); y++) reached.fill(1, y * width + Math.max(0, left), y * width + Math.min(width, left + 16 + 2 * rim));
+    const [top, left] = [(cell >> 16) * 16 - 2, (cell & 65535) * 16 - 2];
+    for (let y = Math.max(0, top); y < Math.min(height, top + 20); y++) reached.fill(1, y * width + Math.max(0, left), y * width + Math.min(width, left + 20));
   }
 };

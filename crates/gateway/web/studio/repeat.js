@@ -1,14 +1,6 @@
 // The same edit again, outside the page: as curl, as the command, as Python.
 
 const shell = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
-const python = (value, indent = "") => {
-  if (value === null) return "None";
-  if (value === true) return "True";
-  if (value === false) return "False";
-  if (typeof value !== "object") return JSON.stringify(value);
-  const inner = `${indent}    `;
-  return `{\n${Object.entries(value).map(([key, one]) => `${inner}${JSON.stringify(key)}: ${python(one, inner)},`).join("\n")}\n${indent}}`;
-};
 
 export const curl = (origin, request) => `curl -s ${origin}/v1/edits \\
   -H "Authorization: Bearer $LIMEKILN_KEY" -H 'Content-Type: application/json' \\
@@ -16,7 +8,7 @@ export const curl = (origin, request) => `curl -s ${origin}/v1/edits \\
 
 export const command = (origin, request, before) => {
   const scales = request.options?.edit?.scales || {};
-  const flags = [["preset", request.preset], ["seed", request.seed], ["size", request.size], ["color", request.color], ["material", request.material], ["finish", request.finish], ["carry", request.carry],
+  const flags = [["preset", request.preset], ["seed", request.seed], ["size", request.size], ["color", request.color], ["material", request.material], ["finish", request.finish], ["carry", request.carry], ["reuse", request.reuse],
     ["text-scale", scales.text], ["image-scale", scales.image], ["as", request.model], ["mask", request.mask && "mask.png"]]
     .filter(([, value]) => value !== undefined && value !== null).map(([name, value]) => `--${name} ${/^[\w.]+$/.test(value) ? value : shell(value)}`);
   if (request.matte) flags.push("--matte");
@@ -28,13 +20,15 @@ export const command = (origin, request, before) => {
 
 export const script = (origin, request) => `import json, os, urllib.request
 
+false, null, true = False, None, True
+
 def limekiln(method, path, body=None):
     ask = urllib.request.Request(
         ${JSON.stringify(origin)} + path, method=method, data=json.dumps(body).encode() if body else None,
         headers={"Authorization": "Bearer " + os.environ["LIMEKILN_KEY"], "Content-Type": "application/json"})
     return urllib.request.urlopen(ask)
 
-edit = json.load(limekiln("POST", "/v1/edits", ${python(request, "")}))
+edit = json.load(limekiln("POST", "/v1/edits", ${JSON.stringify(request, null, 4)}))
 with limekiln("GET", edit["links"]["events"]) as events:
     for line in events:                       # until the edit has ended
         print(line.decode().rstrip())

@@ -10,6 +10,8 @@ import { Stage } from "./stage.js";
 const [MOST, PAGE, SOON, HIGH, WIDE] = [50000, 1000, 200, 148, 136];
 const FROM = { accept: ["review", "rejected"], reject: ["review", "passed"] }, BECOMES = { accept: "passed", reject: "rejected" };
 
+const said = (state) => (state === "live" ? "running" : state);
+
 export class Sheet {
   static async open(id) {
     const sheet = new Sheet(`/v1/catalogs/${id}`);
@@ -101,7 +103,7 @@ export class Sheet {
       !over && button("close", "Cancel", async () => { if (await confirm("Cancel this catalog", "Rows that wait are not run. Results that are there stay.", "Cancel the catalog")) act("cancel")(); }, { act: "stop" }),
       view.failed > 0 && button("redoHere", "Try failed rows again", act("retry-failed")),
       button("down", "Results", () => trying(async () => save(await (await request("GET", `${this.path}/results?format=csv`)).blob(), `${view.name || "results"}.csv`)), { act: "results" })), bar(view),
-    h("div.row.tabs", { role: "group", label: "Rows to show" }, tab("", "All"), STATES.filter((state) => view[state] || state === this.state).map((state) => tab(state, `${number(view[state])} ${state}`)), grow(), h("span.soft.wide-only", ["A", " accept ", "R", " reject ", "D", " do again ", "Enter", " look"].map((one, i) => (i % 2 ? one : h("kbd", one))))));
+    h("div.row.tabs", { role: "group", label: "Rows to show" }, tab("", "All"), STATES.filter((state) => view[state] || state === this.state).map((state) => tab(state, `${number(view[state])} ${said(state)}`)), grow(), h("span.soft.wide-only", ["A", " accept ", "R", " reject ", "D", " do again ", "Enter", " look"].map((one, i) => (i % 2 ? one : h("kbd", one))))));
     if (focused) this.head.querySelector(`[data-act="${focused}"]`)?.focus();
     document.title = `${view.name || "Catalog"} · Limekiln`;
   }
@@ -154,7 +156,7 @@ export class Sheet {
   tile(row) {
     const words = [row.values.sku, row.color || row.values.color].filter(Boolean).join(" · ") || row.instruction;
     return h("div.tile", { role: "option", id: `row-${row.row}`, "aria-selected": false, "data-state": row.state, title: `${row.row}: ${row.instruction}`, onclick: () => (this.at === row.place ? look(this) : this.to(row.place)) },
-      done(row) ? h("img", { src: thumb(row.edit), alt: "", loading: "lazy" }) : h("span.thumb"), h("span", words, h("small", (row.state === "review" || row.state === "failed") && why(row) || row.state)));
+      done(row) ? h("img", { src: thumb(row.edit), alt: "", loading: "lazy" }) : h("span.thumb"), h("span", words, h("small", (row.state === "review" || row.state === "failed") && why(row) || said(row.state))));
   }
 
   to(at) {

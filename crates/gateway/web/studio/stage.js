@@ -1,6 +1,6 @@
 // The picture: before and after in one place, compared four ways, zoomed and moved in step.
 
-import { button, h } from "./dom.js";
+import { h, tool } from "./dom.js";
 
 const MODES = [["one", "picture", "Result"], ["slider", "half", "Slider"], ["side", "side", "Side by side"], ["diff", "diff", "Difference"]];
 const SCALE_MAX = 64;
@@ -18,13 +18,13 @@ export class Stage {
     this.pane = h("div.pane", { tabindex: "0", role: "group", label: "Picture. Plus and minus zoom, arrows move, zero fits, O shows the original" }, this.worlds[0], this.handle, corner("Before"), corner("After", "right"));
     this.beside = h("div.pane.beside", this.worlds[1], corner("Before"));
     this.panes = h("div.panes", this.beside, this.pane);
-    this.modes = MODES.map(([mode, icon, words]) => button(icon, words, () => this.compare(mode), { tool: true, "data-mode": mode }));
-    const hold = button("eye", "Hold to see the original", null, { tool: true, act: "hold" });
+    this.modes = MODES.map(([mode, icon, words]) => tool(icon, words, () => this.compare(mode), { "data-mode": mode }));
+    const hold = tool("eye", "Hold to see the original", null, { act: "hold" });
     for (const name of ["pointerdown", "pointerup", "pointerleave", "blur", "keydown", "keyup"]) hold.addEventListener(name, (event) => this.original(name.endsWith("down") && (!event.key || " Enter".includes(event.key))));
-    const tool = (icon, words, does, kind) => button(icon, words, does, { tool: true, class: kind });
+    const wide = { class: "wide-only" };
     this.percent = h("button.button.quiet.percent", { title: "One to one", onclick: () => this.zoom(1 / this.view.scale) });
     this.tools = h("div.tools", { role: "toolbar", label: "View" }, h("div.group.compare", this.modes, hold),
-      h("div.group", tool("minus", "Zoom out", () => this.zoom(1 / 1.5), "wide-only"), this.percent, tool("plus", "Zoom in", () => this.zoom(1.5), "wide-only"), tool("fit", "Fit", () => this.fit())));
+      h("div.group", tool("minus", "Zoom out", () => this.zoom(1 / 1.5), wide), this.percent, tool("plus", "Zoom in", () => this.zoom(1.5), wide), tool("fit", "Fit", () => this.fit())));
     this.node = h("div.stage", this.panes, this.tools);
     for (const pane of [this.pane, this.beside]) this.moved(pane);
     this.slid();

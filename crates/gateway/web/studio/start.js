@@ -1,7 +1,7 @@
 // Before there is a picture: drop, paste or choose one, or take a drawn room; earlier sessions.
 
 import { content, get, post, result, upload } from "./api.js";
-import { ago, button, count, h, pages, problem, soft } from "./dom.js";
+import { ago, button, chooser, count, h, pages, problem, soft } from "./dom.js";
 
 const TAKEN = ["image/png", "image/jpeg", "image/webp"];
 export const ROOMS = 24;
@@ -20,7 +20,7 @@ const prepared = async (file) => {
 export const room = async (which = 1 + Math.floor(Math.random() * ROOMS)) => (await fetch(`/studio/room-${which}.webp`)).blob();
 
 export const start = (open) => {
-  const file = h("input", { type: "file", accept: "image/*", hidden: true, onchange: () => take(file.files) });
+  const file = chooser("image/*", (files) => take(files));
   const wrong = problem(), busy = soft();
   const take = async ([one], title) => {
     if (!one) return;

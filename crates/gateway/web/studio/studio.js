@@ -2,7 +2,7 @@
 
 import { get, upload } from "./api.js";
 import { Composer } from "./composer.js";
-import { button, dialog, h, say, soft, trying } from "./dom.js";
+import { button, dialog, h, say, soft, tool, trying } from "./dom.js";
 import { Facts } from "./facts.js";
 import { Mask, load, tint } from "./mask.js";
 import { Session } from "./session.js";
@@ -23,7 +23,7 @@ export class Studio {
     this.turns = new Turns(session, (turn) => this.lost(turn));
     this.composer = new Composer(models, (request) => this.post(request), () => this.masking());
     this.mask = new Mask(this.stage);
-    this.region = button("region", "Show the region", () => this.showRegion(!this.regionOn), { tool: true, "aria-pressed": false, act: "region" });
+    this.region = tool("region", "Show the region", () => this.showRegion(!this.regionOn), { "aria-pressed": false, act: "region" });
     this.stage.tools.querySelector(".compare").append(this.region);
     this.tint = h("canvas.layer.tint", { hidden: true });
     this.stage.overlay.append(this.tint);
@@ -116,8 +116,8 @@ export class Studio {
   // The same turn once more, on what it was made from, with something changed.
   again(turn, change) {
     return trying(async () => {
-      const { image, parent, ...asked } = await this.facts.request(turn);
-      await this.post({ ...asked, ...change }, turn.parent);
+      const { image, parent, region, ...asked } = await this.facts.request(turn);
+      await this.post({ ...asked, ...(change.mask ? {} : { region }), ...change }, turn.parent);
     });
   }
 
@@ -146,7 +146,8 @@ export class Studio {
     const region = turn && await load(`/v1/edits/${turn.id}/roi`).catch(() => null);
     this.tint.hidden = this.staged.hidden = true;
     mask.open(region, session.on(turn ? turn.parent : session.head));
-    const refine = h("input", { type: "checkbox" });
+    // What the machine found is rough; what people paint is meant.
+    const refine = h("input", { type: "checkbox", checked: Boolean(region) });
     const use = (then) => () => trying(async () => {
       const file = await mask.file();
       if (!file) throw new Error("The mask is empty: say where to edit");

@@ -1,7 +1,7 @@
 // The session's tree: each turn a thumbnail, a branch indented under where it leaves.
 
 import { content } from "./api.js";
-import { ago, button, grow, icon, h, soft, trying } from "./dom.js";
+import { ago, grow, h, icon, soft, tool, trying } from "./dom.js";
 
 const STATES = { waiting: "waits", queued: "in the queue", running: "running", failed: "failed", cancelled: "cancelled" };
 
@@ -10,8 +10,8 @@ export class Turns {
     Object.assign(this, { session, lost, rows: new Map() });
     this.find = h("input", { type: "search", placeholder: "Search turns", label: "Search turns", oninput: () => this.draw() });
     this.list = h("ol.turns");
-    this.undo = button("undo", "Undo", () => this.step("undo"), { tool: true, tip: "Undo (Ctrl+Z)" });
-    this.redo = button("redo", "Redo", () => this.step("redo"), { tool: true, tip: "Redo (Ctrl+Shift+Z)" });
+    this.undo = tool("undo", "Undo", () => this.step("undo"), { title: "Undo (Ctrl+Z)" });
+    this.redo = tool("redo", "Redo", () => this.step("redo"), { title: "Redo (Ctrl+Shift+Z)" });
     this.node = h("aside.side.turns-side", { label: "Turns" }, h("header.row", h("h2", "Turns"), grow(), this.undo, this.redo), this.find, this.list);
     this.list.addEventListener("keydown", (event) => {
       const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];

@@ -9,6 +9,8 @@ use crate::artifacts::{ArtifactKind, ArtifactView};
 use crate::class::Class;
 use crate::finish::{Carry, Finish};
 use crate::ids::{EditId, ImageId, SessionId};
+use crate::request::Region;
+use crate::reuse::Reuse;
 use crate::spec::ModelName;
 use crate::state::{Failure, StateName};
 
@@ -92,9 +94,13 @@ pub struct EditView {
     /// Longer side at which the model works, in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u32>,
-    /// Image that says where to edit.
+    /// Image that says where to edit; of an edit with `region` the one that was drawn of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<ImageId>,
+    /// Where to edit, as the request named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Region>)]
+    pub region: Option<Value>,
     /// Whether the mask only says roughly where.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub matte: bool,
@@ -110,6 +116,9 @@ pub struct EditView {
     /// Which materials of the object get the color.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub material: Option<String>,
+    /// How much it takes over of what earlier edits computed; `exact` where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<Reuse>,
     /// Image that it edits; null where that is the result of `parent`.
     pub image: Option<ImageId>,
     /// Edit whose result it edits further.

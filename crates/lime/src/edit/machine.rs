@@ -216,6 +216,11 @@ impl Edit {
         self.located.roi.as_ref()
     }
 
+    /// The latents that the stage's run comes to, as far as its last step tells; none before one is done.
+    pub fn clean(&self) -> Option<&Tensor> {
+        self.run.clean()
+    }
+
     /// The latents of the stage's run as the U-Net is shown them, f32 `[1, channels, h, w]`: noise and picture together
     /// have unit variance, whatever the solver.
     ///

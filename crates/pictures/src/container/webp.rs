@@ -6,13 +6,7 @@ use super::warning::Warning;
 /// Reads all chunks but those of pixels.
 pub(crate) fn packets(bytes: &[u8]) -> Packets {
     let mut packets = Packets::default();
-    let mut rest = bytes.get(12..).unwrap_or_default();
-    while let Some((head, after)) = rest.split_at_checked(8) {
-        let [kind @ .., a, b, c, d] = head else { break };
-        let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
-        let Some(data) = after.get(..length) else {
-            break;
-        };
+    for (kind, data) in chunks(bytes) {
         match kind {
             b"ICCP" => packets.take_icc(|| Ok(data.into())),
             b"EXIF" => packets.take_exif(data),
@@ -21,9 +15,36 @@ pub(crate) fn packets(bytes: &[u8]) -> Packets {
             b"C2PA" => packets.warn(Warning::Credentials),
             _ => {}
         }
-        rest = after.get(length.next_multiple_of(2)..).unwrap_or_default();
     }
     packets
+}
+
+/// Most bytes for each pixel that a decoder holds at once, what it gives out included.
+pub(crate) fn pixel_bytes(bytes: &[u8]) -> u64 {
+    let has = |kind: &[u8; 4]| chunks(bytes).any(|(one, _)| one == kind);
+    if has(b"ALPH") || has(b"ANMF") {
+        // Planes 1.5, transparency 1 and the green that it is read from 5, colors 4; or three pictures of four channels.
+        12
+    } else if has(b"VP8L") {
+        // Four channels, and three of them again; the tables of its transforms 1.
+        8
+    } else {
+        // Planes 1.5, colors 3.
+        5
+    }
+}
+
+/// Every whole chunk: its kind and content.
+fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (head, after) = rest.split_at_checked(8)?;
+        let (kind, length) = head.split_at(4);
+        let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+        let data = after.get(..length)?;
+        rest = after.get(length.next_multiple_of(2)..).unwrap_or_default();
+        Some((kind, data))
+    })
 }
 
 /// A file as libwebp writes it, of `size` (width, height), with profile, EXIF and XMP.
@@ -38,18 +59,11 @@ pub(crate) fn with_packets(
         return file.to_vec();
     }
     let (mut pixels, mut alpha) = (Vec::new(), false);
-    let mut rest = file.get(12..).unwrap_or_default();
-    while let Some((head, after)) = rest.split_at_checked(8) {
-        let [kind @ .., a, b, c, d] = head else { break };
-        let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
-        let Some(data) = after.get(..length) else {
-            break;
-        };
+    for (kind, data) in chunks(file) {
         alpha |= kind == b"ALPH";
         if kind != b"VP8X" {
             chunk(&mut pixels, kind, data);
         }
-        rest = after.get(length.next_multiple_of(2)..).unwrap_or_default();
     }
     // The flags say what comes: 32 a profile, 16 transparency, 8 EXIF, 4 XMP. Sides are stored less one, in 24 bits.
     let flag = |there: bool, bit: u8| if there { bit } else { 0 };

@@ -144,13 +144,17 @@ impl Original {
     /// When the encoder refuses the picture.
     pub fn webp_lossy(&self, quality: u8) -> Result<Vec<u8>> {
         let (width, height) = self.size();
-        let quality = f32::from(quality);
         let colors = self.eight();
+        let mut config = webp::WebPConfig::new()
+            .map_err(|()| refused(Format::WebP, "its encoder has other defaults"))?;
+        config.quality = f32::from(quality);
+        // Else all that is to be coded is kept at once, which of noise is more than the picture.
+        config.low_memory = 1;
         let made = match &self.alpha {
-            None => webp::Encoder::from_rgb(&colors, width, height).encode_simple(false, quality),
+            None => webp::Encoder::from_rgb(&colors, width, height).encode_advanced(&config),
             Some(alpha) => {
                 let rgba = interleaved(&colors, alpha.to_eight().as_raw());
-                webp::Encoder::from_rgba(&rgba, width, height).encode_simple(false, quality)
+                webp::Encoder::from_rgba(&rgba, width, height).encode_advanced(&config)
             }
         };
         let file = made.map_err(|error| refused(Format::WebP, &format!("{error:?}")))?;

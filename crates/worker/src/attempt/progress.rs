@@ -1,4 +1,4 @@
-//! When an edit's progress is written: soon after a stage begins, then once a second.
+//! When an edit's progress is written: its region at once, else soon after a stage begins, then once a second.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -53,7 +53,7 @@ impl<'a> ProgressReporter<'a> {
         self.newest = Some(progress);
     }
 
-    /// Notes the region: the next write has it, which is soon, since a stage ends with it.
+    /// Notes the region: it is written at once, for people watch who may want to stop an edit of the wrong thing.
     pub(super) fn located(&mut self, png: &[u8]) {
         if !self.claimed.located {
             self.located = Some(BASE64_STANDARD.encode(png));
@@ -136,7 +136,9 @@ impl<'a> ProgressReporter<'a> {
         let new_stage = self
             .reported
             .is_none_or(|reported| reported.stage != newest.stage);
-        let delay = if new_stage || newest.is_done() {
+        let delay = if self.located.is_some() {
+            Duration::ZERO
+        } else if new_stage || newest.is_done() {
             STAGE_DELAY
         } else {
             INTERVAL

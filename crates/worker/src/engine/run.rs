@@ -24,7 +24,8 @@ pub(super) struct Run {
     pub(super) save_to: Option<oneshot::Sender<Snapshot>>,
     pub(super) saved_at: Instant,
     pub(super) saved_step: u32,
-    pub(super) previewed_at: Instant,
+    /// None until there was something to see.
+    pub(super) previewed_at: Option<Instant>,
     /// Whether the region was told.
     pub(super) located: bool,
 }
@@ -49,7 +50,7 @@ impl Run {
             save_to: None,
             saved_at: now,
             saved_step: progress.step,
-            previewed_at: now,
+            previewed_at: None,
             located: false,
         }
     }

@@ -49,11 +49,12 @@ impl EngineThread<'_> {
         }
     }
 
-    /// Previews an edit, unless the last preview is still waiting to be published.
+    /// Previews an edit as soon as there is something to see, then from time to time, unless the last preview is still waiting to be
+    /// published.
     pub(super) fn preview_if_due(&mut self, index: usize) {
         let run = &mut self.runs[index];
-        if run.progress.step == run.first_step.unwrap_or_default()
-            || run.previewed_at.elapsed() < self.intervals.preview_every
+        let every = self.intervals.preview_every;
+        if run.previewed_at.is_some_and(|at| at.elapsed() < every)
             || run.sink.previews.capacity() == 0
         {
             return;
@@ -61,9 +62,9 @@ impl EngineThread<'_> {
         let id = run.id;
         let (preview, took) = self.editor.call(&[id], |editor| editor.preview(id));
         metrics::stage("preview", took);
-        run.previewed_at = Instant::now();
         run.sink.device.add(took);
         if let Ok(Some(jpeg)) = preview {
+            run.previewed_at = Some(Instant::now());
             let _ = run.sink.previews.try_send((run.progress.step, jpeg));
         }
     }

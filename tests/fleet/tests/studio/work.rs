@@ -1,7 +1,9 @@
 //! Edits made, seen, corrected, proved and taken back.
 
-use anyhow::{Result, ensure};
-use serde_json::json;
+use anyhow::{Context, Result, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::browser::Browser;
 use crate::server::Server;
@@ -93,6 +95,21 @@ async fn an_edit_is_seen_branched_mended_and_proved() -> Result<()> {
     browser.click("[data-act=mask]").await?;
     browser.shows("canvas.paint").await?;
     browser.until("!document.querySelector('.busy')").await?;
+    // A picture that is dropped into it is the mask, not a new session.
+    let dropped = "const done = arguments[arguments.length - 1], white = new OffscreenCanvas(2, 2), context = white.getContext('2d');
+        context.fillStyle = '#fff';
+        context.fillRect(0, 0, 2, 2);
+        white.convertToBlob().then((blob) => {
+            const files = new DataTransfer();
+            files.items.add(new File([blob], 'mask.png', { type: 'image/png' }));
+            dispatchEvent(new DragEvent('drop', { dataTransfer: files }));
+            done(true);
+        })";
+    browser.run_async(dropped).await?;
+    browser
+        .until("document.querySelector('canvas.paint')?.getContext('2d').getImageData(1, 1, 1, 1).data[3] > 127")
+        .await?;
+    browser.click("[aria-label='Undo stroke']").await?;
     browser.click("canvas.paint").await?;
     browser.click(".tools [data-way=brush]").await?;
     browser
@@ -114,9 +131,64 @@ async fn an_edit_is_seen_branched_mended_and_proved() -> Result<()> {
         proof.starts_with("0 of ") && proof.contains("2 turns"),
         "{proof}"
     );
+    repeats(&server, &browser).await?;
     let errors = browser.errors().await?;
     ensure!(errors.is_empty(), "{errors:?}");
     browser.end().await
+}
+
+/// A turn that another client made in the region of the first is the same where it is repeated outside the page.
+async fn repeats(server: &Server, browser: &Browser) -> Result<()> {
+    let address = browser.address().await?;
+    let (_, session) = address.split_once('#').context("no session")?;
+    let path = format!("/v1/sessions/{session}");
+    let tree = server.api(Method::GET, &path, String::new()).await?;
+    let first = &tree["tree"][0]["id"];
+    let turn = json!({ "instruction": "make the sofa red", "parent": first, "region": { "edit": first }, "reuse": "none" });
+    let path = format!("{path}/edits");
+    let posted = server.api(Method::POST, &path, turn.to_string()).await?;
+    succeeded(browser, 4).await?;
+    current(browser, "5").await?;
+    browser
+        .until("document.querySelector('.facts h2').textContent === 'make the sofa red'")
+        .await?;
+    browser.click("[data-act=repeat]").await?;
+    browser.shows("dialog pre").await?;
+    let texts = "return [...document.querySelectorAll('dialog pre')].map((one) => one.textContent)";
+    let texts = browser.run(texts).await?;
+    let [curl, command, python] = [0, 1, 2].map(|i| texts[i].as_str().unwrap_or_default());
+    let region = json!({ "edit": first }).to_string();
+    ensure!(curl.contains(&region) && !curl.contains("mask"), "{curl}");
+    for flag in ["--reuse none", "--mask mask.png", "--matte"] {
+        ensure!(command.contains(flag), "{flag} is not in {command}");
+    }
+    let ran = Command::new("python3")
+        .args(["-c", python])
+        .env("LIMEKILN_KEY", &server.key)
+        .current_dir(server.folder.path())
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&ran.stdout);
+    ensure!(
+        ran.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    let event: Value = said
+        .lines()
+        .find_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+        .context("no event")?;
+    let small = async |edit: &Value| -> Result<_> {
+        let edit = edit.as_str().context("no edit")?;
+        let url = format!(
+            "{}/v1/edits/{edit}/result?format=png&max_side=100",
+            server.url
+        );
+        let asked = reqwest::Client::new().get(url).bearer_auth(&server.key);
+        Ok(asked.send().await?.error_for_status()?.bytes().await?)
+    };
+    ensure!(small(&posted["id"]).await? == small(&event["edit"]).await?);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -240,11 +240,7 @@ impl Editor for LimeEditor {
         let State::Edit(edit) = &open.state else {
             return None;
         };
-        let shown = edit
-            .latents()
-            .map_err(BoxError::from)
-            .and_then(|latents| open.model.colors.preview(&latents));
-        match shown {
+        match open.model.colors.preview(edit.clean()?) {
             Ok(jpeg) => jpeg,
             Err(error) => {
                 tracing::debug!(%run, %error, "no preview");
