@@ -9,6 +9,9 @@ use limekiln_jobs::{Failure, FailureClass};
 use super::calls::CallTimer;
 use crate::{Editor, Factory, Progress, RunId, metrics};
 
+/// What a step came to for each of its runs.
+type Answers = Vec<Result<Progress, Failure>>;
+
 pub(super) struct GuardedEditor<'a> {
     editor: Box<dyn Editor>,
     timer: &'a CallTimer,
@@ -40,10 +43,7 @@ impl<'a> GuardedEditor<'a> {
     }
 
     /// Advances these runs by one step.
-    pub(super) fn step(
-        &mut self,
-        runs: &[RunId],
-    ) -> (Result<Vec<Result<Progress, Failure>>, Failure>, Duration) {
+    pub(super) fn step(&mut self, runs: &[RunId]) -> (Result<Answers, Failure>, Duration) {
         let editor = self.editor.as_mut();
         guarded(self.timer, runs, true, || editor.step(runs))
     }
