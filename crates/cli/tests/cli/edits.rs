@@ -389,6 +389,38 @@ fn settings_come_from_the_environment_too() {
 }
 
 #[test]
+fn paths_are_switched_off_and_named() {
+    let context = TestContext::new();
+    context.write("a.png", png(gradient(64, 64)));
+    let run = |off: &str, dtype: &str| {
+        let model = checkpoint("sd1");
+        let args = ["edit", "a.png", "make the sofa red", "--preset", "base"];
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_limekiln"))
+            .args(args)
+            .args(["--steps", "1", "--json", "--device", "cpu"])
+            .args(["--dtype", dtype, "--model", model.as_str()])
+            .current_dir(context.path(""))
+            .env("LIMEKILN_PATHS_OFF", off)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let report = serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default();
+        (report["dtype"].as_str().map(str::to_owned), told)
+    };
+    let off = "bf16-amx, bf16-avx512";
+    assert_eq!(run(off, "bf16").0.as_deref(), Some("bf16"));
+    let (dtype, told) = run(off, "auto");
+    assert_eq!(dtype.as_deref(), Some("f32"));
+    assert!(told.contains("--dtype auto: f32"), "{told}");
+    // Whatever this processor has.
+    let (dtype, told) = run("", "auto");
+    assert!(told.contains(&format!("--dtype auto: {}", dtype.unwrap())));
+    let (dtype, told) = run("bf16-amy", "bf16");
+    assert_eq!(dtype, None);
+    assert!(told.contains("bf16-amx and bf16-avx512 can"), "{told}");
+}
+
+#[test]
 fn nothing_to_locate_is_said_and_edited_plainly() {
     let context = TestContext::new();
     context.write("a.png", png(gradient(64, 64)));

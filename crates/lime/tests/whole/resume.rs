@@ -227,6 +227,19 @@ fn refuses(model: &Model, asked: &Request, calls: usize) {
             .is_none()
     );
 
+    // So do those that other instructions computed.
+    let header = u64::from_le_bytes(saved[..8].try_into().unwrap()) as usize;
+    let text = String::from_utf8(saved[8..8 + header].to_vec()).unwrap();
+    let text = text.replacen(r#"\"stage\":"#, r#"\"path\":\"bf16-other\",\"stage\":"#, 1);
+    assert!(text.contains("bf16-other"));
+    let length = (text.len() as u64).to_le_bytes();
+    let other = [&length[..], text.as_bytes(), &saved[8 + header..]].concat();
+    assert!(
+        Edit::resume(model, asked.clone(), &other)
+            .unwrap()
+            .is_none()
+    );
+
     for length in (0..saved.len()).step_by(97) {
         assert!(
             Edit::resume(model, asked.clone(), &saved[..length]).is_err(),

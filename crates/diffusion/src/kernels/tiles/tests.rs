@@ -14,7 +14,8 @@ use crate::kernels::{After, Attention, Backend, Before, Builder, Padding};
 /// The paths that this processor has; the plain one always.
 fn paths() -> Vec<&'static Tiles> {
     let all: [&'static Tiles; 3] = [&Tiles(Path::Plain), &Tiles(Path::Amx), &Tiles(Path::Avx512)];
-    let (found, lacking): (Vec<_>, Vec<_>) = all.into_iter().partition(|tiles| tiles.0.found());
+    let (found, lacking): (Vec<&Tiles>, Vec<&Tiles>) =
+        all.into_iter().partition(|tiles| tiles.0.found());
     for tiles in lacking {
         eprintln!("skipped: this processor has no {}", tiles.0.name());
     }
