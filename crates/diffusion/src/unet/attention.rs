@@ -7,6 +7,7 @@ use candle_core::{Result, Tensor};
 use super::call::Call;
 use crate::control::{Kind, Site, Tap};
 use crate::kernels::{self, Backend, Builder, Linear};
+use crate::profile;
 
 /// The key and value projections of every layer that attends to the text, in the order of construction.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +23,7 @@ impl Projections {
     pub(super) fn project(&self, states: &Tensor) -> Result<Vec<Tensor>> {
         self.0
             .iter()
-            .map(|projection| projection.forward(states))
+            .map(|projection| linear(projection, states))
             .collect()
     }
 }
@@ -95,24 +96,30 @@ impl Attention {
     ) -> Result<Tensor> {
         let attended = match &self.keys {
             KeysFrom::Picture(projection) => {
-                let both = projection.forward(x)?;
+                let both = linear(projection, x)?;
                 let width = both.dim(2)? / 3;
                 let part = |i: usize| both.narrow(2, i * width, width);
                 let how = kernels::Attention::plain(self.heads);
-                self.backend.attend(&part(0)?, &part(1)?, &part(2)?, how)?
+                let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
+                profile::attention(profile::Kind::SelfAttention, &queries, &keys, || {
+                    self.backend.attend(&queries, &keys, &values, how)
+                })?
             }
             KeysFrom::Text(projection, index) => {
                 let both = call.text.layer(*index)?;
                 let width = both.dim(2)? / 2;
                 let (keys, values) = (both.narrow(2, 0, width)?, both.narrow(2, width, width)?);
                 let bias = call.control.bias(site)?;
-                let queries = projection.forward(x)?;
+                let queries = linear(projection, x)?;
                 let how = kernels::Attention {
                     heads: self.heads,
                     bias: bias.as_ref(),
                     probabilities: call.control.wants_probabilities(site),
                 };
-                let attended = self.backend.attend(&queries, &keys, &values, how)?;
+                let attended =
+                    profile::attention(profile::Kind::TextAttention, &queries, &keys, || {
+                        self.backend.attend(&queries, &keys, &values, how)
+                    })?;
                 if let Some(probabilities) = &attended.probabilities {
                     call.control.probabilities(site, probabilities)?;
                 }
@@ -121,10 +128,16 @@ impl Attention {
         };
         let tap = Tap::Attention(*site);
         if call.control.wants_features(&tap) {
-            let features = self.out.forward(&attended.values)?;
+            let features = linear(&self.out, &attended.values)?;
             call.control.features(&tap, &features)?;
             return features + residual;
         }
-        self.out.forward_add(&attended.values, residual)
+        profile::layer(profile::Kind::Linear, &attended.values, || {
+            self.out.forward_add(&attended.values, residual)
+        })
     }
+}
+
+fn linear(layer: &Arc<dyn Linear>, x: &Tensor) -> Result<Tensor> {
+    profile::layer(profile::Kind::Linear, x, || layer.forward(x))
 }
