@@ -1,8 +1,8 @@
-//! What goes wrong while the fleet is measured.
+//! What goes wrong while the fleet or the networks are measured.
 
 use std::time::Duration;
 
-/// What goes wrong while the fleet is measured.
+/// What goes wrong while the fleet or the networks are measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -44,6 +44,18 @@ pub enum Error {
         /// Edits that have not ended.
         unfinished: u64,
     },
+    /// A network's, or a checkpoint's.
+    #[error(transparent)]
+    Diffusion(#[from] limekiln_diffusion::Error),
+    /// An edit's.
+    #[error(transparent)]
+    Lime(#[from] limekiln_lime::Error),
+    /// The folder of random weights can't be written.
+    #[error("the folder of random weights: {0}")]
+    Weights(#[source] std::io::Error),
+    /// What is to be measured does not fit the model.
+    #[error("{0}")]
+    Unfit(String),
     /// Told to stop.
     #[error("interrupted")]
     Interrupted,

@@ -1,4 +1,4 @@
-//! What measures the fleet. Nothing here runs in production.
+//! What measures the fleet and the networks. Nothing here runs in production.
 //!
 //! # Layout
 //!
@@ -8,6 +8,7 @@
 //! | [`queue`] | edits a second through coordinator, broker and worker, and how soon one starts |
 //! | [`company`] | edits a second with several of them sharing the network's calls |
 //! | [`fairness`] | how soon edits of both classes start, beside idle workers and on a fleet full of bulk |
+//! | [`networks`] | seconds and memory of the networks, of whole edits and of loading, on random weights or a model's |
 //! | `sandbox`, `error` | a database, queues and keys of its own, and the processes on them; what goes wrong |
 //! | [`tables`] | milliseconds of each statement that the fleet runs steadily, on full tables |
 //!
@@ -17,6 +18,7 @@
 pub mod company;
 mod error;
 pub mod fairness;
+pub mod networks;
 mod null;
 pub mod queue;
 mod sandbox;

@@ -19,6 +19,7 @@
 //! | `progress`, `sheet` | how far an edit is; pictures side by side |
 
 mod args;
+mod bench;
 mod color;
 mod demo;
 mod download;
@@ -43,7 +44,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use args::{Cli, Command, Eval};
+use args::{Bench, Cli, Command, Eval};
 
 /// candle allocates and frees large buffers at every operation. mimalloc keeps them for the next one, while the system
 /// allocator returns them to the kernel each time.
@@ -85,6 +86,14 @@ fn main() -> ExitCode {
         Command::Rooms(args) => rooms::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Eval(Eval::Rooms(args)) => eval::run(args),
+        Command::Bench(
+            part @ (Bench::Unet(_)
+            | Bench::Vae(_)
+            | Bench::Text(_)
+            | Bench::Edit(_)
+            | Bench::Segment(_)
+            | Bench::Load(_)),
+        ) => bench::run(part),
         command => fleet::environment(command).and_then(|()| fleet::run(command)),
     };
     match done {

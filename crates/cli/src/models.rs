@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use limekiln_diffusion::Error;
 use limekiln_diffusion::checkpoint::{Checkpoint, Hub, OpenOptions, Progress, Source};
 use limekiln_diffusion::device::{DeviceChoice, DtypeChoice, paths};
 use limekiln_diffusion::model::Model;
@@ -29,18 +30,23 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
+    /// A model by its name alone, on the processor.
+    pub(crate) fn on_processor(model: &str) -> Self {
+        Self {
+            source: source(model),
+            options: OpenOptions::default(),
+            built_in: model == BUILT_IN,
+            device: DeviceChoice::Cpu,
+            dtype: None,
+        }
+    }
+
     /// Checks the arguments.
     ///
     /// # Errors
     ///
     /// [`Usage`] for a device or number type that there is not.
     pub(crate) fn new(args: &ModelArgs) -> Result<Self> {
-        let built_in = args.model == BUILT_IN;
-        let source = if built_in {
-            Source::Embedded(limekiln_rooms::checkpoint_files())
-        } else {
-            Checkpoint::parse_source(&args.model)
-        };
         let device = args
             .device
             .parse()
@@ -55,9 +61,9 @@ impl Choice {
             ..OpenOptions::default()
         };
         Ok(Self {
-            source,
+            source: source(&args.model),
             options,
-            built_in,
+            built_in: args.model == BUILT_IN,
             device,
             dtype,
         })
@@ -109,6 +115,21 @@ impl Choice {
         } else {
             DtypeChoice::Bf16
         });
+        let checkpoint = self
+            .checkpoint(progress)
+            .context("the model can't be opened")?;
+        Ok(Model {
+            window_least: self.window_least(),
+            ..Model::load(checkpoint, &device, dtype.dtype(&device))?
+        })
+    }
+
+    /// Opens the checkpoint; nothing is loaded yet.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(crate) fn checkpoint(&self, progress: Progress) -> Result<Checkpoint, Error> {
         let options = OpenOptions {
             hub: Some(Hub {
                 progress,
@@ -116,12 +137,21 @@ impl Choice {
             }),
             ..self.options.clone()
         };
-        let checkpoint =
-            Checkpoint::open(&self.source, &options).context("the model can't be opened")?;
-        Ok(Model {
-            window_least: self.built_in.then_some(limekiln_rooms::WINDOW_LEAST),
-            ..Model::load(checkpoint, &device, dtype.dtype(&device))?
-        })
+        Checkpoint::open(&self.source, &options)
+    }
+
+    /// As [`Model::window_least`].
+    pub(crate) fn window_least(&self) -> Option<usize> {
+        self.built_in.then_some(limekiln_rooms::WINDOW_LEAST)
+    }
+}
+
+/// Where the model that a user names is.
+fn source(model: &str) -> Source {
+    if model == BUILT_IN {
+        Source::Embedded(limekiln_rooms::checkpoint_files())
+    } else {
+        Checkpoint::parse_source(model)
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`scheduler`], [`noise`] | trajectories as diffusers steps them, noise as torch draws it |
 //! | [`picture`] | pictures to tensors and back |
 //! | [`pulse`] | signs of life of a long computation |
+//! | [`profile`] | how long each kind of layer takes |
 //! | [`device`], [`model`] | where it runs, and everything loaded |
 
 pub mod checkpoint;
@@ -27,6 +28,7 @@ mod kernels;
 pub mod model;
 pub mod noise;
 pub mod picture;
+pub mod profile;
 pub mod pulse;
 pub mod scheduler;
 pub mod text;

@@ -7,6 +7,7 @@ use candle_nn::VarBuilder;
 
 use crate::config::VaeConfig;
 use crate::kernels::{self, After, Backend, Before, Builder, Conv, GroupNorm, Linear, Padding};
+use crate::profile::{self, Kind};
 use crate::unet::resnet::{Resnet, Upsample};
 use crate::{Error, pulse};
 
@@ -120,8 +121,10 @@ impl Out {
     }
 
     fn forward(&self, x: &Tensor) -> Computed<Tensor> {
-        self.conv
-            .forward_with(x, Before::NormSilu(&self.norm), After::default())
+        profile::layer(Kind::Conv3, x, || {
+            self.conv
+                .forward_with(x, Before::NormSilu(&self.norm), After::default())
+        })
     }
 }
 
@@ -146,15 +149,22 @@ impl Attention {
 
     fn forward(&self, x: &Tensor) -> Computed<Tensor> {
         let (_, channels, height, width) = x.dims4()?;
-        let normed = self.backend.group_norm(&self.norm, x)?;
-        let qkv = self.qkv.forward(&self.backend.tokens(&normed)?)?;
+        let normed = profile::layer(Kind::GroupNorm, x, || {
+            self.backend.group_norm(&self.norm, x)
+        })?;
+        let tokens = self.backend.tokens(&normed)?;
+        let qkv = profile::layer(Kind::Linear, &tokens, || self.qkv.forward(&tokens))?;
         let part = |i: usize| qkv.narrow(2, i * channels, channels);
         let how = kernels::Attention::plain(1);
-        let attended = self
-            .backend
-            .attend(&part(0)?, &part(1)?, &part(2)?, how)?
-            .values;
-        let y = self.out.forward_add(&attended, &self.backend.tokens(x)?)?;
+        let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
+        let attended = profile::attention(Kind::SelfAttention, &queries, &keys, || {
+            self.backend.attend(&queries, &keys, &values, how)
+        })?
+        .values;
+        let pixels = self.backend.tokens(x)?;
+        let y = profile::layer(Kind::Linear, &attended, || {
+            self.out.forward_add(&attended, &pixels)
+        })?;
         self.backend.map(&y, height, width)
     }
 }
@@ -232,14 +242,14 @@ impl Encoder {
     }
 
     fn forward(&self, pixels: &Tensor) -> Computed<Tensor> {
-        let mut x = self.conv_in.forward(pixels)?;
+        let mut x = profile::layer(Kind::Conv3, pixels, || self.conv_in.forward(pixels))?;
         for (resnets, down) in &self.blocks {
             for resnet in resnets {
                 x = resnet.forward(&x, None)?;
                 pulse::beat();
             }
             if let Some(down) = down {
-                x = down.forward(&x)?;
+                x = profile::layer(Kind::Conv3, &x, || down.forward(&x))?;
             }
         }
         self.out.forward(&self.mid.forward(&x)?)
@@ -281,7 +291,8 @@ impl Decoder {
     }
 
     fn forward(&self, latents: &Tensor) -> Computed<Tensor> {
-        let mut x = self.mid.forward(&self.conv_in.forward(latents)?)?;
+        let x = profile::layer(Kind::Conv3, latents, || self.conv_in.forward(latents))?;
+        let mut x = self.mid.forward(&x)?;
         for (resnets, up) in &self.blocks {
             for resnet in resnets {
                 x = resnet.forward(&x, None)?;

@@ -5,10 +5,10 @@
 //! | module | holds |
 //! |---|---|
 //! | `budget` | [`Budget`], [`Share`] |
-//! | `system` | what the machine or its container allows, what the process has, and giving back what is free |
+//! | `system` | what the machine or its container allows, what the process has and had, and giving back what is free |
 
 mod budget;
 mod system;
 
 pub use budget::{Budget, Share, TooLarge, mib};
-pub use system::{available, give_back, give_back_by, resident};
+pub use system::{available, give_back, give_back_by, peak, peak_forget, resident};

@@ -18,6 +18,17 @@ pub fn resident() -> Option<u64> {
     kib("/proc/self/status", "VmRSS:")
 }
 
+/// The most bytes of the process that were in memory at once, since it began or since [`peak_forget`]. None where the system does
+/// not say.
+pub fn peak() -> Option<u64> {
+    kib("/proc/self/status", "VmHWM:")
+}
+
+/// Lets [`peak`] begin anew with what is in memory now; where the system refuses, the peak stays that of the whole process.
+pub fn peak_forget() {
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
 static GIVE_BACK: OnceLock<fn()> = OnceLock::new();
 
 /// Says how this process gives memory back; the first to say it counts. It depends on the allocator, which the program
@@ -96,5 +107,16 @@ mod tests {
     fn a_process_has_less_than_the_machine() {
         let (all, ours) = (available().unwrap(), resident().unwrap());
         assert!(0 < ours && ours < all, "{ours} of {all}");
+    }
+
+    #[test]
+    fn the_peak_is_that_since_it_was_forgotten() {
+        let peak_of = |bytes: usize| {
+            peak_forget();
+            std::hint::black_box(vec![1u8; bytes]);
+            peak().unwrap()
+        };
+        let (large, small) = (peak_of(256 << 20), peak_of(1 << 20));
+        assert!(small + (128 << 20) < large, "{small}, {large}");
     }
 }

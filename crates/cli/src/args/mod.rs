@@ -2,6 +2,7 @@
 //!
 //! One `clap::Args` struct per concern; [`crate::settings`] turns them into validated settings, once.
 
+mod bench;
 mod bounds;
 mod color;
 mod edit;
@@ -14,6 +15,9 @@ mod preset;
 mod rooms;
 mod verify;
 
+pub(crate) use bench::{
+    EditedArgs, LoadArgs, NetworkArgs, SegmentedArgs, ShapeArg, TextArgs, UnetArgs, VaeArgs,
+};
 pub(crate) use bounds::BoundsArgs;
 pub(crate) use color::ColorArgs;
 pub(crate) use edit::EditArgs;
@@ -85,7 +89,7 @@ pub(crate) enum Command {
     Keys(Box<KeysArgs>),
     Tenants(Box<TenantsArgs>),
     Doctor(Box<DoctorArgs>),
-    /// Measure the fleet
+    /// Measure the fleet or the networks
     #[command(subcommand)]
     Bench(Bench),
 }
@@ -97,6 +101,18 @@ pub(crate) enum Bench {
     Fairness(Box<FairnessArgs>),
     Tables(Box<TablesArgs>),
     Company(Box<CompanyArgs>),
+    /// Measure one call of the U-Net
+    Unet(UnetArgs),
+    /// Measure the VAE: a picture into latents, and latents into a picture
+    Vae(VaeArgs),
+    /// Measure one call of the text encoder
+    Text(TextArgs),
+    /// Measure a whole edit of a drawn room
+    Edit(EditedArgs),
+    /// Measure the segmentation of a picture's features
+    Segment(SegmentedArgs),
+    /// Measure loading: a checkpoint's fingerprint, and its networks built
+    Load(LoadArgs),
 }
 
 /// The parts of `eval`.

@@ -118,7 +118,15 @@ pub(crate) fn run(command: &Command) -> Result<()> {
                 company::run(args, shutdown).await
             })
         }
-        Command::Edit(_)
+        Command::Bench(
+            Bench::Unet(_)
+            | Bench::Vae(_)
+            | Bench::Text(_)
+            | Bench::Edit(_)
+            | Bench::Segment(_)
+            | Bench::Load(_),
+        )
+        | Command::Edit(_)
         | Command::Verify(_)
         | Command::Rooms(_)
         | Command::Demo(_)

@@ -56,6 +56,12 @@ impl<C> Component<C> {
         self.weights.tensors.keys().map(String::as_str)
     }
 
+    /// Numbers in all tensors.
+    pub fn parameters(&self) -> usize {
+        let shapes = self.weights.tensors.values().map(|stored| &stored.shape);
+        shapes.map(|shape| shape.iter().product::<usize>()).sum()
+    }
+
     /// To be called once the network is built: the tensors that it did not ask for, in a sentence. None where there are none.
     pub fn spare(&self) -> Option<String> {
         let asked = self.weights.asked();

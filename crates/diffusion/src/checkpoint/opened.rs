@@ -87,6 +87,11 @@ impl Checkpoint {
         self.files.fingerprint()
     }
 
+    /// Numbers in the tensors of all networks.
+    pub fn parameters(&self) -> usize {
+        self.unet.parameters() + self.vae.parameters() + self.text.parameters()
+    }
+
     /// What single configurations cannot see: whether they fit.
     pub(super) fn check(&self, source: &Source) -> Result<(), Error> {
         self.unet.types_check()?;

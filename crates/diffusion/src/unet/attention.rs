@@ -7,6 +7,7 @@ use candle_core::{Result, Tensor};
 use super::call::{Call, joined, rows};
 use crate::control::{Kind, Site, Tap};
 use crate::kernels::{self, Backend, Builder, Linear};
+use crate::profile;
 
 /// The key and value projections of every layer that attends to the text, in the order of construction.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +23,7 @@ impl Projections {
     pub(super) fn project(&self, states: &Tensor) -> Result<Vec<Tensor>> {
         self.0
             .iter()
-            .map(|projection| projection.forward(states))
+            .map(|projection| linear(projection, states))
             .collect()
     }
 }
@@ -95,18 +96,22 @@ impl Attention {
     ) -> Result<Tensor> {
         let attended = match &self.keys {
             KeysFrom::Picture(projection) => {
-                let both = projection.forward(x)?;
+                let both = linear(projection, x)?;
                 let width = both.dim(2)? / 3;
                 let part = |i: usize| both.narrow(2, i * width, width);
                 let how = kernels::Attention::plain(self.heads);
-                let attended = self.backend.attend(&part(0)?, &part(1)?, &part(2)?, how)?;
+                let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
+                let attended =
+                    profile::attention(profile::Kind::SelfAttention, &queries, &keys, || {
+                        self.backend.attend(&queries, &keys, &values, how)
+                    })?;
                 attended.values
             }
             KeysFrom::Text(projection, index) => {
                 let both = call.text.layer(*index)?;
                 let width = both.dim(2)? / 2;
                 let (keys, values) = (both.narrow(2, 0, width)?, both.narrow(2, width, width)?);
-                let queries = projection.forward(x)?;
+                let queries = linear(projection, x)?;
                 self.to_seen(&queries, (&keys, &values), site, call)?
             }
         };
@@ -116,11 +121,13 @@ impl Attention {
             let (values, residual) = (rows(&attended, &part.rows)?, rows(residual, &part.rows)?);
             outputs.push(match part.seen_by {
                 Some(member) => {
-                    let features = self.out.forward(&values)?;
+                    let features = linear(&self.out, &values)?;
                     call.members[member].control.features(&tap, &features)?;
                     (features + residual)?
                 }
-                None => self.out.forward_add(&values, &residual)?,
+                None => profile::layer(profile::Kind::Linear, &values, || {
+                    self.out.forward_add(&values, &residual)
+                })?,
             });
         }
         joined(outputs)
@@ -150,7 +157,10 @@ impl Attention {
                 probabilities: part.seen_by.is_some(),
             };
             let (queries, keys, values) = (part_of(queries)?, part_of(keys)?, part_of(values)?);
-            let attended = self.backend.attend(&queries, &keys, &values, how)?;
+            let attended =
+                profile::attention(profile::Kind::TextAttention, &queries, &keys, || {
+                    self.backend.attend(&queries, &keys, &values, how)
+                })?;
             if let (Some(member), Some(probabilities)) = (part.seen_by, &attended.probabilities) {
                 call.members[member]
                     .control
@@ -160,4 +170,8 @@ impl Attention {
         }
         joined(outputs)
     }
+}
+
+fn linear(layer: &Arc<dyn Linear>, x: &Tensor) -> Result<Tensor> {
+    profile::layer(profile::Kind::Linear, x, || layer.forward(x))
 }

@@ -11,6 +11,7 @@ use super::transformer::Transformer;
 use crate::config::{Level, UnetConfig};
 use crate::control::Part;
 use crate::kernels::{Backend, Builder, Conv, Padding};
+use crate::profile::{self, Kind};
 use crate::pulse;
 
 /// A residual block and, in blocks that attend, the spatial transformer after it.
@@ -164,7 +165,7 @@ impl DownBlock {
             call.skips.push(x.clone());
         }
         if let Some(conv) = &self.downsample {
-            x = conv.forward(&x)?;
+            x = profile::layer(Kind::Conv3, &x, || conv.forward(&x))?;
             call.skips.push(x.clone());
         }
         Ok(x)
@@ -202,7 +203,8 @@ impl UpBlock {
             let Some(skip) = call.skips.pop() else {
                 bail!("an up block has more layers than there are skips")
             };
-            x = layer.forward(&self.backend.join(&x, &skip)?, call)?;
+            x = profile::layer(Kind::Join, &x, || self.backend.join(&x, &skip))?;
+            x = layer.forward(&x, call)?;
         }
         match (&self.upsample, call.skips.last()) {
             (Some(upsample), Some(skip)) => {

@@ -32,6 +32,7 @@ use crate::Error;
 use crate::config::UnetConfig;
 use crate::control::{Control, Member};
 use crate::kernels::{After, Before, Builder, Conv, GroupNorm};
+use crate::profile::{self, Kind};
 
 pub use context::TextContext;
 
@@ -159,7 +160,7 @@ impl Unet {
                 text.rows(),
             ))));
         }
-        let mut x = self.conv_in.forward(sample)?;
+        let mut x = profile::layer(Kind::Conv3, sample, || self.conv_in.forward(sample))?;
         let time = &self.time;
         let mut call = Call {
             time: time.forward(timesteps, sample.dtype(), sample.device())?,
@@ -174,9 +175,10 @@ impl Unet {
         for block in &self.up {
             x = block.forward(x, &mut call)?;
         }
-        let y =
+        let y = profile::layer(Kind::Conv3, &x, || {
             self.conv_out
-                .forward_with(&x, Before::NormSilu(&self.norm_out), After::default())?;
+                .forward_with(&x, Before::NormSilu(&self.norm_out), After::default())
+        })?;
         Ok(y.contiguous()?)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 
 use crate::kernels::{After, Before, Builder, Conv, GroupNorm, Linear};
+use crate::profile::{self, Kind};
 
 /// Two normalised convolutions around a shift by time, and a shortcut.
 #[derive(Clone, Debug)]
@@ -51,19 +52,22 @@ impl Resnet {
             shift: shift.as_ref(),
             residual: None,
         };
-        let hidden = self
-            .conv1
-            .forward_with(x, Before::NormSilu(&self.norm1), after)?;
+        let hidden = profile::layer(Kind::Conv3, x, || {
+            self.conv1
+                .forward_with(x, Before::NormSilu(&self.norm1), after)
+        })?;
         let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(x)?,
+            Some(conv) => profile::layer(Kind::Conv1, x, || conv.forward(x))?,
             None => x.clone(),
         };
         let after = After {
             shift: None,
             residual: Some(&shortcut),
         };
-        self.conv2
-            .forward_with(&hidden, Before::NormSilu(&self.norm2), after)
+        profile::layer(Kind::Conv3, &hidden, || {
+            self.conv2
+                .forward_with(&hidden, Before::NormSilu(&self.norm2), after)
+        })
     }
 }
 
@@ -79,7 +83,9 @@ impl Upsample {
 
     /// To the given (height, width).
     pub(crate) fn forward(&self, x: &Tensor, (height, width): (usize, usize)) -> Result<Tensor> {
-        self.0
-            .forward_with(x, Before::Resize(height, width), After::default())
+        profile::layer(Kind::Conv3, x, || {
+            self.0
+                .forward_with(x, Before::Resize(height, width), After::default())
+        })
     }
 }

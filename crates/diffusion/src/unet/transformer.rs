@@ -9,6 +9,7 @@ use super::call::{Call, rows};
 use crate::config::{Level, UnetConfig};
 use crate::control::{Kind, Part, Site, Tap};
 use crate::kernels::{Backend, Builder, GroupNorm, LayerNorm, Linear};
+use crate::profile::{self, Kind as Layer};
 
 /// Epsilon of the normalisation before the projection, fixed in diffusers.
 const NORM_EPS: f64 = 1e-6;
@@ -64,11 +65,16 @@ impl Block {
                 kind: attention.kind(),
                 ..site
             };
-            let normed = self.backend.layer_norm(norm, &x)?;
+            let normed = self.normed(norm, &x)?;
             x = attention.forward(&normed, &x, &site, call)?;
         }
-        let normed = self.backend.layer_norm(&self.norm3, &x)?;
-        self.out.forward_add(&self.gate.forward_gated(&normed)?, &x)
+        let normed = self.normed(&self.norm3, &x)?;
+        let gated = profile::layer(Layer::Gated, &normed, || self.gate.forward_gated(&normed))?;
+        profile::layer(Layer::Linear, &gated, || self.out.forward_add(&gated, &x))
+    }
+
+    fn normed(&self, norm: &LayerNorm, x: &Tensor) -> Result<Tensor> {
+        profile::layer(Layer::LayerNorm, x, || self.backend.layer_norm(norm, x))
     }
 }
 
@@ -132,13 +138,18 @@ impl Transformer {
             height,
             width,
         };
-        let normed = self.backend.group_norm(&self.norm, x)?;
-        let mut hidden = self.proj_in.forward(&self.backend.tokens(&normed)?)?;
+        let normed = profile::layer(Layer::GroupNorm, x, || {
+            self.backend.group_norm(&self.norm, x)
+        })?;
+        let tokens = self.backend.tokens(&normed)?;
+        let mut hidden = profile::layer(Layer::Linear, &tokens, || self.proj_in.forward(&tokens))?;
         for (depth, block) in self.blocks.iter().enumerate() {
             hidden = block.forward(hidden, Site { depth, ..site }, call)?;
         }
         let pixels = self.backend.tokens(x)?;
-        let hidden = self.proj_out.forward_add(&hidden, &pixels)?;
+        let hidden = profile::layer(Layer::Linear, &hidden, || {
+            self.proj_out.forward_add(&hidden, &pixels)
+        })?;
         let out = self.backend.map(&hidden, height, width)?;
         let tap = Tap::Transformer(site);
         for part in call.parts_by_features(&tap) {
