@@ -99,7 +99,9 @@ fn guest() -> impl Strategy<Value = Guest> {
 }
 
 /// What must be the same: latents, picture, region, map.
-fn essence(outcome: &Outcome) -> (Vec<u32>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u32>>) {
+type Essence = (Vec<u32>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u32>>);
+
+fn essence(outcome: &Outcome) -> Essence {
     let decoded = decoded(outcome);
     let latents: Vec<f32> = decoded.latents.flatten_all().unwrap().to_vec1().unwrap();
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
