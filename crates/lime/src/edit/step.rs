@@ -7,6 +7,7 @@ use limekiln_diffusion::{model::Model, unet::TextContext};
 
 use super::{
     machine::Edit,
+    setup::Texts,
     stage::{Progress, Stage},
 };
 use crate::{
@@ -55,6 +56,8 @@ impl Edit {
             Some(window) => window.cut(&self.setup.picture)?,
             None => self.setup.picture.clone(),
         };
+        let done = || Error::Request("all steps of this edit are done".into());
+        let Texts { instruction, empty } = self.setup.texts.as_ref().ok_or_else(done)?;
         let blank = picture.zeros_like()?;
         let mut rows = Vec::with_capacity(shown.len());
         let mut texts = Vec::with_capacity(shown.len());
@@ -66,9 +69,9 @@ impl Edit {
             };
             rows.push(Tensor::cat(&[latents, condition], 1)?);
             texts.push(if *lane == Lane::Text {
-                &self.setup.text
+                instruction
             } else {
-                &self.setup.empty
+                empty
             });
         }
         Ok(Inputs {
