@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use image::GrayImage;
 use limekiln_blobs::Key;
-use limekiln_jobs::{ArtifactKind, Digest, EditId, ErrorKind, Retryable, TenantId};
+use limekiln_jobs::{ArtifactKind, Digest, EditId, ErrorKind, ImageId, Retryable, TenantId};
 use limekiln_memory::{TooLarge, mib};
 use limekiln_pictures::{
     Error, Format, Layers as Layered, Left, Limits, Source, Wish, leave, leave_bytes, leave_layers,
@@ -104,6 +104,29 @@ impl Stored {
         Ok(Self {
             result,
             source,
+            layers: None,
+        })
+    }
+
+    /// A picture as it was uploaded.
+    pub(crate) async fn of_image(
+        state: &State,
+        tenant: TenantId,
+        image: ImageId,
+    ) -> Result<Self, Problem> {
+        let found = state.services.store.image_get(tenant, image).await?;
+        let image = found.ok_or_else(|| Problem::plain(ProblemCode::ImageNotFound))?;
+        Ok(Self {
+            result: ArtifactRef {
+                kind: ArtifactKind::Result,
+                key: image.key,
+                digest: image.digest,
+                bytes: image.bytes,
+                media_type: image.media_type,
+                width: Some(image.width),
+                height: Some(image.height),
+            },
+            source: None,
             layers: None,
         })
     }

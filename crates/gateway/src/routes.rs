@@ -130,7 +130,7 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(edits::artifacts::roi))
         .routes(routes!(edits::artifacts::segments))
         .routes(routes!(edits::artifacts::attention))
-        .routes(routes!(edits::artifacts::overlay))
+        .routes(routes!(edits::overlay::overlay))
         .routes(routes!(edits::artifacts::matte))
         .routes(routes!(edits::artifacts::report))
         .routes(routes!(

@@ -20,9 +20,13 @@ pub fn segments<L: Copy + Into<u32>>(
     side: usize,
     (width, height): (u32, u32),
 ) -> RgbImage {
+    let colors: Vec<Rgb<u8>> = labels
+        .iter()
+        .map(|&label| segment_color(label.into()))
+        .collect();
     RgbImage::from_fn(width, height, |x, y| {
-        let label = labels.get(nearest(y, height, side) * side + nearest(x, width, side));
-        label.map_or(Rgb([0; 3]), |&label| segment_color(label.into()))
+        let color = colors.get(nearest(y, height, side) * side + nearest(x, width, side));
+        color.copied().unwrap_or(Rgb([0; 3]))
     })
 }
 

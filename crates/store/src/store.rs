@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 31] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 32] = [
     (
         1,
         "fleet",
@@ -169,6 +169,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 31] = [
         46,
         "catalog_ages",
         include_str!("../../../migrations/0046_catalog_ages.sql"),
+    ),
+    (
+        47,
+        "catalog_masks",
+        include_str!("../../../migrations/0047_catalog_masks.sql"),
     ),
     (
         50,

@@ -12,11 +12,11 @@ use crate::{Error, Settings};
 /// Bytes for each pixel of the input that drawing holds at once at most beside the canvas. The seam's distances 4, its mask
 /// 1, the matte 1, the enlarged picture and what it is laid into 6 (carried over: of up to four materials 4, a mask's region 4, the
 /// matte 1, the result 3); or a stage's picture and the input on white 6; and the files
-/// that are ready, of pixels that can't be compressed: result 4, matte and region 2, overlay, segments and attention 9.
-const DRAW_PIXEL_BYTES: u64 = 26;
+/// that are ready, of pixels that can't be compressed: result 4, matte and region 2, segments and attention 6.
+const DRAW_PIXEL_BYTES: u64 = 23;
 /// The same for each pixel of an input of 16 bits: the picture that it is laid into, as it is stored, and its file take twice
 /// as much.
-const DEEP_PIXEL_BYTES: u64 = 42;
+const DEEP_PIXEL_BYTES: u64 = 39;
 /// Bytes that looking for an object holds beside the canvas, whatever the picture's size.
 const FIND_BYTES: u64 = 48 << 20;
 /// The same for each pixel of the input: the mattes of its materials.

@@ -6,6 +6,9 @@ use serde_json::Value;
 use crate::binary::limekiln;
 use crate::services::Namespace;
 
+/// A cache folder that nobody can make: what a test leaves behind is not the user's.
+pub const NO_CACHE: &str = "/dev/null/none";
+
 /// Runs a command to its end: what it wrote to stdout.
 ///
 /// # Errors
@@ -15,6 +18,7 @@ pub async fn command(namespace: &Namespace, args: &[&str]) -> Result<String> {
     let output = tokio::process::Command::new(limekiln()?)
         .args(args)
         .envs(namespace.env.iter().map(|(name, value)| (name, value)))
+        .env("XDG_CACHE_HOME", NO_CACHE)
         .kill_on_drop(true)
         .output()
         .await

@@ -247,13 +247,18 @@ async fn follow(client: &Client, id: EditId) -> Result<()> {
 
 /// Downloads the files that the edit has beside its result.
 async fn artifacts(client: &Client, edit: &EditView, folder: &Path) -> Result<()> {
-    let kinds = edit.artifacts.iter().map(|artifact| artifact.kind);
+    let listed = edit.artifacts.iter().map(|artifact| artifact.kind);
+    let mut kinds: Vec<ArtifactKind> = listed.collect();
+    // It is made when it is asked for.
+    if edit.links.overlay.is_some() && !kinds.contains(&ArtifactKind::Overlay) {
+        kinds.push(ArtifactKind::Overlay);
+    }
     // Files of kinds that came later than this command have no names here.
     let named = |kind: &ArtifactKind| {
         let inner = [ArtifactKind::Result, ArtifactKind::Patch];
         ArtifactKind::ALL.contains(kind) && !inner.contains(kind)
     };
-    for kind in kinds.filter(named) {
+    for kind in kinds.into_iter().filter(named) {
         let bytes = client.artifact_get(edit.id, kind).await?;
         output::write(&folder.join(kind.file_name()), &bytes)?;
     }

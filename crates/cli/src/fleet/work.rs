@@ -90,7 +90,7 @@ pub(super) fn settings(
 }
 
 /// The folder `limekiln` in the user's cache folder.
-fn cache_default() -> Result<PathBuf> {
+pub(super) fn cache_default() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|folder| folder.is_absolute())

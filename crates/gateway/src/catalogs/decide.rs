@@ -1,6 +1,6 @@
 //! Decisions on rows that ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract;
@@ -9,11 +9,10 @@ use limekiln_jobs::api::{
 };
 use limekiln_jobs::catalog::{CatalogState, ROWS_MAX};
 use limekiln_jobs::{BatchId, ImageId};
-use limekiln_store::NewBase;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
-use super::{expand, not_found};
+use super::expand::{self, Expander};
+use super::not_found;
 use crate::auth::Tenant;
 use crate::params::PathId;
 use crate::problem::{Problem, ProblemCode};
@@ -76,7 +75,8 @@ pub(crate) async fn decide(
         .catalog_rows_asked(id, &request.rows, request.picture, ROWS_MOST)
         .await?;
     let numbers: Vec<u64> = asked.iter().map(|row| row.number).collect();
-    let (mut bases, mut rows) = (BTreeMap::<Uuid, NewBase>::new(), Vec::new());
+    let mut expander = Expander::new(&state, caller.tenant, &catalog);
+    let mut rows = Vec::new();
     if redo {
         for one in asked {
             let mut fields = one.sent;
@@ -87,9 +87,7 @@ pub(crate) async fn decide(
                 values: one.values,
                 fields,
             };
-            let (base, row) = expand::expand(&state, caller.tenant, &catalog, row).await?;
-            bases.insert(base.id, base);
-            rows.push(row);
+            rows.push(expander.expand(row).await?);
         }
         let images: BTreeSet<ImageId> = rows.iter().flat_map(expand::images).collect();
         let images: Vec<ImageId> = images.into_iter().collect();
@@ -106,7 +104,7 @@ pub(crate) async fn decide(
         by: store.key_label(caller.key).await?,
         at: OffsetDateTime::now_utc(),
     };
-    let again = (bases.into_values().collect(), rows);
+    let again = (expander.into_bases(), rows);
     let changed = store
         .catalog_decide(caller.tenant, id, &decision, &numbers, &again)
         .await?;

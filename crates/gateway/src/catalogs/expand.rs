@@ -1,12 +1,15 @@
 //! From a row to the edit that it asks for: what all rows have in common, what the row says, and its values in the templates' places.
 
+use std::borrow::Cow;
+
 use limekiln_jobs::api::{CatalogRequest, CatalogRow, Invalid};
 use limekiln_jobs::catalog::{Template, VALUES_MAX};
 use limekiln_jobs::{Class, Digest, EditRequest, ImageId, Reuse, TenantId};
-use limekiln_store::{NewBase, NewRow, Submission};
+use limekiln_store::{NewBase, NewRow};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::bases::Bases;
 use crate::State;
 use crate::edits::submit;
 use crate::problem::Problem;
@@ -15,8 +18,6 @@ use crate::problem::Problem;
 const WITHOUT: [&str; 3] = ["parent", "session", "class"];
 /// Fields that are templates.
 const TEMPLATES: [&str; 3] = ["instruction", "color", "material"];
-/// Fields of a spec that are a row's own; the others are its base's.
-const OWN: [&str; 4] = ["instruction", "color", "material", "seed"];
 /// Rows that give no seed have this one, so that rows of one picture start alike.
 const SEED: u64 = 0;
 
@@ -60,47 +61,84 @@ pub(super) fn check(request: &CatalogRequest) -> Result<(), Invalid> {
     })
 }
 
-/// The edit request of a row.
-pub(super) fn request(catalog: &CatalogRequest, row: &CatalogRow) -> Result<EditRequest, Invalid> {
-    if row.values.len() > VALUES_MAX {
-        let message = format!("must have at most {VALUES_MAX} entries");
-        return Err(Invalid::new("values", message));
-    }
-    let mut values = Map::new();
-    for (name, value) in &row.values {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(is) => is.to_string(),
-            Value::Null => String::new(),
-            Value::Array(_) | Value::Object(_) => {
-                let message = "must be a text, a number or a boolean";
-                return Err(Invalid::new(format!("values.{name}"), message));
-            }
+/// What is done once for all rows of a request: the catalog's templates are read, and what rows have in common is made.
+pub(super) struct Expander<'a> {
+    state: &'a State,
+    tenant: TenantId,
+    words: Words<'a>,
+    bases: Bases,
+}
+
+/// What rows of a catalog say unless they say otherwise.
+struct Words<'a> {
+    defaults: &'a Map<String, Value>,
+    /// Templates among them that are read, by field.
+    templates: Vec<(&'static str, Template)>,
+}
+
+impl<'a> Words<'a> {
+    fn new(catalog: &'a CatalogRequest) -> Self {
+        let template = |name: &&'static str| {
+            let text = catalog.defaults.get(*name)?.as_str()?;
+            // One that can't be read is told of the row.
+            Some((*name, Template::parse(text).ok()?))
         };
-        values.insert(name.clone(), Value::String(text));
-    }
-    forbidden(&row.fields)?;
-    let mut fields = catalog.defaults.clone();
-    fields.extend(row.fields.clone());
-    for name in TEMPLATES {
-        let Some(Value::String(text)) = fields.get_mut(name) else {
-            continue;
-        };
-        if text.contains(['{', '}']) {
-            *text = Template::parse(text)
-                .and_then(|template| template.fill(|name| values.get(name)?.as_str()))
-                .map_err(|error| Invalid::new(name, error.to_string()))?;
+        Self {
+            defaults: &catalog.defaults,
+            templates: TEMPLATES.iter().filter_map(template).collect(),
         }
     }
-    let mut edit = parse(fields)?;
-    edit.class = Class::Bulk;
-    edit.seed = edit.seed.or(Some(SEED));
-    // All colors of an object change the same pixels, and it is looked for once.
-    if edit.mask.is_none() && edit.region.is_none() {
-        edit.reuse = edit.reuse.or(Some(Reuse::Object));
+
+    /// The edit request of a row.
+    fn request(&self, row: &CatalogRow) -> Result<EditRequest, Invalid> {
+        if row.values.len() > VALUES_MAX {
+            let message = format!("must have at most {VALUES_MAX} entries");
+            return Err(Invalid::new("values", message));
+        }
+        let mut values = Vec::with_capacity(row.values.len());
+        for (name, value) in &row.values {
+            let text = match value {
+                Value::String(text) => Cow::Borrowed(text.as_str()),
+                Value::Number(number) => Cow::Owned(number.to_string()),
+                Value::Bool(is) => Cow::Owned(is.to_string()),
+                Value::Null => Cow::Borrowed(""),
+                Value::Array(_) | Value::Object(_) => {
+                    let message = "must be a text, a number or a boolean";
+                    return Err(Invalid::new(format!("values.{name}"), message));
+                }
+            };
+            values.push((name.as_str(), text));
+        }
+        let value = |asked: &str| {
+            let found = values.iter().find(|(name, _)| *name == asked);
+            found.map(|(_, text)| &**text)
+        };
+        forbidden(&row.fields)?;
+        let mut fields = self.defaults.clone();
+        fields.extend(row.fields.clone());
+        for name in TEMPLATES {
+            let Some(Value::String(text)) = fields.get_mut(name) else {
+                continue;
+            };
+            if !text.contains(['{', '}']) {
+                continue;
+            }
+            let ours = self.templates.iter().find(|(field, _)| *field == name);
+            let filled = match ours.filter(|_| !row.fields.contains_key(name)) {
+                Some((_, template)) => template.fill(value),
+                None => Template::parse(text).and_then(|template| template.fill(value)),
+            };
+            *text = filled.map_err(|error| Invalid::new(name, error.to_string()))?;
+        }
+        let mut edit = parse(fields)?;
+        edit.class = Class::Bulk;
+        edit.seed = edit.seed.or(Some(SEED));
+        // All colors of an object change the same pixels, and it is looked for once.
+        if edit.mask.is_none() && edit.region.is_none() {
+            edit.reuse = edit.reuse.or(Some(Reuse::Object));
+        }
+        Ok(edit)
     }
-    Ok(edit)
 }
 
 fn forbidden(fields: &Map<String, Value>) -> Result<(), Invalid> {
@@ -120,85 +158,53 @@ fn parse(fields: Map<String, Value>) -> Result<EditRequest, Invalid> {
     })
 }
 
-/// The row as it is stored, and what it has in common with others.
-pub(super) async fn expand(
-    state: &State,
-    tenant: TenantId,
-    catalog: &CatalogRequest,
-    row: CatalogRow,
-) -> Result<(NewBase, NewRow), Problem> {
-    let edit = request(catalog, &row).map_err(|error| Problem::invalid(vec![error]))?;
-    edit.validate().map_err(Problem::invalid)?;
-    let canonical = serde_json::to_vec(&row).map_err(|error| Problem::internal(&error))?;
-    let (submission, words) = submit::checked(state, tenant, edit, false, None, None).await?;
-    let Some(image) = submission.image else {
-        return Err(Problem::field("image", "must be given"));
-    };
-    let (base, fields) = split(&submission).map_err(|error| Problem::internal(&error))?;
-    let object = words.map_or(Uuid::nil(), |words| object(&base, &words));
-    let mut sent = row.fields;
-    sent.remove("image");
-    Ok((
-        base.clone(),
-        NewRow {
+impl<'a> Expander<'a> {
+    pub(super) fn new(state: &'a State, tenant: TenantId, catalog: &'a CatalogRequest) -> Self {
+        Self {
+            state,
+            tenant,
+            words: Words::new(catalog),
+            bases: Bases::default(),
+        }
+    }
+
+    /// The row as it is stored.
+    pub(super) async fn expand(&mut self, row: CatalogRow) -> Result<NewRow, Problem> {
+        let edit = self.words.request(&row);
+        let edit = edit.map_err(|error| Problem::invalid(vec![error]))?;
+        edit.validate().map_err(Problem::invalid)?;
+        let canonical = serde_json::to_vec(&row).map_err(|error| Problem::internal(&error))?;
+        let (submission, words) =
+            submit::checked(self.state, self.tenant, edit, false, None, None).await?;
+        let Some(image) = submission.image else {
+            return Err(Problem::field("image", "must be given"));
+        };
+        let mask = submission.mask;
+        let (common, fields) = self
+            .bases
+            .split(submission)
+            .map_err(|error| Problem::internal(&error))?;
+        let object = words.map_or(Uuid::nil(), |words| common.object(&words));
+        let base = common.base.id;
+        let mut sent = row.fields;
+        sent.remove("image");
+        Ok(NewRow {
             number: row.row,
-            base: base.id,
+            base,
             image,
-            mask: submission.mask,
+            mask,
             object,
             fields,
             sent,
             values: row.values,
             digest: Digest::of(&canonical),
-        },
-    ))
-}
-
-/// What rows have in common, and what this one has of its own.
-fn split(submission: &Submission) -> Result<(NewBase, Map<String, Value>), serde_json::Error> {
-    let mut spec = serde_json::to_value(&submission.spec)?;
-    let mut fields = Map::new();
-    if let Some(spec) = spec.as_object_mut() {
-        for name in OWN {
-            if let Some(value) = spec.remove(name) {
-                fields.insert(name.to_owned(), value);
-            }
-        }
+        })
     }
-    let mut needs = submission.spec.needs();
-    needs.extend(submission.needs.iter().map(str::to_owned));
-    let needs: Vec<String> = needs.into_iter().collect();
-    let whole = serde_json::to_vec(&(
-        submission.model.as_str(),
-        &spec,
-        &needs,
-        submission.max_attempts,
-        &submission.webhook_url,
-    ))?;
-    let mut id = [0; 16];
-    id.copy_from_slice(&blake3::hash(&whole).as_bytes()[..16]);
-    let base = NewBase {
-        id: Uuid::from_bytes(id),
-        model: submission.model.to_string(),
-        spec,
-        needs,
-        max_attempts: submission.max_attempts,
-        webhook_url: submission.webhook_url.clone(),
-    };
-    Ok((base, fields))
-}
 
-/// Rows of a picture with this in common take the same region: their words for the object, and all that says how it is looked for.
-fn object(base: &NewBase, words: &[String]) -> Uuid {
-    let mut hash = blake3::Hasher::new();
-    // Not what it needs of a worker: a color that is given beside the words is a need, and says nothing of where.
-    hash.update(format!("{}\n{}\n", base.model, base.spec).as_bytes());
-    for word in words {
-        hash.update(word.as_bytes()).update(b"\n");
+    /// What the rows have in common.
+    pub(super) fn into_bases(self) -> Vec<NewBase> {
+        self.bases.into_all()
     }
-    let mut id = [0; 16];
-    hash.finalize_xof().fill(&mut id);
-    Uuid::from_bytes(id)
 }
 
 /// Images that a row names.
@@ -213,6 +219,10 @@ mod tests {
 
     fn catalog(defaults: Value) -> CatalogRequest {
         serde_json::from_value(json!({ "defaults": defaults })).unwrap()
+    }
+
+    fn request(catalog: &CatalogRequest, row: &CatalogRow) -> Result<EditRequest, Invalid> {
+        Words::new(catalog).request(row)
     }
 
     fn row(row: Value) -> CatalogRow {

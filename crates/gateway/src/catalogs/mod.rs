@@ -1,9 +1,10 @@
 //! `/v1/catalogs`: many edits asked for at once.
 //!
 //! `read` makes and shows catalogs, `control` pauses, cancels and tries again, `rows` takes rows and shows them, `expand` makes edit
-//! requests of them, `decide` decides on those that ended, `results` writes the manifest of results, `events` is the stream of progress,
-//! `rates` tells how long edits take.
+//! requests of them, whose `bases` many have in common, `decide` decides on those that ended, `results` writes the manifest of results,
+//! `events` is the stream of progress, `rates` tells how long edits take.
 
+mod bases;
 pub(crate) mod control;
 pub(crate) mod decide;
 pub(crate) mod events;

@@ -1,6 +1,6 @@
 //! Rows come in and are shown.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::body::Body;
@@ -9,10 +9,10 @@ use axum::http::HeaderMap;
 use limekiln_jobs::api::{CatalogRow, Invalid, RowPage, RowQuery, RowsTaken};
 use limekiln_jobs::catalog::{CHUNK_BYTES_MAX, CHUNK_ROWS_MAX, ROWS_MAX};
 use limekiln_jobs::{BatchId, ImageId};
-use limekiln_store::{NewBase, NewRow, RowsAdded};
-use uuid::Uuid;
+use limekiln_store::{NewRow, RowsAdded};
 
-use super::{expand, not_found};
+use super::expand::{self, Expander};
+use super::not_found;
 use crate::auth::Tenant;
 use crate::body::{self, media_type};
 use crate::params::{PathId, Query};
@@ -71,15 +71,12 @@ pub(crate) async fn add(
     )
     .await?;
     let rows = parse(&body.bytes)?;
-    let mut bases: HashMap<Uuid, NewBase> = HashMap::new();
+    let mut expander = Expander::new(&state, caller.tenant, &catalog);
     let (mut taken, mut errors) = (Vec::<NewRow>::with_capacity(rows.len()), Vec::new());
     for row in rows {
         let number = row.row;
-        match expand::expand(&state, caller.tenant, &catalog, row).await {
-            Ok((base, row)) => {
-                bases.entry(base.id).or_insert(base);
-                taken.push(row);
-            }
+        match expander.expand(row).await {
+            Ok(row) => taken.push(row),
             // A failure of ours is nothing of a row's.
             Err(problem) if problem.status().is_server_error() => return Err(problem),
             Err(problem) => errors.extend(of_row(number, problem)),
@@ -103,7 +100,7 @@ pub(crate) async fn add(
     if !errors.is_empty() {
         return Err(Problem::invalid(errors));
     }
-    let bases: Vec<NewBase> = bases.into_values().collect();
+    let bases = expander.into_bases();
     let added = store
         .catalog_rows_add(caller.tenant, id, &bases, &taken)
         .await?;

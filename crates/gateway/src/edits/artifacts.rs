@@ -45,7 +45,6 @@ artifacts! {
     roi Roi "/v1/edits/{id}/roi" "getRoi" "image/png" Vec<u8>, "Download the region that was edited, in white";
     segments Segments "/v1/edits/{id}/segments" "getSegments" "image/png" Vec<u8>, "Download the segments, one color each";
     attention Attention "/v1/edits/{id}/attention" "getAttention" "image/png" Vec<u8>, "Download the attention map of the words that name what is edited";
-    overlay Overlay "/v1/edits/{id}/overlay" "getOverlay" "image/png" Vec<u8>, "Download the picture with the region marked";
     matte Matte "/v1/edits/{id}/matte" "getMatte" "image/png" Vec<u8>, "Download what says which pixels of the result are the input's own: those that are 0";
     report Report "/v1/edits/{id}/report" "getReport" "application/json" Object, "Download the engine's report";
 }

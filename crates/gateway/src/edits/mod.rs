@@ -9,12 +9,14 @@
 //! | `delete` | deleting an edit that ended |
 //! | `result` | the edited picture, in the format and size that the client wishes |
 //! | `artifacts` | regions and the other files |
+//! | `overlay` | the picture with the region marked, painted when it is asked for |
 //! | `events` | the stream of an edit's events |
 
 pub(crate) mod artifacts;
 pub(crate) mod cancel;
 pub(crate) mod delete;
 pub(crate) mod events;
+pub(crate) mod overlay;
 pub(crate) mod read;
 pub(crate) mod region;
 pub(crate) mod result;

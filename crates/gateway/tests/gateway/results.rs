@@ -89,6 +89,59 @@ async fn a_result_leaves_as_the_client_wishes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_overlay_is_painted_when_it_is_asked_for() {
+    let gateway = Gateway::start().await;
+    let mut manual = worker::ManualWorker::new(&gateway).await;
+    let inside = |x: u32, y: u32| (24..40).contains(&x) && (24..36).contains(&y);
+    let roi = image::GrayImage::from_fn(64, 48, |x, y| Luma([u8::from(inside(x, y)) * 255]));
+    let image = gateway.image().await;
+    let submitted = async |seed: u64| {
+        let request = json!({"image": image, "instruction": "make the sofa red", "seed": seed});
+        let accepted = gateway.post("/v1/edits", &request).await.json();
+        accepted["links"]["self"].as_str().unwrap().to_owned()
+    };
+    let unfinished = submitted(1).await;
+    let early = gateway.get(&format!("{unfinished}/overlay")).await;
+    assert_eq!(early.code(), "edit_unfinished");
+    let claimed =
+        limekiln_testbed::until_some("an edit", PATIENCE, async || manual.claim().await.pop())
+            .await;
+    // An older worker's edit has one that is kept.
+    manual.complete(&claimed).await;
+    let kept = gateway.get(&format!("{unfinished}/overlay")).await;
+    assert_eq!((kept.status, &kept.body), (200, &pictures::room()));
+
+    let edit = submitted(2).await;
+    manual.roi = Some(pictures::written(&roi.into(), ImageFormat::Png));
+    let claimed =
+        limekiln_testbed::until_some("an edit", PATIENCE, async || manual.claim().await.pop())
+            .await;
+    manual.complete(&claimed).await;
+    let link = gateway.get(&edit).await.json()["links"]["overlay"].clone();
+    assert_eq!(link, format!("{edit}/overlay"));
+    let (painted, again) = (
+        gateway.get(link.as_str().unwrap()).await,
+        gateway.get(link.as_str().unwrap()).await,
+    );
+    assert_eq!(painted.status, 200, "{}", painted.text());
+    assert_eq!(painted.header("content-type"), Some("image/png"));
+    assert_eq!(painted.body, again.body);
+    let shown = image::load_from_memory(&painted.body).unwrap().into_rgb8();
+    let input = pictures::drawn();
+    assert_eq!(shown.dimensions(), (64, 48));
+    assert_eq!(shown.get_pixel(32, 30), input.get_pixel(32, 30));
+    assert_eq!(shown.get_pixel(24, 30).0, [255, 225, 0]);
+    assert_ne!(shown.get_pixel(2, 2), input.get_pixel(2, 2));
+    let tag = painted.header("etag").unwrap();
+    let request = gateway
+        .request("GET", link.as_str().unwrap())
+        .header("if-none-match", tag);
+    assert_eq!(gateway.send(request).await.status, 304);
+    let stranger = http::Request::new("GET", link.as_str().unwrap()).key(&gateway.other);
+    assert_eq!(gateway.send(stranger).await.code(), "edit_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_laid_over_a_jpeg_leaves_as_one_with_its_blocks() {
     let gateway = Gateway::start().await;
     let mut manual = worker::ManualWorker::new(&gateway).await;

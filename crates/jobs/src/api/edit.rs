@@ -212,7 +212,9 @@ impl EditLinks {
             roi: of(ArtifactKind::Roi),
             segments: of(ArtifactKind::Segments),
             attention: of(ArtifactKind::Attention),
-            overlay: of(ArtifactKind::Overlay),
+            // Painted when it is asked for, unless it is kept.
+            overlay: of(ArtifactKind::Overlay)
+                .or_else(|| of(ArtifactKind::Roi).map(|_| format!("{this}/overlay"))),
             matte: of(ArtifactKind::Matte),
             this,
         }
@@ -236,6 +238,7 @@ mod tests {
         let links = serde_json::to_value(EditLinks::new(edit, &[roi])).unwrap();
         assert_eq!(links["self"], format!("/v1/edits/{edit}"));
         assert_eq!(links["roi"], format!("/v1/edits/{edit}/roi"));
+        assert_eq!(links["overlay"], format!("/v1/edits/{edit}/overlay"));
         assert_eq!(links.get("result"), None);
     }
 }

@@ -356,6 +356,8 @@ impl From<Recolored> for Made {
 
 /// Longer side of the stages' pictures, in pixels: they are for people to look at.
 const VIEW_SIDE: u32 = 1024;
+/// The same of the map, which has few values and nothing between them.
+const MAP_SIDE: u32 = 256;
 
 impl Finished {
     /// What the result has that the input has not; none where they differ in more than the matte tells.
@@ -369,7 +371,7 @@ impl Finished {
 
 impl Stages {
     /// A picture of a stage; none where the edit had no such stage. The region has the input's size, since it says which of
-    /// its pixels were edited. The others are there to be looked at, and have at most 1,024 pixels a side.
+    /// its pixels were edited. The others are there to be looked at, and have at most 1,024 pixels a side, the map 256.
     pub fn view(&self, view: View) -> Option<DynamicImage> {
         let size = size::bounded(self.input.size(), VIEW_SIDE);
         let roi = self.roi.as_ref();
@@ -385,6 +387,7 @@ impl Stages {
             }
             View::Attention => {
                 let map = self.attention.as_ref()?;
+                let size = size::bounded(self.input.size(), MAP_SIDE);
                 paint::heat(&map.values, map.side, size)
             }
         };

@@ -76,7 +76,7 @@ impl Edit {
         let latents = known.latents_of(&Setup::picture_shape(model, &request));
         let mut reused = Vec::new();
         reused.extend(latents.is_some().then_some(Kind::Latents));
-        let setup = Setup::new(model, request, latents)?;
+        let mut setup = Setup::new(model, request, latents)?;
         let mut located = Located {
             roi: setup.mask(),
             ..Located::default()
@@ -108,6 +108,7 @@ impl Edit {
         } else {
             Stage::Edit
         };
+        setup.encode_texts(model, stage)?;
         let run = setup.start(stage)?;
         let mut edit = Self::at(setup, stage, run, located);
         if stage == Stage::Edit {

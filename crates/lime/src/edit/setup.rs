@@ -28,10 +28,8 @@ pub(crate) struct Setup {
     pub(crate) picture: Tensor,
     /// First noise of the seed, f32 `[1, channels, h, w]`.
     pub(crate) noise: Tensor,
-    /// Keys and values of the instruction, one row.
-    pub(crate) text: TextContext,
-    /// Keys and values of the empty text, one row.
-    pub(crate) empty: TextContext,
+    /// What the U-Net reads; none of an edit that has no step to take.
+    pub(crate) texts: Option<Texts>,
     pub(crate) encoding: Encoding,
     /// Words of the instruction itself, without what the model asks to add.
     pub(crate) words: usize,
@@ -45,6 +43,20 @@ pub(crate) struct Setup {
     pub(crate) dtype: DType,
     /// What names how the networks are computed.
     pub(crate) path: &'static str,
+}
+
+/// Texts as the U-Net reads them.
+pub(crate) struct Texts {
+    /// Keys and values of the instruction, one row.
+    pub(crate) instruction: TextContext,
+    /// Keys and values of the empty text, one row.
+    pub(crate) empty: TextContext,
+}
+
+/// The instruction with what the model asks to add.
+fn prompt(model: &Model, request: &Request) -> String {
+    let suffix = model.instruction_suffix.as_deref().unwrap_or("");
+    format!("{}{suffix}", request.instruction)
 }
 
 impl Setup {
@@ -93,17 +105,12 @@ impl Setup {
             }
         };
         let (noise, _) = trajectory::noise(request.seed, shape, &model.device)?;
-        let suffix = model.instruction_suffix.as_deref().unwrap_or("");
-        let prompt = format!("{}{suffix}", request.instruction);
-        let context = |prompt: &str| -> Result<TextContext> {
-            Ok(model.unet.text(&model.text_states(&[prompt])?)?)
-        };
+        let prompt = prompt(model, &request);
         Ok(Self {
             shape,
             picture,
             noise,
-            text: context(&prompt)?,
-            empty: context("")?,
+            texts: None,
             encoding: model.tokenizer.encode(&prompt)?,
             words: model.tokenizer.encode(&request.instruction)?.words.len(),
             scaling_factor: config.scaling_factor,
@@ -115,6 +122,21 @@ impl Setup {
             path: model.path(),
             request,
         })
+    }
+
+    /// Encodes the texts, for an edit that stands in `stage`.
+    pub(crate) fn encode_texts(&mut self, model: &Model, stage: Stage) -> Result<()> {
+        if stage == Stage::Decode {
+            return Ok(());
+        }
+        let context = |prompt: &str| -> Result<TextContext> {
+            Ok(model.unet.text(&model.text_states(&[prompt])?)?)
+        };
+        self.texts = Some(Texts {
+            instruction: context(&prompt(model, &self.request))?,
+            empty: context("")?,
+        });
+        Ok(())
     }
 
     /// The tokens that a rule selects.

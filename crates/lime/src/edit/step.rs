@@ -9,6 +9,7 @@ use super::{
     company::{self, Answer, Shape},
     inputs::Inputs,
     machine::Edit,
+    setup::Texts,
     stage::{Progress, Stage},
 };
 use crate::{
@@ -53,6 +54,8 @@ impl Edit {
             Some(window) => window.cut(&self.setup.picture)?,
             None => self.setup.picture.clone(),
         };
+        let done = || Error::Request("all steps of this edit are done".into());
+        let Texts { instruction, empty } = self.setup.texts.as_ref().ok_or_else(done)?;
         let blank = picture.zeros_like()?;
         let mut rows = Vec::with_capacity(shown.len());
         let mut texts = Vec::with_capacity(shown.len());
@@ -64,9 +67,9 @@ impl Edit {
             };
             rows.push(Tensor::cat(&[latents, condition], 1)?);
             texts.push(if *lane == Lane::Text {
-                &self.setup.text
+                instruction
             } else {
-                &self.setup.empty
+                empty
             });
         }
         Ok(Inputs {

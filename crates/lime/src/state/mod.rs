@@ -165,7 +165,8 @@ impl Edit {
             return Ok(None);
         }
         let mut tensors = Tensors(load_buffer(saved, &Device::Cpu).map_err(damaged)?);
-        let setup = Setup::new(model, request, Some(tensors.take("picture")?))?;
+        let mut setup = Setup::new(model, request, Some(tensors.take("picture")?))?;
+        setup.encode_texts(model, head.stage)?;
         let located = located::restore(&head.located, &mut tensors).map_err(part_damaged)?;
         let (run, sums) =
             run::restore(&head.run, &mut tensors, setup.picture.dims(), &setup.device)

@@ -14,6 +14,15 @@ old as materialized (
             and not exists (select from edits e where e.image_id = i.id)
             and not exists (select from edits e where e.mask_id = i.id)
             and not exists (select from sessions s where s.image_id = i.id)
+            -- A row that waits has no edit yet.
+            and not exists (
+                select from catalogs c
+                where c.tenant_id = i.tenant_id and c.ended_at is null
+                    and (
+                        exists (select from catalog_rows r where r.catalog_id = c.id and r.state = 'waiting' and r.image_id = i.id)
+                        or exists (select from catalog_rows r where r.catalog_id = c.id and r.state = 'waiting' and r.mask_id = i.id)
+                    )
+            )
         for update skip locked
     ) q
 ),

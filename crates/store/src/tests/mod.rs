@@ -89,6 +89,7 @@ suite! {
     catalogs::rows_come_once_and_become_edits_once
     catalogs::a_catalog_is_paused_cancelled_and_tried_again
     catalogs::rows_are_held_for_their_reasons_and_decided_on
+    catalogs::pictures_that_rows_wait_with_do_not_expire
     catalogs::a_row_whose_picture_is_gone_fails_alone
     catalogs::rows_about_one_object_wait_for_the_first
     catalogs::an_ended_catalog_is_told_of_once_and_goes_when_it_is_old

@@ -4,8 +4,10 @@
 //! # Layout
 //!
 //! - `packed`: a preset as few bytes, and what it needs of a worker
+//! - `ready`: the same, kept for further edits
 
 mod packed;
+mod ready;
 
 use limekiln_jobs::api::Invalid;
 use limekiln_jobs::{Carry, Cost, Failure, FailureClass, Finish, Needs, Resolved, Reuse, Spec};
@@ -38,27 +40,29 @@ impl From<Failure> for Unready {
 /// material that can't be read or that the preset would not use.
 pub fn resolve(spec: &Spec) -> Result<Resolved, Invalid> {
     let wrong = |failure: Failure| Invalid::new("options", failure.message);
-    let preset = named(&spec.preset).map_err(wrong)?;
-    let preset = with_options(spec, preset).map_err(wrong)?;
-    let preset = match spec.segments {
-        true => segmenting(preset)?,
-        false => preset,
-    };
-    let fields = packed::fields(&preset).map_err(unpackable).map_err(wrong)?;
-    paint_of(spec, &preset).map_err(|error| {
+    let ready = ready::ready(spec, || {
+        let preset = named(&spec.preset).map_err(wrong)?;
+        let preset = with_options(spec, preset).map_err(wrong)?;
+        match spec.segments {
+            true => segmenting(preset),
+            false => Ok(preset),
+        }
+    })?;
+    let preset = &ready.preset;
+    paint_of(spec, preset).map_err(|error| {
         let field = error.field().unwrap_or("options");
         Invalid::new(field, error.to_string())
     })?;
     Ok(Resolved {
-        cost: cost_of(&preset),
+        cost: cost_of(preset),
         locates: preset.locate.is_some(),
         recolors: preset.recolor.is_some(),
         only_recolors: preset.edit.is_none(),
-        needs: packed::needs(&fields),
         object: (spec.reuse == Some(Reuse::Object) && preset.locate.is_some())
             .then(|| limekiln_lime::words::object(&spec.instruction, spec.color.is_some()))
             .flatten(),
-        preset: packed::pack(&spec.preset, &fields),
+        needs: ready.needs.clone(),
+        preset: ready.packed.clone(),
     })
 }
 
@@ -186,14 +190,6 @@ fn with_options(spec: &Spec, preset: Preset) -> Result<Preset, Failure> {
 
 fn invalid(message: String) -> Failure {
     Failure::new(FailureClass::User, "preset_invalid", message)
-}
-
-fn unpackable(error: serde_json::Error) -> Failure {
-    Failure::new(
-        FailureClass::Internal,
-        "preset_unpackable",
-        error.to_string(),
-    )
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use limekiln_fleet_tests::binary::limekiln;
 use limekiln_fleet_tests::cluster::Cluster;
-use limekiln_fleet_tests::command::{command, key_create};
+use limekiln_fleet_tests::command::{NO_CACHE, command, key_create};
 use limekiln_fleet_tests::member::Editor;
 use limekiln_fleet_tests::random::Random;
 use limekiln_fleet_tests::wait::wait;
@@ -152,6 +152,7 @@ async fn submits_die(catalogs: &Catalogs, dir: &Path, kills: u32) -> Result<Stri
             .arg("batch")
             .args(submit(&name))
             .args(["--url", &relay.url, "--key", &catalogs.key])
+            .env("XDG_CACHE_HOME", NO_CACHE)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)

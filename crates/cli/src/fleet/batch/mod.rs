@@ -1,6 +1,6 @@
 //! `limekiln batch`: whole catalogs through a gateway.
 //!
-//! `manifest` reads rows, `decode` their encodings, `product` makes of them what is sent, `submit` sends it, `results` fetches what came
+//! `manifest` reads rows, `decode` their encodings, `product` makes of them what is sent, `submit` sends it but for pictures that were `uploaded` before, `results` fetches what came
 //! of it and not `had` before, `sheet` shows it on one `page`, or on `pages` of PNG. `estimate` says what a catalog would take.
 
 mod decode;
@@ -14,6 +14,7 @@ mod product;
 mod results;
 mod sheet;
 mod submit;
+mod uploaded;
 
 use std::time::Duration;
 

@@ -9,15 +9,17 @@ use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
 use futures_util::stream;
 use limekiln_jobs::ImageId;
-use limekiln_jobs::api::{CatalogRequest, CatalogRow, CatalogView, RowsTaken};
+use limekiln_jobs::api::{CatalogRequest, CatalogRow, CatalogView, ImageView, RowsTaken};
 use limekiln_jobs::catalog::{CHUNK_BYTES_MAX, ROWS_MAX};
 use serde_json::Value;
 
 use super::product::{Product, Row};
+use super::uploaded::{Stamp, Uploaded};
 use super::{estimate, follow, say, sheet};
 use crate::args::BatchSubmitArgs;
 use crate::fleet::client::Client;
 use crate::fleet::submit::read;
+use crate::fleet::work::cache_default;
 use crate::output::{name_probe, print};
 use crate::progress::Progress;
 use crate::settings::Usage;
@@ -80,7 +82,10 @@ pub(super) async fn run(args: &BatchSubmitArgs) -> Result<()> {
         return sample(args, &client, &product, request, &counted, count.into()).await;
     }
     let rows = product.rows()?;
-    let mut view = sent(&client, &request, &counted.key, rows, counted.rows).await?;
+    let mut sender = Sender::new(args, &client);
+    let mut view = sender
+        .sent(&request, &counted.key, rows, counted.rows)
+        .await?;
     if args.detach {
         if args.json {
             return say(&view, true);
@@ -127,7 +132,9 @@ async fn sample(
         row.map(|row| Row { number, ..row })
     });
     let key = format!("{}-{all}", counted.key);
-    let view = sent(client, &request, &key, rows, all).await?;
+    let view = Sender::new(args, client)
+        .sent(&request, &key, rows, all)
+        .await?;
     let view = follow(client, view.id).await?;
     let drawn = sheet::draw(client, &view, &args.sheet, None, sheet::SIDE).await?;
     say(&view, args.json)?;
@@ -148,38 +155,6 @@ fn chosen(key: &str, count: u64, rows: u64) -> BTreeSet<u64> {
         chosen.insert(u64::from_le_bytes(drawn) % rows + 1);
     }
     chosen
-}
-
-/// Makes the catalog, or finds the one that was made with this key, and sends the rows that it lacks.
-async fn sent(
-    client: &Client,
-    request: &CatalogRequest,
-    key: &str,
-    rows: impl Iterator<Item = Result<Row>>,
-    all: u64,
-) -> Result<CatalogView> {
-    let view: CatalogView = client
-        .catalog_create(request, key)
-        .await
-        .context("the catalog can't be made")?;
-    let path = format!("/v1/catalogs/{}", view.id);
-    eprintln!("catalog {}", view.id);
-    if view.rows > 0 {
-        eprintln!("{} of {all} rows are there already", view.rows);
-    }
-    let rows = rows.skip(usize::try_from(view.rows)?);
-    tokio::select! {
-        sent = send(client, rows, &path, view.rows, all) => sent?,
-        _ = tokio::signal::ctrl_c() => bail!("not all rows are sent: run the same command again to go on"),
-    }
-    let view: CatalogView = client.post(&format!("{path}/seal")).await?;
-    if view.rows != all {
-        bail!(
-            "the gateway has {} rows and the manifest {all}: it changed while it was read",
-            view.rows
-        );
-    }
-    Ok(view)
 }
 
 /// Reads and checks everything.
@@ -216,75 +191,143 @@ fn count(product: &Product, request: &CatalogRequest) -> Result<Counted> {
     Ok(counted)
 }
 
-/// Sends the rows after those that are there.
-async fn send(
-    client: &Client,
-    rows: impl Iterator<Item = Result<Row>>,
-    path: &str,
-    there: u64,
-    all: u64,
-) -> Result<()> {
-    let bar = Progress::new("");
-    let mut images = HashMap::new();
-    let mut chunk: Vec<Row> = Vec::with_capacity(CHUNK);
-    let mut sent = there;
-    for row in rows {
-        chunk.push(row.context("the manifest changed while it was read")?);
-        if chunk.len() == CHUNK {
-            sent += flush(client, path, &mut images, &mut chunk).await?;
-            bar.count("sent", sent as usize, all.max(1) as usize);
-        }
-    }
-    if !chunk.is_empty() {
-        sent += flush(client, path, &mut images, &mut chunk).await?;
-        bar.count("sent", sent as usize, all as usize);
-    }
-    bar.finish();
-    Ok(())
+/// What rows are sent with.
+struct Sender<'a> {
+    client: &'a Client,
+    /// Images of the files of this manifest.
+    images: HashMap<PathBuf, ImageId>,
+    /// Images of files that other catalogs were sent with.
+    uploaded: Uploaded,
 }
 
-/// Uploads what these rows name, then sends them.
-async fn flush(
-    client: &Client,
-    path: &str,
-    images: &mut HashMap<PathBuf, ImageId>,
-    chunk: &mut Vec<Row>,
-) -> Result<u64> {
-    if images.len() > REMEMBERED {
-        images.clear();
-    }
-    let mut lacking: Vec<PathBuf> = Vec::new();
-    let mut seen = HashSet::new();
-    for file in chunk
-        .iter()
-        .flat_map(|row| [Some(&row.image), row.mask.as_ref()])
-        .flatten()
-    {
-        if !images.contains_key(file) && seen.insert(file) {
-            lacking.push(file.clone());
+impl<'a> Sender<'a> {
+    fn new(args: &BatchSubmitArgs, client: &'a Client) -> Self {
+        let cache = cache_default().ok();
+        Self {
+            client,
+            images: HashMap::new(),
+            uploaded: Uploaded::open(cache, &args.gateway.url, &args.gateway.key),
         }
     }
-    let uploads = lacking.into_iter().map(async |file| {
-        let id = upload(client, &file).await?;
-        Ok::<_, anyhow::Error>((file, id))
-    });
-    let mut uploads = stream::iter(uploads).buffer_unordered(UPLOADS);
-    while let Some(uploaded) = uploads.next().await {
-        let (file, id) = uploaded?;
-        images.insert(file, id);
-    }
-    drop(uploads);
-    let mut body = Vec::new();
-    let mut taken = 0;
-    for row in chunk.drain(..) {
-        let line = line(row, images)?;
-        if body.len() + line.len() > CHUNK_BYTES_MAX {
-            taken += add(client, path, std::mem::take(&mut body)).await?;
+
+    /// Makes the catalog, or finds the one that was made with this key, and sends the rows that it lacks.
+    async fn sent(
+        &mut self,
+        request: &CatalogRequest,
+        key: &str,
+        rows: impl Iterator<Item = Result<Row>>,
+        all: u64,
+    ) -> Result<CatalogView> {
+        let client = self.client;
+        let view: CatalogView = client
+            .catalog_create(request, key)
+            .await
+            .context("the catalog can't be made")?;
+        let path = format!("/v1/catalogs/{}", view.id);
+        eprintln!("catalog {}", view.id);
+        if view.rows > 0 {
+            eprintln!("{} of {all} rows are there already", view.rows);
         }
-        body.extend(line);
+        let rows = rows.skip(usize::try_from(view.rows)?);
+        tokio::select! {
+            sent = self.send(rows, &path, view.rows, all) => sent?,
+            _ = tokio::signal::ctrl_c() => bail!("not all rows are sent: run the same command again to go on"),
+        }
+        let view: CatalogView = client.post(&format!("{path}/seal")).await?;
+        if view.rows != all {
+            bail!(
+                "the gateway has {} rows and the manifest {all}: it changed while it was read",
+                view.rows
+            );
+        }
+        Ok(view)
     }
-    taken += add(client, path, body).await?;
-    Ok(taken)
+
+    /// Sends the rows after those that are there.
+    async fn send(
+        &mut self,
+        rows: impl Iterator<Item = Result<Row>>,
+        path: &str,
+        there: u64,
+        all: u64,
+    ) -> Result<()> {
+        let bar = Progress::new("");
+        let mut chunk: Vec<Row> = Vec::with_capacity(CHUNK);
+        let mut sent = there;
+        for row in rows {
+            chunk.push(row.context("the manifest changed while it was read")?);
+            if chunk.len() == CHUNK {
+                sent += self.flush(path, &mut chunk).await?;
+                bar.count("sent", sent as usize, all.max(1) as usize);
+            }
+        }
+        if !chunk.is_empty() {
+            sent += self.flush(path, &mut chunk).await?;
+            bar.count("sent", sent as usize, all as usize);
+        }
+        bar.finish();
+        Ok(())
+    }
+
+    /// Uploads what these rows name, then sends them.
+    async fn flush(&mut self, path: &str, chunk: &mut Vec<Row>) -> Result<u64> {
+        if self.images.len() > REMEMBERED {
+            self.images.clear();
+        }
+        self.upload(chunk).await?;
+        let mut body = Vec::new();
+        let mut taken = 0;
+        for row in chunk.drain(..) {
+            let line = line(row, &self.images)?;
+            if body.len() + line.len() > CHUNK_BYTES_MAX {
+                taken += add(self.client, path, std::mem::take(&mut body)).await?;
+            }
+            body.extend(line);
+        }
+        taken += add(self.client, path, body).await?;
+        Ok(taken)
+    }
+
+    /// Uploads the pictures of these rows that are not there.
+    async fn upload(&mut self, chunk: &[Row]) -> Result<()> {
+        let mut lacking = Vec::new();
+        let mut seen = HashSet::new();
+        let files = chunk
+            .iter()
+            .flat_map(|row| [Some(&row.image), row.mask.as_ref()]);
+        for file in files.flatten() {
+            if !self.images.contains_key(file) && seen.insert(file) {
+                let stamp = Stamp::of(file);
+                let known = stamp.and_then(|stamp| self.uploaded.get(file, stamp));
+                lacking.push((file.clone(), stamp, known));
+            }
+        }
+        let client = self.client;
+        let uploads = lacking.into_iter().map(async |(file, stamp, known)| {
+            if let Some(id) = known
+                && is_there(client, id).await
+            {
+                return Ok::<_, anyhow::Error>((file, None, id));
+            }
+            let id = upload(client, &file).await?;
+            Ok((file, stamp, id))
+        });
+        let mut uploads = stream::iter(uploads).buffer_unordered(UPLOADS);
+        while let Some(uploaded) = uploads.next().await {
+            let (file, fresh, id) = uploaded?;
+            if let Some(stamp) = fresh {
+                self.uploaded.add(&file, stamp, id);
+            }
+            self.images.insert(file, id);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the gateway still has an image. What went wrong otherwise, the upload tells.
+async fn is_there(client: &Client, id: ImageId) -> bool {
+    let found = client.get::<ImageView>(&format!("/v1/images/{id}")).await;
+    found.is_ok()
 }
 
 async fn add(client: &Client, path: &str, body: Vec<u8>) -> Result<u64> {

@@ -32,6 +32,8 @@ pub(crate) struct ManualWorker {
     pub(crate) result: Vec<u8>,
     /// Where it was laid over its input, if it was.
     pub(crate) matte: Option<Vec<u8>>,
+    /// Its region. Those of older workers keep an overlay, and those of newer ones a region to make it of.
+    pub(crate) roi: Option<Vec<u8>>,
 }
 
 impl ManualWorker {
@@ -43,6 +45,7 @@ impl ManualWorker {
             silent: false,
             result: pictures::room(),
             matte: None,
+            roi: None,
         }
     }
 
@@ -90,11 +93,14 @@ impl ManualWorker {
     }
 
     pub(crate) async fn complete(&mut self, edit: &Claimed) {
-        let mut artifacts = vec![
-            self.put(edit, ArtifactKind::Result, &self.result).await,
-            self.put(edit, ArtifactKind::Overlay, &pictures::room())
-                .await,
-        ];
+        let mut artifacts = vec![self.put(edit, ArtifactKind::Result, &self.result).await];
+        artifacts.push(match &self.roi {
+            Some(roi) => self.put(edit, ArtifactKind::Roi, roi).await,
+            None => {
+                let kept = pictures::room();
+                self.put(edit, ArtifactKind::Overlay, &kept).await
+            }
+        });
         if let Some(matte) = &self.matte {
             artifacts.push(self.put(edit, ArtifactKind::Matte, matte).await);
         }

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use limekiln_jobs::api::{CatalogRequest, CatalogView, Decision, DecisionKind};
 use limekiln_jobs::catalog::{CatalogState, Reason, RowState};
@@ -304,6 +305,53 @@ pub(in crate::tests) async fn rows_are_held_for_their_reasons_and_decided_on(sto
         .await
         .unwrap();
     assert_eq!(asked.len(), 1, "nothing else is in review");
+}
+
+pub(in crate::tests) async fn pictures_that_rows_wait_with_do_not_expire(store: &Store) {
+    let context = TestContext::new(store).await;
+    let mut images = Vec::new();
+    for content in [&b"waits"[..], b"masks", b"unused"] {
+        let picture = picture(context.tenant, content);
+        images.push(
+            store
+                .image_create(context.tenant, &picture)
+                .await
+                .unwrap()
+                .id,
+        );
+    }
+    let aged =
+        sqlx::query("update images set used_at = now() - interval '2 days' where id = any ($1)")
+            .bind(images.iter().map(|id| id.uuid()).collect::<Vec<Uuid>>());
+    store.count("test", aged).await.unwrap();
+    let waits = NewRow {
+        mask: Some(images[1]),
+        ..row(1, images[0])
+    };
+    let catalog = context.catalog_with(0).await;
+    context.add(catalog, &[waits]).await;
+    let day = Duration::from_secs(24 * 3600);
+    let expire = async || {
+        let mut after = None;
+        loop {
+            after = store.images_expire(day, after, 100).await.unwrap().next;
+            if after.is_none() {
+                return;
+            }
+        }
+    };
+    let there = async || {
+        let missing = store.images_missing(context.tenant, &images).await.unwrap();
+        images
+            .iter()
+            .map(|id| !missing.contains(id))
+            .collect::<Vec<bool>>()
+    };
+    expire().await;
+    assert_eq!(there().await, [true, true, false]);
+    store.catalog_cancel(context.tenant, catalog).await.unwrap();
+    expire().await;
+    assert_eq!(there().await, [false; 3]);
 }
 
 pub(in crate::tests) async fn a_row_whose_picture_is_gone_fails_alone(store: &Store) {

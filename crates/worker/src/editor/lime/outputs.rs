@@ -15,6 +15,13 @@ use limekiln_pictures::{Format, encode};
 use crate::editor::contract::{Output, Outputs};
 use crate::metrics;
 
+/// Stages that are kept with the edit. The overlay is made of the input and the region when it is asked for.
+const KEPT: [(View, ArtifactKind); 3] = [
+    (View::Roi, ArtifactKind::Roi),
+    (View::Segments, ArtifactKind::Segments),
+    (View::Attention, ArtifactKind::Attention),
+];
+
 /// Counts what became of an edit that could be recolored, and by which way one was carried over.
 pub(super) fn count(finished: &Result<Finished, canvas::Error>) {
     let report = match finished {
@@ -76,8 +83,10 @@ pub(super) fn outputs(finished: Finished, patched: bool) -> Result<Outputs, Fail
     if let Some(matte) = finished.matte {
         files.push(png(ArtifactKind::Matte, &matte.into())?);
     }
-    for (view, pixels) in finished.stages.views() {
-        files.push(png(artifact(view), &pixels)?);
+    for (view, kind) in KEPT {
+        if let Some(pixels) = finished.stages.view(view) {
+            files.push(png(kind, &pixels)?);
+        }
     }
     let report = serde_json::to_value(&finished.report).map_err(failure)?;
     files.push(Output {
@@ -178,15 +187,6 @@ fn png(kind: ArtifactKind, pixels: &DynamicImage) -> Result<Output, Failure> {
         body: Bytes::from(encode::png(pixels).map_err(failure)?),
         size: Some((pixels.width(), pixels.height())),
     })
-}
-
-fn artifact(view: View) -> ArtifactKind {
-    match view {
-        View::Roi => ArtifactKind::Roi,
-        View::Overlay => ArtifactKind::Overlay,
-        View::Segments => ArtifactKind::Segments,
-        View::Attention => ArtifactKind::Attention,
-    }
 }
 
 fn failure(error: impl std::fmt::Display) -> Failure {
