@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::args::{Bench, NetworkArgs, ShapeArg};
 use crate::download;
-use crate::models::Choice;
+use crate::models::{BUILT_IN, Choice};
 use crate::output::print;
 use crate::settings::Usage;
 
@@ -139,7 +139,11 @@ fn of(args: &NetworkArgs) -> Result<Asked<'_>> {
 }
 
 fn settings(what: What, args: &NetworkArgs, size: Option<u16>) -> Result<Settings> {
-    let shape = shape(args.shape);
+    // By its name or by its shape, the built-in model has pictures of its own size.
+    let shape = match args.model.as_deref() {
+        Some(BUILT_IN) => Shape::Rooms,
+        _ => shape(args.shape),
+    };
     let dtype: Result<DtypeChoice, _> = args.dtype.parse();
     let dtype = dtype.map_err(|error| Usage(format!("--dtype: {error}")))?;
     Ok(Settings {
@@ -175,7 +179,7 @@ fn shape(shape: ShapeArg) -> Shape {
 fn given(asked: &Asked<'_>) -> Result<Given> {
     let model = match (asked.model, asked.settings.shape) {
         (Some(model), _) => model,
-        (None, Shape::Rooms) => crate::models::BUILT_IN,
+        (None, Shape::Rooms) => BUILT_IN,
         (None, Shape::Sd15) => return Ok(Given::Random),
     };
     let choice = Choice::on_processor(model);

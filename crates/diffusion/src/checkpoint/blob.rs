@@ -1,10 +1,12 @@
 //! The bytes of one file: mapped, read, or part of the binary.
 
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 use crate::Error;
 
@@ -47,6 +49,24 @@ impl Blob {
             path: name,
             bytes: Bytes::Mapped(map),
         })
+    }
+
+    /// Lets the system take back the memory that this part of the file is mapped to, which is read anew if it is needed again: what was
+    /// read is in memory only once.
+    pub(super) fn forget(&self, part: Range<usize>) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &self.bytes {
+            // SAFETY: the map is read-only, so no page of it differs from the file that it is read anew from.
+            #[expect(
+                unsafe_code,
+                reason = "the call may lose what was written to a map, and nothing is written to this one"
+            )]
+            let done = unsafe {
+                map.unchecked_advise_range(UncheckedAdvice::DontNeed, part.start, part.len())
+            };
+            // It is advice: without it there is only less free memory.
+            drop(done);
+        }
     }
 
     pub(super) fn text(&self) -> Result<&str, Error> {

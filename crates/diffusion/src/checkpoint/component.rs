@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
 
+use super::select::TEXT;
 use super::tensors::{Stored, Tensors};
 use crate::Error;
 
@@ -139,6 +140,15 @@ impl Weights {
         Ok(stored)
     }
 
+    /// Whether the processor's kernels read this tensor with its outputs last, so that it need not be laid out twice. Those that are
+    /// joined with others or reshaped first are not, nor what candle's own layers of the text encoder read.
+    fn turns(&self, name: &str, stored: &Stored) -> bool {
+        const PLAIN: [&str; 5] = [".to_q.", ".to_k.", ".to_v.", ".proj_in.", ".proj_out."];
+        self.component != TEXT.folder
+            && stored.shape.len() >= 2
+            && !PLAIN.iter().any(|part| name.contains(part))
+    }
+
     fn problem(&self, problem: String) -> candle_core::Error {
         // Not `Error::wrap`, which would append a backtrace to the one line.
         candle_core::Error::Wrapped(Box::new(Error::Tensor {
@@ -172,7 +182,7 @@ impl SimpleBackend for Backend {
         if stored.dtype.is_none() {
             return Err(self.0.problem(stored.unread()));
         }
-        stored.read(dtype, device)
+        stored.read(dtype, device, self.0.turns(name, stored))
     }
 
     fn get_unchecked(
@@ -181,7 +191,7 @@ impl SimpleBackend for Backend {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
-        self.0.find(name)?.read(dtype, device)
+        self.0.find(name)?.read(dtype, device, false)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

@@ -10,11 +10,13 @@
 //! | `select` | which of a repository's files are needed |
 //! | `opened` | [`Checkpoint`], and the check that its parts fit |
 //! | `table`, `tensors`, `torch`, `pickle` | where each tensor lies in safetensors and torch files |
+//! | `convert` | bytes into numbers, laid out for the layers that read them |
 //! | `component` | a network's tensors, handed out and checked by name and shape |
 //! | `reader`, `folder`, `blob`, `files` | files on disk or in the binary, read and remembered, and their fingerprint |
 
 mod blob;
 mod component;
+mod convert;
 mod diffusers;
 mod files;
 mod folder;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 
 use super::blob::Blob;
+use super::convert::{converted, outputs_last};
 use crate::Error;
 
 /// Tensors by name.
@@ -123,8 +124,14 @@ impl Stored {
         self
     }
 
-    /// Copies the tensor to a device.
-    pub(super) fn read(&self, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+    /// Copies the tensor to a device; `turned`, with the outputs of a layer next to each other in memory, if the device is the
+    /// processor and computes in f32.
+    pub(super) fn read(
+        &self,
+        dtype: DType,
+        device: &Device,
+        turned: bool,
+    ) -> candle_core::Result<Tensor> {
         let Some(stored) = self.dtype else {
             candle_core::bail!("{}", self.unread())
         };
@@ -133,12 +140,21 @@ impl Stored {
         let tensor = if count == 0 {
             Tensor::zeros(self.shape.as_slice(), stored, device)?
         } else if self.strides == contiguous(&self.shape) {
-            Tensor::from_raw_buffer(
-                &self.blob[self.start..self.start + count * size],
-                stored,
-                &self.shape,
-                device,
-            )?
+            let within = self.start..self.start + count * size;
+            let bytes = &self.blob[within.clone()];
+            let made = match device {
+                Device::Cpu if turned && dtype == DType::F32 => {
+                    outputs_last(bytes, stored, &self.shape)?
+                }
+                Device::Cpu => converted(bytes, (stored, dtype), &self.shape)?,
+                _ => None,
+            };
+            let made = match made {
+                Some(made) => made,
+                None => Tensor::from_raw_buffer(bytes, stored, &self.shape, device)?,
+            };
+            self.blob.forget(within);
+            made
         } else {
             Tensor::from_raw_buffer(&self.gather(count, size), stored, &self.shape, device)?
         };
