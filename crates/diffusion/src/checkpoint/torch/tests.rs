@@ -75,7 +75,7 @@ fn dictionary(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn values(table: &Tensors, name: &str) -> Vec<f32> {
-    let tensor = table[name].read(DType::F32, &Device::Cpu).unwrap();
+    let tensor = table[name].read(DType::F32, &Device::Cpu, false).unwrap();
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
@@ -99,7 +99,11 @@ fn views_of_one_storage() {
     assert_eq!(values(&table, "tail"), [12., 13., 14., 15.]);
     assert_eq!(values(&table, "transposed"), [1., 5., 2., 6., 3., 7.]);
     assert_eq!(values(&table, "parameter"), [15.]);
-    assert!(table["positions"].read(DType::F32, &Device::Cpu).is_err());
+    assert!(
+        table["positions"]
+            .read(DType::F32, &Device::Cpu, false)
+            .is_err()
+    );
 }
 
 #[test]
