@@ -460,7 +460,7 @@ pub(in crate::tests) async fn an_ended_catalog_is_told_of_once_and_goes_when_it_
     assert_eq!(due().await, []);
     context.reported(edit, json!({})).await;
     assert!(context.work(catalog, 9).await.ended);
-    let hour = std::time::Duration::from_secs(3600);
+    let hour = Duration::from_secs(3600);
     let told = store.webhooks_claim(&due().await, hour).await.unwrap();
     let [told] = &told[..] else {
         panic!("{told:?}")
