@@ -98,7 +98,7 @@ pub(crate) async fn cancel(
     post, path = "/v1/catalogs/{id}/retry-failed", operation_id = "retryCatalog", tag = "catalogs",
     params(("id" = BatchId, Path, description = "Id of the catalog")),
     responses((status = 200, description = "How many rows wait for their turn again", body = RowsChanged)),
-    extensions(("x-problems" = json!([ProblemCode::CatalogNotFound]))),
+    extensions(("x-problems" = json!([ProblemCode::CatalogNotFound, ProblemCode::CatalogSealed]))),
 )]
 pub(crate) async fn retry(
     extract::State(state): extract::State<State>,
@@ -110,8 +110,14 @@ pub(crate) async fn retry(
     for _ in 0..RETRY_ROUNDS {
         let again = store
             .catalog_retry_failed(caller.tenant, id, RETRY_ROWS)
-            .await?
-            .ok_or_else(not_found)?;
+            .await?;
+        let Some(again) = again else {
+            let found = store.catalog_get(caller.tenant, id).await?;
+            // Of one that was cancelled no row waits again.
+            return Err(
+                found.map_or_else(not_found, |_| Problem::plain(ProblemCode::CatalogSealed))
+            );
+        };
         rows += again;
         if again < u64::from(RETRY_ROWS) {
             break;

@@ -200,3 +200,17 @@ async fn wrong_rows_are_all_refused_with_their_reasons() {
         .await;
     assert_eq!(made.status, 422, "{}", made.text());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_catalog_is_there_and_tries_nothing_again() {
+    let gateway = Gateway::start().await;
+    let catalog = Catalog::start(&gateway).await;
+    assert_eq!(catalog.post("retry-failed").await, json!({"rows": 0}));
+    catalog.post("cancel").await;
+    let path = format!("{}/retry-failed", catalog.path);
+    let refused = gateway.post(&path, &json!({})).await;
+    assert_eq!((refused.status, &*refused.code()), (409, "catalog_sealed"));
+    let path = format!("/v1/catalogs/{}/retry-failed", BatchId::new());
+    let refused = gateway.post(&path, &json!({})).await;
+    assert_eq!(refused.code(), "catalog_not_found");
+}
