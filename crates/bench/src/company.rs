@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 
-/// What is measured.
+/// Which edits are measured, and how many of them are in flight.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Edits of each run.
@@ -75,9 +75,10 @@ pub async fn run(
     let (mut rows, mut first): (Vec<Row>, Vec<bytes::Bytes>) = (Vec::new(), Vec::new());
     for &in_flight in &settings.in_flight {
         let works = works(settings.edits)?;
-        peak_reset();
+        limekiln_memory::give_back();
+        limekiln_memory::peak_forget();
         let ran = engine.run(works, in_flight).await;
-        let peak_mib = peak_mib();
+        let peak_mib = limekiln_memory::peak().map(|bytes| bytes >> 20);
         let per_second = f64::from(settings.edits) / ran.took.as_secs_f64();
         let (shared, busy) = (ran.shared as f64 / ran.calls.max(1) as f64, ran.busy);
         let made = results(ran)?;
@@ -154,20 +155,4 @@ fn work(
         alone: false,
         interactive: false,
     })
-}
-
-/// From now on the system counts the most that this process holds anew, where it can.
-fn peak_reset() {
-    limekiln_memory::give_back();
-    // Some systems forbid it; the peak is then the process' own.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-fn peak_mib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024)
 }

@@ -6,7 +6,7 @@ use limekiln_bench::networks::{self, Given, Peaks, Processor, Row, Settings, Sha
 use limekiln_diffusion::device::DtypeChoice;
 use serde::Serialize;
 
-use crate::args::{Bench, NetworkArgs, ShapeArg};
+use crate::args::{Bench, NetworkArgs, ShapeArg, TimingArgs};
 use crate::download;
 use crate::models::{BUILT_IN, Choice};
 use crate::output::print;
@@ -16,8 +16,7 @@ use crate::settings::Usage;
 struct Asked<'a> {
     settings: Settings,
     model: Option<&'a str>,
-    threads: Option<u16>,
-    json: bool,
+    timing: &'a TimingArgs,
 }
 
 /// What `--json` prints.
@@ -45,7 +44,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     let Some(asked) = asked(bench)? else {
         return Ok(());
     };
-    if let Some(threads) = asked.threads {
+    if let Some(threads) = asked.timing.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
         pool.build_global()?;
     }
@@ -67,7 +66,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         peaks,
         figures,
     };
-    if asked.json {
+    if asked.timing.json {
         let figures = networks::run(settings, given, |_| {})?;
         print(&serde_json::to_string_pretty(&report(figures))?);
     } else {
@@ -114,13 +113,12 @@ fn asked(bench: &Bench) -> Result<Option<Asked<'_>>> {
         Bench::Segment(args) => Asked {
             settings: Settings {
                 size: args.size.size.map_or(shape(args.shape).side(), usize::from),
-                calls: args.calls.into(),
+                calls: args.timing.calls.into(),
                 preset: args.preset.clone(),
                 ..plain(What::Segment, shape(args.shape))
             },
             model: None,
-            threads: args.threads,
-            json: args.json,
+            timing: &args.timing,
         },
         Bench::Queue(_) | Bench::Fairness(_) | Bench::Tables(_) | Bench::Company(_) => {
             return Ok(None);
@@ -133,8 +131,7 @@ fn of(args: &NetworkArgs) -> Result<Asked<'_>> {
     Ok(Asked {
         settings: settings(What::Load, args, None)?,
         model: args.model.as_deref(),
-        threads: args.threads,
-        json: args.json,
+        timing: &args.timing,
     })
 }
 
@@ -150,7 +147,7 @@ fn settings(what: What, args: &NetworkArgs, size: Option<u16>) -> Result<Setting
         size: size.map_or(shape.side(), usize::from),
         // The networks are measured on the processor.
         dtype: dtype.dtype(&Device::Cpu),
-        calls: args.calls.into(),
+        calls: args.timing.calls.into(),
         ..plain(what, shape)
     })
 }

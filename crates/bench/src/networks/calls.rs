@@ -119,8 +119,8 @@ fn waves(dims: &[usize], dtype: DType) -> Result<Tensor> {
     Ok(made.map_err(limekiln_diffusion::Error::from)?)
 }
 
-/// Smooth in space and with structure, so that clustering has work to do.
-fn features(side: usize, channels: usize, seed: usize) -> Layer {
+/// Features of one layer, `side` cells a side: smooth in space and with structure, so that clustering has work to do.
+pub fn features(side: usize, channels: usize, seed: usize) -> Layer {
     let value = |cell: usize, channel: usize| {
         let (y, x) = (cell / side, cell % side);
         let hash = (channel * 2_654_435_761 + seed * 40_503) % 9973;

@@ -23,6 +23,7 @@ mod source;
 mod timed;
 mod whole;
 
+pub use calls::features;
 pub use peaks::{Peaks, peaks};
 pub use processor::{Processor, processor};
 pub use settings::{Given, Open, Settings, What};

@@ -1,4 +1,4 @@
-//! What is measured.
+//! Which network or work is measured, and how.
 
 use candle_core::DType;
 use limekiln_diffusion::checkpoint::Checkpoint;
@@ -6,7 +6,7 @@ use limekiln_diffusion::checkpoint::Checkpoint;
 use super::shape::Shape;
 use crate::error::Result;
 
-/// What is measured.
+/// The network or the work that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// One call of the U-Net.
@@ -26,7 +26,7 @@ pub enum What {
 /// How it is measured.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What is measured.
+    /// The network or the work.
     pub what: What,
     /// Sizes of the networks where no model is given.
     pub shape: Shape,
@@ -49,7 +49,7 @@ pub type Open = Box<dyn Fn() -> Result<Checkpoint>>;
 
 /// Where weights come from.
 pub enum Given {
-    /// They are drawn.
+    /// Weights are drawn at random, the same at every run.
     Random,
     /// A checkpoint is there to be loaded.
     Checkpoint {

@@ -11,9 +11,9 @@ use crate::error::Result;
 /// What was measured of one part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// What ran.
+    /// The network or the work that ran: `unet`, `vae encode`, `load`, ..
     pub what: &'static str,
-    /// Timed calls.
+    /// How many calls were timed.
     pub calls: usize,
     /// Median of their seconds.
     pub median_s: f64,

@@ -27,6 +27,13 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "DTYPE", default_value = "f32")]
     pub(crate) dtype: String,
 
+    #[command(flatten)]
+    pub(crate) timing: TimingArgs,
+}
+
+/// How it is timed and told, whatever it is.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct TimingArgs {
     /// Threads to compute on [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -114,15 +121,8 @@ pub(crate) struct SegmentedArgs {
     /// Preset whose clustering it is
     #[arg(long, value_name = "PRESET", default_value = "fast", value_parser = Preset::NAMES)]
     pub(crate) preset: String,
-    /// Threads to compute on [default: as many as there are processors]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// Timed calls; one more runs first
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    pub(crate) calls: u16,
-    /// Print the figures as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) timing: TimingArgs,
 }
 
 #[derive(Args, Clone, Debug)]

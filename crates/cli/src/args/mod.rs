@@ -16,7 +16,8 @@ mod rooms;
 mod verify;
 
 pub(crate) use bench::{
-    EditedArgs, LoadArgs, NetworkArgs, SegmentedArgs, ShapeArg, TextArgs, UnetArgs, VaeArgs,
+    EditedArgs, LoadArgs, NetworkArgs, SegmentedArgs, ShapeArg, TextArgs, TimingArgs, UnetArgs,
+    VaeArgs,
 };
 pub(crate) use bounds::BoundsArgs;
 pub(crate) use color::ColorArgs;

@@ -4,7 +4,7 @@ use image::{GenericImageView, GrayImage, Rgb, RgbImage};
 use serde_json::Value;
 
 use crate::context::{TestContext, checkpoint};
-use crate::files::{encoded, gradient, half_clear, mask, png};
+use crate::files::{disc, encoded, gradient, half_clear, mask, png};
 
 fn open(context: &TestContext, name: &str) -> image::DynamicImage {
     image::open(context.path(name)).unwrap()
@@ -365,62 +365,6 @@ fn the_report_says_what_determined_the_result() {
 }
 
 #[test]
-fn settings_come_from_the_environment_too() {
-    let context = TestContext::new();
-    context.write("a.png", png(gradient(64, 64)));
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_limekiln"))
-        .args([
-            "edit",
-            "a.png",
-            "make the sofa red",
-            "--preset",
-            "base",
-            "--steps",
-            "1",
-            "--json",
-        ])
-        .current_dir(context.path(""))
-        .env("LIMEKILN_MODEL", checkpoint("sd2"))
-        .env("LIMEKILN_DEVICE", "cpu")
-        .output()
-        .unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["model"], "sd2");
-}
-
-#[test]
-fn paths_are_switched_off_and_named() {
-    let context = TestContext::new();
-    context.write("a.png", png(gradient(64, 64)));
-    let run = |off: &str, dtype: &str| {
-        let model = checkpoint("sd1");
-        let args = ["edit", "a.png", "make the sofa red", "--preset", "base"];
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_limekiln"))
-            .args(args)
-            .args(["--steps", "1", "--json", "--device", "cpu"])
-            .args(["--dtype", dtype, "--model", model.as_str()])
-            .current_dir(context.path(""))
-            .env("LIMEKILN_PATHS_OFF", off)
-            .output()
-            .unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        let report = serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default();
-        (report["dtype"].as_str().map(str::to_owned), told)
-    };
-    let off = "bf16-amx, bf16-avx512";
-    assert_eq!(run(off, "bf16").0.as_deref(), Some("bf16"));
-    let (dtype, told) = run(off, "auto");
-    assert_eq!(dtype.as_deref(), Some("f32"));
-    assert!(told.contains("--dtype auto: f32"), "{told}");
-    // Whatever this processor has.
-    let (dtype, told) = run("", "auto");
-    assert!(told.contains(&format!("--dtype auto: {}", dtype.unwrap())));
-    let (dtype, told) = run("bf16-amy", "bf16");
-    assert_eq!(dtype, None);
-    assert!(told.contains("bf16-amx and bf16-avx512 can"), "{told}");
-}
-
-#[test]
 fn nothing_to_locate_is_said_and_edited_plainly() {
     let context = TestContext::new();
     context.write("a.png", png(gradient(64, 64)));
@@ -488,19 +432,6 @@ fn the_built_in_model_edits_rooms_and_is_honest_about_photographs() {
     assert_eq!(edit("photo.png"), (vec![128, 96].into(), true));
 }
 
-/// A photograph's like in small: a red disc on gray, with grain.
-fn disc() -> RgbImage {
-    RgbImage::from_fn(256, 192, |x, y| {
-        let inside = (x as i32 - 120).pow(2) + (y as i32 - 90).pow(2) < 50 * 50;
-        let grain = ((x * 37 + y * 91) % 13) as u8;
-        if inside {
-            Rgb([170 + grain, 40 + grain, 35 + grain])
-        } else {
-            Rgb([140 + grain, 145 + grain, 150 + grain])
-        }
-    })
-}
-
 #[test]
 fn an_edit_comes_to_the_full_size_and_nothing_else_does() {
     let context = TestContext::new();
@@ -535,23 +466,5 @@ fn an_edit_comes_to_the_full_size_and_nothing_else_does() {
         }
         let proof = ["verify", "a.png", "out.png", "stages/matte.png"];
         assert_eq!(context.run(&proof).status, 0);
-    }
-}
-
-#[test]
-fn a_color_that_nothing_would_use_is_refused() {
-    let context = TestContext::new();
-    context.write("a.png", png(disc()));
-    for args in [
-        &["--preset", "base"][..],
-        &["--finish", "paste"],
-        &["--finish", "none"],
-        &["--material", "2"],
-    ] {
-        let mut all = vec!["edit", "a.png", "make it blue", "--color", "teal"];
-        all.extend(args);
-        let done = context.run(&all);
-        assert_eq!(done.status, 2, "{args:?}: {}", done.stderr);
-        assert!(done.stderr.contains("does not recolor"), "{}", done.stderr);
     }
 }

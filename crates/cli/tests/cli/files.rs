@@ -81,3 +81,16 @@ fn chunk(bytes: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
     });
     bytes.extend((!checked).to_be_bytes());
 }
+
+/// A photograph's like in small: a red disc on gray, with grain.
+pub(crate) fn disc() -> RgbImage {
+    RgbImage::from_fn(256, 192, |x, y| {
+        let inside = (x as i32 - 120).pow(2) + (y as i32 - 90).pow(2) < 50 * 50;
+        let grain = ((x * 37 + y * 91) % 13) as u8;
+        if inside {
+            Rgb([170 + grain, 40 + grain, 35 + grain])
+        } else {
+            Rgb([140 + grain, 145 + grain, 150 + grain])
+        }
+    })
+}

@@ -13,4 +13,5 @@ mod recolor;
 mod reference;
 mod rooms;
 mod services;
+mod settings;
 mod verify;

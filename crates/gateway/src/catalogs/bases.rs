@@ -7,7 +7,7 @@ use limekiln_store::{NewBase, Submission};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// Fields of a spec that are a row's own; the others are its base's.
+/// Fields of a spec that are a row's own, in the order in which [`Bases::split`] takes them out; the others are its base's.
 const OWN: [&str; 4] = ["instruction", "color", "material", "seed"];
 
 /// What rows have in common, by the digest of all that it is made of.
@@ -35,17 +35,14 @@ impl Bases {
         needs.extend(submission.needs.iter().map(str::to_owned));
         let needs: Vec<String> = needs.into_iter().collect();
         let spec = &mut submission.spec;
-        let own: [(&str, Option<Value>); 4] = [
-            (
-                "instruction",
-                Some(std::mem::take(&mut spec.instruction).into()),
-            ),
-            ("color", spec.color.take().map(Value::from)),
-            ("material", spec.material.take().map(Value::from)),
-            ("seed", Some(std::mem::take(&mut spec.seed).into())),
+        let own: [Option<Value>; OWN.len()] = [
+            Some(std::mem::take(&mut spec.instruction).into()),
+            spec.color.take().map(Value::from),
+            spec.material.take().map(Value::from),
+            Some(std::mem::take(&mut spec.seed).into()),
         ];
-        let own = own.into_iter();
-        let fields = own.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let own = OWN.iter().zip(own);
+        let fields = own.filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
         let digest = blake3::hash(&serde_json::to_vec(&(
             submission.model.as_str(),
             &submission.spec,

@@ -20,7 +20,7 @@ pub struct Shape {
     pub rows: usize,
     /// Height of the latents that are computed.
     pub height: usize,
-    /// Their width.
+    /// Width of the latents that are computed.
     pub width: usize,
 }
 

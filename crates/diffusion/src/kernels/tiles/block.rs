@@ -16,7 +16,7 @@ pub(super) const STEP: usize = 2 * TILE;
 pub(super) struct Block(pub(super) [f32; SIDE * SIDE]);
 
 impl Block {
-    /// Zeros.
+    /// The block before anything is added to it.
     pub(super) const ZERO: Self = Self([0.0; SIDE * SIDE]);
 }
 

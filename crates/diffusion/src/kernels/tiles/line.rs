@@ -17,7 +17,7 @@ impl Line {
     pub(super) const ZERO: Self = Self([bf16::ZERO; LINE]);
 }
 
-/// Widens.
+/// The same number in f32: bf16 is its upper half.
 #[inline(always)]
 pub(super) fn wide(x: bf16) -> f32 {
     f32::from_bits(u32::from(x.to_bits()) << 16)

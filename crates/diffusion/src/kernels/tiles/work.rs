@@ -19,7 +19,7 @@ pub(super) struct Band {
     pub(super) row: usize,
     /// First point, in the row.
     pub(super) first: usize,
-    /// How many.
+    /// Points of the band.
     pub(super) count: usize,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Shape {
 pub(super) struct Tile {
     /// The first.
     pub(super) start: usize,
-    /// How many.
+    /// Lines of the tile, 1 to 16.
     pub(super) rows: usize,
     /// The band's output point that each makes, or [`SKIP`].
     pub(super) points: [u32; TILE],
