@@ -50,6 +50,10 @@ pub fn cluster(fused: &Fused, k: usize, seed: u64, starts: usize, rounds: usize)
 
 /// k-means++: the first centre is any pixel, each next one is drawn with probability proportional to its squared distance
 /// from the nearest so far.
+///
+/// The pixels race: each has an exponential time of its own, divided by its distance, and the first to arrive is drawn. A draw
+/// along a running sum has the same odds, but there a small change of every pixel moves the one that is drawn, and a picture and
+/// its twin in another color space are segmented unlike.
 fn plus_plus(fused: &Fused, k: usize, random: &mut Random) -> Vec<usize> {
     let pixels = fused.side() * fused.side();
     let mut picks =
@@ -63,14 +67,15 @@ fn plus_plus(fused: &Fused, k: usize, random: &mut Random) -> Vec<usize> {
             .zip(&distances)
             .for_each(|(nearest, distance)| *nearest = nearest.min(*distance));
         nearest[newest] = 0.0;
-        let total: f64 = nearest.iter().map(|distance| f64::from(*distance)).sum();
-        let mut left = random.uniform() * total;
-        let drawn = nearest.iter().position(|distance| {
-            left -= f64::from(*distance);
-            left < 0.0
-        });
+        let mut first = (pixels - 1, f64::INFINITY);
+        for (pixel, distance) in nearest.iter().enumerate() {
+            let time = -(1.0 - random.uniform()).ln() / f64::from(*distance);
+            if time < first.1 {
+                first = (pixel, time);
+            }
+        }
         // All pixels alike: any of them will do.
-        picks.push(drawn.unwrap_or(pixels - 1));
+        picks.push(first.0);
     }
     picks
 }

@@ -113,6 +113,58 @@ fn the_same_bytes_on_any_number_of_threads() {
 }
 
 #[test]
+fn a_small_change_everywhere_draws_the_same_first_centres() {
+    let features = |change: f32| {
+        let mut layers = vec![layer(24, 24, 20, 1), layer(12, 12, 50, 2)];
+        for layer in &mut layers {
+            for (index, value) in layer.data.iter_mut().enumerate() {
+                *value *= 1.0 + change * (index % 7) as f32;
+            }
+        }
+        Fused::new(layers, 48, Corners::HalfPixel)
+    };
+    let draws = |change| {
+        let fused = features(change);
+        (0..20).map(move |seed| plus_plus(&fused, 8, &mut Random::new(seed)))
+    };
+    let same = draws(0.0)
+        .zip(draws(1e-5))
+        .filter(|(before, after)| before == after)
+        .count();
+    assert!(same >= 19, "{same} of 20");
+}
+
+#[test]
+fn pixels_are_drawn_in_proportion_to_their_squared_distance() {
+    // On the unit circle: 3 pixels at a squared distance of 2 from the others, 4 at 1. The grid is the features' own size.
+    let data: Vec<f32> = (0..64)
+        .flat_map(|pixel| match pixel {
+            0..3 => [0.0, 1.0],
+            3..7 => [0.5, 0.75f32.sqrt()],
+            _ => [1.0, 0.0],
+        })
+        .collect();
+    let layer = Layer {
+        height: 8,
+        width: 8,
+        channels: 2,
+        data,
+    };
+    let fused = Fused::new(vec![layer], 8, Corners::HalfPixel);
+    let second: Vec<usize> = (0..4000)
+        .map(|seed| plus_plus(&fused, 2, &mut Random::new(seed)))
+        .filter(|picks| picks[0] >= 7)
+        .map(|picks| picks[1])
+        .collect();
+    let share = |range: std::ops::Range<usize>| {
+        second.iter().filter(|pixel| range.contains(pixel)).count() as f64 / second.len() as f64
+    };
+    assert!((share(0..3) - 0.6).abs() < 0.03, "{}", share(0..3));
+    assert!((share(3..7) - 0.4).abs() < 0.03, "{}", share(3..7));
+    assert!((share(0..1) - 0.2).abs() < 0.03, "{}", share(0..1));
+}
+
+#[test]
 fn more_starts_are_never_worse() {
     let fused = Fused::new(
         vec![layer(12, 12, 20, 4), layer(6, 6, 9, 5)],

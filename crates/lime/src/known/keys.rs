@@ -14,7 +14,7 @@ use crate::{
 pub type Key = [u8; 32];
 
 /// Goes up whenever the networks or what reads them make other bytes of the same input.
-const NUMERICS: u32 = 1;
+const NUMERICS: u32 = 2;
 
 /// The keys of all that is known for one edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
