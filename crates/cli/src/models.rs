@@ -69,6 +69,24 @@ impl Choice {
         })
     }
 
+    /// Finds what is wrong with a model on this disk before anything slow starts. A single file is only looked for: it may lack a
+    /// vocabulary, which the hub has.
+    ///
+    /// # Errors
+    ///
+    /// What is missing or damaged; nothing for a model of the hub or of a bucket, which is fetched first.
+    pub(crate) fn look(&self) -> Result<()> {
+        let Source::Path(path) = &self.source else {
+            return Ok(());
+        };
+        let is_layout = path.join("unet").is_dir();
+        if path.starts_with("s3:") || (path.exists() && !is_layout) {
+            return Ok(());
+        }
+        let opened = Checkpoint::open(&self.source, &self.options);
+        opened.map(drop).context("the model can't be opened")
+    }
+
     /// The bound on a picture's longer side that suits the model, whose latents stand for `factor` pixels a side. In pixels.
     /// Attention grows with the fourth power of the side in latents, so a model of a small factor gets small pictures.
     pub(crate) fn size_default(&self, factor: usize) -> u32 {

@@ -62,24 +62,37 @@ impl Progress {
         state.clone_into(&mut self.stage);
     }
 
+    /// Says something that happened in the middle of a stage, which goes on.
+    pub(crate) fn note(&self, note: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("{}{note}", self.label)),
+            None => eprintln!("{}{note}", self.label),
+        }
+    }
+
     /// Shows that `step` of `steps` of `stage`, and `done` of `total` steps of everything, are done.
-    pub(crate) fn show(
-        &mut self,
-        stage: &str,
-        (step, steps): (usize, usize),
-        (done, total): (usize, usize),
-    ) {
+    fn show(&mut self, stage: &str, (step, steps): (usize, usize), (done, total): (usize, usize)) {
+        let of_stage = format!("{steps} {}", if steps == 1 { "step" } else { "steps" });
+        self.stand(stage, &format!("{step}/{steps}"), &of_stage, (done, total));
+    }
+
+    /// The same where only the steps of everything are known, as a gateway tells them.
+    pub(crate) fn whole(&mut self, stage: &str, (done, total): (usize, usize)) {
+        let count = format!("{done}/{total}");
+        self.stand(stage, &count, &of_whole((done, total)), (done, total));
+    }
+
+    /// A bar, with `count` beside the stage; else a line with `of_stage`, once a stage.
+    fn stand(&mut self, stage: &str, count: &str, of_stage: &str, (done, total): (usize, usize)) {
         let label = &self.label;
         match &self.bar {
             Some(bar) => {
                 bar.set_length(total as u64);
-                bar.set_message(format!("{label}{stage} {step}/{steps}"));
+                bar.set_message(format!("{label}{stage} {count}"));
                 bar.set_position(done as u64);
             }
-            None if self.stage != stage => eprintln!(
-                "{label}{stage}, {steps} {}",
-                if steps == 1 { "step" } else { "steps" }
-            ),
+            None if self.stage != stage && of_stage.is_empty() => eprintln!("{label}{stage}"),
+            None if self.stage != stage => eprintln!("{label}{stage}, {of_stage}"),
             None => {}
         }
         if self.stage != stage {
@@ -107,5 +120,28 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Where a stage begins among the steps of everything; nothing where there are none.
+fn of_whole((done, total): (usize, usize)) -> String {
+    match total {
+        0 => String::new(),
+        _ if done >= total => format!("{total} of {total} steps done"),
+        _ => format!("from step {} of {total}", done + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A gateway tells the steps of everything, which are not the stage's.
+    #[test]
+    fn steps_of_everything_are_not_called_a_stages() {
+        assert_eq!(of_whole((0, 21)), "from step 1 of 21");
+        assert_eq!(of_whole((1, 21)), "from step 2 of 21");
+        assert_eq!(of_whole((21, 21)), "21 of 21 steps done");
+        assert_eq!(of_whole((0, 0)), "");
     }
 }

@@ -30,7 +30,7 @@ pub(crate) async fn observe(
         .get::<MatchedPath>()
         .map_or("none", MatchedPath::as_str)
         .to_owned();
-    let openai = request.uri().path() == openai::PATH;
+    let openai = openai::is_theirs(request.uri().path());
     let span =
         tracing::info_span!("http", request = %id, method, route, tenant = tracing::field::Empty);
     if let Some(Ok(parent)) = request

@@ -11,7 +11,7 @@ use limekiln_pictures::Format;
 use lru::LruCache;
 use tokio::sync::OnceCell;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemCode};
 
 /// How long a file is kept. Of an edit that was deleted nobody gets it, but it is in memory for so long.
 const KEPT_FOR: Duration = Duration::from_secs(600);
@@ -27,10 +27,11 @@ pub(crate) struct MadeFile {
     pub(crate) moved: Option<u64>,
 }
 
-/// Files by their entity tags, those asked for longest ago at the end.
+/// Files by their entity tags, those asked for longest ago at the end. Clones share them.
+#[derive(Clone)]
 pub(crate) struct MadeFiles {
     bytes_max: u64,
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 struct Kept {
@@ -52,15 +53,31 @@ impl MadeFiles {
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
             bytes_max,
-            kept: Mutex::new(Kept {
+            kept: Arc::new(Mutex::new(Kept {
                 entries: LruCache::unbounded(),
                 bytes: 0,
-            }),
+            })),
         }
     }
 
     /// The file of this tag, made by `make` where it is not there. Requests for one file that come at once wait for one making.
+    ///
+    /// It is made to its end even where nobody waits any more: a file that takes longer than a request may is there for whoever
+    /// asks again. So `make` holds what bounds how many are made.
     pub(crate) async fn get(
+        &self,
+        tag: &str,
+        make: impl Future<Output = Result<MadeFile, Problem>> + Send + 'static,
+    ) -> Result<MadeFile, Problem> {
+        let (files, tag) = (self.clone(), tag.to_owned());
+        let making = tokio::spawn(async move { files.made(&tag, make).await });
+        making.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "making a file panicked");
+            Err(Problem::plain(ProblemCode::Internal))
+        })
+    }
+
+    async fn made(
         &self,
         tag: &str,
         make: impl Future<Output = Result<MadeFile, Problem>>,
@@ -145,14 +162,14 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::problem::ProblemCode;
 
     #[tokio::test]
     async fn files_are_made_once_within_bounds() {
         let files = MadeFiles::new(10_000);
-        let count = AtomicU32::new(0);
+        let count = Arc::new(AtomicU32::new(0));
         let get = async |tag: &str, bytes: usize| {
-            let make = async {
+            let count = count.clone();
+            let make = async move {
                 count.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
                 Ok(MadeFile {
@@ -186,9 +203,9 @@ mod tests {
     async fn nothing_is_kept_where_there_is_no_room() {
         let files = MadeFiles::new(0);
         for _ in 0..2 {
-            let mut made = false;
-            let make = async {
-                made = true;
+            let (made, asked) = tokio::sync::oneshot::channel();
+            let make = async move {
+                made.send(()).unwrap();
                 Ok(MadeFile {
                     bytes: Bytes::new(),
                     format: Format::Png,
@@ -197,7 +214,31 @@ mod tests {
             };
             files.get("a", make).await.unwrap();
             assert_eq!(files.with(|kept| kept.entries.len()), 0);
-            assert!(made);
+            asked.await.unwrap();
         }
+    }
+
+    /// As a request is whose time is over.
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_there_for_the_next() {
+        let files = MadeFiles::new(10_000);
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let slow = async move {
+            begin.send(()).unwrap();
+            ended.await.unwrap();
+            Ok(MadeFile {
+                bytes: vec![7; 100].into(),
+                format: Format::WebP,
+                moved: None,
+            })
+        };
+        tokio::select! {
+            _ = files.get("a", slow) => panic!("it waits to be told to end"),
+            begun = begun => begun.unwrap(),
+        }
+        end.send(()).unwrap();
+        let again = async { Err(Problem::plain(ProblemCode::Overloaded)) };
+        assert_eq!(files.get("a", again).await.unwrap().bytes.len(), 100);
     }
 }

@@ -218,6 +218,7 @@ impl From<limekiln_pictures::Error> for Problem {
             Error::Empty => ProblemCode::ImageEmpty,
             Error::Bytes { .. } => ProblemCode::BodyTooLarge,
             Error::NotAPicture
+            | Error::StandIn { .. }
             | Error::Format { .. }
             | Error::Unsupported { .. }
             | Error::Brightness(_) => ProblemCode::ImageUnsupported,

@@ -3,7 +3,7 @@
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -25,6 +25,10 @@ pub fn router(state: State) -> Router {
     let mut pages = Router::new()
         .route("/", get(studio::page))
         .route("/studio/{name}", get(studio::part));
+    for (path, instead) in openai::NOT_OFFERED {
+        let refused = move || std::future::ready(Problem::new(ProblemCode::NotFound, instead));
+        pages = pages.route(path, any(refused));
+    }
     if state.settings.admin_public {
         pages = pages.route("/fleet", get(studio::fleet));
     }

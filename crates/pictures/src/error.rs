@@ -20,6 +20,14 @@ pub enum Error {
     /// Not a picture of any kind.
     #[error("not a picture that can be read: give a PNG, JPEG, WebP or TIFF file")]
     NotAPicture,
+    /// A file that stands where a picture should.
+    #[error("this is a {what}, not the picture: {how}")]
+    StandIn {
+        /// What it is.
+        what: &'static str,
+        /// How to get the picture.
+        how: &'static str,
+    },
     /// A picture of a kind that is not read.
     #[error("{name} pictures are not read: {how}")]
     Format {
@@ -156,6 +164,7 @@ impl Error {
             Self::Empty => "image_empty",
             Self::Bytes { .. } => "image_bytes_limit",
             Self::NotAPicture
+            | Self::StandIn { .. }
             | Self::Format { .. }
             | Self::Unsupported { .. }
             | Self::Brightness(_) => "image_unsupported",

@@ -12,6 +12,12 @@ const RAW: &str = "develop it, and export a TIFF of 16 bits or a JPEG";
 const SVG: &str =
     "draw it at the size that you need, such as by `rsvg-convert picture.svg -o picture.png`";
 
+/// How the text begins that Git has in a file's place where Git LFS has not put the file there; the second is of before 2014.
+const POINTERS: [&str; 2] = [
+    "version https://git-lfs.github.com/",
+    "version https://hawser.github.com/",
+];
+
 /// The format of a file.
 ///
 /// # Errors
@@ -73,8 +79,7 @@ pub(crate) fn format_of(bytes: &[u8]) -> Result<Format> {
         [b'%', b'P', b'D', b'F', ..] => unread("PDF", "export the page as PNG, JPEG or TIFF"),
         [b'P', b'1'..=b'7', b'\n' | b' ' | b'\r' | b'#', ..] => unread("Netpbm", ANY),
         [0, 0, 1, 0, ..] => unread("ICO", ANY),
-        _ if starts_as_svg(bytes) => unread("SVG", SVG),
-        _ => Err(Error::NotAPicture),
+        _ => Err(of_text(bytes)),
     }
 }
 
@@ -86,8 +91,28 @@ fn holds(bytes: &[u8], brand: &[u8; 4]) -> bool {
     brands.as_chunks::<4>().0.contains(brand)
 }
 
-fn starts_as_svg(bytes: &[u8]) -> bool {
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]);
+/// What a file is that begins as no picture of pixels does.
+fn of_text(bytes: &[u8]) -> Error {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).to_lowercase();
     let head = head.trim_start_matches('\u{feff}').trim_start();
-    head.starts_with("<svg") || (head.starts_with("<?xml") && head.contains("<svg"))
+    let xml = head.starts_with("<?xml");
+    let begins = |tag: &str| head.starts_with(tag) || (xml && head.contains(tag));
+    if POINTERS.iter().any(|first| head.starts_with(first)) {
+        Error::StandIn {
+            what: "Git LFS pointer",
+            how: "fetch the picture with `git lfs pull`",
+        }
+    } else if begins("<!doctype html") || begins("<html") {
+        Error::StandIn {
+            what: "web page",
+            how: "download the file itself",
+        }
+    } else if begins("<svg") {
+        Error::Format {
+            name: "SVG",
+            how: SVG,
+        }
+    } else {
+        Error::NotAPicture
+    }
 }

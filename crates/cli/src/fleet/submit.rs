@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use limekiln_jobs::{
-    ArtifactKind, Class, EditId, EditRequest, EditView, Finish, Progress, SessionId, StateName,
+    ArtifactKind, Class, EditId, EditRequest, EditView, EventKind, Finish, Progress, SessionId,
+    StateName,
 };
 use limekiln_lime::canvas::{self, Finishing, Warning};
 use limekiln_pictures::{Format, Limits};
@@ -235,9 +236,10 @@ async fn follow(client: &Client, id: EditId) -> Result<()> {
     let followed = client
         .edit_follow(id, |event| match event.progress() {
             Some(Progress { stage, step, steps }) => {
-                let steps = (step as usize, steps as usize);
-                bar.show(&stage, steps, steps);
+                bar.whole(&stage, (step as usize, steps as usize));
             }
+            // It may be told when the next stage has begun.
+            None if event.kind == EventKind::Located => bar.note(event.kind.as_str()),
             None => bar.state(event.kind.as_str()),
         })
         .await;

@@ -117,7 +117,7 @@ impl EditorPlan {
     ///
     /// # Errors
     ///
-    /// [`Usage`] for arguments that can't be right.
+    /// [`Usage`] for arguments that can't be right; else what is wrong with a model on this disk.
     pub(super) fn new(
         model: &ModelArgs,
         editor: &EditorArgs,
@@ -146,7 +146,11 @@ impl EditorPlan {
             .into());
         }
         let editor = match editor.editor {
-            EditorArg::Lime => PlannedEditor::Lime(Box::new(Choice::new(model)?)),
+            EditorArg::Lime => {
+                let choice = Choice::new(model)?;
+                choice.look()?;
+                PlannedEditor::Lime(Box::new(choice))
+            }
             EditorArg::Null => PlannedEditor::Null {
                 steps: editor.null_steps,
                 step: Duration::from_millis(u64::from(editor.null_step_ms)),

@@ -460,6 +460,17 @@ fn command_lines_that_cannot_be_right() {
                 2,
                 "another than rooms",
             ),
+            // Before a database is made, or a service asked.
+            (
+                &["dev", "--model", "./no-such-model", "--data", "made"],
+                1,
+                "./no-such-model is missing",
+            ),
+            (
+                &["work", "--model", "/nonexistent/model", "--as", "ours"],
+                1,
+                "/nonexistent/model is missing",
+            ),
             (&["rooms", "--count", "0"], 2, "--count"),
             (&["rooms", "--size", "1"], 2, "--size"),
             (&["rooms", "--style", "third"], 2, "plain, rich and second"),

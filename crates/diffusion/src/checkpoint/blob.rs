@@ -69,7 +69,26 @@ impl Blob {
         }
     }
 
+    /// Refuses what stands in a file's place in a checkout without Git LFS, or after a download that was refused.
+    pub(super) fn itself(&self) -> Result<(), Error> {
+        let head = self.get(..64).unwrap_or(self).to_ascii_lowercase();
+        if head.starts_with(b"version https://") {
+            return Err(
+                self.damaged("a Git LFS pointer, not the file: fetch it with `git lfs pull`")
+            );
+        }
+        match [&b"<!doctype html"[..], b"<html"]
+            .iter()
+            .any(|tag| head.starts_with(tag))
+        {
+            true => Err(self.damaged("a web page, not the file: download the file itself")),
+            false => Ok(()),
+        }
+    }
+
+    /// The whole of a file of text.
     pub(super) fn text(&self) -> Result<&str, Error> {
+        self.itself()?;
         std::str::from_utf8(self).map_err(|e| self.damaged(format!("not text ({e})")))
     }
 

@@ -18,9 +18,10 @@ pub(super) fn table(blob: &Arc<Blob>) -> Result<Tensors, Error> {
         Some([0x80, 2, 0x8a, _]) => Err(blob.damaged(
             "a torch file from before torch 1.6; convert it with torch: torch.save(torch.load(OLD, map_location='cpu'), NEW)",
         )),
-        Some(b"vers") => Err(blob.damaged("a git-lfs pointer, not the weights: fetch them with `git lfs pull`")),
-        Some(b"<!DO" | b"<htm") => Err(blob.damaged("a web page, not weights: download the file itself")),
-        _ => safetensors(blob),
+        _ => {
+            blob.itself()?;
+            safetensors(blob)
+        }
     }
 }
 

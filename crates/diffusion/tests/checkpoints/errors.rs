@@ -119,6 +119,24 @@ fn what_is_no_checkpoint_says_so() {
             "{line}"
         );
     }
+    // The same in place of any of a folder's files: all of them lie in the same repository.
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    for (name, text, reason) in [
+        ("unet/config.json", pointer, "git lfs pull"),
+        ("tokenizer/vocab.json", pointer, "git lfs pull"),
+        (
+            "scheduler/scheduler_config.json",
+            "<!DOCTYPE html>",
+            "web page",
+        ),
+        ("vae/config.json", "<html>", "web page"),
+        (UNET, pointer, "git lfs pull"),
+    ] {
+        let folder = copy("sd1");
+        fs::write(folder.path().join(name), text).unwrap();
+        let line = refusal(folder.path(), &alone());
+        assert!(line.contains(reason) && line.contains(name), "{line}");
+    }
     let component = reference("checkpoints/sd1").join(UNET);
     assert!(refusal(&component, &alone()).contains("give the folder with model_index.json"));
 }

@@ -69,9 +69,11 @@ pub(crate) async fn overlay(
     }
     let shares = &state.shares.downloads;
     let share = shares.take(tenant, 1);
-    let _share = share.ok_or_else(|| download::too_many(shares.each()))?;
-    let make = async {
-        let bytes = made(&state, tenant, id, &region).await?;
+    let share = share.ok_or_else(|| download::too_many(shares.each()))?;
+    let making = state.clone();
+    let make = async move {
+        let _share = share;
+        let bytes = made(&making, tenant, id, &region).await?;
         Ok(MadeFile {
             bytes,
             format: Format::Png,

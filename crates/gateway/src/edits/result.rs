@@ -62,9 +62,11 @@ pub(crate) async fn result(
     }
     let shares = &state.shares.downloads;
     let share = shares.take(caller.tenant, 1);
-    let _share = share.ok_or_else(|| download::too_many(shares.each()))?;
-    let make = async {
-        let made = stored.made(&state, caller.tenant, wish).await?;
+    let share = share.ok_or_else(|| download::too_many(shares.each()))?;
+    let (making, tenant) = (state.clone(), caller.tenant);
+    let make = async move {
+        let _share = share;
+        let made = stored.made(&making, tenant, wish).await?;
         let Made {
             bytes,
             format,

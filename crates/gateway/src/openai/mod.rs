@@ -39,6 +39,17 @@ use wait::Pending;
 
 /// Path of the route.
 pub(crate) const PATH: &str = "/v1/images/edits";
+/// OpenAI's other routes for pictures, with what to do instead.
+pub(crate) const NOT_OFFERED: [(&str, &str); 2] = [
+    (
+        "/v1/images/generations",
+        "pictures are not made from words alone here: send the picture to change as `image` to POST /v1/images/edits",
+    ),
+    (
+        "/v1/images/variations",
+        "variations are not offered here: send the picture to POST /v1/images/edits with what to change as `prompt`, and `n`",
+    ),
+];
 
 /// Edit a picture as with OpenAI's API
 ///
@@ -253,6 +264,11 @@ async fn stored(
     };
     let mask = upload::put(state, tenant, mask, &checked).await?;
     Ok((image.id, Some(mask.id)))
+}
+
+/// Whether errors of this path are told as OpenAI tells them.
+pub(crate) fn is_theirs(path: &str) -> bool {
+    path == PATH || NOT_OFFERED.iter().any(|(other, _)| *other == path)
 }
 
 /// A problem in OpenAI's form.

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use limekiln_diffusion::{
+    Error as DiffusionError,
     model::Model,
     picture,
     scheduler::{self, Scheduler, SchedulerConfig, SchedulerKind},
@@ -204,7 +205,20 @@ impl Setup {
     /// A stage's scheduler, at its start.
     pub(crate) fn scheduler(&self, stage: Stage) -> Result<Box<dyn Scheduler>> {
         let (kind, steps) = self.solver(stage);
-        Ok(scheduler::build(&self.scheduler, kind, steps)?)
+        let refused = |error: DiffusionError| match (error, kind) {
+            // Another edit of the same model may name one that is there.
+            (error @ DiffusionError::Scheduler(_), None) => {
+                let stage = match stage {
+                    Stage::Locate => "locate",
+                    Stage::Find | Stage::Edit | Stage::Decode => "edit",
+                };
+                Error::Request(format!(
+                    "the model's {error}; `{stage}.scheduler` of the options, or --scheduler, names it"
+                ))
+            }
+            (error, _) => error.into(),
+        };
+        scheduler::build(&self.scheduler, kind, steps).map_err(refused)
     }
 
     /// A stage's run from the first noise of its seed, which is the same for both unless locating has a seed of its own.

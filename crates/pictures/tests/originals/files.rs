@@ -116,6 +116,42 @@ fn what_is_not_read_is_named_with_how_to_convert_it() {
     }
 }
 
+/// What lies where a picture should, in a checkout without Git LFS or after a download that was refused.
+#[test]
+fn what_stands_in_for_a_picture_is_named_with_how_to_get_it() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    for (text, what, how) in [
+        (pointer, "Git LFS pointer", "git lfs pull"),
+        (
+            "version https://hawser.github.com/spec/v1\n",
+            "Git LFS pointer",
+            "git lfs pull",
+        ),
+        (
+            "<!DOCTYPE html><html><body>Sign in",
+            "web page",
+            "download the file itself",
+        ),
+        (
+            "\u{feff}\n <HTML lang=en><svg/>",
+            "web page",
+            "download the file itself",
+        ),
+        (
+            "<?xml version='1.0'?>\n<!doctype html>",
+            "web page",
+            "download the file itself",
+        ),
+    ] {
+        let error = probe(text.as_bytes(), &Limits::UPLOAD).unwrap_err();
+        assert_eq!(error.code(), "image_unsupported", "{text}");
+        let line = error.to_string();
+        assert!(line.contains(what) && line.contains(how), "{line}");
+    }
+    let line = probe(b"versions", &Limits::UPLOAD).unwrap_err().to_string();
+    assert!(line.contains("not a picture"), "{line}");
+}
+
 #[test]
 fn kinds_of_jpeg_without_a_decoder_are_named() {
     let jpeg = encoded(picture(24, 16), ImageFormat::Jpeg);

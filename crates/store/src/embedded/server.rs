@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use limekiln_jobs::retry::Policy;
 use pglite_oxide::PgliteServer;
 
 use crate::{Error, Result};
 
 /// How often the server is looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often one is started again that does not start, as on a full disk.
+const AGAIN: Policy = Policy::new(LOOK_EVERY, Duration::from_secs(5));
 
 pub(super) fn embedded(path: &Path, error: &dyn fmt::Display) -> Error {
     Error::Embedded(format!("{}: {error}", path.display()))
@@ -79,13 +82,19 @@ pub(super) fn keep(
     ended: &Receiver<()>,
 ) -> Result<()> {
     let mut server = Some(server);
+    let mut wait = LOOK_EVERY;
+    let mut failures = AGAIN.start();
+    // What stood in the way last, so that it is said once and not with every try.
+    let mut said = String::new();
     loop {
-        match ended.recv_timeout(LOOK_EVERY) {
+        match ended.recv_timeout(wait) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {
                 return server.map_or(Ok(()), stop);
             }
             // Nobody else can listen there while it does. To connect would take its one place.
-            Err(RecvTimeoutError::Timeout) if TcpListener::bind(address).is_err() => {}
+            Err(RecvTimeoutError::Timeout) if TcpListener::bind(address).is_err() => {
+                wait = LOOK_EVERY;
+            }
             Err(RecvTimeoutError::Timeout) => {
                 let why = server.take().map_or(Ok(()), stop);
                 let why = why.err().map(|error| error.to_string());
@@ -93,9 +102,17 @@ pub(super) fn keep(
                     Ok(again) => {
                         tracing::warn!(why, "the embedded Postgres ended and was started again");
                         server = Some(again);
+                        wait = LOOK_EVERY;
+                        failures.reset();
+                        said.clear();
                     }
                     Err(error) => {
-                        tracing::error!(why, %error, "the embedded Postgres ended and does not start again");
+                        wait = failures.delay();
+                        let error = error.to_string();
+                        if error != said {
+                            tracing::error!(why, %error, "the embedded Postgres ended and does not start again; it is tried until it does");
+                            said = error;
+                        }
                     }
                 }
             }

@@ -68,7 +68,31 @@ async fn callers_that_go_away_break_nothing() {
     stop(embedded, store).await;
 }
 
-/// A client that does not read its answer, as one whose patience ended: its connection is reset.
+/// Breaks the one connection off as a client does that does not read its answer, whose patience ended say: it is reset.
+async fn break_off(embedded: &Embedded) {
+    let address = embedded.url().split(['@', '/']).nth(3).unwrap();
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    // What a client that could speak TLS begins with: eight bytes, answered by one.
+    client
+        .write_all(&[0, 0, 0, 8, 4, 210, 22, 47])
+        .await
+        .unwrap();
+    client.peek(&mut [0]).await.unwrap();
+}
+
+/// Waits until it finds the edit. Who connects in the very moment in which it ends is sent away.
+async fn answers(embedded: &Embedded, context: &TestContext, edit: EditId) {
+    limekiln_testbed::until("it to answer again", Duration::from_secs(60), async || {
+        let Ok(store) = Store::connect(&embedded.settings()).await else {
+            return false;
+        };
+        let found = store.edit_get(context.tenant, edit).await;
+        store.close().await;
+        matches!(found, Ok(Some(_)))
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_breaks_off_does_not_end_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -76,27 +100,37 @@ async fn a_connection_that_breaks_off_does_not_end_it() {
     let context = TestContext::new(&store).await;
     let edit = context.edit().await;
     store.close().await;
-    let address = embedded.url().split(['@', '/']).nth(3).unwrap();
     for _ in 0..2 {
-        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
-        // What a client that could speak TLS begins with: eight bytes, answered by one.
-        client
-            .write_all(&[0, 0, 0, 8, 4, 210, 22, 47])
-            .await
-            .unwrap();
-        client.peek(&mut [0]).await.unwrap();
-        drop(client);
-        // Who connects in the very moment in which it ends is sent away.
-        limekiln_testbed::until("it to answer again", Duration::from_secs(60), async || {
-            let Ok(store) = Store::connect(&embedded.settings()).await else {
-                return false;
-            };
-            let found = store.edit_get(context.tenant, edit).await;
-            store.close().await;
-            matches!(found, Ok(Some(_)))
-        })
-        .await;
+        break_off(&embedded).await;
+        answers(&embedded, &context, edit).await;
     }
+    tokio::task::spawn_blocking(move || embedded.shutdown())
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// What keeps it from starting again, a full disk say, may pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_starts_again_once_what_was_in_its_way_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let (embedded, store) = start(&data).await;
+    let context = TestContext::new(&store).await;
+    let edit = context.edit().await;
+    store.close().await;
+    let aside = dir.path().join("aside");
+    std::fs::rename(&data, &aside).unwrap();
+    std::fs::write(&data, "in the way").unwrap();
+    break_off(&embedded).await;
+    let settings = Settings {
+        acquire_timeout: Duration::from_secs(2),
+        ..embedded.settings()
+    };
+    Store::connect(&settings).await.unwrap_err();
+    std::fs::remove_file(&data).unwrap();
+    std::fs::rename(&aside, &data).unwrap();
+    answers(&embedded, &context, edit).await;
     tokio::task::spawn_blocking(move || embedded.shutdown())
         .await
         .unwrap()

@@ -1,9 +1,10 @@
 //! The services of `limekiln dev`: its own, or those that its flags name; and that they are no other fleet's.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use limekiln_blobs::{Blobs, Fsync};
 use limekiln_broker::Broker;
 use limekiln_store::{Embedded, Store, Unpacked};
@@ -14,6 +15,8 @@ use crate::settings::Usage;
 
 /// The file of the data folder that remembers the fleet's id.
 const FLEET: &str = "fleet";
+/// A disk that has less room than this is full: Postgres extends its files by a segment of its log, 16 MB, at a time.
+const PROBE_BYTES: usize = 16 << 20;
 
 /// Whether the flags name all three services; the built-in ones run when they name none.
 ///
@@ -75,7 +78,49 @@ pub(super) fn variables_ignored() {
 }
 
 /// Services of this process on the data folder.
+///
+/// # Errors
+///
+/// What is wrong with it, in one line. What Postgres says of a full disk is an error of input and output in some file of its own.
 pub(super) async fn built_in(args: &DevArgs) -> Result<(Embedded, Services)> {
+    let started = start(args).await;
+    started.map_err(
+        |error| match [&args.data, &args.cache()].map(|folder| room(folder)) {
+            [Ok(()), Ok(())] => error,
+            [Err(full), _] | [_, Err(full)] => full,
+        },
+    )
+}
+
+/// Fails where a folder's disk has no room for a little more. What else may be wrong with the folder, others say better.
+fn room(folder: &Path) -> Result<()> {
+    let mut probe = match tempfile::tempfile_in(folder) {
+        Ok(probe) => probe,
+        Err(error) if is_full(&error) => return Err(full(folder)),
+        Err(_) => return Ok(()),
+    };
+    match probe.write_all(&vec![1; PROBE_BYTES]) {
+        Err(error) if is_full(&error) => Err(full(folder)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+fn full(folder: &Path) -> anyhow::Error {
+    anyhow!(
+        "{}: no space is left on its disk: a first start takes some 150 MB; make room, or name other folders with --data and --cache, and \
+         start again",
+        folder.display()
+    )
+}
+
+async fn start(args: &DevArgs) -> Result<(Embedded, Services)> {
     let folder = args.data.join("postgres");
     let unfinished = begin(&args.data, &folder)?;
     let unpacked = unpacked(args)?;
@@ -170,4 +215,27 @@ async fn remember(store: &Store, folder: &Path) -> Result<()> {
         return Ok(());
     }
     fs::write(&path, fleet).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_others() {
+        let folder = tempfile::tempdir().unwrap();
+        room(folder.path()).unwrap();
+        room(&folder.path().join("nowhere")).unwrap();
+        // Every write to it says that no space is left.
+        let device = Path::new("/dev/full");
+        if device.exists() {
+            let error = fs::write(device, "x").unwrap_err();
+            assert!(is_full(&error), "{error:?}");
+        }
+        let line = full(folder.path()).to_string();
+        assert!(
+            line.contains("no space is left") && !line.contains('\n'),
+            "{line}"
+        );
+    }
 }

@@ -293,6 +293,39 @@ async fn json_is_taken_as_the_form_is() {
     assert_eq!(reply["error"]["param"], "image");
 }
 
+/// Clients of OpenAI's that ask for what is not offered are told so in its form, whatever they ask with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_offered_says_what_is() {
+    let gateway = Gateway::start().await;
+    for path in ["/v1/images/generations", "/v1/images/variations"] {
+        let body = json!({ "model": "gpt-image-1", "prompt": "a sofa" });
+        let replies = [
+            gateway.post(path, &body).await,
+            gateway.get(path).await,
+            gateway.send(gateway.request("DELETE", path)).await,
+        ];
+        for reply in replies {
+            assert_eq!(
+                (reply.status, reply.header("content-type")),
+                (404, Some("application/json")),
+                "{path}: {}",
+                reply.text()
+            );
+            let error = reply.json()["error"].clone();
+            assert_eq!(
+                (&error["type"], &error["code"], &error["param"]),
+                (
+                    &json!("invalid_request_error"),
+                    &json!("not_found"),
+                    &Value::Null
+                )
+            );
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains("POST /v1/images/edits"), "{message}");
+        }
+    }
+}
+
 /// The events of a stream: name and data.
 fn events(stream: &str) -> Vec<(String, Value)> {
     let blocks = stream
