@@ -39,6 +39,7 @@ async fn catalog(context: &TestContext, rows: u64) -> BatchId {
         number,
         base: base_id,
         image: context.image,
+        picture: None,
         mask: None,
         object: Default::default(),
         fields: Map::from_iter([("instruction".to_owned(), json!(format!("row {number}")))]),

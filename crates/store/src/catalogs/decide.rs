@@ -35,10 +35,22 @@ impl Store {
             ),
             again as (
                 update catalog_rows r
-                set state = 'waiting', edit_id = null, error = null, reasons = '', measures = null, decision = null, ended_at = null
+                set state = case
+                        when r.picture_id is not null and not exists (
+                            select from images i where i.id = r.image_id and i.tenant_id = $2
+                        ) then 'fetching'
+                        else 'waiting'
+                    end,
+                    edit_id = null, error = null, reasons = '', measures = null, decision = null, ended_at = null
                 from failed f
                 where r.catalog_id = $1 and r.number = f.number
-                returning r.number
+                returning r.number, r.picture_id, r.state
+            ),
+            fetched as (
+                update catalog_pictures p
+                set state = 'waiting', tries = 0, due_at = now(), error = null, image_id = null
+                from (select distinct a.picture_id from again a where a.state = 'fetching') a
+                where p.catalog_id = $1 and p.id = a.picture_id and p.state <> 'waiting'
             ),
             counted as (
                 update catalogs c

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use limekiln_jobs::catalog::{Template, value_text};
+use limekiln_jobs::source::Address;
 use serde_json::{Map, Value};
 
 use super::manifest::{Entry, Manifest};
@@ -12,13 +13,32 @@ use crate::args::BatchSubmitArgs;
 /// Columns that are fields of an edit, beside being values.
 const FIELDS: [&str; 4] = ["instruction", "color", "material", "seed"];
 
+/// Where a row's picture is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Picture {
+    /// Here: it is uploaded.
+    File(PathBuf),
+    /// Elsewhere: the service fetches it.
+    Address(String),
+}
+
+impl Picture {
+    /// The file, where it is here.
+    pub(super) fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Address(_) => None,
+        }
+    }
+}
+
 /// A row that is sent.
 #[derive(Debug, PartialEq)]
 pub(super) struct Row {
     /// Its number, from 1.
     pub(super) number: u64,
     /// The picture.
-    pub(super) image: PathBuf,
+    pub(super) image: Picture,
     /// The mask, if the manifest names one.
     pub(super) mask: Option<PathBuf>,
     /// Values for the templates.
@@ -137,14 +157,24 @@ impl Product {
             None => bail!(
                 "{at}: has no column {column}: name the one with the pictures by --image-column"
             ),
-            Some(Value::String(path)) if !path.trim().is_empty() => self.folder.join(path.trim()),
+            Some(Value::String(text)) if Address::is_meant(text) => {
+                let address: Result<Address, _> = text.trim().parse();
+                match address {
+                    // As a template of the gateway's its braces are meant.
+                    Ok(address) => {
+                        let text = address.to_string();
+                        Picture::Address(text.replace('{', "{{").replace('}', "}}"))
+                    }
+                    Err(error) => bail!("{at}: column {column} {error}: {text}"),
+                }
+            }
+            Some(Value::String(path)) if !path.trim().is_empty() => {
+                Picture::File(self.folder.join(path.trim()))
+            }
             Some(_) => bail!("{at}: column {column} is empty"),
         };
-        if !image.is_file() {
-            bail!(
-                "{at}: column {column}: there is no file {}",
-                image.display()
-            );
+        if let Some(file) = image.file().filter(|file| !file.is_file()) {
+            bail!("{at}: column {column}: there is no file {}", file.display());
         }
         let mask = text("mask").map(str::trim).filter(|path| !path.is_empty());
         let mask = mask.map(|path| self.folder.join(path));

@@ -35,6 +35,7 @@ fn row(number: u64, image: ImageId) -> NewRow {
         number,
         base: BASE,
         image,
+        picture: None,
         mask: None,
         object: Uuid::nil(),
         fields,
