@@ -107,8 +107,8 @@ pub use artifacts::{ArtifactRef, NewArtifact, PictureId};
 pub use aside::Asides;
 pub use blob_rows::{BlobRow, BlobTable};
 pub use catalogs::{
-    CatalogCreated, CatalogDue, CatalogWork, NewBase, NewCatalog, NewPicture, NewRow, PictureDue,
-    PictureSettled, RowRequest, RowsAdded,
+    CatalogCreated, CatalogDue, CatalogWork, NewBase, NewCatalog, NewPicture, NewRow, NewStep,
+    PictureDue, PictureSettled, RowRequest, RowsAdded,
 };
 pub use claim::Claimed;
 pub use control::{Cancel, Retried};

@@ -43,6 +43,7 @@ async fn catalog(context: &TestContext, rows: u64) -> BatchId {
         mask: None,
         object: Default::default(),
         fields: Map::from_iter([("instruction".to_owned(), json!(format!("row {number}")))]),
+        steps: Vec::new(),
         sent: Map::new(),
         values: Map::new(),
         digest: Digest::of(&number.to_le_bytes()),

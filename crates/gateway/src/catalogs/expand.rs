@@ -6,7 +6,7 @@ use limekiln_jobs::api::{CatalogRequest, CatalogRow, Invalid};
 use limekiln_jobs::catalog::{Template, VALUES_MAX};
 use limekiln_jobs::source::{Address, AddressError};
 use limekiln_jobs::{Class, Digest, EditRequest, ImageId, Reuse, TenantId};
-use limekiln_store::{NewBase, NewPicture, NewRow};
+use limekiln_store::{NewBase, NewPicture, NewRow, NewStep};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -22,6 +22,12 @@ const WITHOUT: [&str; 3] = ["parent", "session", "class"];
 const TEMPLATES: [&str; 3] = ["instruction", "color", "material"];
 /// The field that names a picture by its address, a template as well.
 const ADDRESS: &str = "image_url";
+/// The field with the objects of a row about several.
+const OBJECTS: &str = "objects";
+/// The most objects of a row.
+const OBJECTS_MAX: usize = 8;
+/// Fields that the first edit of a row about several objects may not have: each is found by its words.
+const WHERE: [&str; 4] = ["mask", "region", "matte", "carry"];
 /// Rows that give no seed have this one, so that rows of one picture start alike.
 const SEED: u64 = 0;
 
@@ -100,6 +106,61 @@ impl<'a> Words<'a> {
             defaults: &catalog.defaults,
             templates: TEMPLATES.iter().filter_map(template).collect(),
         }
+    }
+
+    /// The edit requests of a row, one for each of its objects. All but the last tell nobody of their end.
+    fn requests(&self, row: &CatalogRow) -> Result<Vec<(EditRequest, Option<Address>)>, Invalid> {
+        let Some(objects) = row.fields.get(OBJECTS) else {
+            return Ok(vec![self.request(row)?]);
+        };
+        let wrong = |message: String| Invalid::new(OBJECTS, message);
+        let objects = objects
+            .as_array()
+            .filter(|objects| (1..=OBJECTS_MAX).contains(&objects.len()));
+        let objects = objects.ok_or_else(|| {
+            wrong(format!(
+                "must be a list of 1 to {OBJECTS_MAX} objects, each with fields of an edit"
+            ))
+        })?;
+        if let Some(name) = WHERE
+            .iter()
+            .find(|name| row.fields.contains_key(**name) || self.defaults.contains_key(**name))
+        {
+            return Err(wrong(format!(
+                "can't come with {name}: each object is found by its words"
+            )));
+        }
+        let mut requests = Vec::with_capacity(objects.len());
+        for (at, object) in objects.iter().enumerate() {
+            let number = at + 1;
+            let Some(own) = object.as_object() else {
+                return Err(wrong(format!("number {number} must be an object")));
+            };
+            let elsewhere = ["image", ADDRESS, "webhook", OBJECTS];
+            let mut not = elsewhere.iter().chain(&WHERE);
+            if let Some(name) = not.find(|name| own.contains_key(**name)) {
+                return Err(wrong(format!("number {number} can't have {name}")));
+            }
+            let mut one = CatalogRow {
+                row: row.row,
+                values: row.values.clone(),
+                fields: row.fields.clone(),
+            };
+            one.fields.remove(OBJECTS);
+            one.fields.extend(own.clone());
+            let named = |error: Invalid| {
+                Invalid::new(
+                    format!("objects, number {number}: {}", error.field),
+                    error.message,
+                )
+            };
+            let (mut edit, address) = self.request(&one).map_err(named)?;
+            if number < objects.len() {
+                edit.webhook = None;
+            }
+            requests.push((edit, address));
+        }
+        Ok(requests)
     }
 
     /// The edit request of a row, and where its picture is, if it names that by its address.
@@ -226,8 +287,12 @@ impl<'a> Expander<'a> {
 
     /// The row as it is stored.
     pub(crate) async fn expand(&mut self, row: CatalogRow) -> Result<NewRow, Problem> {
-        let asked = self.words.request(&row);
-        let (mut edit, address) = asked.map_err(|error| Problem::invalid(vec![error]))?;
+        let invalid = |error: Invalid| Problem::invalid(vec![error]);
+        let mut edits = self.words.requests(&row).map_err(invalid)?;
+        let further = edits.split_off(1);
+        let Some((mut edit, address)) = edits.pop() else {
+            return Err(Problem::field(OBJECTS, "must name an object"));
+        };
         let picture = match &address {
             Some(address) => Some(self.picture(address).await?),
             None => None,
@@ -249,6 +314,7 @@ impl<'a> Expander<'a> {
             .map_err(|error| Problem::internal(&error))?;
         let object = words.map_or(Uuid::nil(), |words| common.object(&words));
         let base = common.base.id;
+        let steps = self.steps(further, image).await?;
         let mut sent = row.fields;
         sent.remove("image");
         Ok(NewRow {
@@ -259,10 +325,44 @@ impl<'a> Expander<'a> {
             mask,
             object,
             fields,
+            steps,
             sent,
             values: row.values,
             digest: Digest::of(&canonical),
         })
+    }
+
+    /// What comes after the first edit of a row about several objects. Its picture, which stands for the results in between, is what it
+    /// is checked with.
+    async fn steps(
+        &mut self,
+        further: Vec<(EditRequest, Option<Address>)>,
+        image: ImageId,
+    ) -> Result<Vec<NewStep>, Problem> {
+        let mut steps = Vec::with_capacity(further.len());
+        for (at, (mut edit, _)) in (2..).zip(further) {
+            let of_object = |mut problem: Problem| {
+                for error in &mut problem.errors {
+                    error.field = format!("objects, number {at}: {}", error.field);
+                }
+                problem
+            };
+            edit.image = Some(image);
+            edit.validate()
+                .map_err(Problem::invalid)
+                .map_err(of_object)?;
+            let checked = submit::checked(self.state, self.tenant, edit, false, None, None).await;
+            let (submission, _) = checked.map_err(of_object)?;
+            let (common, fields) = self
+                .bases
+                .split(submission)
+                .map_err(|error| Problem::internal(&error))?;
+            steps.push(NewStep {
+                base: common.base.id,
+                fields,
+            });
+        }
+        Ok(steps)
     }
 
     /// What the rows have in common.
@@ -352,6 +452,59 @@ mod tests {
             assert_eq!(error.field, "image_url");
             assert!(error.message.contains(says), "{}", error.message);
         }
+    }
+
+    #[test]
+    fn a_row_about_several_objects_is_an_edit_of_each() {
+        let catalog = catalog(json!({
+            "instruction": "make the {object} {color}", "preset": "recolor", "webhook": "https://shop.example/",
+        }));
+        let of = |objects: Value| {
+            let own = json!({
+                "row": 1, "image": IMAGE, "values": {"object": "sofa", "color": "teal", "lamp": "brass"}, "objects": objects,
+            });
+            Words::new(&catalog).requests(&row(own))
+        };
+        let edits = of(json!([{}, {"instruction": "make the lamp {lamp}", "seed": 4}])).unwrap();
+        let [(sofa, _), (lamp, _)] = &edits[..] else {
+            panic!("{edits:?}")
+        };
+        assert_eq!(
+            (&*sofa.instruction, sofa.seed),
+            ("make the sofa teal", Some(0))
+        );
+        assert_eq!(
+            (&*lamp.instruction, lamp.seed),
+            ("make the lamp brass", Some(4))
+        );
+        assert_eq!(
+            (sofa.image, lamp.preset.as_deref()),
+            (lamp.image, Some("recolor"))
+        );
+        // One row, one word of its end.
+        assert!(sofa.webhook.is_none() && lamp.webhook.is_some());
+        for (objects, says) in [
+            (json!([]), "must be a list of 1 to 8"),
+            (json!({}), "must be a list of 1 to 8"),
+            (json!(vec![json!({}); 9]), "must be a list of 1 to 8"),
+            (json!([{}, 7]), "number 2 must be an object"),
+            (json!([{}, {"mask": IMAGE}]), "number 2 can't have mask"),
+            (json!([{}, {"image": IMAGE}]), "number 2 can't have image"),
+            (
+                json!([{}, {"instruction": "make the {rug} red"}]),
+                "there is no such value",
+            ),
+        ] {
+            let error = of(objects).unwrap_err();
+            assert!(
+                error.field.starts_with("objects") && error.message.contains(says),
+                "{error}"
+            );
+        }
+        let masked =
+            json!({"row": 1, "image": IMAGE, "mask": IMAGE, "instruction": "a", "objects": [{}]});
+        let error = Words::new(&catalog).requests(&row(masked)).unwrap_err();
+        assert!(error.message.contains("can't come with mask"), "{error}");
     }
 
     #[test]

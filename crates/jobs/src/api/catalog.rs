@@ -51,6 +51,10 @@ pub struct CatalogRow {
     /// Fields of an edit request. In place of `image` there may be `image_url`: an address, `https://` or `s3://bucket/key`, in one of the
     /// places that the operator allows the tenant. It is a template as `instruction` is, the picture is fetched once for all rows that
     /// name it, and it must stay what it was when it was fetched first.
+    ///
+    /// `objects` makes one row of several objects of the picture, each with its color: a list of up to 8 with fields of an edit request
+    /// beside the row's own (`[{"instruction": "make the sofa teal"}, {"instruction": "make the lamp brass"}]`). Each is found by its
+    /// words, and edits what the one before made; the row's result is the last one's, and its measures are the worst of all.
     #[serde(flatten)]
     pub fields: Map<String, Value>,
 }

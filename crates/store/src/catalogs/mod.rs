@@ -1,10 +1,11 @@
-//! Catalogs. `rows` takes and shows their rows, `pictures` has those that rows name by their address, `work` makes edits of them and reads what became of those, `decide` changes rows that
+//! Catalogs. `rows` takes and shows their rows, `pictures` has those that rows name by their address, `work` makes edits of them and reads what became of those, `steps` begins further edits of rows about several objects, `decide` changes rows that
 //! ended. `rates` tells how long edits took lately.
 
 mod decide;
 mod pictures;
 mod rates;
 mod rows;
+mod steps;
 mod work;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use crate::{Error, Result, Store};
 
 pub use pictures::{NewPicture, PictureDue, PictureSettled};
 pub use rows::{NewBase, NewRow, RowRequest, RowsAdded};
+pub use steps::NewStep;
 pub use work::{CatalogDue, CatalogWork};
 
 /// A catalog to be written.

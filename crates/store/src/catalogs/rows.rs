@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
 use super::pictures::{NewPicture, pictures_add, pictures_known};
+use super::steps::{self, NewStep};
 use crate::arrays::column;
 use crate::conn::deadline;
 use crate::row::{bad, big, clean, clean_json, get, id, id_opt, int, json, name, whole};
@@ -48,6 +49,8 @@ pub struct NewRow {
     pub object: Uuid,
     /// What its spec has beside that of its base.
     pub fields: Map<String, Value>,
+    /// Further edits, each of the result of the one before.
+    pub steps: Vec<NewStep>,
     /// The fields that came with it.
     pub sent: Map<String, Value>,
     /// Values for the places of the templates, as they came.
@@ -263,15 +266,15 @@ async fn add(
     if open {
         let inserted = sqlx::query(
             "insert into catalog_rows (
-                catalog_id, number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id, picture_id, state
+                catalog_id, number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id, picture_id, state, steps
             )
             select
                 $1, number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id, picture_id,
-                case when picture_id is null then 'waiting' else 'fetching' end
+                case when picture_id is null then 'waiting' else 'fetching' end, steps
             from unnest(
                 $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::bytea[], $10::uuid[],
-                $11::uuid[]
-            ) as a (number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id, picture_id)
+                $11::uuid[], $12::jsonb[]
+            ) as a (number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id, picture_id, steps)
             on conflict (catalog_id, number) do nothing",
         )
         .bind(catalog.uuid())
@@ -285,6 +288,7 @@ async fn add(
         .bind(column(rows, digests))
         .bind(column(rows, |row| row.object))
         .bind(column(rows, picture))
+        .bind(column(rows, steps::written))
         .execute(&mut *tx)
         .await?;
         added = inserted.rows_affected();

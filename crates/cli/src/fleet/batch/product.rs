@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use limekiln_jobs::catalog::{Template, value_text};
 use limekiln_jobs::source::Address;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::manifest::{Entry, Manifest};
 use crate::args::BatchSubmitArgs;
@@ -57,6 +57,8 @@ pub(super) struct Product {
     /// What all rows have in common.
     pub(super) defaults: Map<String, Value>,
     templates: Vec<(&'static str, Template)>,
+    /// Further objects of each row.
+    also: Vec<String>,
 }
 
 impl Product {
@@ -96,6 +98,10 @@ impl Product {
                 defaults.insert(name.to_owned(), text.clone().into());
             }
         }
+        for text in &args.also {
+            let template = Template::parse(text).context("--also")?;
+            templates.push(("also", template));
+        }
         for (name, value) in [("preset", &args.preset), ("model", &args.served_as)] {
             if let Some(value) = value {
                 defaults.insert(name.to_owned(), value.clone().into());
@@ -111,6 +117,7 @@ impl Product {
             factors,
             defaults,
             templates,
+            also: args.also.clone(),
         })
     }
 
@@ -216,6 +223,15 @@ impl Product {
         }
         if !given("instruction") && !fields.contains_key("instruction") {
             bail!("{at}: has no instruction: give --instruction, or a column of that name");
+        }
+        if !self.also.is_empty() {
+            // The color of a further object is in its words, and not that of the first.
+            let further = self
+                .also
+                .iter()
+                .map(|text| json!({"instruction": text, "color": null}));
+            let objects: Vec<Value> = std::iter::once(json!({})).chain(further).collect();
+            fields.insert("objects".to_owned(), objects.into());
         }
         Ok(Row {
             number: 0,

@@ -39,6 +39,7 @@ fn row(number: u64, image: ImageId) -> NewRow {
         mask: None,
         object: Uuid::nil(),
         fields,
+        steps: Vec::new(),
         sent: Map::new(),
         values: Map::new(),
         digest: Digest::of(&number.to_le_bytes()),
