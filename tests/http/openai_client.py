@@ -3,7 +3,9 @@
 
 import base64
 import io
+import json
 import sys
+import time
 import urllib.request
 
 import openai
@@ -21,6 +23,92 @@ def refused(kind, call, **expected):
             assert getattr(error, name) == value, (name, getattr(error, name), value, str(error))
         return error
     raise AssertionError(f"{kind.__name__} was expected")
+
+
+def lines(*requests):
+    """A file of requests."""
+    file = io.BytesIO("\n".join(json.dumps(request) for request in requests).encode())
+    file.name = "requests.jsonl"
+    return file
+
+
+def request(custom_id, **body):
+    return {"custom_id": custom_id, "method": "POST", "url": "/v1/images/edits", "body": {"model": "gpt-image-1", **body}}
+
+
+def ended(client, batch):
+    deadline = time.monotonic() + 300
+    while batch.status in ("validating", "in_progress", "finalizing", "cancelling"):
+        assert time.monotonic() < deadline, batch
+        time.sleep(0.2)
+        batch = client.batches.retrieve(batch.id)
+    return batch
+
+
+def batches(client, picture, check):
+    """Files and batches, as OpenAI's documentation has them."""
+    room = client.files.create(file=("room.png", picture), purpose="vision", expires_after={"anchor": "created_at", "seconds": 3600})
+    assert room.object == "file" and room.bytes == len(picture) and room.expires_at == room.created_at + 3600
+    assert client.files.content(room.id).read() == picture
+    address = "data:image/png;base64," + base64.b64encode(picture).decode()
+    requests = lines(
+        request("a", prompt="make the sofa red", images=[{"file_id": room.id}], seed=7),
+        request("b", prompt="make the sofa green", images=[{"image_url": address}], output_format="jpeg"),
+        request("c", prompt="", images=[{"file_id": room.id}]),
+    )
+    file = client.files.create(file=requests, purpose="batch")
+    assert (file.purpose, file.filename, file.status) == ("batch", "requests.jsonl", "processed")
+    assert client.files.retrieve(file.id) == file
+    assert file.id in [one.id for one in client.files.list(purpose="batch")]
+    assert client.files.content(file.id).read() == requests.getvalue()
+    check("files.create, retrieve, list, content")
+
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/images/edits", completion_window="24h", metadata={"season": "autumn"}
+    )
+    assert batch.object == "batch" and batch.metadata == {"season": "autumn"} and batch.expires_at > batch.created_at
+    batch = ended(client, batch)
+    assert batch.status == "completed", batch
+    counts = batch.request_counts
+    assert (counts.total, counts.completed, counts.failed) == (3, 2, 1), counts
+    results = [json.loads(line) for line in client.files.content(batch.output_file_id).iter_lines()]
+    assert [result["custom_id"] for result in results] == ["a", "b"]
+    assert all(result["response"]["status_code"] == 200 and result["error"] is None for result in results)
+    first, second = (base64.b64decode(result["response"]["body"]["data"][0]["b64_json"]) for result in results)
+    assert png_size(first) == (SIDE, SIDE) and second[:3] == b"\xff\xd8\xff"
+    [failed] = [json.loads(line) for line in client.files.content(batch.error_file_id).text.splitlines()]
+    assert failed["custom_id"] == "c" and failed["response"]["status_code"] == 422, failed
+    assert failed["response"]["body"]["error"]["param"] == "prompt", failed
+    assert batch.id in [one.id for one in client.batches.list(limit=1)]
+    check("batches.create, retrieve, list; output_file_id, error_file_id")
+
+    wrong = lines(request("a", prompt="x", images=[{"file_id": room.id}]), {"custom_id": "b"}, request("a"))
+    wrong = client.files.create(file=wrong, purpose="batch")
+    batch = client.batches.create(input_file_id=wrong.id, endpoint="/v1/images/edits", completion_window="24h")
+    batch = ended(client, batch)
+    assert batch.status == "failed" and batch.failed_at and batch.output_file_id is None, batch
+    told = [(error.line, error.code, error.param) for error in batch.errors.data]
+    assert told == [(2, "missing_required_parameter", "method"), (3, "duplicate_custom_id", "custom_id")], told
+    check("batches, wrong lines by their numbers")
+
+    many = lines(*(request(f"{number}", prompt="make the sofa red", images=[{"file_id": room.id}]) for number in range(400)))
+    many = client.files.create(file=many, purpose="batch")
+    batch = client.batches.create(input_file_id=many.id, endpoint="/v1/images/edits", completion_window="24h")
+    batch = ended(client, client.batches.cancel(batch.id))
+    assert batch.status == "cancelled" and batch.cancelled_at, batch
+    assert batch.request_counts.completed < 400, batch
+    check("batches.cancel")
+
+    refused(
+        openai.UnprocessableEntityError,
+        lambda: client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"),
+        param="endpoint",
+    )
+    refused(openai.UnprocessableEntityError, lambda: client.files.create(file=b"{}", purpose="fine-tune"), param="purpose")
+    assert client.files.delete(file.id).deleted
+    refused(openai.NotFoundError, lambda: client.files.retrieve(file.id), code="file_not_found")
+    refused(openai.NotFoundError, lambda: client.batches.retrieve("batch_0"), code="batch_not_found")
+    check("files.delete; errors in OpenAI's words")
 
 
 def main(url, key):
@@ -99,6 +187,8 @@ def main(url, key):
     answer = client.post("/images/edits", body=body, cast_to=object)
     assert png_size(base64.b64decode(answer["data"][0]["b64_json"])) == (SIDE, SIDE)
     check("images.edit, JSON")
+
+    batches(client, picture, check)
 
     keyed = {"Idempotency-Key": f"openai-{one.created}"}
     first = client.images.edit(image=("room.png", picture), prompt="make the wall blue", extra_headers=keyed)

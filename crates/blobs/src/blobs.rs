@@ -42,6 +42,13 @@ enum Half {
     Folder(Folder),
 }
 
+/// A URL from which anybody may get what lies under `key`, whatever that is, in a bucket of others for `ttl` (at most a week). No
+/// request is made.
+pub async fn presign_elsewhere(settings: &Settings, key: &str, ttl: Duration) -> Result<Url> {
+    settings.check()?;
+    S3::new(settings).await.presign(key, ttl, None).await
+}
+
 /// What was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
@@ -253,6 +260,14 @@ impl Blobs {
         match &self.half {
             Half::S3(s3) => Ok(Some(s3.presign(&self.name(key), ttl, file_name).await?)),
             Half::Folder(_) => Ok(None),
+        }
+    }
+
+    /// Whether a bucket on the S3 server at `endpoint` (none: Amazon's) is this one.
+    pub fn is_bucket(&self, endpoint: Option<&Url>, bucket: &str) -> bool {
+        match &self.half {
+            Half::S3(s3) => s3.is_bucket(endpoint, bucket),
+            Half::Folder(_) => false,
         }
     }
 

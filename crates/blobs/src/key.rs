@@ -1,6 +1,8 @@
 use std::{fmt, str::FromStr};
 
-use limekiln_jobs::{ArtifactKind, Digest, EditId, Epoch, ImageId, IntermediateId, TenantId};
+use limekiln_jobs::{
+    ArtifactKind, Digest, EditId, Epoch, FileId, ImageId, IntermediateId, TenantId,
+};
 
 use crate::{Error, Result};
 
@@ -51,6 +53,11 @@ impl Key {
     /// their content.
     pub fn intermediate(tenant: TenantId, id: IntermediateId) -> Self {
         Self(format!("t/{tenant}/intermediates/{id}"))
+    }
+
+    /// A part of a file: `t/<tenant>/files/<file>/<number>`.
+    pub fn file(tenant: TenantId, file: FileId, number: u32) -> Self {
+        Self(format!("t/{tenant}/files/{file}/{number}"))
     }
 
     /// The key's text, without the handle's prefix.
@@ -180,6 +187,7 @@ mod tests {
             Key::image(tenant, &digest),
             Key::image_again(tenant, &digest, ImageId::new()),
             Key::intermediate(tenant, IntermediateId::new()),
+            Key::file(tenant, FileId::new(), u32::MAX),
             Key::artifact(tenant, edit, Epoch::LAST, ArtifactKind::Attention),
             Key::checkpoint(tenant, edit, epoch, u32::MAX),
             Key::edit(tenant, edit, epoch, "roi.png").unwrap(),

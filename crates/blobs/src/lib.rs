@@ -41,7 +41,7 @@ mod s3;
 mod settings;
 mod steady;
 
-pub use blobs::{Blobs, Stored};
+pub use blobs::{Blobs, Stored, presign_elsewhere};
 pub use cache::{Cache, CacheStats, Pinned};
 pub use download::{Download, Head};
 pub use error::{Error, Result};

@@ -91,7 +91,7 @@ impl ControlLoop for Catalogs {
     async fn round(&mut self) -> Result<Next, Error> {
         let due = self.store.catalogs_due(CATALOGS).await?;
         let rooms = rooms(&due);
-        let (mut started, mut moved) = (0, 0);
+        let (mut started, mut continued, mut moved) = (0, 0, 0);
         for (one, room) in due.iter().zip(rooms) {
             if one.cancelled {
                 self.cancel(one).await?;
@@ -101,7 +101,8 @@ impl ControlLoop for Catalogs {
                 .catalog_work(one.tenant, one.catalog, room)
                 .await?;
             started += work.started;
-            moved += work.started + work.settled;
+            continued += work.continued;
+            moved += work.started + work.continued + work.settled;
             metrics::counter!("limekiln_catalog_rows_started_total")
                 .increment(u64::from(work.started));
             metrics::counter!("limekiln_catalog_rows_ended_total")
@@ -111,7 +112,7 @@ impl ControlLoop for Catalogs {
             }
         }
         metrics::gauge!("limekiln_catalogs_open").set(due.len() as f64);
-        if started > 0 {
+        if started + continued > 0 {
             self.broker.wake();
         }
         Ok(Next::After(match (due.is_empty(), moved) {

@@ -49,6 +49,9 @@ impl Erase {
             );
         }
         if deleted.1 == 0 {
+            deleted = ("files", store.tenant_files_delete(tenant, LIMIT).await?);
+        }
+        if deleted.1 == 0 {
             deleted = (
                 "catalog rows",
                 store.tenant_catalog_rows_delete(tenant, LIMIT).await?,

@@ -17,6 +17,7 @@
 //! | `offers` | turns that the worker of their parent may have before all others |
 //! | `upkeep` | dead leases, retries that came due, turns whose parents ended |
 //! | `live` | events of what happened here, published to watchers |
+//! | [`fetch`] | pictures of others, got under the same rules for addresses: for gateways |
 //! | `webhooks` | deliveries as jobs: signed, in a line for each endpoint; [`url_check`], addresses of the public internet only |
 //! | `retention` | pruning by age |
 //! | `deletions` | blobs whose rows were deleted |
@@ -81,6 +82,7 @@ mod control_loop;
 mod deletions;
 mod erase;
 mod error;
+pub mod fetch;
 mod gauges;
 mod live;
 mod marker;

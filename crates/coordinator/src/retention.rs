@@ -1,4 +1,4 @@
-//! Pruning by age: events, checkpoints, ended edits, catalogs, sessions, images, deliveries, their former secrets, workers that are gone. One
+//! Pruning by age: events, checkpoints, ended edits, catalogs, files, sessions, images, deliveries, their former secrets, workers that are gone. One
 //! coordinator does it for all.
 //!
 //! Rows go here, and their blobs are listed for [`deletions`](crate::deletions) in the same statements.
@@ -85,6 +85,7 @@ impl Prune {
         if let Some(age) = catalogs {
             counts.push(("catalogs", store.catalogs_prune(age, LIMIT).await?));
         }
+        counts.push(("files", store.files_expire(LIMIT).await?));
         self.more = counts.iter().any(|(_, count)| *count >= u64::from(LIMIT));
         if let Some(age) = edits {
             let pruned = store

@@ -33,6 +33,16 @@ pub(crate) async fn bounded_upload(
     bounded_by(&state, times.request + times.body, request, next).await
 }
 
+/// As [`bounded`], with time to upload a large file.
+pub(crate) async fn bounded_file(
+    state: extract::State<State>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let times = &state.settings.timeouts;
+    bounded_by(&state, times.request + times.file, request, next).await
+}
+
 /// Looks at the key alone, for a request that bounds its own number and time.
 pub(crate) async fn keyed(
     extract::State(state): extract::State<State>,

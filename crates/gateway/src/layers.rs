@@ -30,7 +30,7 @@ pub(crate) async fn observe(
         .get::<MatchedPath>()
         .map_or("none", MatchedPath::as_str)
         .to_owned();
-    let openai = openai::is_theirs(request.uri().path());
+    let openai = openai::speaks(request.uri().path());
     let span =
         tracing::info_span!("http", request = %id, method, route, tenant = tracing::field::Empty);
     if let Some(Ok(parent)) = request
@@ -73,7 +73,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// Gives errors of the libraries below a problem document, and errors of the OpenAI route OpenAI's form.
+/// Gives errors of the libraries below a problem document, and errors of OpenAI's routes its form.
 fn with_problem(state: &State, response: Response, openai: bool) -> Response {
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return response;

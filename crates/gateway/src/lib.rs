@@ -19,7 +19,8 @@
 //! | `images`, `upload` | `/v1/images`; pictures in, checked in memory set aside before |
 //! | `download`, `range`, `leaving`, `made` | files out: whole or in parts; results in the format and size that a client wishes, kept for a while |
 //! | `edits` | `/v1/edits`: submitted, shown, followed (server-sent events), cancelled, deleted; their files |
-//! | `openai` | OpenAI's image-edit API on the same edits |
+//! | `fetching` | pictures that rows of catalogs name by their address, fetched from places that the tenant is allowed |
+//! | `openai` | OpenAI's image-edit API on the same edits; its files and batches, on catalogs |
 //! | `segmentations` | `/v1/images/{id}/segmentation` and that of an edit: segments to choose from |
 //! | `sessions` | `/v1/sessions`: trees of edits, their heads and branches, the stream of all turns |
 //! | `models`, `account`, `webhooks`, `admin`, `health` | the rest of the API |
@@ -43,6 +44,9 @@
 //! | `limekiln_made_files_bytes` | gauge | | bytes of those that are kept |
 //! | `limekiln_service_up` | gauge | `service` | 1 while the process can use `postgres`, `broker`, `blobs` |
 //! | `limekiln_catalog_rows_taken_total` | counter | | rows of catalogs that came in |
+//! | `limekiln_pictures_fetched_total` | counter | `outcome` | pictures that rows name by their address: `there`, `changed` (another than the first time), `failed`, `put_off` (its host may do better soon), `no_room` (this service has none), `lost` to another gateway |
+//! | `limekiln_fetch_seconds` | histogram | | time that one took |
+//! | `limekiln_openai_batches_total` | counter | `outcome` | work on batches of OpenAI's API: `started`, `failed` (its file is wrong), `stopped`, `finished`, `lost` to another gateway, `put_off` for another try |
 //! | `limekiln_head_moves_total` | counter | `outcome` | undo, redo and jumps in sessions: `moved`, `stale` (the head was elsewhere by then), `refused` |
 //! | `limekiln_watchers_open` | gauge | | readers of events, the OpenAI route's waits included |
 //! | `limekiln_watched_events_total` | counter | `source` | events given to readers: `live` from the broker, `read` from Postgres |
@@ -58,6 +62,7 @@ mod disks;
 mod docs;
 mod download;
 mod edits;
+mod fetching;
 mod health;
 mod images;
 mod keys;

@@ -1,7 +1,8 @@
 //! Bytes that a tenant may upload on a day, and have stored. A tenant without such limits costs no query. Uploads that come at
 //! once are not counted against each other, so both limits can be passed by what one moment brings.
 
-use limekiln_store::Caller;
+use limekiln_jobs::TenantId;
+use limekiln_store::{Caller, Limits};
 use time::{Duration, OffsetDateTime, Time};
 
 use crate::State;
@@ -10,11 +11,20 @@ use crate::problem::{Problem, ProblemCode};
 
 /// Refuses an upload of so many bytes that the tenant has no room for.
 pub(crate) async fn upload(state: &State, caller: &Caller, bytes: u64) -> Result<(), Problem> {
-    let limits = &caller.limits;
+    upload_of(state, caller.tenant, &caller.limits, bytes).await
+}
+
+/// The same of a tenant for whom work is done when nobody asks.
+pub(crate) async fn upload_of(
+    state: &State,
+    tenant: TenantId,
+    limits: &Limits,
+    bytes: u64,
+) -> Result<(), Problem> {
     if limits.upload_bytes_daily.is_none() && limits.stored_bytes.is_none() {
         return Ok(());
     }
-    let used = state.services.store.tenant_use(caller.tenant).await?;
+    let used = state.services.store.tenant_use(tenant).await?;
     if let Some(limit) = limits.upload_bytes_daily
         && used.uploaded_bytes_today.saturating_add(bytes) > limit
     {

@@ -174,6 +174,12 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(catalogs::results::results))
         .routes(routes!(catalogs::events::watch))
         .routes(routes!(catalogs::rates::rates))
+        .routes(routes!(openai::files::list))
+        .routes(routes!(openai::files::get, openai::files::delete))
+        .routes(routes!(openai::files::content))
+        .routes(routes!(openai::batches::create, openai::batches::list))
+        .routes(routes!(openai::batches::get))
+        .routes(routes!(openai::batches::cancel))
         .routes(routes!(webhooks::secret))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(models::list))
@@ -185,11 +191,14 @@ fn tenants(state: &State) -> OpenApiRouter<State> {
     let uploads = OpenApiRouter::new()
         .routes(routes!(images::create))
         .route_layer(from_fn_with_state(state.clone(), admission::bounded_upload));
+    let files = OpenApiRouter::new()
+        .routes(routes!(openai::incoming::create))
+        .route_layer(from_fn_with_state(state.clone(), admission::bounded_file));
     // It bounds its own waits.
     let waits = OpenApiRouter::new()
         .routes(routes!(openai::edit))
         .route_layer(from_fn_with_state(state.clone(), admission::keyed));
-    bounded.merge(uploads).merge(waits)
+    bounded.merge(uploads).merge(files).merge(waits)
 }
 
 /// For operators, with keys of the role admin.
@@ -205,6 +214,8 @@ fn admins(state: &State) -> OpenApiRouter<State> {
         .routes(routes!(admin::resume))
         .routes(routes!(admin::tenants::list))
         .routes(routes!(admin::tenants::limits_set))
+        .routes(routes!(admin::sources::list, admin::sources::allow))
+        .routes(routes!(admin::sources::forbid))
         .route_layer(from_fn_with_state(state.clone(), admission::bounded))
 }
 

@@ -60,6 +60,8 @@ async fn serving(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let router = crate::router(state.clone());
+    let batches = tokio::spawn(crate::openai::batches::run(state.clone()));
+    let fetching = tokio::spawn(crate::fetching::run(state.clone()));
     let slots = Arc::new(Semaphore::new(state.settings.limits.connections.max(1)));
     let (tracker, ending, killing) = (
         TaskTracker::new(),
@@ -100,6 +102,9 @@ async fn serving(
         killing.cancel();
         tracker.wait().await;
     }
+    // What they were doing is another gateway's, or its own after the next start.
+    batches.abort();
+    fetching.abort();
     outcome
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use limekiln_coordinator::fetch::FetchSettings;
 use limekiln_jobs::api::Invalid;
 use limekiln_jobs::api::ModelLimits;
 use limekiln_jobs::{ModelName, Resolved, Spec};
@@ -43,6 +44,8 @@ pub struct Settings {
     pub origins: Vec<Origin>,
     /// Finds instructions that are too long for their model. Without it the worker does.
     pub length: Option<Length>,
+    /// How pictures are fetched that rows of catalogs name by their address; the largest is that of an upload.
+    pub fetch: FetchSettings,
     /// How much requests may ask for, and how many there may be.
     pub limits: Limits,
     /// How long clients, other requests and services are waited for.
@@ -63,6 +66,7 @@ impl Settings {
             status_public: false,
             origins: Vec::new(),
             length: None,
+            fetch: FetchSettings::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }
@@ -82,6 +86,7 @@ impl fmt::Debug for Settings {
             .field("status_public", &self.status_public)
             .field("origins", &self.origins)
             .field("length", &self.length.is_some())
+            .field("fetch", &self.fetch)
             .field("limits", &self.limits)
             .field("timeouts", &self.timeouts)
             .finish()
@@ -103,6 +108,8 @@ pub enum Downloads {
 pub struct Limits {
     /// Largest picture in bytes, as sent.
     pub upload_bytes: usize,
+    /// Largest file of requests in bytes.
+    pub file_bytes: u64,
     /// Longest side of a picture in pixels.
     pub side_max: u32,
     /// Largest picture in pixels.
@@ -136,6 +143,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             upload_bytes: 20 << 20,
+            file_bytes: 200 << 20,
             side_max: limekiln_pictures::Limits::SIDE_MAX,
             pixels_max: limekiln_pictures::Limits::PIXELS_MAX,
             json_bytes: 64 << 10,
@@ -167,6 +175,8 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// Reading a whole body.
     pub body: Duration,
+    /// Reading a whole file of requests.
+    pub file: Duration,
     /// Waiting for memory that other requests hold.
     pub memory: Duration,
     /// Answering a request, without its body and waits for pictures.
@@ -197,6 +207,7 @@ impl Default for Timeouts {
             header: Duration::from_secs(10),
             body_idle: Duration::from_secs(10),
             body: Duration::from_secs(120),
+            file: Duration::from_secs(900),
             memory: Duration::from_secs(5),
             request: Duration::from_secs(30),
             openai_wait: Duration::from_secs(600),

@@ -8,7 +8,7 @@ use limekiln_broker::Broker;
 use limekiln_coordinator::Submitter;
 use limekiln_store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::keys::{Buckets, KeyCache, KeyLives, KeyUses};
@@ -68,6 +68,8 @@ pub struct Shared {
     pub(crate) session_poller: SessionPoller,
     pub(crate) workers: WorkerCache,
     pub(crate) made: MadeFiles,
+    /// Told when a batch has something to do.
+    pub(crate) batches: Notify,
     pub(crate) status: Status,
     /// Cancelled when the gateway stops: streams of events end.
     pub(crate) closing: CancellationToken,
@@ -134,6 +136,7 @@ impl State {
             session_poller: SessionPoller::new(store.clone(), timeouts.poll, closing.clone()),
             workers: WorkerCache::new(store.clone()),
             made: MadeFiles::new(limits.made_bytes),
+            batches: Notify::new(),
             status,
             closing,
             services,

@@ -77,6 +77,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// Id of a file of OpenAI's API.
+    FileId;
     /// Id of a fleet: of one database, and of the bucket, or the prefix in one, that its pictures lie under.
     FleetId;
     /// Id of a tenant, which owns keys, images and edits and is charged for them.
@@ -85,6 +87,8 @@ ids! {
     KeyId;
     /// Id of an uploaded image.
     ImageId;
+    /// Id of a place that pictures may be fetched from.
+    SourceId;
     /// Id of a session.
     SessionId;
     /// Id of an edit.

@@ -78,6 +78,7 @@ pub mod request;
 pub mod retry;
 pub mod reuse;
 pub mod session;
+pub mod source;
 pub mod spec;
 pub mod state;
 mod text_enum;
@@ -92,8 +93,8 @@ pub use digest::Digest;
 pub use events::{EditEvent, EventKind, Progress};
 pub use finish::{Carry, Finish};
 pub use ids::{
-    BatchId, EditId, FleetId, ImageId, IntermediateId, KeyId, SessionId, TenantId, WebhookId,
-    WorkerId,
+    BatchId, EditId, FileId, FleetId, ImageId, IntermediateId, KeyId, SessionId, SourceId,
+    TenantId, WebhookId, WorkerId,
 };
 pub use live::Live;
 pub use machine::{Effect, Event, Rejected, apply};

@@ -16,15 +16,18 @@ pub enum BlobTable {
     Checkpoints,
     /// What edits computed of pictures, kept for others.
     Intermediates,
+    /// Parts of files.
+    Files,
 }
 
 impl BlobTable {
     /// The kinds of rows that refer to blobs.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Images,
         Self::Artifacts,
         Self::Checkpoints,
         Self::Intermediates,
+        Self::Files,
     ];
 
     fn page(self) -> &'static str {
@@ -45,6 +48,10 @@ impl BlobTable {
                 "select tenant_id as id, encode(key, 'hex') as kind, blob_key as key from intermediates
                 where (tenant_id, key) > ($1, decode($2, 'hex')) order by tenant_id, key limit $3"
             }
+            Self::Files => {
+                "select file_id as id, to_char(number, 'FM0000000000') as kind, blob_key as key from file_parts
+                where (file_id, number) > ($1, coalesce(nullif($2::text, '')::integer, -1)) order by file_id, number limit $3"
+            }
         }
     }
 }
@@ -52,9 +59,9 @@ impl BlobTable {
 /// A row that may refer to a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobRow {
-    /// Of the image or the edit; of what is kept for others, the tenant's.
+    /// Of the image, the edit or the file; of what is kept for others, the tenant's.
     pub id: Uuid,
-    /// Which of the edit's artifacts; of what is kept for others, the key in hexadecimal; empty for another row.
+    /// Which of the edit's artifacts, or of the file's parts; of what is kept for others, the key in hexadecimal; empty for another row.
     pub kind: String,
     /// The blob.
     pub key: Option<String>,

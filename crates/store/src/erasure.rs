@@ -113,6 +113,13 @@ impl Store {
             .await
     }
 
+    /// Deletes up to `limit` of the tenant's files; how many went.
+    pub async fn tenant_files_delete(&self, tenant: TenantId, limit: u32) -> Result<u64> {
+        let sql = include_str!("sql/tenant_files_delete.sql");
+        self.tenant_rows_delete("tenant_files_delete", sql, tenant, limit)
+            .await
+    }
+
     /// Deletes up to `limit` rows of the tenant's catalogs; how many went.
     pub async fn tenant_catalog_rows_delete(&self, tenant: TenantId, limit: u32) -> Result<u64> {
         let sql = include_str!("sql/tenant_catalog_rows_delete.sql");

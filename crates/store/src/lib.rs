@@ -66,6 +66,7 @@ mod embedded;
 mod erasure;
 mod error;
 mod events;
+mod files;
 mod fleet;
 mod images;
 mod intermediates;
@@ -74,6 +75,7 @@ mod layers;
 mod lease;
 mod mark;
 mod migrate;
+mod openai_batches;
 mod outcome;
 mod pooler;
 mod query;
@@ -86,6 +88,7 @@ mod row;
 mod secret;
 mod sessions;
 mod sign_ins;
+mod sources;
 mod store;
 mod submission;
 mod submit;
@@ -104,7 +107,8 @@ pub use artifacts::{ArtifactRef, NewArtifact, PictureId};
 pub use aside::Asides;
 pub use blob_rows::{BlobRow, BlobTable};
 pub use catalogs::{
-    CatalogCreated, CatalogDue, CatalogWork, NewBase, NewCatalog, NewRow, RowRequest, RowsAdded,
+    CatalogCreated, CatalogDue, CatalogWork, NewBase, NewCatalog, NewPicture, NewRow, NewStep,
+    PictureDue, PictureSettled, RowRequest, RowsAdded,
 };
 pub use claim::Claimed;
 pub use control::{Cancel, Retried};
@@ -114,6 +118,7 @@ pub use edits::Filter;
 pub use embedded::{Embedded, Unpacked};
 pub use erasure::{Ended, TenantCounts};
 pub use error::{Error, Result};
+pub use files::{File, FileFilter, FilePart, FinishedFile};
 pub use images::{Image, NewImage};
 pub use intermediates::{Intermediate, NewIntermediate};
 pub use keys::{Caller, Key, NewKey};
@@ -121,6 +126,10 @@ pub use layers::Layers;
 pub use lease::{Checkpoint, Checkpointed, Progressed};
 pub use limekiln_jobs::api::TenantLimits as Limits;
 pub use mark::Mark;
+pub use openai_batches::{
+    NewOpenAiBatch, OpenAiBatch, OpenAiBatchCreated, OpenAiDue, OpenAiPhase, OpenAiRead,
+    OpenAiRefused,
+};
 pub use outcome::{Completion, Failed};
 pub use reap::{Moved, Reaped};
 pub use release::{Announcement, Overdue};
@@ -128,6 +137,7 @@ pub use retention::Pruned;
 pub use roles::{Component, Roles};
 pub use secret::Secret;
 pub use sessions::{Branched, HeadTo, HeadWrite, NewSession, SessionCreated};
+pub use sources::{SOURCES_MAX, Source};
 pub use store::{Server, Settings, Store};
 pub use submission::{Earlier, Idempotency, Submission, Submitted};
 pub use sweep::{Walked, WalkedBlob};

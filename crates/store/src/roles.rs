@@ -51,6 +51,25 @@ pub(crate) const GRANTS: &[(&str, [&str; 3])] = &[
         "catalogs",
         ["select, insert, update", "select, update, delete", ""],
     ),
+    (
+        "files",
+        [
+            "select, insert, update, delete",
+            "select, update, delete",
+            "",
+        ],
+    ),
+    (
+        "file_parts",
+        ["select, insert, delete", "select, delete", ""],
+    ),
+    ("openai_batches", ["select, insert, update", "select", ""]),
+    ("openai_batch_lines", ["select, insert", "", ""]),
+    ("sources", ["select, insert, update, delete", "select", ""]),
+    (
+        "catalog_pictures",
+        ["select, insert, update", "select, delete", ""],
+    ),
     ("catalog_bases", ["select, insert", "select", ""]),
     (
         "catalog_rows",

@@ -19,7 +19,7 @@ use crate::pooler;
 
 /// The steps of the schema: version, name, statements, each the file `migrations/{version}_{name}.sql`. sqlx has a macro for
 /// that, which compiles sqlx, tokio and rustls a second time, for the compiler.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 32] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 36] = [
     (
         1,
         "fleet",
@@ -179,6 +179,26 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 32] = [
         50,
         "worker_network",
         include_str!("../../../migrations/0050_worker_network.sql"),
+    ),
+    (
+        53,
+        "files",
+        include_str!("../../../migrations/0053_files.sql"),
+    ),
+    (
+        54,
+        "sources",
+        include_str!("../../../migrations/0054_sources.sql"),
+    ),
+    (
+        55,
+        "catalog_pictures",
+        include_str!("../../../migrations/0055_catalog_pictures.sql"),
+    ),
+    (
+        56,
+        "catalog_steps",
+        include_str!("../../../migrations/0056_catalog_steps.sql"),
     ),
 ];
 

@@ -12,6 +12,8 @@ use aws_sdk_s3::{
 };
 use aws_smithy_http_client::tls;
 
+use url::Url;
+
 use crate::Settings;
 
 /// The region where none is named: S3-compatible servers take any, and AWS creates buckets in this one without being told
@@ -58,6 +60,20 @@ impl S3 {
             settings: Arc::new(settings),
             ..self.clone()
         }
+    }
+
+    /// Whether a bucket on that server is this one, by either name of the server.
+    pub(crate) fn is_bucket(&self, endpoint: Option<&Url>, bucket: &str) -> bool {
+        let end = |url: &Url| {
+            (
+                url.host().map(|host| host.to_owned()),
+                url.port_or_known_default(),
+            )
+        };
+        let same = |own: Option<&Url>| own.map(end) == endpoint.map(end);
+        let public = self.settings.public_endpoint.as_ref();
+        self.settings.bucket == bucket
+            && (same(self.settings.endpoint.as_ref()) || public.is_some() && same(public))
     }
 
     /// Server and bucket in words.

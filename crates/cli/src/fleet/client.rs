@@ -29,7 +29,8 @@ const RETRY: Policy = Policy::new(Duration::from_millis(250), Duration::from_sec
 /// The largest event in bytes that is read.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
-/// A gateway, with the key that requests are sent with.
+/// A gateway, with the key that requests are sent with. A clone shares its connections.
+#[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,

@@ -121,6 +121,7 @@ async fn rows(store: &Store, blobs: &Blobs, table: BlobTable, report: &mut Repor
                 BlobTable::Images => format!("image {}", row.id),
                 BlobTable::Artifacts => format!("{} of edit {}", row.kind, row.id),
                 BlobTable::Checkpoints => format!("checkpoint of edit {}", row.id),
+                BlobTable::Files => format!("part {} of file {}", row.kind, row.id),
                 BlobTable::Intermediates => {
                     format!("intermediate {} of tenant {}", row.kind, row.id)
                 }

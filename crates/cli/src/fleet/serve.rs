@@ -94,6 +94,9 @@ pub(super) fn settings(args: &ApiArgs) -> Result<Settings> {
     settings.origins.clone_from(&args.cors);
     settings.presets = Preset::NAMES.map(str::to_owned).to_vec();
     settings.limits.upload_bytes = (args.upload_mib as usize) << 20;
+    settings.limits.file_bytes = u64::from(args.batch_mib) << 20;
+    settings.fetch.per_second = args.fetch_rate;
+    settings.fetch.allow_private = args.fetch_private;
     settings.limits.side_max = args.bounds.side_max;
     settings.limits.pixels_max = args.bounds.pixels_max();
     settings.limits.upload_memory_bytes = (args.upload_memory_mib as usize) << 20;

@@ -4,14 +4,20 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use limekiln_jobs::Retryable as _;
-use limekiln_store::{Store, Tenant, TenantCounts};
+use limekiln_jobs::api::SourceRequest;
+use limekiln_jobs::{Retryable as _, SourceId};
+use limekiln_store::{SOURCES_MAX, Secret, Source, Store, Tenant, TenantCounts};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::services;
-use crate::args::{Tenants, TenantsEraseArgs, TenantsListArgs, TenantsShowArgs};
+use crate::args::{
+    Tenants, TenantsAllowArgs, TenantsEraseArgs, TenantsForbidArgs, TenantsListArgs,
+    TenantsShowArgs,
+};
 use crate::output::print;
+use crate::settings::Usage;
 
 /// Pause between two looks at how far the coordinators are.
 const LOOK: Duration = Duration::from_secs(2);
@@ -28,6 +34,8 @@ pub(crate) async fn run(command: &Tenants, shutdown: &CancellationToken) -> Resu
         Tenants::List(args) => list(args).await,
         Tenants::Show(args) => show(args).await,
         Tenants::Erase(args) => erase(args, shutdown).await,
+        Tenants::Allow(args) => allow(args).await,
+        Tenants::Forbid(args) => forbid(args).await,
     }
 }
 
@@ -54,7 +62,10 @@ async fn show(args: &TenantsShowArgs) -> Result<()> {
     store.schema_check().await?;
     let tenant = find(&store, &args.name).await?;
     let counts = store.tenant_counts(tenant.id).await?;
+    let sources = store.sources(tenant.id).await?;
+    let places: Vec<&str> = sources.iter().map(|source| source.place.as_str()).collect();
     let mut shown = described(&tenant);
+    shown["pictures_from"] = json!(places);
     shown["has"] = json!({
         "keys": counts.keys,
         "images": counts.images,
@@ -68,13 +79,17 @@ async fn show(args: &TenantsShowArgs) -> Result<()> {
         shown.to_string()
     } else {
         let limits = &tenant.limits;
+        let from = match places.is_empty() {
+            true => String::new(),
+            false => format!("\npictures may be fetched from: {}", places.join(", ")),
+        };
         let erasing = if tenant.erasing_at.is_some() {
             "\nit is being erased"
         } else {
             ""
         };
         format!(
-            "{}  {}\nlimits: {} edits a second, {} at once, {} queued and running at a time\nhas: {}{erasing}",
+            "{}  {}\nlimits: {} edits a second, {} at once, {} queued and running at a time\nhas: {}{from}{erasing}",
             tenant.id,
             tenant.name,
             limits.rate_per_second,
@@ -83,6 +98,66 @@ async fn show(args: &TenantsShowArgs) -> Result<()> {
             sentence(&counts)
         )
     });
+    Ok(())
+}
+
+async fn allow(args: &TenantsAllowArgs) -> Result<()> {
+    let request = SourceRequest {
+        place: args.place.clone(),
+        endpoint: args.endpoint.clone(),
+        region: args.region.clone(),
+        access_key: args.access_key.clone(),
+        secret_key: args.secret_key.clone(),
+    };
+    let place = request.check().map_err(|error| {
+        let named = error.field.replace('_', "-");
+        Usage(match named.as_str() {
+            "place" => format!("{}: {}", args.place, error.message),
+            name => format!("--{name}: {}", error.message),
+        })
+    })?;
+    let store = services::store(&args.database).await?;
+    store.schema_check().await?;
+    let tenant = find(&store, &args.name).await?;
+    let source = Source {
+        id: SourceId::new(),
+        place: place.to_string(),
+        endpoint: request.endpoint.map(String::from),
+        region: request.region,
+        credentials: request.access_key.zip(request.secret_key.map(Secret::new)),
+        created_at: OffsetDateTime::now_utc(),
+    };
+    let Some(source) = store.source_put(tenant.id, &source).await? else {
+        bail!(
+            "{} has {SOURCES_MAX} places already, or is being erased",
+            args.name
+        );
+    };
+    print(&format!(
+        "pictures of {} may be fetched from {}",
+        tenant.name, source.place
+    ));
+    Ok(())
+}
+
+async fn forbid(args: &TenantsForbidArgs) -> Result<()> {
+    let store = services::store(&args.database).await?;
+    store.schema_check().await?;
+    let tenant = find(&store, &args.name).await?;
+    let sources = store.sources(tenant.id).await?;
+    let source = sources.iter().find(|source| source.place == args.place);
+    let source = source.with_context(|| {
+        let name = &tenant.name;
+        format!(
+            "{name} has no place {}: `limekiln tenants show {name}` lists them",
+            args.place
+        )
+    })?;
+    store.source_delete(source.id).await?;
+    print(&format!(
+        "pictures of {} are fetched from {} no more",
+        tenant.name, source.place
+    ));
     Ok(())
 }
 

@@ -11,3 +11,4 @@ mod signature;
 pub use address::{Refused, is_public, url_check};
 pub(crate) use client::Client;
 pub(crate) use deliveries::Deliveries;
+pub(crate) use resolve::{Lookup, Resolver, system};

@@ -1,5 +1,6 @@
 //! `/v1/admin`: what operators see and do.
 
+pub(crate) mod sources;
 pub(crate) mod tenants;
 
 use axum::{Json, extract};

@@ -54,7 +54,10 @@ pub(crate) async fn decide(
     if !redo && !request.changes.is_empty() {
         return Err(Problem::field("changes", "are for rows that are redone"));
     }
-    if request.changes.contains_key("image") {
+    if ["image", "image_url"]
+        .iter()
+        .any(|name| request.changes.contains_key(*name))
+    {
         let message = "a row keeps its picture: add another row for another one";
         return Err(Problem::field("changes.image", message));
     }
@@ -80,6 +83,8 @@ pub(crate) async fn decide(
     if redo {
         for one in asked {
             let mut fields = one.sent;
+            // It came by now, whatever named it.
+            fields.remove("image_url");
             fields.insert("image".to_owned(), one.image.to_string().into());
             fields.extend(request.changes.clone());
             let row = CatalogRow {

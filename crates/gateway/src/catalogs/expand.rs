@@ -4,20 +4,30 @@ use std::borrow::Cow;
 
 use limekiln_jobs::api::{CatalogRequest, CatalogRow, Invalid};
 use limekiln_jobs::catalog::{Template, VALUES_MAX};
+use limekiln_jobs::source::{Address, AddressError};
 use limekiln_jobs::{Class, Digest, EditRequest, ImageId, Reuse, TenantId};
-use limekiln_store::{NewBase, NewRow};
+use limekiln_store::{NewBase, NewPicture, NewRow, NewStep};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::bases::Bases;
 use crate::State;
 use crate::edits::submit;
+use crate::fetching;
 use crate::problem::Problem;
 
 /// Fields of an edit request that no row has.
 const WITHOUT: [&str; 3] = ["parent", "session", "class"];
 /// Fields that are templates.
 const TEMPLATES: [&str; 3] = ["instruction", "color", "material"];
+/// The field that names a picture by its address, a template as well.
+const ADDRESS: &str = "image_url";
+/// The field with the objects of a row about several.
+const OBJECTS: &str = "objects";
+/// The most objects of a row.
+const OBJECTS_MAX: usize = 8;
+/// Fields that the first edit of a row about several objects may not have: each is found by its words.
+const WHERE: [&str; 4] = ["mask", "region", "matte", "carry"];
 /// Rows that give no seed have this one, so that rows of one picture start alike.
 const SEED: u64 = 0;
 
@@ -47,6 +57,13 @@ pub(super) fn check(request: &CatalogRequest) -> Result<(), Invalid> {
             return Err(error);
         }
     }
+    match fields.remove(ADDRESS) {
+        Some(Value::String(text)) => Template::parse(&text)
+            .map(drop)
+            .map_err(|error| Invalid::new(format!("defaults.{ADDRESS}"), error.to_string()))?,
+        Some(_) => return Err(within(Invalid::new(ADDRESS, "must be a text"))),
+        None => {}
+    }
     // What is missing may come with the rows.
     fields
         .entry("instruction")
@@ -62,11 +79,13 @@ pub(super) fn check(request: &CatalogRequest) -> Result<(), Invalid> {
 }
 
 /// What is done once for all rows of a request: the catalog's templates are read, and what rows have in common is made.
-pub(super) struct Expander<'a> {
+pub(crate) struct Expander<'a> {
     state: &'a State,
     tenant: TenantId,
     words: Words<'a>,
     bases: Bases,
+    /// Places that pictures may be fetched from, once they were asked for.
+    places: Option<Vec<Address>>,
 }
 
 /// What rows of a catalog say unless they say otherwise.
@@ -89,8 +108,63 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The edit request of a row.
-    fn request(&self, row: &CatalogRow) -> Result<EditRequest, Invalid> {
+    /// The edit requests of a row, one for each of its objects. All but the last tell nobody of their end.
+    fn requests(&self, row: &CatalogRow) -> Result<Vec<(EditRequest, Option<Address>)>, Invalid> {
+        let Some(objects) = row.fields.get(OBJECTS) else {
+            return Ok(vec![self.request(row)?]);
+        };
+        let wrong = |message: String| Invalid::new(OBJECTS, message);
+        let objects = objects
+            .as_array()
+            .filter(|objects| (1..=OBJECTS_MAX).contains(&objects.len()));
+        let objects = objects.ok_or_else(|| {
+            wrong(format!(
+                "must be a list of 1 to {OBJECTS_MAX} objects, each with fields of an edit"
+            ))
+        })?;
+        if let Some(name) = WHERE
+            .iter()
+            .find(|name| row.fields.contains_key(**name) || self.defaults.contains_key(**name))
+        {
+            return Err(wrong(format!(
+                "can't come with {name}: each object is found by its words"
+            )));
+        }
+        let mut requests = Vec::with_capacity(objects.len());
+        for (at, object) in objects.iter().enumerate() {
+            let number = at + 1;
+            let Some(own) = object.as_object() else {
+                return Err(wrong(format!("number {number} must be an object")));
+            };
+            let elsewhere = ["image", ADDRESS, "webhook", OBJECTS];
+            let mut not = elsewhere.iter().chain(&WHERE);
+            if let Some(name) = not.find(|name| own.contains_key(**name)) {
+                return Err(wrong(format!("number {number} can't have {name}")));
+            }
+            let mut one = CatalogRow {
+                row: row.row,
+                values: row.values.clone(),
+                fields: row.fields.clone(),
+            };
+            one.fields.remove(OBJECTS);
+            one.fields.extend(own.clone());
+            let named = |error: Invalid| {
+                Invalid::new(
+                    format!("objects, number {number}: {}", error.field),
+                    error.message,
+                )
+            };
+            let (mut edit, address) = self.request(&one).map_err(named)?;
+            if number < objects.len() {
+                edit.webhook = None;
+            }
+            requests.push((edit, address));
+        }
+        Ok(requests)
+    }
+
+    /// The edit request of a row, and where its picture is, if it names that by its address.
+    fn request(&self, row: &CatalogRow) -> Result<(EditRequest, Option<Address>), Invalid> {
         if row.values.len() > VALUES_MAX {
             let message = format!("must have at most {VALUES_MAX} entries");
             return Err(Invalid::new("values", message));
@@ -130,6 +204,22 @@ impl<'a> Words<'a> {
             };
             *text = filled.map_err(|error| Invalid::new(name, error.to_string()))?;
         }
+        let address = match fields.remove(ADDRESS) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => {
+                let filled = Template::parse(&text).and_then(|template| template.fill(value));
+                let filled = filled.map_err(|error| Invalid::new(ADDRESS, error.to_string()))?;
+                let read = filled.trim().parse();
+                Some(read.map_err(|error: AddressError| Invalid::new(ADDRESS, error.to_string()))?)
+            }
+            Some(_) => return Err(Invalid::new(ADDRESS, "must be a text")),
+        };
+        if address.is_some() && fields.get("image").is_some_and(|image| !image.is_null()) {
+            return Err(Invalid::new(
+                ADDRESS,
+                "stands in place of image: give one of the two",
+            ));
+        }
         let mut edit = parse(fields)?;
         edit.class = Class::Bulk;
         edit.seed = edit.seed.or(Some(SEED));
@@ -137,7 +227,7 @@ impl<'a> Words<'a> {
         if edit.mask.is_none() && edit.region.is_none() {
             edit.reuse = edit.reuse.or(Some(Reuse::Object));
         }
-        Ok(edit)
+        Ok((edit, address))
     }
 }
 
@@ -159,19 +249,57 @@ fn parse(fields: Map<String, Value>) -> Result<EditRequest, Invalid> {
 }
 
 impl<'a> Expander<'a> {
-    pub(super) fn new(state: &'a State, tenant: TenantId, catalog: &'a CatalogRequest) -> Self {
+    pub(crate) fn new(state: &'a State, tenant: TenantId, catalog: &'a CatalogRequest) -> Self {
         Self {
             state,
             tenant,
             words: Words::new(catalog),
             bases: Bases::default(),
+            places: None,
         }
     }
 
+    /// A picture that a row names by its address, where that is in a place that the tenant's pictures may be fetched from.
+    async fn picture(&mut self, address: &Address) -> Result<NewPicture, Problem> {
+        let places = match &self.places {
+            Some(places) => places,
+            None => {
+                let found = fetching::places(self.state, self.tenant).await?;
+                self.places.insert(found)
+            }
+        };
+        if !places.iter().any(|place| place.begins(address)) {
+            let says = format!(
+                "{} is not among the places that your pictures may be fetched from: ask the operator to allow it",
+                address.host()
+            );
+            return Err(Problem::field(ADDRESS, says));
+        }
+        let text = address.to_string();
+        let mut id = [0; 16];
+        id.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
+        Ok(NewPicture {
+            id: Uuid::from_bytes(id),
+            address: text,
+            host: address.host(),
+        })
+    }
+
     /// The row as it is stored.
-    pub(super) async fn expand(&mut self, row: CatalogRow) -> Result<NewRow, Problem> {
-        let edit = self.words.request(&row);
-        let edit = edit.map_err(|error| Problem::invalid(vec![error]))?;
+    pub(crate) async fn expand(&mut self, row: CatalogRow) -> Result<NewRow, Problem> {
+        let invalid = |error: Invalid| Problem::invalid(vec![error]);
+        let mut edits = self.words.requests(&row).map_err(invalid)?;
+        let further = edits.split_off(1);
+        let Some((mut edit, address)) = edits.pop() else {
+            return Err(Problem::field(OBJECTS, "must name an object"));
+        };
+        let picture = match &address {
+            Some(address) => Some(self.picture(address).await?),
+            None => None,
+        };
+        if let Some(picture) = &picture {
+            edit.image = Some(picture.id.into());
+        }
         edit.validate().map_err(Problem::invalid)?;
         let canonical = serde_json::to_vec(&row).map_err(|error| Problem::internal(&error))?;
         let (submission, words) =
@@ -186,30 +314,67 @@ impl<'a> Expander<'a> {
             .map_err(|error| Problem::internal(&error))?;
         let object = words.map_or(Uuid::nil(), |words| common.object(&words));
         let base = common.base.id;
+        let steps = self.steps(further, image).await?;
         let mut sent = row.fields;
         sent.remove("image");
         Ok(NewRow {
             number: row.row,
             base,
             image,
+            picture,
             mask,
             object,
             fields,
+            steps,
             sent,
             values: row.values,
             digest: Digest::of(&canonical),
         })
     }
 
+    /// What comes after the first edit of a row about several objects. Its picture, which stands for the results in between, is what it
+    /// is checked with.
+    async fn steps(
+        &mut self,
+        further: Vec<(EditRequest, Option<Address>)>,
+        image: ImageId,
+    ) -> Result<Vec<NewStep>, Problem> {
+        let mut steps = Vec::with_capacity(further.len());
+        for (at, (mut edit, _)) in (2..).zip(further) {
+            let of_object = |mut problem: Problem| {
+                for error in &mut problem.errors {
+                    error.field = format!("objects, number {at}: {}", error.field);
+                }
+                problem
+            };
+            edit.image = Some(image);
+            edit.validate()
+                .map_err(Problem::invalid)
+                .map_err(of_object)?;
+            let checked = submit::checked(self.state, self.tenant, edit, false, None, None).await;
+            let (submission, _) = checked.map_err(of_object)?;
+            let (common, fields) = self
+                .bases
+                .split(submission)
+                .map_err(|error| Problem::internal(&error))?;
+            steps.push(NewStep {
+                base: common.base.id,
+                fields,
+            });
+        }
+        Ok(steps)
+    }
+
     /// What the rows have in common.
-    pub(super) fn into_bases(self) -> Vec<NewBase> {
+    pub(crate) fn into_bases(self) -> Vec<NewBase> {
         self.bases.into_all()
     }
 }
 
 /// Images that a row names.
 pub(super) fn images(row: &NewRow) -> impl Iterator<Item = ImageId> {
-    std::iter::once(row.image).chain(row.mask)
+    let image = row.picture.is_none().then_some(row.image);
+    image.into_iter().chain(row.mask)
 }
 
 #[cfg(test)]
@@ -222,7 +387,7 @@ mod tests {
     }
 
     fn request(catalog: &CatalogRequest, row: &CatalogRow) -> Result<EditRequest, Invalid> {
-        Words::new(catalog).request(row)
+        Words::new(catalog).request(row).map(|(edit, _)| edit)
     }
 
     fn row(row: Value) -> CatalogRow {
@@ -262,6 +427,84 @@ mod tests {
         assert_eq!(edit.instruction, "size 3");
         assert_eq!(edit.color.as_deref(), Some("#1F6F8B"));
         assert_eq!(edit.seed, Some(9));
+    }
+
+    #[test]
+    fn a_row_names_its_picture_by_an_address() {
+        let catalog = catalog(json!({
+            "instruction": "make it red", "image_url": "https://cdn.example/{sku}.jpg?of={{1}}",
+        }));
+        check(&catalog).unwrap();
+        let of = |own: Value| Words::new(&catalog).request(&row(own));
+        let (_, address) = of(json!({"row": 1, "values": {"sku": "A-17"}})).unwrap();
+        let address = address.unwrap().to_string();
+        assert_eq!(address, "https://cdn.example/A-17.jpg?of={1}");
+        for (own, says) in [
+            (json!({"row": 1}), "there is no such value"),
+            (
+                json!({"row": 1, "image": IMAGE, "values": {"sku": "a"}}),
+                "one of the two",
+            ),
+            (json!({"row": 1, "image_url": "a.jpg"}), "must begin with"),
+            (json!({"row": 1, "image_url": 7}), "must be a text"),
+        ] {
+            let error = of(own).unwrap_err();
+            assert_eq!(error.field, "image_url");
+            assert!(error.message.contains(says), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_row_about_several_objects_is_an_edit_of_each() {
+        let catalog = catalog(json!({
+            "instruction": "make the {object} {color}", "preset": "recolor", "webhook": "https://shop.example/",
+        }));
+        let of = |objects: Value| {
+            let own = json!({
+                "row": 1, "image": IMAGE, "values": {"object": "sofa", "color": "teal", "lamp": "brass"}, "objects": objects,
+            });
+            Words::new(&catalog).requests(&row(own))
+        };
+        let edits = of(json!([{}, {"instruction": "make the lamp {lamp}", "seed": 4}])).unwrap();
+        let [(sofa, _), (lamp, _)] = &edits[..] else {
+            panic!("{edits:?}")
+        };
+        assert_eq!(
+            (&*sofa.instruction, sofa.seed),
+            ("make the sofa teal", Some(0))
+        );
+        assert_eq!(
+            (&*lamp.instruction, lamp.seed),
+            ("make the lamp brass", Some(4))
+        );
+        assert_eq!(
+            (sofa.image, lamp.preset.as_deref()),
+            (lamp.image, Some("recolor"))
+        );
+        // One row, one word of its end.
+        assert!(sofa.webhook.is_none() && lamp.webhook.is_some());
+        for (objects, says) in [
+            (json!([]), "must be a list of 1 to 8"),
+            (json!({}), "must be a list of 1 to 8"),
+            (json!(vec![json!({}); 9]), "must be a list of 1 to 8"),
+            (json!([{}, 7]), "number 2 must be an object"),
+            (json!([{}, {"mask": IMAGE}]), "number 2 can't have mask"),
+            (json!([{}, {"image": IMAGE}]), "number 2 can't have image"),
+            (
+                json!([{}, {"instruction": "make the {rug} red"}]),
+                "there is no such value",
+            ),
+        ] {
+            let error = of(objects).unwrap_err();
+            assert!(
+                error.field.starts_with("objects") && error.message.contains(says),
+                "{error}"
+            );
+        }
+        let masked =
+            json!({"row": 1, "image": IMAGE, "mask": IMAGE, "instruction": "a", "objects": [{}]});
+        let error = Words::new(&catalog).requests(&row(masked)).unwrap_err();
+        assert!(error.message.contains("can't come with mask"), "{error}");
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(crate) mod read;
 pub(crate) mod results;
 pub(crate) mod rows;
 
+pub(crate) use expand::Expander;
+
 use crate::problem::{Problem, ProblemCode};
 
 fn not_found() -> Problem {

@@ -12,6 +12,7 @@ use limekiln_jobs::{Digest, EditRequest, Finish, ImageId, UnknownName};
 use limekiln_pictures::{Format, Wish};
 use multer::{Constraints, Multipart, SizeLimit};
 
+use super::picture::Picture;
 use crate::problem::{Problem, ProblemCode};
 
 /// Bytes of everything in the form but its pictures.
@@ -60,13 +61,21 @@ pub(super) const READ: [&str; 18] = [
     "partial_images",
 ];
 
+/// Fields that say as which files the results are sent.
+pub(super) const LEAVING: [&str; 4] = [
+    "output_format",
+    "output_compression",
+    "size",
+    "response_format",
+];
+
 /// Fields that say how the pictures are sent, and nothing of them.
 const SENT: [&str; 2] = ["stream", "partial_images"];
 
 /// A form as it was read: each field at most once.
 pub(super) struct Form {
-    pub(super) image: Bytes,
-    pub(super) mask: Option<Bytes>,
+    pub(super) image: Picture,
+    pub(super) mask: Option<Picture>,
     pub(super) response_format: ResponseFormat,
     /// How many pictures of an edit under way the client wants before the result; none where it wants no stream.
     pub(super) streamed: Option<u32>,
@@ -114,14 +123,14 @@ pub(super) fn known(name: &str) -> Result<&'static str, Problem> {
 /// Fields, as they come.
 #[derive(Default)]
 pub(super) struct Fields {
-    image: Option<Bytes>,
-    pub(super) mask: Option<Bytes>,
+    image: Option<Picture>,
+    pub(super) mask: Option<Picture>,
     texts: Vec<(&'static str, String)>,
 }
 
 impl Fields {
     /// Takes the picture, which came in the field `name`.
-    pub(super) fn image(&mut self, name: &str, value: Bytes) -> Result<(), Problem> {
+    pub(super) fn image(&mut self, name: &str, value: Picture) -> Result<(), Problem> {
         match self.image.replace(value) {
             None => Ok(()),
             Some(_) => Err(Problem::field(
@@ -184,9 +193,9 @@ impl Form {
             };
             let value = part.bytes().await.map_err(unreadable)?;
             match name {
-                "image" => fields.image(name, value)?,
+                "image" => fields.image(name, Picture::Sent(value))?,
                 "mask" => {
-                    if fields.mask.replace(value).is_some() {
+                    if fields.mask.replace(Picture::Sent(value)).is_some() {
                         return Err(Problem::field(name, "must come once"));
                     }
                 }
@@ -198,6 +207,20 @@ impl Form {
             }
         }
         fields.form("image")
+    }
+
+    /// Of these fields alone, as [`Form::leaving`] has them.
+    pub(super) fn of_leaving(texts: Vec<(&'static str, String)>) -> Result<Self, Problem> {
+        let nothing = Some(Picture::Sent(Bytes::new()));
+        let (image, mask) = (nothing, None);
+        Fields { image, mask, texts }.form("image")
+    }
+
+    /// The fields that say as which files the results are sent.
+    pub(super) fn leaving(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        LEAVING
+            .into_iter()
+            .filter_map(|name| Some((name, self.text(name)?)))
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -406,8 +429,12 @@ impl Form {
             whole.update(&(part.len() as u64).to_le_bytes());
             whole.update(part);
         };
-        add(&self.image);
-        add(self.mask.as_deref().unwrap_or_default());
+        add(&self.image.identity());
+        add(&self
+            .mask
+            .as_ref()
+            .map(Picture::identity)
+            .unwrap_or_default());
         for (name, text) in texts {
             add(name.as_bytes());
             add(text.as_bytes());
@@ -433,11 +460,11 @@ fn is_openai_model(model: &str) -> bool {
 }
 
 /// A field's name as it may be repeated in an answer.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
-fn unreadable(error: multer::Error) -> Problem {
+pub(super) fn unreadable(error: multer::Error) -> Problem {
     match error {
         multer::Error::FieldSizeExceeded { limit, field_name } => Problem::new(
             ProblemCode::BodyTooLarge,

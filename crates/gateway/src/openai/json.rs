@@ -2,10 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use limekiln_jobs::source::Address;
 use serde_json::Value;
 
 use super::form::{Fields, Form, known};
+use super::ids;
+use super::picture::{Picture, PictureRef};
 use crate::problem::{Problem, ProblemCode};
 use crate::strict_json::StrictJson;
 
@@ -22,6 +24,11 @@ pub(super) const fn bytes_max(pictures: usize, texts: usize) -> usize {
 pub(super) fn read(bytes: &[u8], picture_bytes_max: usize) -> Result<Form, Problem> {
     let StrictJson(value) = serde_json::from_slice(bytes)
         .map_err(|error| Problem::new(ProblemCode::JsonInvalid, error.to_string()))?;
+    of_value(value, picture_bytes_max)
+}
+
+/// The same of JSON that was read.
+pub(super) fn of_value(value: Value, picture_bytes_max: usize) -> Result<Form, Problem> {
     let Value::Object(values) = value else {
         return Err(Problem::new(
             ProblemCode::RequestInvalid,
@@ -71,17 +78,37 @@ fn text(name: &str, value: Value) -> Result<String, Problem> {
 }
 
 /// The picture behind `{"image_url": "data:image/png;base64,..."}`.
-fn picture(name: &str, value: &Value, bytes_max: usize) -> Result<Bytes, Problem> {
+fn picture(name: &str, value: &Value, bytes_max: usize) -> Result<Picture, Problem> {
     let refused = || {
         Problem::field(
             name,
-            "must be {\"image_url\": \"data:image/png;base64,...\"}: this server fetches no addresses and keeps no files of OpenAI's",
+            "must be {\"image_url\": \"data:image/png;base64,...\"} or {\"file_id\": \"file-...\"}: this server fetches no addresses",
         )
     };
-    let reference = value.as_object().filter(|object| object.len() == 1);
-    let url = reference
-        .and_then(|object| object.get("image_url")?.as_str())
-        .ok_or_else(refused)?;
+    let reference = value.as_object().ok_or_else(refused)?;
+    // The official client writes the one that is not given as null.
+    let mut given = reference.iter().filter(|(_, value)| !value.is_null());
+    let (Some((kind, value)), None) = (given.next(), given.next()) else {
+        return Err(refused());
+    };
+    let url = value.as_str().ok_or_else(refused)?;
+    if kind == "file_id" {
+        let file = ids::file(url).map(PictureRef::File);
+        let named = file.or_else(|| url.parse().ok().map(PictureRef::Image));
+        let unknown = || {
+            Problem::field(
+                name,
+                "file_id must be the id of a file, or of an image of yours",
+            )
+        };
+        return named.map(Picture::Stored).ok_or_else(unknown);
+    }
+    if kind != "image_url" {
+        return Err(refused());
+    }
+    if Address::is_meant(url) {
+        return Ok(Picture::Elsewhere(url.to_owned()));
+    }
     let (head, data) = url
         .strip_prefix("data:")
         .and_then(|data| data.split_once(','))
@@ -98,7 +125,7 @@ fn picture(name: &str, value: &Value, bytes_max: usize) -> Result<Bytes, Problem
     let bytes = STANDARD
         .decode(data)
         .map_err(|_| Problem::field(name, "is no base64 (RFC 4648, with padding)"))?;
-    Ok(bytes.into())
+    Ok(Picture::Sent(bytes.into()))
 }
 
 #[cfg(test)]
@@ -126,11 +153,18 @@ mod tests {
             "seed": 7.0, "stream": false, "model": "gpt-image-1", "size": null,
         }))
         .unwrap();
-        assert_eq!(
-            (&form.image[..], form.mask.as_deref()),
-            (&b"room"[..], Some(&b"mask"[..]))
-        );
+        assert_eq!(form.image, Picture::Sent(b"room"[..].into()));
+        assert_eq!(form.mask, Some(Picture::Sent(b"mask"[..].into())));
         assert_eq!(form.requests().unwrap().len(), 2);
+        let file = "file-01939e0c8a527c319d0f3b1d6c2a4e57";
+        let image = "01939e0c-8a52-7c31-9d0f-3b1d6c2a4e57";
+        let named = |id: &str| {
+            let body = json!({"images": [{"file_id": id, "image_url": null}], "prompt": "a"});
+            reading(&body).unwrap().image
+        };
+        let id: uuid::Uuid = image.parse().unwrap();
+        assert_eq!(named(file), Picture::Stored(PictureRef::File(id.into())));
+        assert_eq!(named(image), Picture::Stored(PictureRef::Image(id.into())));
     }
 
     #[test]
@@ -162,10 +196,14 @@ mod tests {
             (json!({ "image": image, "prompt": "a" }), "image"),
             (
                 json!({ "images": [{ "file_id": "f" }], "prompt": "a" }),
+                "file_id must be",
+            ),
+            (
+                json!({ "images": [{ "file_id": "f", "image_url": "data:," }], "prompt": "a" }),
                 "images",
             ),
             (
-                json!({ "images": [{ "image_url": "http://169.254.169.254/" }], "prompt": "a" }),
+                json!({ "images": [{ "image_url": "file:///etc/passwd" }], "prompt": "a" }),
                 "fetches no addresses",
             ),
             (

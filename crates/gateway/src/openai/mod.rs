@@ -7,10 +7,19 @@
 //! | `mask` | from OpenAI's masks to ours; the transparency of a picture as its mask |
 //! | `wait` | from edits to their results |
 //! | `streamed` | the same as a stream of events |
+//! | `picture` | a picture as a request gives it, and how it is stored |
+//! | `ids` | ids as OpenAI writes them |
+//! | `files`, `incoming` | `/v1/files`: shown and handed out; taken in, part by part |
+//! | `batches` | `/v1/batches`: many requests of a file, as a catalog |
 
+pub(crate) mod batches;
+pub(crate) mod files;
 mod form;
+mod ids;
+pub(crate) mod incoming;
 mod json;
 mod mask;
+mod picture;
 mod streamed;
 mod wait;
 
@@ -18,21 +27,20 @@ use axum::Json;
 use axum::extract::{self, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use limekiln_jobs::EditRequest;
 use limekiln_jobs::api::{
     ImageEditEvent, ImageEditForm, ImageEditJson, ImagesResponse, OpenAiError, OpenAiProblem,
     PIXELS_MOVED,
 };
-use limekiln_jobs::{EditRequest, ImageId};
-use limekiln_memory::Share;
 use limekiln_pictures::Format;
-use limekiln_store::{Caller, Idempotency};
+use limekiln_store::Idempotency;
 
 use crate::auth::Tenant;
 use crate::body::{self, BufferedBody};
 use crate::edits::submit::{earlier, same, submission, submit};
 use crate::params::{IdempotencyKey, Trace};
 use crate::problem::{Problem, ProblemCode, RATE_LIMIT};
-use crate::{State, memory, quotas, upload};
+use crate::{State, memory, quotas};
 
 use form::{Encoding, Form, N_MAX, ResponseFormat};
 use wait::Pending;
@@ -50,6 +58,16 @@ pub(crate) const NOT_OFFERED: [(&str, &str); 2] = [
         "variations are not offered here: send the picture to POST /v1/images/edits with what to change as `prompt`, and `n`",
     ),
 ];
+
+/// Whether what answers this path speaks as OpenAI's API does.
+pub(crate) fn speaks(path: &str) -> bool {
+    let below = |root: &str| {
+        let rest = path.strip_prefix(root);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let not_offered = NOT_OFFERED.iter().any(|(other, _)| *other == path);
+    path == PATH || not_offered || below("/v1/files") || below("/v1/batches")
+}
 
 /// Edit a picture as with OpenAI's API
 ///
@@ -169,7 +187,8 @@ pub(crate) async fn edit(
         None
     } else {
         quotas::edit(&caller)?;
-        Some(stored(&state, &caller, &share, form).await?)
+        let owner = (caller.tenant, &caller.limits);
+        Some(picture::stored(&state, owner, &mut share, form).await?)
     };
     drop((share, held));
     for (index, request) in rest {
@@ -233,42 +252,6 @@ fn in_the_form(mut problem: Problem) -> Problem {
         }
     }
     problem
-}
-
-/// Checks and stores the form's pictures.
-async fn stored(
-    state: &State,
-    caller: &Caller,
-    held: &Share,
-    form: Form,
-) -> Result<(ImageId, Option<ImageId>), Problem> {
-    let mut image = form.image;
-    let mut checked = upload::check(state, caller.tenant, held, image.clone()).await?;
-    let mask = match form.mask {
-        Some(mask) => Some(mask::converted(state, caller.tenant, held, mask, checked.size).await?),
-        None => {
-            let own = mask::own(state, caller.tenant, held, &image, &checked).await?;
-            own.map(|own| {
-                (image, checked) = own.picture;
-                own.mask
-            })
-        }
-    };
-    // Nothing is stored before everything is known to be good.
-    let tenant = caller.tenant;
-    let bytes = image.len() + mask.as_ref().map_or(0, |(bytes, ..)| bytes.len());
-    quotas::upload(state, caller, bytes as u64).await?;
-    let image = upload::put(state, tenant, image, &checked).await?;
-    let Some((mask, checked, _share)) = mask else {
-        return Ok((image.id, None));
-    };
-    let mask = upload::put(state, tenant, mask, &checked).await?;
-    Ok((image.id, Some(mask.id)))
-}
-
-/// Whether errors of this path are told as OpenAI tells them.
-pub(crate) fn is_theirs(path: &str) -> bool {
-    path == PATH || NOT_OFFERED.iter().any(|(other, _)| *other == path)
 }
 
 /// A problem in OpenAI's form.

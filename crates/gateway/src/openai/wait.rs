@@ -15,7 +15,7 @@ use crate::State;
 use crate::edits::events::{Message, Watcher};
 use crate::edits::read;
 use crate::keys::KeyLife;
-use crate::leaving::Stored;
+use crate::leaving::{self, Stored};
 use crate::memory::PictureShare;
 use crate::problem::{Problem, ProblemCode};
 use crate::settings::Downloads;
@@ -119,11 +119,10 @@ impl Pending {
             return Ok((links, Vec::new()));
         }
         links.clear();
-        let answer = |bytes: u64| bytes * ANSWER_SHARE.0 / ANSWER_SHARE.1;
         let (memory, mut shares) = (&self.state.memory, Vec::new());
         if as_stored {
             let files: u64 = results.iter().map(|stored| stored.result.bytes).sum();
-            let share = memory.pictures(self.tenant, None, answer(files), unsendable);
+            let share = memory.pictures(self.tenant, None, answer_bytes(files), unsendable);
             shares.push(share.await?);
             for stored in &results {
                 let file = stored.file(&self.state).await?;
@@ -137,7 +136,7 @@ impl Pending {
                     picture: picture(&made.bytes, made.format, urls),
                     moved: made.moved,
                 });
-                made.share.shrink_to(answer(made.bytes.len() as u64));
+                made.share.shrink_to(answer_bytes(made.bytes.len() as u64));
                 shares.push(made.share);
             }
         }
@@ -202,7 +201,43 @@ async fn ended(
     }
 }
 
-fn succeeded(view: &EditView) -> Result<(), Problem> {
+/// The result of an edit that succeeded, with the memory that it and an answer with it take; an address takes none.
+pub(super) async fn one(
+    state: &State,
+    tenant: TenantId,
+    edit: EditId,
+    wish: Wish,
+    url: bool,
+) -> Result<(OpenAiPicture, Option<PictureShare>), Problem> {
+    let stored = Stored::find(state, tenant, edit).await?;
+    if !stored.is(&wish) {
+        let mut made = stored.made(state, tenant, wish).await?;
+        let picture = picture(&made.bytes, made.format, url);
+        made.share.shrink_to(answer_bytes(made.bytes.len() as u64));
+        return Ok((picture, Some(made.share)));
+    }
+    // Where clients can't reach the blob store, its links are of no use.
+    if url
+        && state.settings.downloads == Downloads::Redirect
+        && let Some(link) = link(state, &stored.result).await?
+    {
+        return Ok((link, None));
+    }
+    let bytes = answer_bytes(stored.result.bytes);
+    let share = state
+        .memory
+        .pictures(tenant, None, bytes, leaving::too_large);
+    let share = share.await?;
+    let file = stored.file(state).await?;
+    Ok((picture(&file, Format::Png, url), Some(share)))
+}
+
+/// What an answer takes for pictures of so many bytes.
+fn answer_bytes(bytes: u64) -> u64 {
+    bytes * ANSWER_SHARE.0 / ANSWER_SHARE.1
+}
+
+pub(super) fn succeeded(view: &EditView) -> Result<(), Problem> {
     match (view.state, &view.error) {
         (StateName::Succeeded, _) => Ok(()),
         (StateName::Cancelled, _) => Err(Problem::new(

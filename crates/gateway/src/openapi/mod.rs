@@ -32,7 +32,7 @@ use crate::settings::Settings;
         (name = "sessions", description = "Edits that build on each other: a tree with a head, undo, redo and branches"),
         (name = "catalogs", description = "Many edits asked for at once: rows, progress, results, and a gate that holds what somebody should look at"),
         (name = "webhooks", description = "What tells you that an edit ended, and the secret that signs it"),
-        (name = "openai", description = "OpenAI's image-edit API, for its own clients"),
+        (name = "openai", description = "OpenAI's API for image edits and batches of them, for its own clients"),
         (name = "account", description = "Your tenant, and the models and presets it may use"),
         (name = "admin", description = "For operators, with keys of the role admin"),
         (name = "operations", description = "For probes and Prometheus, without a key"),
@@ -148,7 +148,7 @@ fn describe(path: &str, operation: &mut Value) {
         for (status, codes) in by_status {
             responses
                 .entry(status.to_string())
-                .or_insert_with(|| response(&codes, path == openai::PATH));
+                .or_insert_with(|| response(&codes, openai::speaks(path)));
         }
     }
 }

@@ -61,6 +61,14 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
         form["additionalProperties"] = json!(false);
     }
     schemas["ImageAddress"]["additionalProperties"] = json!(false);
+    // Exactly one of the two is given.
+    schemas["ImageAddress"]["oneOf"] = json!([
+        { "required": ["image_url"], "properties": { "image_url": { "type": "string" }, "file_id": { "type": "null" } } },
+        { "required": ["file_id"], "properties": { "file_id": { "type": "string" }, "image_url": { "type": "null" } } },
+    ]);
+    if schemas.get("SourceRequest").is_some() {
+        source(&mut schemas["SourceRequest"]);
+    }
     if !settings.presets.is_empty() {
         for name in [
             "EditRequest",
@@ -89,7 +97,14 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
         "mask": { "contentType": "image/png" },
         "prompt": { "contentType": "text/plain" },
     });
+    let file = &mut document["paths"]["/v1/files"]["post"]["requestBody"]["content"]["multipart/form-data"];
+    file["encoding"] = json!({ "purpose": { "contentType": "text/plain" } });
     let schemas = &mut document["components"]["schemas"];
+    schemas["OpenAiFileForm"]["additionalProperties"] = json!(false);
+    let metadata = &mut schemas["OpenAiBatchRequest"]["properties"]["metadata"];
+    metadata["maxProperties"] = json!(16);
+    metadata["propertyNames"] = json!({ "maxLength": 64 });
+    metadata["additionalProperties"]["maxLength"] = json!(512);
     // A form has no null: its fields are there or not.
     for property in form_properties(schemas) {
         without_null(property);
@@ -103,6 +118,34 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
     sent["id"] = json!({ "type": "string", "description": sent["id"]["description"], "pattern": "^[0-9]+$" });
     sent["data"]["contentMediaType"] = json!("application/json");
     sent["data"]["contentSchema"] = json!({ "$ref": "#/components/schemas/SessionEvent" });
+}
+
+/// A place is on the web, or a bucket with credentials of its own.
+fn source(request: &mut Value) {
+    let endpoint = &mut request["properties"]["endpoint"];
+    endpoint["pattern"] = json!(WEBHOOK);
+    if let Some(endpoint) = endpoint.as_object_mut() {
+        endpoint.remove("format");
+    }
+    let folder = r"(/[A-Za-z0-9._~-]+)*/?$";
+    let host = WEBHOOK.trim_end_matches("(/[!-~]*)?$");
+    let none = json!({ "type": "null" });
+    let text = json!({ "type": "string" });
+    request["oneOf"] = json!([
+        {
+            "properties": {
+                "place": { "type": "string", "pattern": format!("{host}{folder}") },
+                "endpoint": none, "region": none, "access_key": none, "secret_key": none,
+            },
+        },
+        {
+            "required": ["access_key", "secret_key"],
+            "properties": {
+                "place": { "type": "string", "pattern": format!("^s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]{folder}") },
+                "access_key": text, "secret_key": text,
+            },
+        },
+    ]);
 }
 
 /// Takes null out of a schema: a parameter or a field of a form is there or not.
@@ -122,8 +165,9 @@ pub(super) fn without_null(schema: &mut Value) {
 }
 
 fn form_properties(schemas: &mut Value) -> impl Iterator<Item = &mut Value> {
-    schemas["ImageEditForm"]["properties"]
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|properties| properties.iter_mut().map(|(_, property)| property))
+    let forms = schemas.as_object_mut().into_iter().flatten();
+    forms
+        .filter(|(name, _)| ["ImageEditForm", "OpenAiFileForm"].contains(&name.as_str()))
+        .flat_map(|(_, form)| form["properties"].as_object_mut().into_iter().flatten())
+        .map(|(_, property)| property)
 }

@@ -1,7 +1,7 @@
 //! Catalogs: rows come once, wait, run, are held and decided on, and leave as a manifest.
 
 use limekiln_fixture::PATIENCE;
-use limekiln_jobs::BatchId;
+use limekiln_jobs::{BatchId, EditId, Failure, FailureClass};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -213,4 +213,120 @@ async fn a_cancelled_catalog_is_there_and_tries_nothing_again() {
     let path = format!("/v1/catalogs/{}/retry-failed", BatchId::new());
     let refused = gateway.post(&path, &json!({})).await;
     assert_eq!(refused.code(), "catalog_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_about_several_objects_edits_one_after_the_other() {
+    let gateway = Gateway::start().await;
+    let mut worker = ManualWorker::new(&gateway).await;
+    let image = gateway.image().await;
+    let catalog = Catalog::start(&gateway).await;
+    let both = json!([
+        {"instruction": "make the sofa {color}"}, {"instruction": "make the lamp brass"}, {"instruction": "make the rug blue"},
+    ]);
+    let rows: Vec<Value> = (1..=3)
+        .map(|number| {
+            let mut row = row(number, image, "sofa");
+            row["objects"] = both.clone();
+            row
+        })
+        .collect();
+    let wrong = {
+        let mut row = rows[0].clone();
+        row["objects"][1]["color"] = json!(7);
+        catalog.rows(&[row]).await
+    };
+    let field = wrong.json()["errors"][0]["field"].clone();
+    assert_eq!(
+        (wrong.status, field),
+        (422, json!("row 1: objects, number 2: color"))
+    );
+    assert_eq!(catalog.rows(&rows).await.json()["added"], 3);
+    catalog.post("seal").await;
+    catalog.work().await;
+    // One of the three fails at its second object.
+    let mut words = std::collections::BTreeMap::<EditId, String>::new();
+    let mut steps = Vec::new();
+    for step in 0..3 {
+        let mut claimed = worker.claim().await;
+        claimed.sort_by_key(|edit| edit.edit);
+        for (place, edit) in claimed.iter().enumerate() {
+            let path = format!("/v1/edits/{}", edit.edit);
+            let parent = gateway.get(&path).await.json()["parent"].clone();
+            let parent = parent
+                .as_str()
+                .map(|id| words[&id.parse().unwrap()].clone());
+            steps.push((edit.spec.instruction.clone(), parent));
+            words.insert(edit.edit, edit.spec.instruction.clone());
+            if step == 1 && place == 1 {
+                let failure =
+                    Failure::new(FailureClass::User, "instruction_bad", "that can't be done");
+                worker.fail(edit, failure).await;
+            } else {
+                worker.complete(edit).await;
+            }
+        }
+        if step == 1 {
+            // Its edit is done, and the next one is not begun.
+            let page = catalog.get("/rows").await.json();
+            assert!(
+                page["rows"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .all(|row| row["state"] == "live")
+            );
+        }
+        catalog.work().await;
+    }
+    let of = |words: &str, parent: Option<&str>| (words.to_owned(), parent.map(str::to_owned));
+    let (sofa, lamp, rug) = (
+        "make the sofa red",
+        "make the lamp brass",
+        "make the rug blue",
+    );
+    let expected = [
+        of(sofa, None),
+        of(sofa, None),
+        of(sofa, None),
+        of(lamp, Some(sofa)),
+        of(lamp, Some(sofa)),
+        of(lamp, Some(sofa)),
+        of(rug, Some(lamp)),
+        of(rug, Some(lamp)),
+    ];
+    assert_eq!(steps, expected);
+    let view = catalog.get("").await.json();
+    assert_eq!(
+        (&view["passed"], &view["failed"], &view["state"]),
+        (&json!(2), &json!(1), &json!("ended"))
+    );
+    let page = catalog.get("/rows").await.json();
+    let passed: Vec<_> = page["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["state"] == "passed")
+        .collect();
+    for row in &passed {
+        let edit: EditId = row["edit"].as_str().unwrap().parse().unwrap();
+        assert_eq!(words[&edit], rug);
+        // What all of its edits took.
+        assert!(row["measures"]["seconds"].as_f64().unwrap() >= 0.0);
+    }
+    // One that failed begins anew.
+    catalog.post("retry-failed").await;
+    catalog.work().await;
+    let [again] = worker.claim().await.try_into().unwrap();
+    assert_eq!(again.spec.instruction, sofa);
+    worker.complete(&again).await;
+    // What is cancelled between two of its objects begins nothing any more.
+    assert_eq!(catalog.post("cancel").await["state"], "cancelling");
+    catalog.work().await;
+    let view = catalog.get("").await.json();
+    assert_eq!(
+        (&view["state"], &view["cancelled"], &view["live"]),
+        (&json!("cancelled"), &json!(1), &json!(0))
+    );
+    assert!(worker.claim().await.is_empty());
 }

@@ -12,6 +12,7 @@ mod browsers;
 mod catalogs;
 mod deletes;
 mod events;
+mod fetching;
 mod flow;
 mod keys;
 mod limits;

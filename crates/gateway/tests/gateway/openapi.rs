@@ -42,7 +42,7 @@ async fn the_description_is_whole() {
             }
         }
     }
-    assert_eq!(operations, 70);
+    assert_eq!(operations, 82);
     let missing = &served["paths"]["/v1/edits/{id}"]["get"]["responses"]["404"]["description"];
     assert!(missing.as_str().unwrap().contains("`edit_not_found`"));
     let mut references = Vec::new();

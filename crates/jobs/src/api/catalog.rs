@@ -48,7 +48,13 @@ pub struct CatalogRow {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Object, example = json!({"sku": "A-17", "object": "sofa", "color": "teal"}))]
     pub values: Map<String, Value>,
-    /// Fields of an edit request.
+    /// Fields of an edit request. In place of `image` there may be `image_url`: an address, `https://` or `s3://bucket/key`, in one of the
+    /// places that the operator allows the tenant. It is a template as `instruction` is, the picture is fetched once for all rows that
+    /// name it, and it must stay what it was when it was fetched first.
+    ///
+    /// `objects` makes one row of several objects of the picture, each with its color: a list of up to 8 with fields of an edit request
+    /// beside the row's own (`[{"instruction": "make the sofa teal"}, {"instruction": "make the lamp brass"}]`). Each is found by its
+    /// words, and edits what the one before made; the row's result is the last one's, and its measures are the worst of all.
     #[serde(flatten)]
     pub fields: Map<String, Value>,
 }
@@ -182,13 +188,16 @@ pub struct RowView {
     pub state: RowState,
     /// Why somebody should look at it.
     pub reasons: Vec<Reason>,
-    /// Why it failed.
+    /// Why it failed; of one whose picture could not be fetched yet why it waits.
     pub error: Option<String>,
     /// Its values, as they came.
     #[schema(value_type = Object)]
     pub values: Map<String, Value>,
-    /// The picture.
+    /// The picture. Of one that is still to be fetched an id that no image has.
     pub image: ImageId,
+    /// The address of the picture, where the row named it by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_url: Option<String>,
     /// What was asked for, in words.
     #[schema(example = "make the sofa teal")]
     pub instruction: String,

@@ -31,10 +31,12 @@ mod image;
 mod limits;
 mod model;
 mod openai;
+mod openai_batch;
 mod problem;
 mod result;
 mod segmentation;
 mod session;
+mod source;
 mod stream;
 mod tenant;
 mod webhook;
@@ -59,6 +61,11 @@ pub use openai::{
     ImageAddress, ImageEditEvent, ImageEditForm, ImageEditJson, ImagesResponse, OpenAiError,
     OpenAiPicture, OpenAiProblem,
 };
+pub use openai_batch::{
+    OpenAiBatchError, OpenAiBatchErrors, OpenAiBatchPage, OpenAiBatchQuery, OpenAiBatchRequest,
+    OpenAiBatchView, OpenAiFile, OpenAiFileDeleted, OpenAiFileForm, OpenAiFilePage,
+    OpenAiFileQuery, OpenAiRequestCounts,
+};
 pub use problem::{Invalid, ProblemCode, ProblemDocument};
 pub use result::{PIXELS_MOVED, ResultQuery};
 pub use segmentation::{Part, Parts, SegmentationRequest, SegmentationView};
@@ -67,6 +74,7 @@ pub use session::{
     SessionEvent, SessionLinks, SessionPage, SessionQuery, SessionRequest, SessionTree,
     SessionView, TurnRequest, TurnView, branch_check, title_check,
 };
+pub use source::{SourceList, SourceRequest, SourceView};
 pub use stream::{SentCatalogEvent, SentEvent, SentSessionEvent};
 pub use tenant::{KeyView, TenantLimits, TenantPage, TenantQuery, TenantView};
 pub use webhook::{FormerSecret, RotateQuery, WebhookDelivery, WebhookSecrets};

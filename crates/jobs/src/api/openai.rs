@@ -137,12 +137,15 @@ pub struct ImageEditJson {
     pub partial_images: Option<u32>,
 }
 
-/// A picture in an address.
+/// A picture: exactly one of the two.
 #[derive(Clone, Debug, ToSchema)]
 pub struct ImageAddress {
     /// A `data:` address with the file in base64: nothing is fetched from others.
     #[schema(pattern = "^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/]+={0,2}$")]
-    pub image_url: String,
+    pub image_url: Option<String>,
+    /// A file that was uploaded with the purpose `vision`, or the id of an image of `POST /v1/images`.
+    #[schema(pattern = "^(file-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
+    pub file_id: Option<String>,
 }
 
 /// An event of a stream of pictures, as server-sent events have it.

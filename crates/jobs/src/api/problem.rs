@@ -115,6 +115,9 @@ problem_codes! {
     BranchNotFound 404 "branch_not_found" "The session has no such branch", "GET the session: it lists its branches.";
     SegmentationNotFound 404 "segmentation_not_found" "The picture has no such segmentation", "Make one with POST /v1/images/{id}/segmentation, or, of a turn's result, /v1/edits/{id}/segmentation, and wait for it.";
     CatalogNotFound 404 "catalog_not_found" "There is no such catalog", "Use the id that POST /v1/catalogs gave, with a key of the same tenant.";
+    FileNotFound 404 "file_not_found" "There is no such file", "Upload it with POST /v1/files, with a key of the same tenant; files expire.";
+    BatchNotFound 404 "batch_not_found" "There is no such batch", "Use the id that POST /v1/batches gave, with a key of the same tenant.";
+    FilesLimit 403 "files_limit" "The tenant has as many files as it may", "Delete some with DELETE /v1/files/{id}.";
     WorkerNotFound 404 "worker_not_found" "There is no such worker", "Look at GET /v1/admin/workers.";
     TenantNotFound 404 "tenant_not_found" "There is no such tenant", "Look at GET /v1/admin/tenants.";
     ModelNotFound 404 "model_not_found" "There is no such model", "Look at GET /v1/models.";

@@ -128,6 +128,29 @@ impl Measures {
         ]
     }
 
+    /// Of a row about several objects: what is known so far, and what is known of the next one. Of each bound that one of them may break
+    /// the worst; the region's share is that of the first, as of the picture's other rows.
+    pub fn with(self, next: Self) -> Self {
+        fn of<T>(a: Option<T>, b: Option<T>, worst: fn(T, T) -> T) -> Option<T> {
+            match (a, b) {
+                (Some(a), Some(b)) => Some(worst(a, b)),
+                (a, b) => a.or(b),
+            }
+        }
+        Self {
+            sure: of(self.sure, next.sure, f64::min),
+            share: self.share.or(next.share),
+            delta_e: of(self.delta_e, next.delta_e, f64::max),
+            delta_e_p95: of(self.delta_e_p95, next.delta_e_p95, f64::max),
+            changed_outside: of(self.changed_outside, next.changed_outside, u64::max),
+            seconds: of(self.seconds, next.seconds, |a, b| a + b),
+            fingerprint: next.fingerprint.or(self.fingerprint),
+            seed: self.seed.or(next.seed),
+            reused: self.reused,
+            region_from: self.region_from,
+        }
+    }
+
     /// What an edit's report says. `seconds`: how long it took.
     pub fn of(report: &Value, seconds: Option<f64>) -> Self {
         let number = |value: &Value| value.as_f64();

@@ -35,10 +35,22 @@ impl Store {
             ),
             again as (
                 update catalog_rows r
-                set state = 'waiting', edit_id = null, error = null, reasons = '', measures = null, decision = null, ended_at = null
+                set state = case
+                        when r.picture_id is not null and not exists (
+                            select from images i where i.id = r.image_id and i.tenant_id = $2
+                        ) then 'fetching'
+                        else 'waiting'
+                    end,
+                    edit_id = null, step = 0, error = null, reasons = '', measures = null, decision = null, ended_at = null
                 from failed f
                 where r.catalog_id = $1 and r.number = f.number
-                returning r.number
+                returning r.number, r.picture_id, r.state
+            ),
+            fetched as (
+                update catalog_pictures p
+                set state = 'waiting', tries = 0, due_at = now(), error = null, image_id = null
+                from (select distinct a.picture_id from again a where a.state = 'fetching') a
+                where p.catalog_id = $1 and p.id = a.picture_id and p.state <> 'waiting'
             ),
             counted as (
                 update catalogs c
@@ -154,9 +166,9 @@ async fn decide(
         let object = |map: &serde_json::Map<_, _>| clean_json(map.clone().into());
         sqlx::query(
             "update catalog_rows r
-            set base_id = a.base_id, mask_id = a.mask_id, fields = a.fields, sent = a.sent, object_id = a.object_id
-            from unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::jsonb[], $8::uuid[])
-                as a (number, base_id, mask_id, fields, sent, object_id)
+            set base_id = a.base_id, mask_id = a.mask_id, fields = a.fields, sent = a.sent, object_id = a.object_id, steps = a.steps, step = 0
+            from unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::jsonb[], $8::uuid[], $9::jsonb[])
+                as a (number, base_id, mask_id, fields, sent, object_id, steps)
             where r.catalog_id = $1 and r.number = a.number and r.state = 'waiting' and a.number = any ($7)",
         )
         .bind(catalog.uuid())
@@ -167,6 +179,7 @@ async fn decide(
         .bind(column(rows, |row| object(&row.sent)))
         .bind(&changed)
         .bind(column(rows, |row| row.object))
+        .bind(column(rows, super::steps::written))
         .execute(&mut *tx)
         .await?;
     }

@@ -1,9 +1,11 @@
-//! Catalogs. `rows` takes and shows their rows, `work` makes edits of them and reads what became of those, `decide` changes rows that
+//! Catalogs. `rows` takes and shows their rows, `pictures` has those that rows name by their address, `work` makes edits of them and reads what became of those, `steps` begins further edits of rows about several objects, `decide` changes rows that
 //! ended. `rates` tells how long edits took lately.
 
 mod decide;
+mod pictures;
 mod rates;
 mod rows;
+mod steps;
 mod work;
 
 use std::collections::HashMap;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use limekiln_jobs::api::{CatalogLinks, CatalogPage, CatalogRequest, CatalogView};
 use limekiln_jobs::catalog::{CATALOGS_OPEN_MAX, CatalogState};
 use limekiln_jobs::{BatchId, Digest, TenantId};
-use sqlx::postgres::{PgArguments, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx::query::Query;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -20,7 +22,9 @@ use uuid::Uuid;
 use crate::row::{bad, clean, clean_json, get, id, int, json, whole};
 use crate::{Error, Result, Store};
 
+pub use pictures::{NewPicture, PictureDue, PictureSettled};
 pub use rows::{NewBase, NewRow, RowRequest, RowsAdded};
+pub use steps::NewStep;
 pub use work::{CatalogDue, CatalogWork};
 
 /// A catalog to be written.
@@ -67,20 +71,8 @@ impl Store {
         if let Some(before) = self.catalog_before(tenant, key).await? {
             return replayed(before, &catalog.digest);
         }
-        let settings = serde_json::to_value(&catalog.request).map_err(|e| bad("settings", e))?;
         let row = self
-            .row(
-                "catalog_create",
-                sqlx::query(include_str!("../sql/catalog_create.sql"))
-                    .bind(catalog.id.uuid())
-                    .bind(tenant.uuid())
-                    .bind(clean_json(settings))
-                    .bind(clean(&catalog.made_by))
-                    .bind(key)
-                    .bind(catalog.digest.bytes().to_vec())
-                    .bind(catalog.request.priority)
-                    .bind(int(CATALOGS_OPEN_MAX)),
-            )
+            .row("catalog_create", inserted(tenant, &catalog)?)
             .await?;
         let Some(row) = row else {
             return Err(Error::NoTenant);
@@ -227,6 +219,33 @@ impl Store {
         let row = self.row(name, statement).await?;
         row.as_ref().map(view).transpose()
     }
+}
+
+/// Writes a catalog unless the tenant has as many open ones as it may; whether it did.
+///
+/// # Errors
+/// [`Error::NoTenant`].
+pub(crate) async fn insert(
+    tx: &mut PgConnection,
+    tenant: TenantId,
+    catalog: &NewCatalog,
+) -> Result<bool> {
+    let row = inserted(tenant, catalog)?.fetch_optional(tx).await?;
+    let row = row.ok_or(Error::NoTenant)?;
+    get(&row, "made")
+}
+
+fn inserted(tenant: TenantId, catalog: &NewCatalog) -> Result<Statement<'_>> {
+    let settings = serde_json::to_value(&catalog.request).map_err(|e| bad("settings", e))?;
+    Ok(sqlx::query(include_str!("../sql/catalog_create.sql"))
+        .bind(catalog.id.uuid())
+        .bind(tenant.uuid())
+        .bind(clean_json(settings))
+        .bind(clean(&catalog.made_by))
+        .bind(catalog.idempotency_key.as_deref())
+        .bind(catalog.digest.bytes().to_vec())
+        .bind(catalog.request.priority)
+        .bind(int(CATALOGS_OPEN_MAX)))
 }
 
 fn replayed(before: PgRow, digest: &Digest) -> Result<CatalogCreated> {

@@ -8,6 +8,8 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
+use super::pictures::{NewPicture, pictures_add, pictures_known};
+use super::steps::{self, NewStep};
 use crate::arrays::column;
 use crate::conn::deadline;
 use crate::row::{bad, big, clean, clean_json, get, id, id_opt, int, json, name, whole};
@@ -39,12 +41,16 @@ pub struct NewRow {
     pub base: Uuid,
     /// The picture that the row edits.
     pub image: ImageId,
+    /// The picture as its address names it: until it came, `image` is no image.
+    pub picture: Option<NewPicture>,
     /// The mask of its edit, where it has one.
     pub mask: Option<ImageId>,
     /// The object that it is about: those of a picture with the same one take the first one's region. Nil: it waits for nobody.
     pub object: Uuid,
     /// What its spec has beside that of its base.
     pub fields: Map<String, Value>,
+    /// Further edits, each of the result of the one before.
+    pub steps: Vec<NewStep>,
     /// The fields that came with it.
     pub sent: Map<String, Value>,
     /// Values for the places of the templates, as they came.
@@ -161,12 +167,17 @@ impl Store {
         );
         // A row that waits in a cancelled catalog is cancelled, though it does not say so.
         let state = state.map(|state| match state {
-            RowState::Cancelled if cancelled => "waiting,cancelled",
+            RowState::Cancelled if cancelled => "waiting,fetching,cancelled",
             RowState::Waiting if cancelled => "",
+            RowState::Waiting => "waiting,fetching",
             state => state.as_str(),
         });
         let states: Option<Vec<&str>> = state.map(|state| state.split(',').collect());
-        let sql = "select r.* from catalog_rows r
+        let sql = "select r.*, p.address as picture_address, p.error as picture_error
+            from catalog_rows r
+            left join lateral (
+                select p.address, p.error from catalog_pictures p where p.catalog_id = r.catalog_id and p.id = r.picture_id limit 1
+            ) p on true
             where r.catalog_id = $1 and r.number > $2 and ($3::text[] is null or r.state = any ($3))
             order by r.catalog_id, r.number limit $4";
         let statement = sqlx::query(sql)
@@ -209,7 +220,10 @@ impl Store {
         let asked = |row: &PgRow| {
             Ok(RowRequest {
                 number: whole(row, "number")?,
-                state: name(row, "state")?,
+                state: match get(row, "state")? {
+                    "fetching" => RowState::Waiting,
+                    _ => name(row, "state")?,
+                },
                 image: id(row, "image_id")?,
                 mask: id_opt(row, "mask_id")?,
                 sent: json(get(row, "sent")?, "sent")?,
@@ -242,15 +256,25 @@ async fn add(
     let open: bool = get(&found, "open")?;
     let digests = |row: &NewRow| row.digest.bytes().to_vec();
     let numbers = column(rows, |row| big(row.number));
+    if open {
+        pictures_add(tx, catalog, rows).await?;
+    }
     bases_add(tx, catalog, bases).await?;
     let object = |map: &Map<String, Value>| clean_json(Value::Object(map.clone()));
+    let picture = |row: &NewRow| row.picture.as_ref().map(|picture| picture.id);
     let mut added = 0;
     if open {
         let inserted = sqlx::query(
-            "insert into catalog_rows (catalog_id, number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id)
-            select $1, number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id
-            from unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::bytea[], $10::uuid[])
-                as a (number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id)
+            "insert into catalog_rows (
+                catalog_id, number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id, picture_id, state, steps
+            )
+            select
+                $1, number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id, picture_id,
+                case when picture_id is null then 'waiting' else 'fetching' end, steps
+            from unnest(
+                $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::bytea[], $10::uuid[],
+                $11::uuid[], $12::jsonb[]
+            ) as a (number, base_id, image_id, mask_id, fields, sent, row_values, digest, object_id, picture_id, steps)
             on conflict (catalog_id, number) do nothing",
         )
         .bind(catalog.uuid())
@@ -263,9 +287,12 @@ async fn add(
         .bind(column(rows, |row| object(&row.values)))
         .bind(column(rows, digests))
         .bind(column(rows, |row| row.object))
+        .bind(column(rows, picture))
+        .bind(column(rows, steps::written))
         .execute(&mut *tx)
         .await?;
         added = inserted.rows_affected();
+        pictures_known(tx, catalog, rows).await?;
     }
     if added < rows.len() as u64 {
         let others = sqlx::query(
@@ -360,18 +387,28 @@ fn row_view(row: &PgRow, cancelled: bool) -> Result<RowView> {
         .split(',')
         .filter(|reason| !reason.is_empty())
         .map(|reason| reason.parse().map_err(|error| bad("reasons", error)));
-    let state = match name(row, "state")? {
+    let (state, fetching) = match get(row, "state")? {
+        "fetching" => (RowState::Waiting, true),
+        _ => (name(row, "state")?, false),
+    };
+    let state = match state {
         RowState::Waiting if cancelled => RowState::Cancelled,
         state => state,
+    };
+    // Why it still waits.
+    let error = match fetching && !cancelled {
+        true => get(row, "picture_error")?,
+        false => get(row, "error")?,
     };
     let optional = |column| get::<Option<Value>>(row, column);
     Ok(RowView {
         row: whole(row, "number")?,
         state,
         reasons: reasons.collect::<Result<Vec<_>>>()?,
-        error: get(row, "error")?,
+        error,
         values: json(get(row, "row_values")?, "row_values")?,
         image: id(row, "image_id")?,
+        image_url: get(row, "picture_address")?,
         instruction: text("instruction").unwrap_or_default(),
         color: text("color"),
         edit: id_opt(row, "edit_id")?,

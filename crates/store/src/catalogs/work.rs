@@ -1,7 +1,7 @@
 //! Rows become edits, and edits that ended become states of rows. A coordinator does both for a catalog in one transaction, under the lock
 //! on its row: whoever dies before it commits has done nothing, and whoever comes after finds what is left to do in the tables.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use limekiln_jobs::api::CatalogRequest;
 use limekiln_jobs::catalog::{Measures, RowState};
@@ -9,8 +9,10 @@ use limekiln_jobs::{BatchId, EditId, ImageId, StateName, TenantId};
 use serde_json::Value;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgRow};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::steps::{self, Next};
 use crate::arrays::column;
 use crate::conn::deadline;
 use crate::row::{bad, big, clean, get, id, int, json, small, whole};
@@ -49,6 +51,8 @@ pub struct CatalogDue {
 pub struct CatalogWork {
     /// Rows that became edits.
     pub started: u32,
+    /// Rows that began their next edit.
+    pub continued: u32,
     /// Rows whose edits had ended.
     pub settled: u32,
     /// Whether this was its end.
@@ -107,7 +111,7 @@ impl Store {
         let mut conn = self.conn().await?;
         let work = deadline(async {
             let mut tx = conn.get().begin().await?;
-            let work = work(&mut tx, tenant, catalog, &ids).await;
+            let work = work(&mut tx, tenant, catalog, (&ids, now)).await;
             match &work {
                 Ok(_) => tx.commit().await?,
                 Err(_) => tx.rollback().await?,
@@ -124,10 +128,10 @@ async fn work(
     tx: &mut PgConnection,
     tenant: TenantId,
     catalog: BatchId,
-    ids: &[Uuid],
+    (ids, now): (&[Uuid], OffsetDateTime),
 ) -> Result<CatalogWork> {
     let held = sqlx::query(
-        "select settings, paused_at is null and cancelled_at is null as runs, sealed_at is not null as sealed, waiting, live
+        "select settings, cancelled_at is not null as cancelled, paused_at is null and cancelled_at is null as runs, sealed_at is not null as sealed, waiting, live
         from catalogs where id = $1 and ended_at is null for no key update skip locked",
     )
     .bind(catalog.uuid())
@@ -137,7 +141,9 @@ async fn work(
         return Ok(CatalogWork::default());
     };
     let request: CatalogRequest = json(get(&held, "settings")?, "settings")?;
-    let settled = settle(tx, catalog, &request).await?;
+    let cancelled = get(&held, "cancelled")?;
+    let (settled, next) = settle(tx, catalog, &request, (now, cancelled)).await?;
+    steps::begin(tx, tenant, catalog, &next).await?;
     let (mut started, mut failed) = (0, 0);
     let waiting: u64 = whole(&held, "waiting")?;
     if get(&held, "runs")? && waiting > 0 && !ids.is_empty() {
@@ -159,7 +165,7 @@ async fn work(
     let left = waiting.saturating_sub(u64::from(started + failed));
     let still = live - int(settled.len() as u32) + int(started);
     let ended = get(&held, "sealed")? && left == 0 && still <= 0;
-    if settled.is_empty() && started + failed == 0 && !ended {
+    if settled.is_empty() && next.is_empty() && started + failed == 0 && !ended {
         return Ok(CatalogWork::default());
     }
     sqlx::query(
@@ -183,25 +189,28 @@ async fn work(
     .await?;
     Ok(CatalogWork {
         started,
+        continued: next.len() as u32,
         settled: settled.len() as u32 + failed,
         ended,
     })
 }
 
-/// Writes what became of live rows whose edits ended.
+/// Writes what became of live rows whose last edits ended; those of which another edit follows come back beside them.
 async fn settle(
     tx: &mut PgConnection,
     catalog: BatchId,
     request: &CatalogRequest,
-) -> Result<Vec<Settled>> {
+    (now, cancelled): (OffsetDateTime, bool),
+) -> Result<(Vec<Settled>, Vec<Next>)> {
     let rows = sqlx::query(include_str!("../sql/catalog_ended.sql"))
         .bind(catalog.uuid())
         .bind(int(SETTLED_MOST))
         .fetch_all(&mut *tx)
         .await?;
     if rows.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
+    let mut next = Vec::new();
     let mut siblings = siblings(tx, catalog, &rows).await?;
     let mut settled = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -215,17 +224,47 @@ async fn settle(
             error,
             measures: Measures::default(),
         };
+        let (more, further): (bool, bool) = (get(row, "more")?, get(row, "further")?);
         settled.push(match state.map(StateName::from) {
+            // What is cancelled begins nothing any more.
+            Some(StateName::Succeeded) if more && cancelled => other(RowState::Cancelled, None),
             Some(StateName::Succeeded) => {
                 let report: Value = get(row, "report")?;
                 let measures = Measures::of(&report, get(row, "seconds")?);
-                let of = siblings.entry(id(row, "image_id")?).or_default();
+                // What a picture's rows have in common is the region of their first object.
+                let none = &mut Vec::new();
+                let of = match further {
+                    true => none,
+                    false => siblings.entry(id(row, "image_id")?).or_default(),
+                };
                 let verdict = request.gate.judge(&measures, get(row, "masked")?, of);
                 of.extend(measures.share);
-                let reasons: Vec<&str> = verdict.reasons.iter().map(|one| one.as_str()).collect();
+                let before: &str = get(row, "reasons")?;
+                let mut reasons: Vec<&str> =
+                    before.split(',').filter(|one| !one.is_empty()).collect();
+                reasons.extend(verdict.reasons.iter().map(|one| one.as_str()));
+                let mut unlike = HashSet::new();
+                reasons.retain(|one| unlike.insert(*one));
+                let measures = match get::<Option<Value>>(row, "measures")? {
+                    Some(before) if further => json::<Measures>(before, "measures")?.with(measures),
+                    _ => measures,
+                };
+                if more {
+                    next.push(Next {
+                        number,
+                        edit: EditId::at(now),
+                        reasons: reasons.join(","),
+                        measures: serde_json::to_value(&measures)
+                            .map_err(|error| bad("measures", error))?,
+                    });
+                    continue;
+                }
                 Settled {
                     number,
-                    state: verdict.state,
+                    state: match reasons.is_empty() {
+                        true => RowState::Passed,
+                        false => RowState::Review,
+                    },
                     reasons: reasons.join(","),
                     error: None,
                     measures,
@@ -254,7 +293,7 @@ async fn settle(
     .bind(measures)
     .execute(&mut *tx)
     .await?;
-    Ok(settled)
+    Ok((settled, next))
 }
 
 /// Shares of the regions of rows of the same pictures that ended before.

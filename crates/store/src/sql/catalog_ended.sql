@@ -1,6 +1,7 @@
 -- Live rows whose edits ended, or are gone.
 select
-    r.number, r.edit_id, r.image_id, r.mask_id is not null as masked, e.state, e.error ->> 'message' as error,
+    r.number, r.edit_id, r.image_id, r.mask_id is not null as masked, r.reasons, r.measures,
+    coalesce(jsonb_array_length(r.steps), 0) > r.step as more, r.step > 0 as further, e.state, e.error ->> 'message' as error,
     extract(epoch from e.finished_at - e.started_at)::double precision as seconds,
     jsonb_build_object(
         'recolor', e.report -> 'recolor', 'way', e.report -> 'way', 'roi_share', e.report -> 'roi_share',

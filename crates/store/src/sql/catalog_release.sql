@@ -1,7 +1,7 @@
 -- Rows become edits, those of one picture one after the other; the catalog's row is held. Of rows about the same object the first goes
 -- alone, and the others once it ended, whatever its end, or after ten minutes. A row whose picture is gone fails.
 with recursive firsts as materialized (
-    select r.image_id, r.object_id, min(e.created_at) > now() - interval '10 minutes' as alone
+    select r.image_id, r.object_id, min(e.created_at) > now() - interval '10 minutes' and not bool_or(r.step > 0) as alone
     from catalog_rows r
     cross join lateral (select e.created_at from edits e where e.id = r.edit_id limit 1) e
     where r.catalog_id = $1 and r.state = 'live' and r.object_id <> '00000000-0000-0000-0000-000000000000'
@@ -80,7 +80,7 @@ made as (
 update catalog_rows r
 set state = case when f.there then 'live' else 'failed' end,
     edit_id = case when f.there then f.id end,
-    reasons = '', measures = null,
+    step = 0, reasons = '', measures = null,
     error = case when not f.there then 'its picture or its mask was deleted before its turn' end,
     ended_at = case when not f.there then now() end
 from found f

@@ -14,6 +14,7 @@ old as materialized (
             and not exists (select from edits e where e.image_id = i.id)
             and not exists (select from edits e where e.mask_id = i.id)
             and not exists (select from sessions s where s.image_id = i.id)
+            and not exists (select from files f where f.image_id = i.id)
             -- A row that waits has no edit yet.
             and not exists (
                 select from catalogs c

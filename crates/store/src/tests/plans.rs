@@ -148,6 +148,24 @@ const HOT: &[(&str, &str)] = &[
         include_str!("../sql/edits_rates.sql"),
     ),
     ("float8, int", include_str!("../sql/catalogs_prune.sql")),
+    (
+        "int, int, uuid, float8",
+        include_str!("../sql/catalog_pictures_claim.sql"),
+    ),
+    (
+        "int, uuid, float8",
+        include_str!("../sql/openai_batches_claim.sql"),
+    ),
+    (
+        "uuid, uuid, uuid, uuid",
+        include_str!("../sql/openai_batch_finish.sql"),
+    ),
+    (
+        "uuid, uuid, text, text, bigint, uuid, float8",
+        include_str!("../sql/file_finish.sql"),
+    ),
+    ("uuid, uuid", include_str!("../sql/file_delete.sql")),
+    ("int", include_str!("../sql/files_expire.sql")),
     ("uuid", include_str!("../sql/session_nodes.sql")),
     ("uuid, uuid, int", include_str!("../sql/session_tree.sql")),
     (

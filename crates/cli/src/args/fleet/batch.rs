@@ -63,6 +63,11 @@ pub(crate) struct BatchSubmitArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) instruction: Option<String>,
 
+    /// What to change next in what that made, such as "make the {object2} {color2}"; may be given several times: one row is about several
+    /// objects, each found by its words and edited one after the other
+    #[arg(long = "also", value_name = "TEXT")]
+    pub(crate) also: Vec<String>,
+
     /// Values for {NAME}: every row is sent with each of them; may be given several times
     #[arg(long = "set", value_name = "NAME=A,B,C")]
     pub(crate) sets: Vec<String>,

@@ -54,6 +54,7 @@ pub(crate) use submit::{GatewayArgs, RequestArgs, SubmitArgs};
 pub(crate) use tables::TablesArgs;
 pub(crate) use telemetry::{LogFormat, StatusArgs, TelemetryArgs};
 pub(crate) use tenants::{
-    Tenants, TenantsArgs, TenantsEraseArgs, TenantsListArgs, TenantsShowArgs,
+    Tenants, TenantsAllowArgs, TenantsArgs, TenantsEraseArgs, TenantsForbidArgs, TenantsListArgs,
+    TenantsShowArgs,
 };
 pub(crate) use work::{EditorArg, EditorArgs, LeaseArgs, ServedArgs, WorkArgs};

@@ -83,6 +83,18 @@ pub(crate) struct ApiArgs {
     #[arg(long, value_name = "MIB", env = "LIMEKILN_UPLOAD_MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) upload_mib: u32,
 
+    /// Largest file of requests for /v1/batches that is accepted, in MiB
+    #[arg(long, value_name = "MIB", env = "LIMEKILN_BATCH_MIB", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) batch_mib: u32,
+
+    /// Requests a second to each host that pictures of catalogs are fetched from
+    #[arg(long, value_name = "RATE", env = "LIMEKILN_FETCH_RATE", default_value_t = 20.0, value_parser = crate::args::number::rate)]
+    pub(crate) fetch_rate: f64,
+
+    /// Fetch pictures of catalogs from private and loopback addresses, too, where `limekiln tenants allow` names them
+    #[arg(long, env = "LIMEKILN_FETCH_PRIVATE")]
+    pub(crate) fetch_private: bool,
+
     #[command(flatten)]
     pub(crate) bounds: BoundsArgs,
 

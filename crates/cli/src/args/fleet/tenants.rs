@@ -1,10 +1,11 @@
 //! `limekiln tenants`.
 
 use clap::{Args, Subcommand};
+use url::Url;
 
 use super::{DatabaseArgs, TelemetryArgs};
 
-/// List, show and erase tenants
+/// List, show and erase tenants; say where their pictures may be fetched from
 #[derive(Args, Debug)]
 pub(crate) struct TenantsArgs {
     #[command(subcommand)]
@@ -17,6 +18,8 @@ pub(crate) enum Tenants {
     List(TenantsListArgs),
     Show(TenantsShowArgs),
     Erase(TenantsEraseArgs),
+    Allow(TenantsAllowArgs),
+    Forbid(TenantsForbidArgs),
 }
 
 impl Tenants {
@@ -26,6 +29,8 @@ impl Tenants {
             Self::List(args) => &args.telemetry,
             Self::Show(args) => &args.telemetry,
             Self::Erase(args) => &args.telemetry,
+            Self::Allow(args) => &args.telemetry,
+            Self::Forbid(args) => &args.telemetry,
         }
     }
 }
@@ -80,6 +85,64 @@ pub(crate) struct TenantsEraseArgs {
     /// Return once it has begun, and leave the rest to the coordinators
     #[arg(long)]
     pub(crate) no_wait: bool,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+/// Allow pictures of a tenant's catalogs to be fetched from a place
+///
+/// Gateways fetch what rows name by an address in that place, from the public internet only, whatever is allowed. The same place again
+/// replaces what was said of it. `limekiln tenants show` lists the places.
+#[derive(Args, Debug)]
+pub(crate) struct TenantsAllowArgs {
+    /// Name of the tenant
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// What the addresses begin with: https://cdn.example/photos/, or s3://bucket/photos/
+    #[arg(value_name = "PLACE")]
+    pub(crate) place: String,
+
+    /// Of a bucket: its S3 server [default: Amazon's]
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<Url>,
+
+    /// Of a bucket: its region [default: us-east-1]
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+
+    /// Of a bucket: an access key that may read there and nothing else
+    #[arg(long, value_name = "KEY")]
+    pub(crate) access_key: Option<String>,
+
+    /// The access key's secret; better in the environment than on a command line that others see
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "LIMEKILN_SOURCE_SECRET",
+        hide_env_values = true
+    )]
+    pub(crate) secret_key: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+/// Allow pictures to be fetched from a place no more
+#[derive(Args, Debug)]
+pub(crate) struct TenantsForbidArgs {
+    /// Name of the tenant
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// The place, as `limekiln tenants show` lists it
+    #[arg(value_name = "PLACE")]
+    pub(crate) place: String,
 
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,

@@ -53,12 +53,15 @@ pub(super) async fn run(args: &BatchSubmitArgs, client: &Client, counted: &Count
         }
     }
     let rates: Rates = client.get(path.trim_end_matches(['&', '?'])).await?;
-    let estimate = Estimate::of(&rates, counted.pictures as u64, good);
-    let cost = args.price.map(|price| price * good as f64);
+    // Of further objects only the first row's could be looked for once, and each makes another picture: they cost what the first does.
+    let further = good * args.also.len() as u64;
+    let edits = good + further;
+    let estimate = Estimate::of(&rates, counted.pictures as u64 + further, edits);
+    let cost = args.price.map(|price| price * edits as f64);
     if args.json {
         let bounds = |of: Option<Bounds>| of.map(|(low, high)| json!({"low": low, "high": high}));
         let told = json!({
-            "rows": counted.rows, "pictures": counted.pictures, "edits": good, "bad": counted.bad, "errors": counted.named,
+            "rows": counted.rows, "pictures": counted.pictures, "edits": edits, "bad": counted.bad, "errors": counted.named,
             "cost": cost, "slots": rates.slots,
             "seconds": bounds(estimate.as_ref().and_then(|estimate| estimate.seconds)),
             "device_seconds": bounds(estimate.as_ref().map(|estimate| estimate.device)),
@@ -69,7 +72,7 @@ pub(super) async fn run(args: &BatchSubmitArgs, client: &Client, counted: &Count
             eprintln!("{bad}");
         }
         let mut line = format!(
-            "{} rows of {} pictures: {good} edits, {} wrong",
+            "{} rows of {} pictures: {edits} edits, {} wrong",
             counted.rows, counted.pictures, counted.bad
         );
         if let Some(cost) = cost {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use limekiln_jobs::catalog::{Template, value_text};
-use serde_json::{Map, Value};
+use limekiln_jobs::source::Address;
+use serde_json::{Map, Value, json};
 
 use super::manifest::{Entry, Manifest};
 use crate::args::BatchSubmitArgs;
@@ -12,13 +13,32 @@ use crate::args::BatchSubmitArgs;
 /// Columns that are fields of an edit, beside being values.
 const FIELDS: [&str; 4] = ["instruction", "color", "material", "seed"];
 
+/// Where a row's picture is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Picture {
+    /// Here: it is uploaded.
+    File(PathBuf),
+    /// Elsewhere: the service fetches it.
+    Address(String),
+}
+
+impl Picture {
+    /// The file, where it is here.
+    pub(super) fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Address(_) => None,
+        }
+    }
+}
+
 /// A row that is sent.
 #[derive(Debug, PartialEq)]
 pub(super) struct Row {
     /// Its number, from 1.
     pub(super) number: u64,
     /// The picture.
-    pub(super) image: PathBuf,
+    pub(super) image: Picture,
     /// The mask, if the manifest names one.
     pub(super) mask: Option<PathBuf>,
     /// Values for the templates.
@@ -37,6 +57,8 @@ pub(super) struct Product {
     /// What all rows have in common.
     pub(super) defaults: Map<String, Value>,
     templates: Vec<(&'static str, Template)>,
+    /// Further objects of each row.
+    also: Vec<String>,
 }
 
 impl Product {
@@ -76,6 +98,10 @@ impl Product {
                 defaults.insert(name.to_owned(), text.clone().into());
             }
         }
+        for text in &args.also {
+            let template = Template::parse(text).context("--also")?;
+            templates.push(("also", template));
+        }
         for (name, value) in [("preset", &args.preset), ("model", &args.served_as)] {
             if let Some(value) = value {
                 defaults.insert(name.to_owned(), value.clone().into());
@@ -91,6 +117,7 @@ impl Product {
             factors,
             defaults,
             templates,
+            also: args.also.clone(),
         })
     }
 
@@ -137,14 +164,24 @@ impl Product {
             None => bail!(
                 "{at}: has no column {column}: name the one with the pictures by --image-column"
             ),
-            Some(Value::String(path)) if !path.trim().is_empty() => self.folder.join(path.trim()),
+            Some(Value::String(text)) if Address::is_meant(text) => {
+                let address: Result<Address, _> = text.trim().parse();
+                match address {
+                    // As a template of the gateway's its braces are meant.
+                    Ok(address) => {
+                        let text = address.to_string();
+                        Picture::Address(text.replace('{', "{{").replace('}', "}}"))
+                    }
+                    Err(error) => bail!("{at}: column {column} {error}: {text}"),
+                }
+            }
+            Some(Value::String(path)) if !path.trim().is_empty() => {
+                Picture::File(self.folder.join(path.trim()))
+            }
             Some(_) => bail!("{at}: column {column} is empty"),
         };
-        if !image.is_file() {
-            bail!(
-                "{at}: column {column}: there is no file {}",
-                image.display()
-            );
+        if let Some(file) = image.file().filter(|file| !file.is_file()) {
+            bail!("{at}: column {column}: there is no file {}", file.display());
         }
         let mask = text("mask").map(str::trim).filter(|path| !path.is_empty());
         let mask = mask.map(|path| self.folder.join(path));
@@ -186,6 +223,15 @@ impl Product {
         }
         if !given("instruction") && !fields.contains_key("instruction") {
             bail!("{at}: has no instruction: give --instruction, or a column of that name");
+        }
+        if !self.also.is_empty() {
+            // The color of a further object is in its words, and not that of the first.
+            let further = self
+                .also
+                .iter()
+                .map(|text| json!({"instruction": text, "color": null}));
+            let objects: Vec<Value> = std::iter::once(json!({})).chain(further).collect();
+            fields.insert("objects".to_owned(), objects.into());
         }
         Ok(Row {
             number: 0,

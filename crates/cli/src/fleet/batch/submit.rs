@@ -12,8 +12,9 @@ use limekiln_jobs::ImageId;
 use limekiln_jobs::api::{CatalogRequest, CatalogRow, CatalogView, ImageView, RowsTaken};
 use limekiln_jobs::catalog::{CHUNK_BYTES_MAX, ROWS_MAX};
 use serde_json::Value;
+use tokio::task::JoinSet;
 
-use super::product::{Product, Row};
+use super::product::{Picture, Product, Row};
 use super::uploaded::{Stamp, Uploaded};
 use super::{estimate, follow, say, sheet};
 use crate::args::BatchSubmitArgs;
@@ -26,6 +27,8 @@ use crate::settings::Usage;
 
 /// Rows of one request.
 const CHUNK: usize = 1000;
+/// Requests with rows that are under way at once: while the gateway writes some, the next are made.
+const AT_ONCE: usize = 3;
 /// Pictures that are uploaded at once.
 const UPLOADS: usize = 4;
 /// Pictures whose ids are remembered. One that comes again after so many others is uploaded again, and is the same picture then.
@@ -175,7 +178,10 @@ fn count(product: &Product, request: &CatalogRequest) -> Result<Counted> {
         match row {
             Ok(row) => {
                 pictures.insert(hashes.hash_one(&row.image));
-                hash.update(row.image.as_os_str().as_encoded_bytes());
+                hash.update(match &row.image {
+                    Picture::File(file) => file.as_os_str().as_encoded_bytes(),
+                    Picture::Address(address) => address.as_bytes(),
+                });
                 hash.update(&serde_json::to_vec(&(&row.values, &row.fields))?);
             }
             Err(error) => {
@@ -228,9 +234,11 @@ impl<'a> Sender<'a> {
         if view.rows > 0 {
             eprintln!("{} of {all} rows are there already", view.rows);
         }
-        let rows = rows.skip(usize::try_from(view.rows)?);
+        // Of the requests that were under way together the first may be what is missing.
+        let sure = view.rows.saturating_sub(((AT_ONCE - 1) * CHUNK) as u64);
+        let rows = rows.skip(usize::try_from(sure)?);
         tokio::select! {
-            sent = self.send(rows, &path, view.rows, all) => sent?,
+            sent = self.send(rows, &path, sure, all) => sent?,
             _ = tokio::signal::ctrl_c() => bail!("not all rows are sent: run the same command again to go on"),
         }
         let view: CatalogView = client.post(&format!("{path}/seal")).await?;
@@ -243,7 +251,7 @@ impl<'a> Sender<'a> {
         Ok(view)
     }
 
-    /// Sends the rows after those that are there.
+    /// Sends the rows after those that are there, in requests of which a few are under way at once.
     async fn send(
         &mut self,
         rows: impl Iterator<Item = Result<Row>>,
@@ -254,38 +262,57 @@ impl<'a> Sender<'a> {
         let bar = Progress::new("");
         let mut chunk: Vec<Row> = Vec::with_capacity(CHUNK);
         let mut sent = there;
-        for row in rows {
-            chunk.push(row.context("the manifest changed while it was read")?);
-            if chunk.len() == CHUNK {
-                sent += self.flush(path, &mut chunk).await?;
-                bar.count("sent", sent as usize, all.max(1) as usize);
+        let mut rows = rows.fuse();
+        let mut under_way = JoinSet::new();
+        loop {
+            let row = rows.next();
+            let last = row.is_none();
+            if let Some(row) = row {
+                chunk.push(row.context("the manifest changed while it was read")?);
+            }
+            if chunk.len() < CHUNK && !last {
+                continue;
+            }
+            for body in self.bodies(&mut chunk).await? {
+                if under_way.len() >= AT_ONCE
+                    && let Some(taken) = under_way.join_next().await
+                {
+                    sent += taken??;
+                    bar.count("sent", sent as usize, all.max(1) as usize);
+                }
+                under_way.spawn(add(self.client.clone(), path.to_owned(), body));
+            }
+            if last {
+                break;
             }
         }
-        if !chunk.is_empty() {
-            sent += self.flush(path, &mut chunk).await?;
-            bar.count("sent", sent as usize, all as usize);
+        while let Some(taken) = under_way.join_next().await {
+            sent += taken??;
+            bar.count("sent", sent as usize, all.max(1) as usize);
         }
         bar.finish();
         Ok(())
     }
 
-    /// Uploads what these rows name, then sends them.
-    async fn flush(&mut self, path: &str, chunk: &mut Vec<Row>) -> Result<u64> {
+    /// Uploads what these rows name; then what is sent of them.
+    async fn bodies(&mut self, chunk: &mut Vec<Row>) -> Result<Vec<Vec<u8>>> {
         if self.images.len() > REMEMBERED {
             self.images.clear();
         }
         self.upload(chunk).await?;
+        let mut bodies = Vec::new();
         let mut body = Vec::new();
-        let mut taken = 0;
         for row in chunk.drain(..) {
             let line = line(row, &self.images)?;
             if body.len() + line.len() > CHUNK_BYTES_MAX {
-                taken += add(self.client, path, std::mem::take(&mut body)).await?;
+                bodies.push(std::mem::take(&mut body));
             }
             body.extend(line);
         }
-        taken += add(self.client, path, body).await?;
-        Ok(taken)
+        if !body.is_empty() {
+            bodies.push(body);
+        }
+        Ok(bodies)
     }
 
     /// Uploads the pictures of these rows that are not there.
@@ -294,7 +321,7 @@ impl<'a> Sender<'a> {
         let mut seen = HashSet::new();
         let files = chunk
             .iter()
-            .flat_map(|row| [Some(&row.image), row.mask.as_ref()]);
+            .flat_map(|row| [row.image.file(), row.mask.as_ref()]);
         for file in files.flatten() {
             if !self.images.contains_key(file) && seen.insert(file) {
                 let stamp = Stamp::of(file);
@@ -330,7 +357,7 @@ async fn is_there(client: &Client, id: ImageId) -> bool {
     found.is_ok()
 }
 
-async fn add(client: &Client, path: &str, body: Vec<u8>) -> Result<u64> {
+async fn add(client: Client, path: String, body: Vec<u8>) -> Result<u64> {
     let taken: RowsTaken = client.rows_add(&format!("{path}/rows"), body).await?;
     Ok(taken.added + taken.repeated)
 }
@@ -346,7 +373,10 @@ fn line(row: Row, images: &HashMap<PathBuf, ImageId>) -> Result<Vec<u8>> {
         Ok::<_, anyhow::Error>(Value::from(id.to_string()))
     };
     let mut fields = row.fields;
-    fields.insert("image".to_owned(), id(&row.image)?);
+    match &row.image {
+        Picture::File(file) => fields.insert("image".to_owned(), id(file)?),
+        Picture::Address(address) => fields.insert("image_url".to_owned(), address.as_str().into()),
+    };
     if let Some(mask) = &row.mask {
         fields.insert("mask".to_owned(), id(mask)?);
     }

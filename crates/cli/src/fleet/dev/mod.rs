@@ -75,6 +75,7 @@ pub(crate) async fn run(
     settings.admin_public = true;
     settings.status_public = true;
     settings.limits.tenant_share = 1.0;
+    settings.fetch.allow_private = true;
     let key = key(&services.store, &args.data).await?;
     let link = link(&services.store, &key).await?;
 

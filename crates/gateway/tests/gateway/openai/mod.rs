@@ -1,5 +1,6 @@
 //! OpenAI's route. Its own client is driven in `tests/http`.
 
+mod batches;
 mod masks;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! A gateway with everything behind it.
 
+pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod pictures;
 pub(crate) mod worker;
