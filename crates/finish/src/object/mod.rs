@@ -4,12 +4,14 @@
 //! - `segments`: what no edge divides
 //! - `ownership`: which colors are the object's
 //! - `materials`: its materials
+//! - `enclosing`: a frame before what it frames
 //! - `decide`, `walker`, `holes`: which cells are a material's: by color, by edges, by what hangs together
 //! - `choice`: which materials are meant
 //! - `sure`: how sure all this is
 
 mod choice;
 mod decide;
+mod enclosing;
 mod histogram;
 mod holes;
 mod materials;
@@ -139,7 +141,7 @@ impl Object {
             if !decision.inside.data.contains(&true) {
                 continue;
             }
-            evidence.get_or_insert_with(|| Evidence::of(&self.crop, &self.owned, group, &decision));
+            evidence.get_or_insert_with(|| Evidence::of(&self.crop, &self.owned, &decision));
             beat()?;
             mattes.push(Matte::of(
                 pixels,
