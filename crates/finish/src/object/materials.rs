@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::enclosing;
 use super::histogram::{TINTS, light_bin, tint_bin, tint_of};
 use crate::color::Color;
 use crate::plane::{Plane, blur};
@@ -57,8 +58,8 @@ impl Group {
     }
 }
 
-/// Materials by weight times how much they are the object's, the main one first. `weight` is how much each cell is the
-/// object's; `core` and `far` are cells surely inside and outside of its region.
+/// Materials by weight, the main one first; what is commoner around than inside counts less. A material that surroundings have as
+/// well is no less the object's main one for that: its weight says how much of it is. `weight` is how much each cell is the object's; `core` and `far` are cells surely inside and outside of its region.
 pub(super) fn groups(
     colors: &Plane<[f32; 3]>,
     weight: &[f32],
@@ -126,11 +127,12 @@ pub(super) fn groups(
         .flat_map(|group| by_light(group, colors, &bins, weight))
         .collect();
     out.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+    enclosing::first(&mut out, colors, weight);
     out
 }
 
 fn rank(group: &Group) -> f32 {
-    group.weight * group.inside.min(4.0)
+    group.weight * group.inside.min(1.0)
 }
 
 /// For each bin, the top of the hill that it is on.

@@ -4,12 +4,14 @@
 //! - `segments`: what no edge divides
 //! - `ownership`: which colors are the object's
 //! - `materials`: its materials
+//! - `enclosing`: a frame before what it frames
 //! - `decide`, `walker`, `holes`: which cells are a material's: by color, by edges, by what hangs together
 //! - `choice`: which materials are meant
 //! - `sure`: how sure all this is
 
 mod choice;
 mod decide;
+mod enclosing;
 mod histogram;
 mod holes;
 mod materials;
