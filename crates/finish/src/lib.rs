@@ -7,7 +7,7 @@
 //! Four things have four names: a *region* (RoI) is rough and says which object; a *matte* is soft, full-size and says where
 //! it ends; a *window* is a crop of latents; a *close-up* is a crop of pixels that is edited again.
 //!
-//! `cargo run --release --workspace --example bench` gives seconds and memory, `--example recolor` recolors files.
+//! `limekiln bench finish` gives seconds and memory, `cargo run --release --workspace --example recolor` recolors files.
 //!
 //! # Layout
 //!

@@ -31,6 +31,39 @@ pub(super) fn first(groups: &mut [Group], colors: &Plane<[f32; 3]>, weight: &[f3
     }
 }
 
+/// The cells that are inside, or have some of it above, below and to both sides: a frame, and what it frames.
+pub(super) fn filled(inside: &Plane<bool>) -> Vec<bool> {
+    let (width, height) = (inside.width, inside.height);
+    let mut sides: Vec<u8> = inside
+        .data
+        .iter()
+        .map(|inside| if *inside { 4 } else { 0 })
+        .collect();
+    let mut ray = |line: &mut dyn Iterator<Item = usize>| {
+        let mut seen = 0;
+        for cell in line {
+            sides[cell] += seen;
+            seen |= u8::from(inside.data[cell]);
+        }
+    };
+    along(width, height, &mut ray);
+    sides.iter().map(|sides| *sides >= 4).collect()
+}
+
+/// Calls with the cells of each row and column, from either end.
+fn along(width: usize, height: usize, ray: &mut dyn FnMut(&mut dyn Iterator<Item = usize>)) {
+    for y in 0..height {
+        let row = y * width..(y + 1) * width;
+        ray(&mut row.clone());
+        ray(&mut row.rev());
+    }
+    for x in 0..width {
+        let column = (x..width * height).step_by(width);
+        ray(&mut column.clone());
+        ray(&mut column.rev());
+    }
+}
+
 /// For each material (row) the share of its cells' rays that meet each other one (column).
 fn met(groups: &[Group], colors: &Plane<[f32; 3]>, weight: &[f32]) -> Vec<f32> {
     let (width, height, count) = (colors.width, colors.height, groups.len());
@@ -58,16 +91,7 @@ fn met(groups: &[Group], colors: &Plane<[f32; 3]>, weight: &[f32]) -> Vec<f32> {
             }
         }
     };
-    for y in 0..height {
-        let row = y * width..(y + 1) * width;
-        ray(&mut row.clone());
-        ray(&mut row.rev());
-    }
-    for x in 0..width {
-        let column = (x..width * height).step_by(width);
-        ray(&mut column.clone());
-        ray(&mut column.rev());
-    }
+    along(width, height, &mut ray);
     met.iter()
         .enumerate()
         .map(|(i, met)| *met as f32 / (4 * cells[i / count]).max(1) as f32)
@@ -116,5 +140,13 @@ mod tests {
             if x % 10 < 6 { WHITE } else { TEAL }
         };
         assert!(main_is(WHITE, stripes));
+    }
+
+    #[test]
+    fn a_frame_is_filled_and_a_bracket_is_not() {
+        let frame = Plane::from_fn(9, 9, |x, y| x == 1 || x == 7 || y == 1 || y == 7);
+        assert!(filled(&frame)[4 * 9 + 4] && !filled(&frame)[0]);
+        let bracket = Plane::from_fn(9, 9, |x, y| x == 1 || y == 1 || y == 7);
+        assert!(!filled(&bracket)[4 * 9 + 4] && filled(&bracket)[4 * 9 + 1]);
     }
 }

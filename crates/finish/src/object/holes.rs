@@ -56,9 +56,14 @@ pub(super) fn fill(
     }
 }
 
+/// Degrees of hue that a material may turn in the light, and how many more in the dark, where a camera has cut one channel off.
+const TURN: (f32, f32) = (16.0, 20.0);
+
 /// Whether a color can be a material's body with less light on it.
 fn shadow(color: [f32; 3], body: [f32; 3], group: &Group) -> bool {
-    let same_hue = hue_apart(color, body) < 16.0 && strength(color) > 0.4 * group.strength();
+    let dark = (1.0 - color[0] / body[0].max(1e-3)).clamp(0.0, 1.0);
+    let same_hue =
+        hue_apart(color, body) < TURN.0 + TURN.1 * dark && strength(color) > 0.4 * group.strength();
     color[0] < body[0] - 0.03 && (color[0] < 0.18 || same_hue && group.strength() > 0.06)
 }
 

@@ -141,7 +141,7 @@ impl Object {
             if !decision.inside.data.contains(&true) {
                 continue;
             }
-            evidence.get_or_insert_with(|| Evidence::of(&self.crop, &self.owned, group, &decision));
+            evidence.get_or_insert_with(|| Evidence::of(&self.crop, &self.owned, &decision));
             beat()?;
             mattes.push(Matte::of(
                 pixels,
