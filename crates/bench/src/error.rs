@@ -50,6 +50,12 @@ pub enum Error {
     /// An edit's.
     #[error(transparent)]
     Lime(#[from] limekiln_lime::Error),
+    /// Finishing's.
+    #[error(transparent)]
+    Finish(#[from] limekiln_finish::Error),
+    /// A picture's.
+    #[error(transparent)]
+    Picture(#[from] limekiln_pictures::Error),
     /// The folder of random weights can't be written.
     #[error("the folder of random weights: {0}")]
     Weights(#[source] std::io::Error),

@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device};
+use limekiln_bench::finishing;
 use limekiln_bench::networks::{self, Given, Peaks, Processor, Row, Settings, Shape, What};
 use limekiln_diffusion::device::DtypeChoice;
 use serde::Serialize;
 
-use crate::args::{Bench, NetworkArgs, ShapeArg, TimingArgs};
+use crate::args::{Bench, FinishingArgs, NetworkArgs, ShapeArg, TimingArgs};
 use crate::download;
 use crate::models::{BUILT_IN, Choice};
 use crate::output::print;
@@ -41,13 +42,13 @@ struct Report<'a> {
 ///
 /// One line that says what to do.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
+    if let Bench::Finish(args) = bench {
+        return finish(args);
+    }
     let Some(asked) = asked(bench)? else {
         return Ok(());
     };
-    if let Some(threads) = asked.timing.threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
-        pool.build_global()?;
-    }
+    compute_on(asked.timing.threads)?;
     let settings = &asked.settings;
     let name = asked.model.unwrap_or(match settings.shape {
         Shape::Sd15 => "sd15",
@@ -73,6 +74,52 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         print(&head(&report(Vec::new())));
         networks::run(settings, given, |row| print(&lines(row)))?;
     }
+    Ok(())
+}
+
+fn compute_on(threads: Option<u16>) -> Result<()> {
+    if let Some(threads) = threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
+        pool.build_global()?;
+    }
+    Ok(())
+}
+
+/// Seconds and memory of finishing.
+fn finish(args: &FinishingArgs) -> Result<()> {
+    compute_on(args.threads)?;
+    if args.json {
+        let rows = finishing::run(&args.megapixels, |_| {})?;
+        print(&serde_json::to_string_pretty(&serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "threads": rayon::current_num_threads(),
+            "processor": networks::processor(),
+            "figures": rows,
+        }))?);
+        return Ok(());
+    }
+    print(&format!(
+        "{} threads; ms; bytes a pixel beyond picture and result\n   MP   read   find  matte  paint recolor  again   carry  write  B/px carry's unheard",
+        rayon::current_num_threads()
+    ));
+    let bytes = |bytes: Option<f64>| bytes.map_or("?".to_owned(), |bytes| format!("{bytes:.1}"));
+    finishing::run(&args.megapixels, |row| {
+        print(&format!(
+            "{:5} {:6.0} {:6.0} {:6.0} {:6.0} {:7.0} {:6.0} {:7.0} {:6.0} {:>5} {:>7} {:7.0}",
+            row.megapixels,
+            row.read_ms,
+            row.find_ms,
+            row.matte_ms,
+            row.paint_ms,
+            row.recolor_ms,
+            row.again_ms,
+            row.carry_ms,
+            row.write_ms,
+            bytes(row.recolor_bytes),
+            bytes(row.carry_bytes),
+            row.unheard_ms,
+        ));
+    })?;
     Ok(())
 }
 
@@ -120,7 +167,11 @@ fn asked(bench: &Bench) -> Result<Option<Asked<'_>>> {
             model: None,
             timing: &args.timing,
         },
-        Bench::Queue(_) | Bench::Fairness(_) | Bench::Tables(_) | Bench::Company(_) => {
+        Bench::Queue(_)
+        | Bench::Fairness(_)
+        | Bench::Tables(_)
+        | Bench::Company(_)
+        | Bench::Finish(_) => {
             return Ok(None);
         }
     }))

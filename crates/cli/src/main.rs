@@ -92,6 +92,7 @@ fn main() -> ExitCode {
             | Bench::Text(_)
             | Bench::Edit(_)
             | Bench::Segment(_)
+            | Bench::Finish(_)
             | Bench::Load(_)),
         ) => bench::run(part),
         command => fleet::environment(command).and_then(|()| fleet::run(command)),

@@ -130,3 +130,31 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
 }
+
+/// Seconds and memory beside the pictures' sizes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FinishingArgs {
+    /// Sizes of the picture, in millions of pixels
+    #[arg(long, value_name = "MP,MP", value_delimiter = ',', default_value = "1,4,12,48", value_parser = megapixels)]
+    pub(crate) megapixels: Vec<f64>,
+
+    /// Threads to compute on [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn megapixels(text: &str) -> Result<f64, String> {
+    let size: f64 = text
+        .trim()
+        .parse()
+        .map_err(|_| "a number is wanted, as in 12".to_owned())?;
+    if (0.1..=100.0).contains(&size) {
+        Ok(size)
+    } else {
+        Err("between 0.1 and 100 million pixels".to_owned())
+    }
+}

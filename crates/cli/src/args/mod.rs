@@ -16,8 +16,8 @@ mod rooms;
 mod verify;
 
 pub(crate) use bench::{
-    EditedArgs, LoadArgs, NetworkArgs, SegmentedArgs, ShapeArg, TextArgs, TimingArgs, UnetArgs,
-    VaeArgs,
+    EditedArgs, FinishingArgs, LoadArgs, NetworkArgs, SegmentedArgs, ShapeArg, TextArgs,
+    TimingArgs, UnetArgs, VaeArgs,
 };
 pub(crate) use bounds::BoundsArgs;
 pub(crate) use color::ColorArgs;
@@ -112,6 +112,8 @@ pub(crate) enum Bench {
     Edit(EditedArgs),
     /// Measure the segmentation of a picture's features
     Segment(SegmentedArgs),
+    /// Measure finishing: an object found and recolored, and an edit carried over, by the picture's size
+    Finish(FinishingArgs),
     /// Measure loading: a checkpoint's fingerprint, and its networks built
     Load(LoadArgs),
 }

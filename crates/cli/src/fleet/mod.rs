@@ -124,6 +124,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
             | Bench::Text(_)
             | Bench::Edit(_)
             | Bench::Segment(_)
+            | Bench::Finish(_)
             | Bench::Load(_),
         )
         | Command::Edit(_)
