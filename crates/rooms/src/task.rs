@@ -77,6 +77,19 @@ impl TaskMix {
         two: 0.0,
     };
 
+    /// One task alone.
+    #[must_use]
+    pub fn only(task: Task) -> Self {
+        let share = |of: Task| f64::from(u8::from(of == task));
+        Self {
+            recolor: share(Task::Recolor),
+            remove: share(Task::Remove),
+            add: share(Task::Add),
+            replace: share(Task::Replace),
+            two: share(Task::Two),
+        }
+    }
+
     /// A task by its share; recolor where every share is 0.
     pub(crate) fn draw(&self, rng: &mut Rng) -> Task {
         let shares = [self.recolor, self.remove, self.add, self.replace, self.two]
