@@ -68,15 +68,6 @@ impl Default for TaskMix {
 }
 
 impl TaskMix {
-    /// Recoloring alone, as RoomBench asks.
-    pub const RECOLOR: Self = Self {
-        recolor: 1.0,
-        remove: 0.0,
-        add: 0.0,
-        replace: 0.0,
-        two: 0.0,
-    };
-
     /// One task alone.
     #[must_use]
     pub fn only(task: Task) -> Self {
