@@ -40,6 +40,7 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
         count: args.count as usize,
         seed,
         style: style(args),
+        task: args.task,
         full: args.picture_size.map(|side| FullSize {
             side,
             finishes: args.finish.clone(),
@@ -70,7 +71,7 @@ pub(crate) fn run(args: &EvalRoomsArgs) -> Result<()> {
     }
     if args.json {
         let json = json!({
-            "benchmark": "RoomBench", "style": style(args).name(), "picture_size": args.picture_size, "count": report.scenes.len(), "seed": seed,
+            "benchmark": "RoomBench", "style": style(args).name(), "task": args.task.name(), "picture_size": args.picture_size, "count": report.scenes.len(), "seed": seed,
             "model": model.name, "fingerprint": model.fingerprint, "device": choice.device.to_string(),
             "seconds": start.elapsed().as_secs_f64(),
             "summary": report.summary, "finished": report.finished, "sweep": report.sweeps, "paired": report.paired,

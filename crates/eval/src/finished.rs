@@ -1,5 +1,6 @@
 //! Scores at full size as means, and as a table to read.
 
+use limekiln_lime::canvas::CarryWay;
 use serde::Serialize;
 
 use crate::full::FullScore;
@@ -44,6 +45,14 @@ pub struct FinishedLine {
     /// ΔE00 of the flat part to the color that was given: median and 95th percentile of a room.
     pub to_color_median: Option<Mean>,
     pub to_color_p95: Option<Mean>,
+    /// The same of the true edits to their own colors.
+    pub perfect_median: Option<Mean>,
+    pub perfect_p95: Option<Mean>,
+    /// The rooms whose flat part is furthest from the color that was given, the furthest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub furthest: Vec<Furthest>,
+    /// Share of the edits brought into the picture by `detail` whose change of color was carried over; the others were enlarged and joined.
+    pub carried: Option<Mean>,
     /// Share of rooms that were recolored.
     pub recolored: Option<Mean>,
     /// Share of rooms, of those in which an object was looked for, whose object was sure to 0.8 or more.
@@ -55,6 +64,20 @@ pub struct FinishedLine {
     /// Time of the finish alone.
     pub finish_seconds: Option<Mean>,
 }
+
+/// How far a room's flat part is from the color that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Furthest {
+    /// The room's number.
+    pub scene: u64,
+    /// ΔE00, median of the room.
+    pub median: f64,
+    /// The same, 95th percentile.
+    pub p95: f64,
+}
+
+/// Rooms that are named as furthest from the color.
+const FURTHEST: usize = 3;
 
 impl Finished {
     /// `shown` rows out of all `rows` with their `scores`.
@@ -92,6 +115,9 @@ impl Finished {
             "changed outside",
             "to the color",
             "95 %",
+            "true edit's",
+            "95 %",
+            "carried",
             "recolored",
             "sure",
             "sure, above 8",
@@ -115,6 +141,9 @@ impl Finished {
                 shown(line.changed_outside, 0),
                 shown(line.to_color_median, 2),
                 shown(line.to_color_p95, 2),
+                shown(line.perfect_median, 2),
+                shown(line.perfect_p95, 2),
+                shown(line.carried, 2),
                 shown(line.recolored, 2),
                 shown(line.sure, 2),
                 shown(line.sure_above_8, 2),
@@ -131,12 +160,30 @@ impl Finished {
         format!(
             "\nAt {side} pixels, beside the true edit\n{}\n{} rooms; colored part: ΔE00 (median and mean of a room, share of rooms whose \
              median is above 8), texture (correlation of what is fine); to the color: ΔE00 of the flat part to the one given, median and \
-             95th percentile; sure: 0.8 and more; `none` is enlarged to the picture's size",
+             95th percentile, and the true edit's to its own; carried: share of edits carried over as a change of color; sure: 0.8 and more; \
+             `none` is enlarged to the picture's size{}",
             layout(&cells),
             count.unwrap_or(0),
+            self.rows.iter().map(furthest).collect::<String>(),
             side = self.side,
         )
     }
+}
+
+/// A line on the rooms that are furthest from the color, where one was given.
+fn furthest(line: &FinishedLine) -> String {
+    if line.furthest.is_empty() {
+        return String::new();
+    }
+    let rooms = line.furthest.iter().map(|room| {
+        let Furthest { scene, median, p95 } = room;
+        format!("room {scene} ({median:.2}, {p95:.2})")
+    });
+    let rooms = rooms.collect::<Vec<_>>().join(", ");
+    format!(
+        "\nfurthest from the color, {} {}: {rooms}",
+        line.label, line.finish
+    )
 }
 
 fn above(score: &FullScore) -> f64 {
@@ -147,6 +194,17 @@ fn line(row: &Row, scores: &[Score], finish: usize) -> Option<FinishedLine> {
     let full = || scores.iter().filter_map(|score| score.full.get(finish));
     let of = |value: fn(&FullScore) -> f64| Mean::of(full().map(value));
     let some = |value: fn(&FullScore) -> Option<f64>| Mean::of(full().filter_map(value));
+    let to_color = scores.iter().filter_map(|score| {
+        let (median, p95) = score.full.get(finish)?.to_color?;
+        Some(Furthest {
+            scene: score.scene,
+            median,
+            p95,
+        })
+    });
+    let mut furthest: Vec<Furthest> = to_color.collect();
+    furthest.sort_by(|a, b| b.median.total_cmp(&a.median));
+    furthest.truncate(FURTHEST);
     let seconds = scores
         .iter()
         .filter_map(|score| Some(score.seconds + score.full.get(finish)?.finish_seconds));
@@ -165,6 +223,14 @@ fn line(row: &Row, scores: &[Score], finish: usize) -> Option<FinishedLine> {
         changed_outside: of(|score| score.fidelity.changed_outside as f64),
         to_color_median: some(|score| score.to_color.map(|(median, _)| median)),
         to_color_p95: some(|score| score.to_color.map(|(_, most)| most)),
+        perfect_median: some(|score| score.perfect.map(|(median, _)| median)),
+        perfect_p95: some(|score| score.perfect.map(|(_, most)| most)),
+        furthest,
+        carried: some(|score| {
+            score
+                .way
+                .map(|way| f64::from(u8::from(way == CarryWay::Color)))
+        }),
         recolored: of(|score| f64::from(u8::from(score.recolored))),
         sure: some(|score| score.sure.map(|sure| f64::from(u8::from(sure >= SURE)))),
         sure_above_8: some(|score| {
@@ -199,6 +265,8 @@ mod tests {
                 changed_outside: 10,
             },
             to_color: (median > 5.0).then_some((1.0, 2.0)),
+            perfect: (median > 5.0).then_some((0.5, 1.5)),
+            way: (finish == "paste").then_some(CarryWay::Color),
             sure: Some(if median > 8.0 { 0.9 } else { 0.5 }),
             recolored: true,
             finish_seconds: 0.5,
@@ -248,7 +316,22 @@ mod tests {
             ),
             (0.5, 1.0, 2.0)
         );
+        assert_eq!(
+            none.furthest
+                .iter()
+                .map(|room| room.scene)
+                .collect::<Vec<_>>(),
+            [1]
+        );
+        assert_eq!(
+            (mean(none.perfect_median), mean(paste.carried), none.carried),
+            (0.5, 1.0, None)
+        );
         let text = finished.text();
+        assert!(
+            text.contains("furthest from the color, fast none: room 1 (1.00, 2.00)"),
+            "{text}"
+        );
         assert!(
             text.contains("5.00 ±1.00")
                 && text.contains("At 1024 pixels")

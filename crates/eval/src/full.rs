@@ -4,10 +4,13 @@ use std::time::Instant;
 
 use image::{GrayImage, RgbImage, imageops};
 use limekiln_finish::{Color, Error as FinishError};
-use limekiln_lime::canvas::{Canvas, Carry, Error as CanvasError, Finish, Finishing, Recipe};
+use limekiln_lime::canvas::{
+    Canvas, Carry, CarryWay, Error as CanvasError, Finish, Finishing, Recipe,
+};
 use limekiln_lime::found::{Paint, UserMask};
 use limekiln_lime::{Known, Outcome};
 use limekiln_pictures::{Limits, resize};
+use limekiln_rooms::Task;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -25,6 +28,8 @@ pub(crate) struct Full {
     mask: GrayImage,
     /// A rough region of it.
     rough: GrayImage,
+    /// ΔE00 of the true edit's own flat part to its color, median and 95th percentile: light and grain vary it, too.
+    perfect: Option<(f64, f64)>,
 }
 
 /// What one finished result of one room scored.
@@ -37,6 +42,10 @@ pub struct FullScore {
     pub fidelity: Fidelity,
     /// ΔE00 of the flat part to the color that was given, median and 95th percentile; none where none was given.
     pub to_color: Option<(f64, f64)>,
+    /// The same of the true edit to its own color.
+    pub perfect: Option<(f64, f64)>,
+    /// Which way the finish `detail` took.
+    pub way: Option<CarryWay>,
     /// How sure the object was; none where it was not looked for, 0 where it was not found.
     pub sure: Option<f64>,
     /// Whether it was recolored.
@@ -61,15 +70,24 @@ impl Full {
     pub(crate) fn new(scene: &Scene, size: u32) -> Result<Self> {
         let drawn = scene.room.draw(size);
         let (shots, mask) = (drawn.shots()?, drawn.mask());
+        // Where something goes or comes, all of its place counts.
+        let colored = match scene.room.pair.task {
+            Task::Recolor | Task::Two => drawn.colored_mask(),
+            Task::Remove | Task::Add | Task::Replace => mask.clone(),
+        };
         let canvas = match &shots.jpeg {
             Some(bytes) => Canvas::read(bytes, &Limits::FILE)?,
             None => shots.input.into(),
         };
         // As the product reads it.
         let input = canvas.original.on_white();
+        let truth = Truth::new(input, &shots.truth, &mask, &colored)?;
         Ok(Self {
             canvas,
-            truth: Truth::new(input, &shots.truth, &mask, &drawn.colored_mask())?,
+            perfect: truth
+                .color()
+                .and_then(|color| truth.apart(&shots.truth, color)),
+            truth,
             true_edit: shots.truth,
             rough: rough(&mask),
             mask,
@@ -124,6 +142,8 @@ impl Full {
             },
             fidelity: self.truth.score(&result, finished.matte.as_ref())?,
             to_color: color.and_then(|paint| self.truth.apart(&result, paint.color)),
+            perfect: color.and(self.perfect),
+            way: finished.way,
             sure: finished.sure.or(way),
             recolored: finished.sure.is_some_and(|sure| sure > 0.0),
             finish_seconds,
@@ -175,6 +195,7 @@ pub(crate) struct Result8 {
     matte: Option<GrayImage>,
     /// Of what was recolored; 0 where nothing was found.
     sure: Option<f64>,
+    way: Option<CarryWay>,
     /// What was computed of the picture that was not known before.
     pub(crate) made: Known,
 }
@@ -192,6 +213,7 @@ pub(crate) fn finished(asked: &Asked, outcome: Outcome, finish: Finish) -> Resul
         Ok(finished) => Ok(Result8 {
             result: finished.result.on_white(),
             matte: finished.matte,
+            way: finished.report.carry.map(|carry| carry.way),
             sure: (finished.report.finish == Finish::Recolor)
                 .then(|| finished.report.recolor.map(|recolor| recolor.sure))
                 .flatten(),
@@ -201,6 +223,7 @@ pub(crate) fn finished(asked: &Asked, outcome: Outcome, finish: Finish) -> Resul
             Ok(Result8 {
                 result: asked.canvas.original.on_white(),
                 matte: None,
+                way: None,
                 sure: Some(0.0),
                 made: Known::default(),
             })

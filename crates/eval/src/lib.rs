@@ -37,7 +37,7 @@ mod table;
 mod text;
 
 pub use error::{Error, Result};
-pub use finished::{Finished, FinishedLine};
+pub use finished::{Finished, FinishedLine, Furthest};
 pub use full::FullScore;
 pub use paired::Paired;
 pub use reused::Reused;

@@ -263,7 +263,7 @@ pub fn text(rows: &[Reused]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use limekiln_rooms::Style;
+    use limekiln_rooms::{Style, Task};
 
     use super::*;
 
@@ -281,7 +281,8 @@ mod tests {
 
     #[test]
     fn most_rooms_ask_for_a_color_that_another_can_take_the_place_of() {
-        let scenes = (0..20).filter_map(|index| Scene::new(Style::Plain, 0, index));
+        let scenes =
+            (0..20).filter_map(|index| Scene::new((Style::Plain, Task::Recolor), 0, index));
         let (mut all, mut same) = (0, 0);
         for scene in scenes {
             all += 1;

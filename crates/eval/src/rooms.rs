@@ -4,7 +4,7 @@
 use image::RgbImage;
 use limekiln_diffusion::model::Model;
 use limekiln_lime::canvas::Finish;
-use limekiln_rooms::Style;
+use limekiln_rooms::{Style, Task};
 
 use crate::error::{Error, Result};
 use crate::finished::Finished;
@@ -27,6 +27,8 @@ pub struct Settings {
     pub seed: u64,
     /// How the rooms are drawn.
     pub style: Style,
+    /// What is asked for.
+    pub task: Task,
     /// The side of the rooms' pictures, in pixels, and how results are brought to that size; none: rooms are drawn at the model's
     /// own size, and its pictures are scored as they are.
     pub full: Option<FullSize>,
@@ -106,7 +108,7 @@ pub fn run(
     observe: impl Fn(usize, usize) + Sync,
 ) -> Result<Report> {
     let scenes: Vec<Scene> = (0..)
-        .filter_map(|index| Scene::new(settings.style, settings.seed, index))
+        .filter_map(|index| Scene::new((settings.style, settings.task), settings.seed, index))
         .take(settings.count)
         .collect();
     let presets = row::with_steps(&settings.presets, settings.steps);

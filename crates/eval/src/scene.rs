@@ -9,7 +9,7 @@ use limekiln_lime::Preset;
 use limekiln_lime::canvas::Finish;
 use limekiln_lime::report::WindowReport;
 use limekiln_pictures::resize;
-use limekiln_rooms::{Color, Object, Part, Room, SIDE, Style, bench_room, mask, score};
+use limekiln_rooms::{Color, Object, Part, Room, SIDE, Style, Task, bench_room_of, mask, score};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -29,13 +29,13 @@ pub struct Scene {
     pub instruction: String,
     /// The words of the instruction that name the object.
     object_words: Vec<String>,
-    /// The color that is asked for.
-    color: Color,
+    /// The color that is asked for; none where something only goes.
+    color: Option<Color>,
     /// The whole object, 0 or 255.
     pub mask: GrayImage,
-    /// Its colored part.
+    /// Its colored part; all of it where no color is asked for.
     colored: GrayImage,
-    /// The true edit, where light has a part in what colors look like.
+    /// The true edit, where light has a part in what colors look like, or no color is asked for.
     lit: Option<RgbImage>,
 }
 
@@ -48,7 +48,8 @@ pub struct Score {
     pub iou: Option<f64>,
     /// Share of the picture that the object covers.
     pub object_share: f64,
-    /// Whether the object has the color asked for.
+    /// Whether the object has the color asked for; where it is only to go, whether its place is nearer to the true edit's mean color than to
+    /// the input's.
     pub success: bool,
     /// How far its mean color is from the one asked for: Euclidean distance in RGB.
     pub color_error: f64,
@@ -75,11 +76,17 @@ pub(crate) struct Scored {
 impl Scene {
     /// The bench's room `index` of `seed`; `None` where other objects hide the one it is about, so that there is nothing to
     /// score.
-    pub(crate) fn new(style: Style, seed: u64, index: u64) -> Option<Self> {
-        let room = bench_room(style, seed, index);
+    pub(crate) fn new((style, task): (Style, Task), seed: u64, index: u64) -> Option<Self> {
+        let room = bench_room_of(style, task, seed, index);
         let drawn = room.draw(SIDE);
-        let (mask, colored) = (drawn.mask(), drawn.colored_mask());
-        let visible = score::share(&mask) > 0.0 && score::share(&colored) > 0.0;
+        let (mask, color) = (drawn.mask(), room.color());
+        let colored = match color {
+            Some(_) => drawn.colored_mask(),
+            None => mask.clone(),
+        };
+        if score::share(&mask) == 0.0 || score::share(&colored) == 0.0 {
+            return None;
+        }
         let names_color =
             |word: &String| word == "grey" || Color::ALL.iter().any(|color| color.name() == word);
         let content = room.pair.instruction.content.iter();
@@ -88,10 +95,10 @@ impl Scene {
             input: drawn.before.srgb(),
             instruction: room.pair.instruction.text.clone(),
             object_words: content.filter(|word| !names_color(word)).cloned().collect(),
-            color: room.color().filter(|_| visible)?,
+            color,
             mask,
             colored,
-            lit: (style != Style::Plain).then(|| drawn.after.srgb()),
+            lit: (style != Style::Plain || color.is_none()).then(|| drawn.after.srgb()),
             room,
         })
     }
@@ -198,16 +205,24 @@ impl Scene {
 
     /// Whether the object of an edited picture has the color asked for.
     pub(crate) fn success(&self, edited: &RgbImage) -> Result<bool> {
-        Ok(match &self.lit {
-            Some(truth) => score::color_success_lit(edited, truth, &self.colored, self.color)?,
-            None => score::color_success(edited, &self.colored, self.color)?,
+        Ok(match (&self.lit, self.color) {
+            (Some(truth), Some(color)) => {
+                score::color_success_lit(edited, truth, &self.colored, color)?
+            }
+            (None, Some(color)) => score::color_success(edited, &self.colored, color)?,
+            (_, None) => {
+                let from_input = score::color_error_lit(edited, &self.input, &self.colored)?;
+                self.color_error(edited)? < from_input
+            }
         })
     }
 
     fn color_error(&self, edited: &RgbImage) -> Result<f64> {
-        Ok(match &self.lit {
-            Some(truth) => score::color_error_lit(edited, truth, &self.colored)?,
-            None => score::color_error(edited, &self.colored, self.color)?,
+        Ok(match (&self.lit, self.color) {
+            (Some(truth), _) => score::color_error_lit(edited, truth, &self.colored)?,
+            (None, Some(color)) => score::color_error(edited, &self.colored, color)?,
+            // Not made: without a color the true edit is there.
+            (None, None) => 0.0,
         })
     }
 
@@ -237,7 +252,7 @@ mod tests {
     fn another_object_has_another_color_and_the_object_its_own() {
         let mut recolored = 0;
         for index in 0..20 {
-            let Some(scene) = Scene::new(Style::Plain, 3, index) else {
+            let Some(scene) = Scene::new((Style::Plain, Task::Recolor), 3, index) else {
                 continue;
             };
             let Some(picture) = scene.recolored() else {
@@ -256,8 +271,22 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_is_scored_by_what_is_behind_it() {
+        for task in [Task::Remove, Task::Add, Task::Replace] {
+            let scene = (0..)
+                .find_map(|index| Scene::new((Style::Plain, task), 0, index))
+                .unwrap();
+            let truth = scene.room.draw(SIDE).after.srgb();
+            assert_eq!(scene.color.is_none(), task == Task::Remove);
+            assert!(scene.success(&truth).unwrap(), "{}", scene.instruction);
+            assert!(task != Task::Remove || !scene.success(&scene.input).unwrap());
+            assert!(scene.color_error(&truth).unwrap() < scene.color_error(&scene.input).unwrap());
+        }
+    }
+
+    #[test]
     fn the_objects_words_are_those_that_are_no_color() {
-        let scene = Scene::new(Style::Plain, 0, 0).unwrap();
+        let scene = Scene::new((Style::Plain, Task::Recolor), 0, 0).unwrap();
         let row = Row {
             object_words: true,
             ..named("fast")

@@ -45,8 +45,14 @@ pub fn train_pair(seed: u64, index: u64, options: &PairOptions) -> Pair {
 /// The benchmark pair `index` of `seed`: one object recolored, nothing leaks.
 #[must_use]
 pub fn bench_pair(seed: u64, index: u64) -> Pair {
+    bench_pair_of(Task::Recolor, seed, index)
+}
+
+/// The same for another task: what is asked for differs, and often the room.
+#[must_use]
+pub fn bench_pair_of(task: Task, seed: u64, index: u64) -> Pair {
     let options = PairOptions {
-        tasks: TaskMix::RECOLOR,
+        tasks: TaskMix::only(task),
         entangle: 0.0,
     };
     Pair::random(&mut Rng::new(Domain::Bench, seed, index), &options)

@@ -9,9 +9,9 @@ use crate::draw::Part;
 use crate::draw::{draw, mask};
 use crate::film::{Camera, Film, jpeg, jpeg_pixels};
 use crate::object::Object;
-use crate::pair::{Pair, bench_pair, train_pair};
+use crate::pair::{Pair, bench_pair_of, train_pair};
 use crate::rng::{Domain, Rng};
-use crate::task::PairOptions;
+use crate::task::{PairOptions, Task};
 use crate::{rich, second};
 
 /// How rooms are drawn.
@@ -93,8 +93,14 @@ pub struct Shots {
 /// may take its color in all but plain ones.
 #[must_use]
 pub fn bench_room(style: Style, seed: u64, index: u64) -> Room {
+    bench_room_of(style, Task::Recolor, seed, index)
+}
+
+/// The same for another task.
+#[must_use]
+pub fn bench_room_of(style: Style, task: Task, seed: u64, index: u64) -> Room {
     let rng = Rng::new(Domain::BenchLook, seed, index);
-    Room::new(bench_pair(seed, index), style, rng)
+    Room::new(bench_pair_of(task, seed, index), style, rng)
 }
 
 /// The training room `index` of `seed`. The second style is not trained on; there is nothing to draw it for but a look at it.
@@ -170,10 +176,10 @@ impl Room {
         }
     }
 
-    /// The color that the edit asks for.
+    /// The color that the edit asks for; none where something only goes.
     #[must_use]
     pub fn color(&self) -> Option<Color> {
-        self.pair.targets.first()?.color
+        self.pair.targets.iter().find_map(|target| target.color)
     }
 
     /// What each pixel of the room before shows: 0 wall, 1 floor, 2 and on the objects in [`Object::ALL`]'s order. Plain and

@@ -68,14 +68,18 @@ impl Default for TaskMix {
 }
 
 impl TaskMix {
-    /// Recoloring alone, as RoomBench asks.
-    pub const RECOLOR: Self = Self {
-        recolor: 1.0,
-        remove: 0.0,
-        add: 0.0,
-        replace: 0.0,
-        two: 0.0,
-    };
+    /// One task alone.
+    #[must_use]
+    pub fn only(task: Task) -> Self {
+        let share = |of: Task| f64::from(u8::from(of == task));
+        Self {
+            recolor: share(Task::Recolor),
+            remove: share(Task::Remove),
+            add: share(Task::Add),
+            replace: share(Task::Replace),
+            two: share(Task::Two),
+        }
+    }
 
     /// A task by its share; recolor where every share is 0.
     pub(crate) fn draw(&self, rng: &mut Rng) -> Task {

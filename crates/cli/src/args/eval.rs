@@ -6,7 +6,7 @@ use clap::Args;
 use limekiln_eval::{Given, Row};
 use limekiln_lime::Preset;
 use limekiln_lime::canvas::Finish;
-use limekiln_rooms::Style;
+use limekiln_rooms::{Style, Task};
 
 use super::number::scale;
 use super::rooms::style;
@@ -45,6 +45,11 @@ pub(crate) struct EvalRoomsArgs {
     /// color; second is another style altogether, that nothing is trained or tuned on.
     #[arg(long, value_name = "STYLE", default_value = "plain", value_parser = style)]
     pub(crate) style: Style,
+
+    /// What is asked for: recolor, remove, add, replace or two (two objects recolored). What goes or comes is scored over all of its
+    /// place, before and after
+    #[arg(long, value_name = "TASK", default_value = "recolor", value_parser = task)]
+    pub(crate) task: Task,
 
     /// The same as --style rich
     #[arg(long, conflicts_with = "style")]
@@ -125,9 +130,19 @@ Examples:
   limekiln eval rooms --count 20                               20 rooms, every preset: a first impression
   limekiln eval rooms --presets official,official+blend --sweep
   limekiln eval rooms --picture-size 1024 --presets fast --no-base --rich
+  limekiln eval rooms --picture-size 1024 --finish paste,detail --presets fast --no-base --task remove --count 20
   limekiln eval rooms --no-base --paired --presets 'fast,fast+locate.levels.map=[500,700]'
   limekiln eval rooms --no-base --stability 10 --presets fast
   limekiln eval rooms --count 100 --json > roombench.json";
+
+fn task(name: &str) -> Result<Task, String> {
+    let known = Task::ALL.into_iter();
+    let found = known.clone().find(|task| task.name() == name.trim());
+    found.ok_or_else(|| {
+        let names: Vec<&str> = known.map(Task::name).collect();
+        format!("no task {name:?}: there are {}", names.join(", "))
+    })
+}
 
 fn finish(name: &str) -> Result<Finish, String> {
     match name.trim() {
