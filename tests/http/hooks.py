@@ -124,9 +124,6 @@ def before_call(context, case, kwargs):
         if body.get("mask") is not None:
             body["mask"] = ADDRESS
         case.body = body
-    if case.operation.definition.raw.get("operationId") == "createFile" and isinstance(case.body, dict):
-        # What a generated file holds is no picture.
-        case.body = {**case.body, "purpose": "batch"}
     if case.operation.definition.raw.get("operationId") in ("createEdit", "createTurn") and isinstance(case.body, dict):
         # Others share it.
         body = dict(case.body)

@@ -177,7 +177,7 @@ fn http_client(plain: bool) -> aws_sdk_s3::config::SharedHttpClient {
 }
 
 /// The SDK wants a bare host without a slash, and a path with one.
-fn endpoint_text(endpoint: &url::Url) -> String {
+fn endpoint_text(endpoint: &Url) -> String {
     let bare = endpoint.as_str().trim_end_matches('/');
     if endpoint.path() == "/" {
         bare.to_owned()

@@ -18,6 +18,8 @@ use crate::params::Query;
 use crate::problem::{Problem, ProblemCode};
 use crate::{State, leaving};
 
+/// Characters of a purpose, at most.
+const PURPOSE_CHARS: usize = 40;
 /// Files on a page, at most and by default.
 const PAGE: u32 = 10_000;
 
@@ -55,6 +57,13 @@ pub(crate) async fn list(
         Some("asc") => true,
         Some(_) => return Err(Problem::parameter("order", "must be asc or desc")),
     };
+    let long = |purpose: &String| purpose.chars().count() > PURPOSE_CHARS;
+    if query.purpose.as_ref().is_some_and(long) {
+        return Err(Problem::parameter(
+            "purpose",
+            "must have at most 40 characters",
+        ));
+    }
     let after = query.after.map(|text| {
         let id = ids::file(&text);
         id.ok_or_else(|| Problem::plain(ProblemCode::FileNotFound))

@@ -127,7 +127,7 @@ fn source(request: &mut Value) {
     if let Some(endpoint) = endpoint.as_object_mut() {
         endpoint.remove("format");
     }
-    let folder = r"(/[A-Za-z0-9._~-]+)*/?$";
+    let folder = r"(/[A-Za-z0-9._~-]{1,60}){0,9}/?$";
     let host = WEBHOOK.trim_end_matches("(/[!-~]*)?$");
     let none = json!({ "type": "null" });
     let text = json!({ "type": "string" });

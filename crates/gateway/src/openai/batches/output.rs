@@ -85,30 +85,28 @@ struct Writing {
 impl Writing {
     /// The next line; none at the end.
     async fn line(&mut self) -> Result<Option<Bytes>, Problem> {
-        loop {
-            self.fill().await?;
-            let row = self.rows.front().map(|row| row.row);
-            let refused = self.refused.front().map(|one| one.line);
-            // In the order of the file.
-            if let Some(line) = refused
-                && row.is_none_or(|row| line < row)
-                && let Some(one) = self.refused.pop_front()
-            {
-                let id = format!("batch_req_{}_{}", self.batch.uuid().simple(), one.line);
-                let head = (one.status, String::new());
-                return answered(&id, &one.custom_id, head, one.error).map(Some);
-            }
-            let Some(row) = self.rows.pop_front() else {
-                return Ok(None);
-            };
-            let line = match (row.state, row.edit) {
-                (RowState::Passed | RowState::Review | RowState::Rejected, Some(edit)) => {
-                    self.result(&row, edit).await?
-                }
-                _ => self.without(&row).await?,
-            };
-            return Ok(Some(line));
+        self.fill().await?;
+        let row = self.rows.front().map(|row| row.row);
+        let refused = self.refused.front().map(|one| one.line);
+        // In the order of the file.
+        if let Some(line) = refused
+            && row.is_none_or(|row| line < row)
+            && let Some(one) = self.refused.pop_front()
+        {
+            let id = format!("batch_req_{}_{}", self.batch.uuid().simple(), one.line);
+            let head = (one.status, String::new());
+            return answered(&id, &one.custom_id, head, one.error).map(Some);
         }
+        let Some(row) = self.rows.pop_front() else {
+            return Ok(None);
+        };
+        let line = match (row.state, row.edit) {
+            (RowState::Passed | RowState::Review | RowState::Rejected, Some(edit)) => {
+                self.result(&row, edit).await?
+            }
+            _ => self.without(&row).await?,
+        };
+        Ok(Some(line))
     }
 
     /// Has the next row and the next refusal at hand, where there are any.

@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+/// What is answered to requests for a path; the newest counts.
+type Answers = Arc<Mutex<Vec<(&'static str, Vec<u8>)>>>;
+
 /// A host of pictures, which answers by the path, and may answer otherwise later.
 pub(crate) struct Host {
     pub(crate) url: String,
     /// How often it was asked.
     pub(crate) asked: Arc<AtomicUsize>,
-    answers: Arc<Mutex<Vec<(&'static str, Vec<u8>)>>>,
+    answers: Answers,
 }
 
 impl Host {
