@@ -49,16 +49,17 @@ pub(crate) async fn run(state: State) {
 
 async fn attempt(state: State, due: OpenAiDue) {
     let store = &state.services.store;
-    let outcome = match work(&state, &due).await {
-        Ok(outcome) => outcome,
+    let (outcome, wait) = match work(&state, &due).await {
+        // Somebody may have cancelled it meanwhile, which is to be seen to at once.
+        Ok(outcome) => (outcome, Duration::ZERO),
         Err(problem) => {
             tracing::warn!(batch = %due.id, code = problem.code.as_str(), detail = problem.detail, "a batch waits for another try");
-            if let Err(error) = store.openai_batch_put_off(&due, PUT_OFF).await {
-                tracing::debug!(batch = %due.id, %error, "it comes when its lease has ended");
-            }
-            "put_off"
+            ("put_off", PUT_OFF)
         }
     };
+    if let Err(error) = store.openai_batch_put_off(&due, wait).await {
+        tracing::debug!(batch = %due.id, %error, "it comes when its lease has ended");
+    }
     metrics::counter!("limekiln_openai_batches_total", "outcome" => outcome).increment(1);
 }
 
