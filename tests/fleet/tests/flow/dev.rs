@@ -71,7 +71,7 @@ async fn dev_takes_no_fleet_from_the_environment_and_none_that_is_not_its_own() 
     let mut postgres = PgConnection::connect(&url).await?;
     let data = tempfile::tempdir()?;
     let dev = Dev::start_with(&data, port_free(), &http, &production.env).await?;
-    let said = dev.process.log_tail();
+    let said = std::fs::read_to_string(dev.process.log())?;
     let line = said
         .lines()
         .find(|line| line.contains("from its flags alone"))
