@@ -109,15 +109,32 @@ pub(super) fn tighten(document: &mut Value, settings: &Settings) {
     for property in form_properties(schemas) {
         without_null(property);
     }
-    // The event is text that holds an `EditEvent` as JSON.
-    let sent = &mut schemas["SentEvent"]["properties"];
-    sent["id"] = json!({ "type": "string", "description": sent["id"]["description"], "pattern": "^[0-9]+$" });
-    sent["data"]["contentMediaType"] = json!("application/json");
-    sent["data"]["contentSchema"] = json!({ "$ref": "#/components/schemas/EditEvent" });
-    let sent = &mut schemas["SentSessionEvent"]["properties"];
-    sent["id"] = json!({ "type": "string", "description": sent["id"]["description"], "pattern": "^[0-9]+$" });
-    sent["data"]["contentMediaType"] = json!("application/json");
-    sent["data"]["contentSchema"] = json!({ "$ref": "#/components/schemas/SessionEvent" });
+    // An event is text that holds JSON: one of the history, or a preview, which is sent once and not kept.
+    schemas["Preview"] = json!({
+        "type": "object",
+        "description": "A small picture of how far an edit is.",
+        "required": ["type", "edit", "epoch", "step", "jpeg"],
+        "properties": {
+            "type": { "type": "string", "enum": ["preview"] },
+            "edit": { "type": "string", "format": "uuid", "description": "The edit that it shows." },
+            "session": { "type": "string", "format": "uuid", "description": "The session that the edit is a turn of." },
+            "epoch": { "type": "integer", "minimum": 1, "description": "Epoch of the claim that it was made under." },
+            "step": { "type": "integer", "minimum": 0, "description": "Number of steps done." },
+            "jpeg": { "type": "string", "contentEncoding": "base64", "contentMediaType": "image/jpeg" },
+        },
+    });
+    for (sent, kept) in [
+        ("SentEvent", "EditEvent"),
+        ("SentSessionEvent", "SessionEvent"),
+    ] {
+        let sent = &mut schemas[sent]["properties"];
+        sent["id"] = json!({ "type": "string", "description": sent["id"]["description"], "pattern": "^[0-9]+$" });
+        sent["data"]["contentMediaType"] = json!("application/json");
+        let kept = format!("#/components/schemas/{kept}");
+        sent["data"]["contentSchema"] = json!({
+            "anyOf": [{ "$ref": kept }, { "$ref": "#/components/schemas/Preview" }],
+        });
+    }
 }
 
 /// A place is on the web, or a bucket with credentials of its own.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use limekiln_jobs::{EditId, Epoch, Live, SessionId};
 use serde_json::Value;
 
 use crate::support::Gateway;
@@ -52,6 +53,39 @@ async fn the_description_is_whole() {
             served.pointer(reference.trim_start_matches('#')).is_some(),
             "{reference} leads nowhere"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_is_what_the_description_says() {
+    let gateway = Gateway::start().await;
+    let described = limekiln_gateway::openapi(&gateway.state);
+    let schemas = &described["components"]["schemas"];
+    let preview = &schemas["Preview"];
+    let mut live = Live::Preview {
+        edit: EditId::new(),
+        session: None,
+        epoch: Epoch::new(1),
+        step: 1,
+        jpeg: String::new(),
+    };
+    let fields = |live: &Live| -> BTreeSet<String> {
+        let sent = serde_json::to_value(live).unwrap();
+        sent.as_object().unwrap().keys().cloned().collect()
+    };
+    let required: BTreeSet<String> = serde_json::from_value(preview["required"].clone()).unwrap();
+    assert_eq!(required, fields(&live));
+    if let Live::Preview { session, .. } = &mut live {
+        *session = Some(SessionId::new());
+    }
+    let known = preview["properties"].as_object().unwrap();
+    assert_eq!(
+        known.keys().cloned().collect::<BTreeSet<_>>(),
+        fields(&live)
+    );
+    for sent in ["SentEvent", "SentSessionEvent"] {
+        let choices = &schemas[sent]["properties"]["data"]["contentSchema"]["anyOf"];
+        assert_eq!(choices[1]["$ref"], "#/components/schemas/Preview", "{sent}");
     }
 }
 
