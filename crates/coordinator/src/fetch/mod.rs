@@ -2,19 +2,18 @@
 //! redirects and how often a host is asked.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, LOCATION};
-use reqwest::{Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use url::Url;
 
 use crate::Error;
-use crate::webhooks::{Lookup, Refused, Resolver, is_public, system, url_check};
+use crate::webhooks::{Lookup, Refused, allowed, causes, client, system, url_check};
 
 /// Hosts whose last time is remembered.
 const HOSTS_MAX: usize = 4096;
@@ -107,10 +106,7 @@ impl Fetcher {
     /// # Errors
     /// Where the process has no TLS.
     pub fn new(settings: FetchSettings) -> Result<Self, Error> {
-        let allow: fn(IpAddr) -> bool = match settings.allow_private {
-            true => |_| true,
-            false => is_public,
-        };
+        let allow = allowed(settings.allow_private);
         Self::with_lookup(settings, system(), allow)
     }
 
@@ -119,20 +115,9 @@ impl Fetcher {
         lookup: Lookup,
         allow: fn(IpAddr) -> bool,
     ) -> Result<Self, Error> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(Error::Settings(
-                "no TLS provider: install rustls' ring provider when the process starts",
-            ));
-        }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("limekiln/", env!("CARGO_PKG_VERSION")))
-            // Each redirect is checked as the first address was; a proxy would lead past that.
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(Arc::new(Resolver { lookup, allow }))
-            .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
+        // Each redirect is checked here, as the first address was.
+        let http = client(lookup, allow, settings.timeout)?
             .pool_max_idle_per_host(2)
-            .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(Error::Client)?;
         Ok(Self {
@@ -283,26 +268,16 @@ impl Fetched {
     }
 }
 
-/// The error with its causes. The address isn't repeated: it may hold a secret.
 fn failure(error: &reqwest::Error) -> FetchError {
     let kind = if error.is_connect() {
         "its host can't be reached"
     } else {
         "it broke off"
     };
-    let mut said = kind.to_owned();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(refused) = error.downcast_ref::<Refused>() {
-            return FetchError::Refused(words(refused));
-        }
-        if said.len() < 200 {
-            said.push_str(": ");
-            said.push_str(&error.to_string());
-        }
-        cause = error.source();
+    match causes(kind, error) {
+        Ok(words) => FetchError::Unreached(words),
+        Err(refused) => FetchError::Refused(words(refused)),
     }
-    FetchError::Unreached(said.chars().take(300).collect())
 }
 
 #[cfg(test)]

@@ -1,21 +1,18 @@
 //! One delivery over HTTP.
 
-use std::error::Error as _;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use limekiln_jobs::WebhookId;
 use limekiln_store::Secret;
+use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{StatusCode, redirect};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::address::{Refused, is_public, url_check};
-use super::resolve::{Lookup, Resolver, system};
-use super::signature;
+use super::address::url_check;
+use super::resolve::{Lookup, system};
+use super::{outward, signature};
 use crate::{Error, Webhooks};
 
 /// How an attempt at a delivery ended.
@@ -42,15 +39,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(settings: &Webhooks) -> Result<Self, Error> {
-        Self::with_lookup(
-            settings,
-            system(),
-            if settings.allow_private {
-                |_| true
-            } else {
-                is_public
-            },
-        )
+        Self::with_lookup(settings, system(), outward::allowed(settings.allow_private))
     }
 
     fn with_lookup(
@@ -58,21 +47,9 @@ impl Client {
         lookup: Lookup,
         allow: fn(IpAddr) -> bool,
     ) -> Result<Self, Error> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(Error::Settings(
-                "no TLS provider: install rustls' ring provider when the process starts",
-            ));
-        }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("limekiln/", env!("CARGO_PKG_VERSION")))
-            // A redirect or a proxy would lead past the check of addresses.
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(Arc::new(Resolver { lookup, allow }))
+        let http = outward::client(lookup, allow, settings.timeout)?
             .timeout(settings.timeout)
-            .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
             .pool_max_idle_per_host(1)
-            .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(Error::Client)?;
         Ok(Self {
@@ -118,7 +95,6 @@ impl Client {
     }
 }
 
-/// The error with its causes, which reqwest's own words leave out. The URL isn't repeated: it may hold a secret.
 fn failure(error: &reqwest::Error) -> Outcome {
     let kind = if error.is_timeout() {
         "timed out"
@@ -127,19 +103,10 @@ fn failure(error: &reqwest::Error) -> Outcome {
     } else {
         "failed"
     };
-    let mut words = kind.to_owned();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(refused) = error.downcast_ref::<Refused>() {
-            return Outcome::Refused(refused.to_string());
-        }
-        if words.len() < 200 {
-            words.push_str(": ");
-            words.push_str(&error.to_string());
-        }
-        cause = error.source();
+    match outward::causes(kind, error) {
+        Ok(words) => Outcome::Unreached(words),
+        Err(refused) => Outcome::Refused(refused.to_string()),
     }
-    Outcome::Unreached(words.chars().take(300).collect())
 }
 
 #[cfg(test)]

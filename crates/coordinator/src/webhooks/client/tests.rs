@@ -2,10 +2,13 @@ use super::*;
 use reqwest::header::{HeaderMap, HeaderName};
 use standardwebhooks::Webhook;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+
+use crate::webhooks::is_public;
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const OK: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
