@@ -8,7 +8,7 @@ use limekiln_jobs::api::{CatalogPage, CatalogQuery, CatalogRequest, CatalogView}
 use limekiln_jobs::{BatchId, Digest};
 use limekiln_store::{CatalogCreated, NewCatalog};
 
-use super::{expand, not_found};
+use super::{not_found, request};
 use crate::auth::Tenant;
 use crate::params::{self, IdempotencyKey, PathId, Query};
 use crate::problem::{Problem, ProblemCode};
@@ -51,7 +51,7 @@ pub(crate) async fn create(
     request
         .gate
         .check()
-        .and_then(|()| expand::check(&request))
+        .and_then(|()| request::check(&request))
         .map_err(|error| Problem::invalid(vec![error]))?;
     let canonical = serde_json::to_vec(&request).map_err(|error| Problem::internal(&error))?;
     let store = &state.services.store;
