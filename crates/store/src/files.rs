@@ -12,10 +12,10 @@ use crate::{Result, Store};
 /// The most files of a tenant.
 const FILES_MAX: u32 = 10_000;
 
-/// A file.
+/// A file of OpenAI's files API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Its id.
+    /// Id of the file.
     pub id: FileId,
     /// What it is for, in OpenAI's words.
     pub purpose: String,
@@ -27,7 +27,7 @@ pub struct File {
     pub image: Option<ImageId>,
     /// The batch that it tells of.
     pub batch: Option<BatchId>,
-    /// When it came.
+    /// When its upload began.
     pub created_at: OffsetDateTime,
     /// When it goes by itself.
     pub expires_at: Option<OffsetDateTime>,

@@ -86,7 +86,7 @@ pub struct OpenAiBatch {
     pub cancelling_at: Option<OffsetDateTime>,
     /// When its files began to be made.
     pub finalizing_at: Option<OffsetDateTime>,
-    /// When it ended.
+    /// When it reached a last state, whichever.
     pub done_at: Option<OffsetDateTime>,
     /// Whether all of its rows ended.
     pub rows_ended: bool,
@@ -108,11 +108,11 @@ pub enum OpenAiPhase {
 pub struct OpenAiDue {
     /// The batch.
     pub id: BatchId,
-    /// Whose it is.
+    /// Tenant of the batch.
     pub tenant: TenantId,
     /// What is to be done with it.
     pub phase: OpenAiPhase,
-    /// Names this time.
+    /// Names this claim of the batch.
     pub lease: Uuid,
     /// The file with its requests.
     pub input: FileId,

@@ -1,5 +1,7 @@
 //! Where a tenant's pictures may be fetched from.
 
+use limekiln_jobs::api::SourceRequest;
+use limekiln_jobs::source::Address;
 use limekiln_jobs::{SourceId, TenantId};
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
@@ -13,7 +15,7 @@ pub const SOURCES_MAX: u32 = 100;
 /// A place that pictures may be fetched from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its id.
+    /// Id of the place.
     pub id: SourceId,
     /// What addresses in it begin with.
     pub place: String,
@@ -25,6 +27,20 @@ pub struct Source {
     pub credentials: Option<(String, Secret)>,
     /// When it was allowed.
     pub created_at: OffsetDateTime,
+}
+
+impl Source {
+    /// The place that is asked for, which is `place` as [`SourceRequest::check`] read it.
+    pub fn asked(request: SourceRequest, place: &Address) -> Self {
+        Self {
+            id: SourceId::new(),
+            place: place.to_string(),
+            endpoint: request.endpoint.map(String::from),
+            region: request.region,
+            credentials: request.access_key.zip(request.secret_key.map(Secret::new)),
+            created_at: OffsetDateTime::now_utc(),
+        }
+    }
 }
 
 impl Store {

@@ -4,11 +4,10 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use limekiln_jobs::Retryable as _;
 use limekiln_jobs::api::SourceRequest;
-use limekiln_jobs::{Retryable as _, SourceId};
-use limekiln_store::{SOURCES_MAX, Secret, Source, Store, Tenant, TenantCounts};
+use limekiln_store::{SOURCES_MAX, Source, Store, Tenant, TenantCounts};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::services;
@@ -119,14 +118,7 @@ async fn allow(args: &TenantsAllowArgs) -> Result<()> {
     let store = services::store(&args.database).await?;
     store.schema_check().await?;
     let tenant = find(&store, &args.name).await?;
-    let source = Source {
-        id: SourceId::new(),
-        place: place.to_string(),
-        endpoint: request.endpoint.map(String::from),
-        region: request.region,
-        credentials: request.access_key.zip(request.secret_key.map(Secret::new)),
-        created_at: OffsetDateTime::now_utc(),
-    };
+    let source = Source::asked(request, &place);
     let Some(source) = store.source_put(tenant.id, &source).await? else {
         bail!(
             "{} has {SOURCES_MAX} places already, or is being erased",

@@ -4,8 +4,7 @@ use axum::http::StatusCode;
 use axum::{Json, extract};
 use limekiln_jobs::api::{SourceList, SourceRequest, SourceView};
 use limekiln_jobs::{SourceId, TenantId};
-use limekiln_store::{Error, SOURCES_MAX, Secret, Source};
-use time::OffsetDateTime;
+use limekiln_store::{Error, SOURCES_MAX, Source};
 
 use crate::auth::Admin;
 use crate::params::PathId;
@@ -60,14 +59,7 @@ pub(crate) async fn allow(
         return Err(Problem::field("place", says));
     }
     let store = &state.services.store;
-    let source = Source {
-        id: SourceId::new(),
-        place: place.to_string(),
-        endpoint: request.endpoint.map(String::from),
-        region: request.region,
-        credentials: request.access_key.zip(request.secret_key.map(Secret::new)),
-        created_at: OffsetDateTime::now_utc(),
-    };
+    let source = Source::asked(request, &place);
     if let Some(allowed) = store.source_put(id, &source).await? {
         return Ok(Json(view(allowed)));
     }

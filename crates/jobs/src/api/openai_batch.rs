@@ -24,7 +24,7 @@ pub struct OpenAiFileForm {
     pub seconds: Option<u64>,
 }
 
-/// A file.
+/// A file as OpenAI's files API describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpenAiFile {
     /// Id of the file.

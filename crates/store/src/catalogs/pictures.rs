@@ -18,7 +18,7 @@ use crate::{Result, Store};
 pub struct NewPicture {
     /// Of its address: the same again is the same picture.
     pub id: Uuid,
-    /// Where it is.
+    /// Address of the picture, `https://` or `s3://`.
     pub address: String,
     /// What pictures of one place share.
     pub host: String,
@@ -29,15 +29,15 @@ pub struct NewPicture {
 pub struct PictureDue {
     /// The catalog whose rows name it.
     pub catalog: BatchId,
-    /// Whose that is.
+    /// Tenant of the catalog.
     pub tenant: TenantId,
     /// Of its address.
     pub id: Uuid,
-    /// Where it is.
+    /// Address of the picture, `https://` or `s3://`.
     pub address: String,
     /// How often it was tried, this time included.
     pub tries: u32,
-    /// Names this time.
+    /// Names this claim; what came is written only while it is the picture's newest.
     pub lease: Uuid,
 }
 
